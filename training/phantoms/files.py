@@ -1,0 +1,43 @@
+"""Write a phantom case as files that any viewer opens: NIfTI volumes and a table of landmarks."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from TissueElasticRegistrationLib.core.geometry import Geometry, flip_ras_lps
+from TissueElasticRegistrationLib.core.images import Image, Landmarks, Segmentation
+
+LANDMARK_COLUMNS = ("name", "fixed_x", "fixed_y", "fixed_z", "moving_x", "moving_y", "moving_z")
+
+
+def write_case(folder: Path, images: dict[str, Image], segmentations: dict[str, Segmentation],
+               landmarks: Landmarks) -> None:
+    """Write ``<name>.nii.gz`` for every image and segmentation, and ``landmarks.csv``; the folder is made if needed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, image in images.items():
+        _write_volume(image.array_kji.astype(np.float32), image.geometry, folder / f"{name}.nii.gz")
+    for name, segmentation in segmentations.items():
+        _write_volume(segmentation.labels_kji.astype(np.uint8), segmentation.geometry, folder / f"{name}.nii.gz")
+    _write_landmarks(landmarks, folder / "landmarks.csv")
+
+
+def _write_volume(array_kji: np.ndarray, geometry: Geometry, path: Path) -> None:
+    volume = sitk.GetImageFromArray(array_kji)
+    volume.SetOrigin(geometry.origin_lps_mm.tolist())
+    volume.SetSpacing(geometry.spacing_ijk_mm.tolist())
+    volume.SetDirection(geometry.direction_lps.reshape(-1).tolist())
+    sitk.WriteImage(volume, str(path))
+
+
+def _write_landmarks(landmarks: Landmarks, path: Path) -> None:
+    """Positions in LPS mm, as ITK writes points."""
+    positions = np.hstack([flip_ras_lps(landmarks.fixed_ras_mm), flip_ras_lps(landmarks.moving_ras_mm)])
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(LANDMARK_COLUMNS)
+        for name, row in zip(landmarks.names, positions, strict=True):
+            writer.writerow([name, *[f"{value:.4f}" for value in row]])

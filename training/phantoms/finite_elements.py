@@ -1,0 +1,188 @@
+"""Linear elasticity on a regular grid with Q1 elements: plane strain in 2D, hexahedra in 3D.
+
+An element is a voxel, nodes are the voxel corners. Element arrays have shape (A, B[, C]), nodal ones one more along
+every axis, and vectors carry their components in axis order last: (A+1, B+1[, C+1], D). Lengths in mm, moduli in kPa,
+so nodal forces are in kPa mm^(D-1), which for plane strain is per mm of thickness.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import scipy.sparse as sparse
+from scipy.sparse.linalg import cg, spsolve
+
+RELATIVE_RESIDUAL = 1e-6
+MAXIMUM_ITERATIONS = 600
+
+
+def element_corners(dimension: int) -> list[tuple[int, ...]]:
+    """Offsets of the 2^D nodes of an element, in the order used for the rows of element matrices."""
+    return list(product((0, 1), repeat=dimension))
+
+
+def shape_gradients(point: np.ndarray, spacing_mm: float) -> np.ndarray:
+    """(2^D, D) gradients in 1/mm of the nodal shape functions at ``point`` (D,), element coordinates from 0 to 1."""
+    corners = np.array(element_corners(len(point)))
+    factors = np.where(corners == 1, point, 1 - point)
+    slopes = np.where(corners == 1, 1.0, -1.0) / spacing_mm
+    others = [np.prod(np.delete(factors, axis, axis=1), axis=1) for axis in range(len(point))]
+    return slopes * np.stack(others, axis=1)
+
+
+def element_stiffness(dimension: int, spacing_mm: float) -> tuple[np.ndarray, np.ndarray]:
+    """Stiffness matrices of one element for (lambda = 1, mu = 0) and (lambda = 0, mu = 1), each (D 2^D, D 2^D).
+
+    Rows and columns are node-major: all components of the first corner, then of the second, and so on.
+    """
+    gauss = (0.5 - 0.5 / np.sqrt(3), 0.5 + 0.5 / np.sqrt(3))
+    weight = (spacing_mm / 2) ** dimension
+    size = dimension * 2**dimension
+    for_lambda, for_mu = np.zeros((size, size)), np.zeros((size, size))
+    for point in product(gauss, repeat=dimension):
+        gradients = shape_gradients(np.array(point), spacing_mm)
+        divergence = gradients.reshape(-1)
+        same = np.einsum("na,ma->nm", gradients, gradients)
+        crossed = np.einsum("nb,ma->namb", gradients, gradients)
+        symmetric = np.einsum("nm,ab->namb", same, np.eye(dimension)) + crossed
+        for_lambda += weight * np.outer(divergence, divergence)
+        for_mu += weight * symmetric.reshape(size, size)
+    return for_lambda, for_mu
+
+
+def internal_forces(displacement_mm: np.ndarray, lam_kpa: np.ndarray, mu_kpa: np.ndarray,
+                    spacing_mm: float) -> np.ndarray:
+    """Stiffness matrix times nodal ``displacement_mm``, element by element: nodal forces of the same shape."""
+    dimension = lam_kpa.ndim
+    for_lambda, for_mu = element_stiffness(dimension, spacing_mm)
+    windows = [_window(corner, lam_kpa.shape) for corner in element_corners(dimension)]
+    local = np.concatenate([displacement_mm[window] for window in windows], axis=-1)
+    local = lam_kpa[..., None] * (local @ for_lambda) + mu_kpa[..., None] * (local @ for_mu)
+    forces = np.zeros_like(displacement_mm, dtype=np.float64)
+    for number, window in enumerate(windows):
+        forces[window] += local[..., number * dimension:(number + 1) * dimension]
+    return forces
+
+
+def strain_energy(displacement_mm: np.ndarray, lam_kpa: np.ndarray, mu_kpa: np.ndarray, spacing_mm: float) -> float:
+    """Elastic energy of a nodal displacement, half u K u, in kPa mm^D."""
+    return 0.5 * float(np.sum(displacement_mm * internal_forces(displacement_mm, lam_kpa, mu_kpa, spacing_mm)))
+
+
+def nodes_from_elements(per_element: np.ndarray, dimension: int, spacing_mm: float) -> np.ndarray:
+    """Spread a density per element (A, B[, C], ...) over its corner nodes: integral of density times shape function."""
+    shape = per_element.shape[:dimension]
+    nodal = np.zeros(tuple(n + 1 for n in shape) + per_element.shape[dimension:])
+    share = per_element * (spacing_mm / 2) ** dimension
+    for corner in element_corners(dimension):
+        nodal[_window(corner, shape)] += share
+    return nodal
+
+
+def centres_from_nodes(nodal: np.ndarray, dimension: int) -> np.ndarray:
+    """Values of the Q1 interpolation at the element centres (the mean of the corner nodes)."""
+    shape = tuple(n - 1 for n in nodal.shape[:dimension])
+    corners = element_corners(dimension)
+    return sum(nodal[_window(corner, shape)] for corner in corners) / len(corners)
+
+
+def solve_elasticity(lam_kpa: np.ndarray, mu_kpa: np.ndarray, spacing_mm: float, forces: np.ndarray,
+                     held: np.ndarray, springs: np.ndarray | None = None,
+                     held_displacement_mm: np.ndarray | None = None) -> np.ndarray:
+    """Nodal displacement in mm, (A+1, B+1[, C+1], D), in equilibrium with nodal ``forces`` of the same shape.
+
+    lam_kpa, mu_kpa: (A, B[, C]). held: booleans per node; those nodes keep ``held_displacement_mm`` (zero by default).
+    springs: stiffness per node, the same for all components, that pulls the node back to its place.
+    Raises ValueError where a material is not positive definite or nothing holds the body.
+    """
+    dimension = lam_kpa.ndim
+    if mu_kpa.min() <= 0 or lam_kpa.min() < 0:
+        raise ValueError(f"mu must be above 0 and lambda at least 0, not {mu_kpa.min()} and {lam_kpa.min()} kPa.")
+    if springs is None:
+        springs = np.zeros(held.shape)
+    if not held.any() and not springs.any():
+        raise ValueError("The body can move freely: hold at least some nodes or give some springs.")
+    result = np.zeros(forces.shape)
+    if held_displacement_mm is not None:
+        result[held] = held_displacement_mm[held]
+    remaining = forces - internal_forces(result, lam_kpa, mu_kpa, spacing_mm)
+    matrix = _free_stiffness(lam_kpa, mu_kpa, spacing_mm, ~held, springs)
+    solve = _solve_directly if dimension == 2 else _solve_multigrid
+    result[~held] = solve(matrix, remaining[~held], np.argwhere(~held) * spacing_mm)
+    return result
+
+
+def _window(corner: tuple[int, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
+    return tuple(slice(offset, offset + n) for offset, n in zip(corner, shape, strict=True))
+
+
+def _free_stiffness(lam_kpa: np.ndarray, mu_kpa: np.ndarray, spacing_mm: float, free: np.ndarray,
+                    springs: np.ndarray) -> sparse.bsr_matrix:
+    """Stiffness of the free nodes in D x D blocks, C order of the nodes.
+
+    The grid is regular, so every node couples with the same 3^D neighbours: one array of blocks per neighbour.
+    """
+    dimension = lam_kpa.ndim
+    numbers = np.full(tuple(n + 2 for n in free.shape), -1, np.int32)  # one ring of absent nodes around the grid
+    numbers[(slice(1, -1),) * dimension][free] = np.arange(free.sum(), dtype=np.int32)
+    neighbours = list(product((-1, 0, 1), repeat=dimension))
+    blocks = np.empty((int(free.sum()), len(neighbours), dimension, dimension))
+    columns = np.empty(blocks.shape[:2], np.int32)
+    for position, neighbour in enumerate(neighbours):
+        coupling = _coupling(lam_kpa, mu_kpa, spacing_mm, neighbour)
+        if not any(neighbour):
+            coupling += springs[..., None, None] * np.eye(dimension)
+        blocks[:, position] = coupling[free]
+        shifted = tuple(slice(1 + step, 1 + step + n) for step, n in zip(neighbour, free.shape, strict=True))
+        columns[:, position] = numbers[shifted][free]
+    present = columns >= 0
+    row_ends = np.concatenate([[0], np.cumsum(present.sum(axis=1))]).astype(np.int32)
+    size = dimension * len(blocks)
+    return sparse.bsr_matrix((blocks[present], columns[present], row_ends), shape=(size, size))
+
+
+def _coupling(lam_kpa: np.ndarray, mu_kpa: np.ndarray, spacing_mm: float, neighbour: tuple[int, ...]) -> np.ndarray:
+    """(A+1, B+1[, C+1], D, D) stiffness blocks between every node and its neighbour at that offset."""
+    dimension = lam_kpa.ndim
+    corners = element_corners(dimension)
+    unit_shape = (len(corners), dimension, len(corners), dimension)
+    for_lambda, for_mu = (unit.reshape(unit_shape) for unit in element_stiffness(dimension, spacing_mm))
+    coupling = np.zeros(tuple(n + 1 for n in lam_kpa.shape) + (dimension, dimension))
+    for row, corner in enumerate(corners):
+        other = tuple(place + step for place, step in zip(corner, neighbour, strict=True))
+        if other in corners:
+            column = corners.index(other)
+            coupling[_window(corner, lam_kpa.shape)] += (lam_kpa[..., None, None] * for_lambda[row, :, column]
+                                                         + mu_kpa[..., None, None] * for_mu[row, :, column])
+    return coupling
+
+
+def _solve_directly(matrix: sparse.bsr_matrix, forces: np.ndarray, _positions_mm: np.ndarray) -> np.ndarray:
+    return spsolve(matrix.tocsc(), forces.reshape(-1), permc_spec="MMD_AT_PLUS_A").reshape(forces.shape)
+
+
+def _solve_multigrid(matrix: sparse.bsr_matrix, forces: np.ndarray, positions_mm: np.ndarray) -> np.ndarray:
+    """Conjugate gradients, preconditioned by smoothed aggregation that knows the rigid motions."""
+    import pyamg  # only the 3D phantoms need it
+
+    preconditioner = pyamg.smoothed_aggregation_solver(
+        matrix, B=_rigid_motions(positions_mm), max_coarse=300, max_levels=8).aspreconditioner()
+    solution, stopped = cg(matrix, forces.reshape(-1), rtol=RELATIVE_RESIDUAL, maxiter=MAXIMUM_ITERATIONS,
+                           M=preconditioner)
+    if stopped:
+        raise RuntimeError(f"The elastic solution did not converge in {MAXIMUM_ITERATIONS} iterations.")
+    return solution.reshape(forces.shape)
+
+
+def _rigid_motions(positions_mm: np.ndarray) -> np.ndarray:
+    """(3 N, 6) translations and linearised rotations of N points, rotations scaled to the size of translations."""
+    centred = positions_mm - positions_mm.mean(axis=0)
+    centred = centred / np.abs(centred).max()
+    modes = np.zeros((len(centred), 3, 6))
+    for axis in range(3):
+        one, two = (axis + 1) % 3, (axis + 2) % 3
+        modes[:, axis, axis] = 1
+        modes[:, one, 3 + axis] = -centred[:, two]
+        modes[:, two, 3 + axis] = centred[:, one]
+    return modes.reshape(-1, 6)
