@@ -1,0 +1,50 @@
+# make demo   register a made-up patient (or yours, see below), write the results and a picture
+# make test   check style, run all tests
+#
+# Both set up what they need first, into .venv (see Testing/environment.sh); the second time that takes no time.
+#   make demo FIXED=a.nii.gz MOVING=b.nii.gz SEGMENTATION=s.nii.gz TISSUES=1=lung,2=soft,3=bone OUTPUT=results
+#   make test PYTEST_ARGS="-k elasticity"
+#   make test PYTHON=/path/to/python3.12
+
+PYTHON =
+FIXED =
+MOVING =
+SEGMENTATION =
+MOVING_SEGMENTATION =
+LANDMARKS =
+TISSUES =
+OUTPUT = demo-output
+PYTEST_ARGS =
+
+VENV_PYTHON := .venv/bin/python
+
+# $(call option,--name,VALUE) is the option when VALUE was given, otherwise nothing.
+option = $(if $(strip $(2)),$(1) "$(2)")
+
+# No display is needed, and nothing outside of .venv may leak in.
+export QT_QPA_PLATFORM ?= offscreen
+export PYTHONNOUSERSITE = 1
+unexport PYTHONPATH PYTHONHOME
+
+.PHONY: help environment demo test lint clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+
+environment:
+	@PYTHON="$(PYTHON)" sh Testing/environment.sh
+
+demo: environment
+	$(VENV_PYTHON) Testing/demo.py $(call option,--fixed,$(FIXED)) $(call option,--moving,$(MOVING)) \
+		$(call option,--segmentation,$(SEGMENTATION)) $(call option,--moving-segmentation,$(MOVING_SEGMENTATION)) \
+		$(call option,--landmarks,$(LANDMARKS)) $(call option,--tissues,$(TISSUES)) $(call option,--output,$(OUTPUT))
+
+lint: environment
+	$(VENV_PYTHON) -m ruff check .
+
+test: lint
+	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+
+clean:
+	rm -rf .venv demo-output build dist .pytest_cache .ruff_cache TissueElasticRegistration/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
