@@ -6,7 +6,7 @@
 #   make test PYTEST_ARGS="-k elasticity"
 #   make test PYTHON=/path/to/python3.12
 
-PYTHON =
+PYTHON ?=
 FIXED =
 MOVING =
 SEGMENTATION =
