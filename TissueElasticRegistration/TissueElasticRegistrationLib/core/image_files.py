@@ -1,0 +1,123 @@
+"""Volumes and transforms in files. Everything wrong with a file becomes one sentence (ValueError) that names it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .geometry import Geometry
+from .hdf5_times import clear_object_times
+from .images import Image, Segmentation
+from .itk_bridge import displacement_transform, geometry_of, sitk_image, sitk_labels, sitk_volume
+from .nifti_header import nifti_fault
+
+
+def read_image(path: str | os.PathLike, name: str | None = None) -> Image:
+    """One scalar volume, or one slice (K = 1), with the pixel type of the file. ``name`` is by default the file's name.
+
+    Raises ValueError naming the file: missing, not an image, incomplete, several volumes or components, values that are not
+    finite, constant, axes that are singular or not perpendicular.
+    """
+    volume = read_volume(path)
+    if volume.GetNumberOfComponentsPerPixel() > 1 or "complex" in volume.GetPixelIDTypeAsString():
+        raise ValueError(f"{path}: expected one number per voxel, not {volume.GetPixelIDTypeAsString()} "
+                         f"({volume.GetNumberOfComponentsPerPixel()} components).")
+    image = Image(scalar_array(volume), grid_of_file(volume, path), str(path))
+    return replace(image, name=name or Path(path).name)
+
+
+def read_volume(path: str | os.PathLike) -> sitk.Image:
+    """A file as SimpleITK reads it, of at most three dimensions longer than one voxel. Raises ValueError as above."""
+    file = Path(path)
+    if not file.exists():
+        raise ValueError(f"{path}: there is no such file.")
+    if file.is_dir():
+        raise ValueError(f"{path}: this is a folder, not an image file.")
+    try:
+        if file.stat().st_size == 0:
+            raise ValueError(f"{path}: the file is empty.")
+        fault = nifti_fault(file)
+    except OSError as error:
+        raise ValueError(f"{path}: the file cannot be read ({error.strerror or error}).") from error
+    if fault:
+        raise ValueError(f"{path}: the file {fault}.")
+    with _itk_silent():
+        try:
+            volume = sitk.ReadImage(str(file))
+        except RuntimeError as error:
+            raise ValueError(f"{path}: {_reason(str(error))}.") from error
+    if any(size > 1 for size in volume.GetSize()[3:]):
+        sizes = " x ".join(str(size) for size in volume.GetSize())
+        raise ValueError(f"{path}: expected one volume, not a series of them ({volume.GetDimension()}D, {sizes} voxels).")
+    return volume
+
+
+def scalar_array(volume: sitk.Image) -> np.ndarray:
+    """(K, J, I) values of a volume with one component; leading axes of length one are added or dropped."""
+    array = sitk.GetArrayFromImage(volume)
+    return array.reshape((1, 1, *array.shape)[-3:] if array.ndim < 3 else array.shape[-3:])
+
+
+def grid_of_file(volume: sitk.Image, path: str | os.PathLike) -> Geometry:
+    """`geometry_of`, with the file's name in the error."""
+    try:
+        return geometry_of(volume)
+    except ValueError as error:
+        fault = str(error)
+        raise ValueError(f"{path}: {fault[0].lower()}{fault[1:]}") from error
+
+
+def write_image(image: Image, path: str | os.PathLike) -> None:
+    """Write with the image's own pixel type, compressed where the format knows compression."""
+    sitk.WriteImage(sitk_image(image), str(path), useCompression=True)
+
+
+def write_map(values_kji: np.ndarray, geometry: Geometry, path: str | os.PathLike) -> None:
+    """Write a computed volume (such as the Jacobian) that need not be a valid `Image`: it may be constant."""
+    sitk.WriteImage(sitk_volume(values_kji, geometry), str(path), useCompression=True)
+
+
+def write_labels(segmentation: Segmentation, path: str | os.PathLike) -> None:
+    """Write the label values in the smallest integer type that holds them."""
+    sitk.WriteImage(sitk_labels(segmentation), str(path), useCompression=True)
+
+
+def write_transform(displacement_ras_mm: np.ndarray, geometry: Geometry, path: str | os.PathLike) -> None:
+    """Write (K, J, I, 3) RAS mm as an ITK displacement field (.h5) in LPS mm, resampling direction fixed -> moving.
+
+    The file holds no time stamps: the same displacement gives the same bytes.
+    """
+    sitk.WriteTransform(displacement_transform(displacement_ras_mm, geometry), str(path))
+    clear_object_times(Path(path))
+
+
+def _reason(itk_message: str) -> str:
+    """ITK's many-line exception as the end of a sentence."""
+    if "orthonormal" in itk_message:
+        return "the direction matrix is singular or sheared, its voxel axes are not perpendicular"
+    if "determinant is 0" in itk_message:
+        return "the direction matrix is singular, its voxel axes do not span space"
+    if "Zero-valued spacing" in itk_message:
+        return "the voxel size is 0 along one axis"
+    if "allocate memory" in itk_message:
+        return "the file announces more voxels than fit into memory"
+    if "Unable to determine ImageIO reader" in itk_message:
+        return "this is not an image file that can be read, or it is damaged"
+    return "the file is damaged or not an image that can be read"
+
+
+@contextmanager
+def _itk_silent() -> Iterator[None]:
+    """Keep ITK's warnings off stderr: what matters is said in our own words."""
+    display = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(display)

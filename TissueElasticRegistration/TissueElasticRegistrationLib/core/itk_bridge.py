@@ -1,0 +1,87 @@
+"""Between arrays with a `Geometry` (RAS) and SimpleITK's images and transforms (LPS): conversion and resampling."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+
+from .geometry import Geometry, flip_ras_lps
+from .images import Image, Segmentation
+
+
+def sitk_volume(array_kji: np.ndarray, geometry: Geometry) -> sitk.Image:
+    """A (K, J, I) array, or (K, J, I, C) with C components per voxel, as a SimpleITK image on its grid."""
+    if array_kji.dtype == bool:
+        array_kji = array_kji.astype(np.uint8)
+    elif array_kji.dtype == np.float16:
+        array_kji = array_kji.astype(np.float32)
+    volume = sitk.GetImageFromArray(array_kji, isVector=array_kji.ndim == 4)
+    volume.SetOrigin(geometry.origin_lps_mm.tolist())
+    volume.SetSpacing(geometry.spacing_ijk_mm.tolist())
+    volume.SetDirection(geometry.direction_lps.ravel().tolist())
+    return volume
+
+
+def sitk_image(image: Image) -> sitk.Image:
+    """The image with its own pixel type."""
+    return sitk_volume(image.array_kji, image.geometry)
+
+
+def sitk_labels(segmentation: Segmentation) -> sitk.Image:
+    """The label values in the smallest type that holds them: 8, 16 or 32 bit without sign."""
+    highest = int(segmentation.labels_kji.max())
+    dtype = np.uint8 if highest < 2**8 else np.uint16 if highest < 2**16 else np.uint32
+    return sitk_volume(segmentation.labels_kji.astype(dtype), segmentation.geometry)
+
+
+def geometry_of(volume: sitk.Image) -> Geometry:
+    """Grid of a 2D or 3D SimpleITK image, or of the first three dimensions; a 2D image lies in the plane z = 0, 1 mm thick.
+
+    Raises ValueError if the axes are singular or not perpendicular.
+    """
+    dimension = volume.GetDimension()
+    used = min(dimension, 3)
+    size, spacing, origin, direction = np.ones(3, int), np.ones(3), np.zeros(3), np.eye(3)
+    size[:used] = volume.GetSize()[:used]
+    spacing[:used] = volume.GetSpacing()[:used]
+    origin[:used] = volume.GetOrigin()[:used]
+    direction[:used, :used] = np.reshape(volume.GetDirection(), (dimension, dimension))[:used, :used]
+    return Geometry.from_lps(tuple(size[::-1].tolist()), origin, spacing, direction)
+
+
+def displacement_transform(displacement_ras_mm: np.ndarray, geometry: Geometry) -> sitk.DisplacementFieldTransform:
+    """Resampling transform fixed -> moving in LPS mm from (K, J, I, 3) in RAS mm on ``geometry``.
+
+    Outside of ``geometry`` ITK's transform is the identity (Slicer's continues the border displacement).
+    """
+    field = flip_ras_lps(np.asarray(displacement_ras_mm, np.float64))
+    return sitk.DisplacementFieldTransform(sitk_volume(field, geometry))
+
+
+def affine_transform(fixed_to_moving_ras: np.ndarray) -> sitk.AffineTransform:
+    """A 4x4 matrix from fixed RAS to moving RAS mm as the same mapping in LPS."""
+    flip = np.diag([-1.0, -1.0, 1.0, 1.0])
+    matrix = flip @ np.asarray(fixed_to_moving_ras, np.float64) @ flip
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(matrix[:3, :3].ravel().tolist())
+    transform.SetTranslation(matrix[:3, 3].tolist())
+    return transform
+
+
+def resample(image: Image, transform: sitk.Transform, reference: Geometry, default_value: float,
+             nearest: bool = False) -> np.ndarray:
+    """The image at the transformed voxel centres of ``reference``: (K, J, I) in the image's own type.
+
+    transform: resampling direction, reference point -> image point, LPS mm. Linear interpolation unless ``nearest``;
+    whole numbers are rounded (ITK itself would cut off the fraction, half a unit of bias). ``default_value`` is
+    what points outside of the image get.
+    """
+    dtype = image.array_kji.dtype
+    round_off = not nearest and np.issubdtype(dtype, np.integer)
+    pixel_type = sitk.sitkFloat64 if dtype.itemsize > 4 else sitk.sitkFloat32
+    source = sitk_image(image)
+    resampled = sitk.GetArrayFromImage(sitk.Resample(
+        source, reference.shape_kji[::-1], transform, sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear,
+        reference.origin_lps_mm.tolist(), reference.spacing_ijk_mm.tolist(), reference.direction_lps.ravel().tolist(),
+        float(default_value), pixel_type if round_off else source.GetPixelID()))
+    return np.rint(resampled).astype(dtype) if round_off else resampled.astype(dtype, copy=False)

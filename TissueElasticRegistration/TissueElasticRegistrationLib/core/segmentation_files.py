@@ -1,0 +1,190 @@
+"""Segmentations in files: label maps on the grid of their image, and Slicer's .seg.nrrd on any grid of the same frame."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import SimpleITK as sitk
+
+from .geometry import Geometry
+from .image_files import grid_of_file, read_volume, scalar_array
+from .images import Image, Segmentation
+from .itk_bridge import sitk_volume
+from .tissues import BACKGROUND, Tissue
+
+HIGHEST_LABEL = 65535
+
+
+def parse_tissue_names(text: str) -> dict[int, str]:
+    """``"1=lung,2=soft"`` to {1: "lung", 2: "soft"}. Raises ValueError for anything else."""
+    names: dict[int, str] = {}
+    for entry in text.split(","):
+        label, separator, name = entry.partition("=")
+        label, name = label.strip(), name.strip()
+        if not (separator and name and label.isascii() and label.isdigit()) or int(label) > HIGHEST_LABEL:
+            raise ValueError(f"--tissues: '{entry.strip()}' is not of the form LABEL=NAME with LABEL from 0 to {HIGHEST_LABEL}.")
+        if int(label) in names:
+            raise ValueError(f"--tissues: label {int(label)} is named twice.")
+        if name.casefold() in {known.casefold() for known in names.values()}:
+            raise ValueError(f"--tissues: the name '{name}' is given to two labels.")
+        names[int(label)] = name
+    return names
+
+
+def read_segmentation(path: str | os.PathLike, reference: Image, names: Mapping[int, str] | None = None,
+                      names_must_occur: bool = True) -> Segmentation:
+    """The segmentation of ``reference``, on its grid.
+
+    A label map must lie on the grid of its image; its label values stay, tissues are called by ``names`` (label -> name) or
+    else by their value. A .seg.nrrd (recognised by its header) carries names, IDs and terminology itself and may lie on
+    another grid: it is resampled (nearest), its segments become labels 1 to N in their order, the later one wins where
+    two overlap. ``names_must_occur``: whether a named label (other than 0) that is not in the file is an error; switch it
+    off for the moving image, which need not show every tissue.
+
+    Raises ValueError naming the file.
+    """
+    volume = read_volume(path)
+    if any(volume.HasMetaDataKey(f"Segment{n}_ID") for n in range(2)):
+        if names and names_must_occur:
+            raise ValueError(f"{path}: --tissues names labels, but a .seg.nrrd carries the names of its segments itself.")
+        return _from_segments(volume, path, reference)
+    return _from_label_map(volume, path, reference, names or {}, names_must_occur)
+
+
+def matched_to(segmentation: Segmentation, reference: Segmentation) -> Segmentation:
+    """``segmentation`` renumbered so that equal tissues (same ID or, ignoring case, same name) have equal labels.
+
+    Tissues that ``reference`` does not have get labels above all of its own.
+    """
+    by_id = {tissue.id: tissue.label for tissue in reference.tissues}
+    by_name = {tissue.name.casefold(): tissue.label for tissue in reference.tissues}
+    free = 1 + max((tissue.label for tissue in reference.tissues), default=0)
+    new_label: dict[int, int] = {}
+    for tissue in segmentation.tissues:
+        label = by_name.get(tissue.name.casefold(), by_id.get(tissue.id))
+        if label is None or label in new_label.values():
+            label, free = free, free + 1
+        new_label[tissue.label] = label
+    if all(old == new for old, new in new_label.items()):
+        return segmentation
+    table = np.zeros(1 + max(int(segmentation.labels_kji.max()), *new_label), _label_type(max(new_label.values())))
+    for old, new in new_label.items():
+        table[old] = new
+    tissues = tuple(replace(tissue, label=new_label[tissue.label]) for tissue in segmentation.tissues)
+    return replace(segmentation, labels_kji=table[segmentation.labels_kji], tissues=tissues)
+
+
+def _from_label_map(volume: sitk.Image, path, reference: Image, names: Mapping[int, str],
+                    names_must_occur: bool) -> Segmentation:
+    if volume.GetNumberOfComponentsPerPixel() > 1:
+        raise ValueError(f"{path}: expected one label per voxel, not {volume.GetNumberOfComponentsPerPixel()} components.")
+    geometry = grid_of_file(volume, path)
+    if not geometry.agrees_with(reference.geometry):
+        raise ValueError(f"{path}: the label map does not lie on the grid of its image {reference.name} "
+                         f"({_describe(geometry)} instead of {_describe(reference.geometry)}).")
+    labels = _whole_numbers(scalar_array(volume), path)
+    present = set(np.unique(labels).tolist()) - {BACKGROUND}
+    if not present:
+        raise ValueError(f"{path}: the segmentation is empty, every voxel is 0.")
+    absent = sorted(set(names) - present - {BACKGROUND})
+    if absent and names_must_occur:
+        raise ValueError(f"--tissues names label {absent[0]} ('{names[absent[0]]}'), which does not occur in {path}.")
+    tissues = tuple(Tissue(label, names.get(label, str(label))) for label in sorted(present))
+    return Segmentation(labels, reference.geometry, tissues, str(path))
+
+
+def _whole_numbers(values: np.ndarray, path) -> np.ndarray:
+    """Labels as uint8 or int32. Float files are welcome as long as every value is a whole number from 0 to 65535."""
+    if np.iscomplexobj(values):
+        raise ValueError(f"{path}: labels must be whole numbers, not complex ones.")
+    if np.issubdtype(values.dtype, np.floating):
+        odd = values[~(np.isfinite(values) & (values == np.rint(values)))]
+        if odd.size:
+            raise ValueError(f"{path}: labels must be whole numbers, but the file holds {odd[0]:g}.")
+    lowest, highest = values.min(), values.max()
+    if lowest < 0 or highest > HIGHEST_LABEL:
+        raise ValueError(f"{path}: labels must lie between 0 and {HIGHEST_LABEL}, but the file holds "
+                         f"{lowest if lowest < 0 else highest:g}.")
+    return values.astype(_label_type(int(highest)), copy=False)
+
+
+def _label_type(highest: int) -> type:
+    return np.uint8 if highest < 2**8 else np.int32
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """One segment of a .seg.nrrd: where its voxels are stored (``layer``, ``value``) and what it is."""
+
+    id: str
+    name: str
+    terminology: str
+    layer: int
+    value: int
+
+
+def _from_segments(volume: sitk.Image, path, reference: Image) -> Segmentation:
+    segments = list(_segments_of_header(volume, path))
+    geometry = grid_of_file(volume, path)
+    layers = np.atleast_3d(sitk.GetArrayFromImage(volume))
+    layers = layers.reshape(*geometry.shape_kji, volume.GetNumberOfComponentsPerPixel())
+    labels = np.zeros(reference.geometry.shape_kji, _label_type(len(segments)))
+    for layer in range(layers.shape[-1]):
+        on_grid = _on_grid(np.ascontiguousarray(layers[..., layer]), geometry, reference.geometry)
+        for label, segment in enumerate(segments, start=1):
+            if segment.layer == layer:
+                # Not written over a later segment of an earlier layer: the order of segments decides, not that of layers.
+                labels[(on_grid == segment.value) & (labels < label)] = label
+    if not labels.any():
+        raise ValueError(f"{path}: the segmentation covers no voxel of its image {reference.name}.")
+    tissues = tuple(Tissue(label, segment.name, segment.id, segment.terminology)
+                    for label, segment in enumerate(segments, start=1))
+    return Segmentation(labels, reference.geometry, tissues, str(path))
+
+
+def _segments_of_header(volume: sitk.Image, path) -> Iterator[_Segment]:
+    """Fields as Slicer writes them; the layer is 0 in files older than layers."""
+    number = 0
+    while volume.HasMetaDataKey(f"Segment{number}_ID"):
+        fields = {field: volume.GetMetaData(f"Segment{number}_{field}")
+                  for field in ("ID", "Name", "LabelValue", "Layer", "Tags")
+                  if volume.HasMetaDataKey(f"Segment{number}_{field}")}
+        try:
+            yield _Segment(fields["ID"], fields.get("Name", fields["ID"]), terminology_text(fields.get("Tags", "")),
+                           int(fields.get("Layer", 0)), int(fields.get("LabelValue", 1)))
+        except ValueError as error:
+            raise ValueError(f"{path}: segment {number} has no usable label value or layer in the header.") from error
+        number += 1
+
+
+def terminology_text(tags: str) -> str:
+    """What a segment's terminology entry says in words: type, its modifier and the region, such as "Rib Left".
+
+    An entry is ``TerminologyEntry:context~category~type~modifier~context~region~modifier``, codes are
+    ``scheme^value^meaning``. Slicer's placeholder for a segment nobody described, type "Tissue", says nothing: "".
+    """
+    entries = [tag.removeprefix("TerminologyEntry:") for tag in tags.split("|") if tag.startswith("TerminologyEntry:")]
+    parts = (entries[0].split("~") if entries else []) + [""] * 7
+    meanings = [code.split("^")[2] for code in (parts[2], parts[3], parts[5], parts[6]) if code.count("^") == 2]
+    text = " ".join(meaning for meaning in meanings if meaning)
+    return "" if text == "Tissue" else text
+
+
+def _on_grid(layer_kji: np.ndarray, geometry: Geometry, reference: Geometry) -> np.ndarray:
+    """Nearest label at every voxel of ``reference``, 0 outside of the layer."""
+    if geometry.agrees_with(reference, tolerance_mm=1e-4):
+        return layer_kji
+    return sitk.GetArrayFromImage(sitk.Resample(
+        sitk_volume(layer_kji, geometry), reference.shape_kji[::-1], sitk.Transform(3, sitk.sitkIdentity),
+        sitk.sitkNearestNeighbor, reference.origin_lps_mm.tolist(), reference.spacing_ijk_mm.tolist(),
+        reference.direction_lps.ravel().tolist(), 0.0))
+
+
+def _describe(geometry: Geometry) -> str:
+    size = " x ".join(str(n) for n in geometry.shape_kji[::-1])
+    spacing = " x ".join(f"{length:.4g}" for length in geometry.spacing_ijk_mm)
+    origin = ", ".join(f"{position:.4g}" for position in geometry.origin_lps_mm)
+    return f"{size} voxels of {spacing} mm from ({origin}) LPS"
