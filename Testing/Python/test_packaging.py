@@ -25,7 +25,12 @@ FLOORS = [
         *("geometry", "images", "tissues", "parameter_scale", "tissue_table"),
         *("similarity", "elasticity", "deformation", "sampling", "network"),
     },
-    {"objective", "model_pack", "preprocessing", "body", "metrics", "image_files", "result"},
+    {
+        *("objective", "model_pack", "metrics", "result"),
+        *("preprocessing", "working_grid", "body"),
+        *("image_files", "segmentation_files", "landmark_files", "output_folder"),
+        *("itk_bridge", "nifti_header", "hdf5_times"),
+    },
     {"solvers", "report"},
     {"registrar"},
     {"estimation"},
