@@ -79,7 +79,7 @@ def nrrd(tmp_path, directions: str):
     return path
 
 
-# ---- images -----------------------------------------------------------------------------------------------------------
+# ---- images --------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float32, np.float64, np.int32])
 @pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha"])
@@ -226,7 +226,7 @@ def test_itk_warnings_are_switched_back_on(tmp_path):
     assert sitk.ProcessObject.GetGlobalWarningDisplay() == before
 
 
-# ---- label maps -------------------------------------------------------------------------------------------------------
+# ---- label maps ----------------------------------------------------------------------------------
 
 def a_label_map() -> np.ndarray:
     labels = np.zeros(SHAPE, np.uint8)
@@ -308,7 +308,7 @@ def test_unusable_tissue_names_are_refused(text):
     assert "--tissues" in sentence(lambda: parse_tissue_names(text))
 
 
-# ---- .seg.nrrd --------------------------------------------------------------------------------------------------------
+# ---- .seg.nrrd -----------------------------------------------------------------------------------
 
 def seg_nrrd(path, blocks, geometry: Geometry):
     """Written by Slicer's own storage node. ``blocks``: (name, terminology, first voxel kji, end voxel kji)."""
@@ -391,7 +391,8 @@ def test_placeholder_terminology_says_nothing():
 def test_labels_are_matched_by_name_then_id():
     geometry = oblique_geometry()
     fixed = Segmentation(a_label_map(), geometry, (Tissue(1, "Lung", "a"), Tissue(205, "bone", "b")))
-    moving = Segmentation(np.where(a_label_map() == 205, 1, np.where(a_label_map() == 1, 3, 0)).astype(np.uint8), geometry,
+    renumbered = np.where(a_label_map() == 205, 1, np.where(a_label_map() == 1, 3, 0)).astype(np.uint8)
+    moving = Segmentation(renumbered, geometry,
                           (Tissue(1, "BONE", "x"), Tissue(3, "lung", "y"), Tissue(4, "tumor", "z")))
     matched = matched_to(moving, fixed)
     np.testing.assert_array_equal(matched.labels_kji, a_label_map())
@@ -399,11 +400,12 @@ def test_labels_are_matched_by_name_then_id():
     assert matched_to(fixed, fixed) is fixed
 
 
-# ---- landmarks --------------------------------------------------------------------------------------------------------
+# ---- landmarks -----------------------------------------------------------------------------------
 
 def test_landmarks_are_read_in_any_column_order_and_turned_to_ras(tmp_path):
     path = tmp_path / "points.csv"
-    path.write_text("\ufeffmoving_z, Name,fixed_x,fixed_y,fixed_z,moving_x,moving_y\n6,carina,1,2,3,4,5\n\n12,,7,8,9,10,11\n")
+    path.write_text("\ufeffmoving_z, Name,fixed_x,fixed_y,fixed_z,moving_x,moving_y\n"
+                    "6,carina,1,2,3,4,5\n\n12,,7,8,9,10,11\n")
     landmarks = read_landmarks(path)
     np.testing.assert_array_equal(landmarks.fixed_ras_mm, [[-1, -2, 3], [-7, -8, 9]])
     np.testing.assert_array_equal(landmarks.moving_ras_mm, [[-4, -5, 6], [-10, -11, 12]])
@@ -430,7 +432,7 @@ def test_missing_landmark_file_is_refused(tmp_path):
     assert "no such file" in sentence(lambda: read_landmarks(tmp_path / "points.csv"))
 
 
-# ---- transforms and resampling ----------------------------------------------------------------------------------------
+# ---- transforms and resampling -------------------------------------------------------------------
 
 def a_displacement_ras_mm() -> np.ndarray:
     return np.random.default_rng(7).normal(0, 2, (*SHAPE, 3)).astype(np.float32)
@@ -506,7 +508,7 @@ def test_resampling_labels_gives_only_labels():
     assert shifted.dtype == np.uint8 and set(np.unique(shifted)) == {0, 1, 205}
 
 
-# ---- output folder ----------------------------------------------------------------------------------------------------
+# ---- output folder -------------------------------------------------------------------------------
 
 def test_results_appear_together_at_the_end(tmp_path):
     target = tmp_path / "new" / "results"

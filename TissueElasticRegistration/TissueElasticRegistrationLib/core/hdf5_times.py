@@ -18,7 +18,7 @@ WORD = 0xFFFFFFFF
 
 
 def clear_object_times(path: Path) -> None:
-    """Set the times of all objects in the HDF5 file to 0, in place. Blocks whose checksum does not fit are left alone."""
+    """Set the times of all objects in the file to 0, in place. A block whose checksum does not fit is no header."""
     with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as content:
         start = content.find(SIGNATURE)
         while start >= 0:

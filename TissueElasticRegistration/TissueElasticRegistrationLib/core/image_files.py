@@ -21,8 +21,8 @@ from .nifti_header import nifti_fault
 def read_image(path: str | os.PathLike, name: str | None = None) -> Image:
     """One scalar volume, or one slice (K = 1), with the pixel type of the file. ``name`` is by default the file's name.
 
-    Raises ValueError naming the file: missing, not an image, incomplete, several volumes or components, values that are not
-    finite, constant, axes that are singular or not perpendicular.
+    Raises ValueError naming the file: missing, not an image, incomplete, several volumes or components, values that are
+    not finite, constant, axes that are singular or not perpendicular.
     """
     volume = read_volume(path)
     if volume.GetNumberOfComponentsPerPixel() > 1 or "complex" in volume.GetPixelIDTypeAsString():
@@ -54,7 +54,7 @@ def read_volume(path: str | os.PathLike) -> sitk.Image:
             raise ValueError(f"{path}: {_reason(str(error))}.") from error
     if any(size > 1 for size in volume.GetSize()[3:]):
         sizes = " x ".join(str(size) for size in volume.GetSize())
-        raise ValueError(f"{path}: expected one volume, not a series of them ({volume.GetDimension()}D, {sizes} voxels).")
+        raise ValueError(f"{path}: expected one volume, not a series ({volume.GetDimension()}D, {sizes} voxels).")
     return volume
 
 

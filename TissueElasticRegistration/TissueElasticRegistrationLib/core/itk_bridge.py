@@ -35,7 +35,7 @@ def sitk_labels(segmentation: Segmentation) -> sitk.Image:
 
 
 def geometry_of(volume: sitk.Image) -> Geometry:
-    """Grid of a 2D or 3D SimpleITK image, or of the first three dimensions; a 2D image lies in the plane z = 0, 1 mm thick.
+    """Grid of the first three dimensions of a SimpleITK image; a 2D image lies in the plane z = 0 and is 1 mm thick.
 
     Raises ValueError if the axes are singular or not perpendicular.
     """

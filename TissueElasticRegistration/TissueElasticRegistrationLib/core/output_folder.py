@@ -14,8 +14,8 @@ from pathlib import Path
 def output_folder(path: str | os.PathLike, replaces: Iterable[str] = ()) -> Iterator[Path]:
     """A place to write results to; they appear in folder ``path`` all together when the block ends without an error.
 
-    replaces: file names that belong to these results; those left from an earlier run and not written now are removed, so
-        that the folder never mixes two runs. Other files in ``path`` stay.
+    replaces: file names that belong to these results; those left from an earlier run and not written now are removed,
+        so that the folder never mixes two runs. Other files in ``path`` stay.
 
     After an error nothing is left behind, neither files nor folders. Raises ValueError at once, before the block runs,
     if ``path`` cannot be created or written.

@@ -1,4 +1,4 @@
-"""Segmentations in files: label maps on the grid of their image, and Slicer's .seg.nrrd on any grid of the same frame."""
+"""Segmentations in files: label maps on the grid of their image, Slicer's .seg.nrrd on any grid of the same frame."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def parse_tissue_names(text: str) -> dict[int, str]:
         label, separator, name = entry.partition("=")
         label, name = label.strip(), name.strip()
         if not (separator and name and label.isascii() and label.isdigit()) or int(label) > HIGHEST_LABEL:
-            raise ValueError(f"--tissues: '{entry.strip()}' is not of the form LABEL=NAME with LABEL from 0 to {HIGHEST_LABEL}.")
+            raise ValueError(f"--tissues: '{entry.strip()}' is not of the form LABEL=NAME with a label from 0 to "
+                             f"{HIGHEST_LABEL}.")
         if int(label) in names:
             raise ValueError(f"--tissues: label {int(label)} is named twice.")
         if name.casefold() in {known.casefold() for known in names.values()}:
@@ -38,18 +39,20 @@ def read_segmentation(path: str | os.PathLike, reference: Image, names: Mapping[
                       names_must_occur: bool = True) -> Segmentation:
     """The segmentation of ``reference``, on its grid.
 
-    A label map must lie on the grid of its image; its label values stay, tissues are called by ``names`` (label -> name) or
-    else by their value. A .seg.nrrd (recognised by its header) carries names, IDs and terminology itself and may lie on
-    another grid: it is resampled (nearest), its segments become labels 1 to N in their order, the later one wins where
-    two overlap. ``names_must_occur``: whether a named label (other than 0) that is not in the file is an error; switch it
-    off for the moving image, which need not show every tissue.
+    A label map must lie on the grid of its image; its label values stay, tissues are called by ``names`` (label -> name)
+    or else by their value. A .seg.nrrd (recognized by its header) carries names, IDs and terminology itself and may lie
+    on another grid: it is resampled (nearest), its segments become labels 1 to N in their order, the later one wins
+    where two overlap.
+
+    names_must_occur: whether a named label (other than 0) that is not in the file is an error; switch it off for the
+        moving image, which need not show every tissue.
 
     Raises ValueError naming the file.
     """
     volume = read_volume(path)
     if any(volume.HasMetaDataKey(f"Segment{n}_ID") for n in range(2)):
         if names and names_must_occur:
-            raise ValueError(f"{path}: --tissues names labels, but a .seg.nrrd carries the names of its segments itself.")
+            raise ValueError(f"{path}: --tissues does not apply, a .seg.nrrd carries the names of its segments itself.")
         return _from_segments(volume, path, reference)
     return _from_label_map(volume, path, reference, names or {}, names_must_occur)
 
@@ -80,7 +83,8 @@ def matched_to(segmentation: Segmentation, reference: Segmentation) -> Segmentat
 def _from_label_map(volume: sitk.Image, path, reference: Image, names: Mapping[int, str],
                     names_must_occur: bool) -> Segmentation:
     if volume.GetNumberOfComponentsPerPixel() > 1:
-        raise ValueError(f"{path}: expected one label per voxel, not {volume.GetNumberOfComponentsPerPixel()} components.")
+        raise ValueError(f"{path}: expected one label per voxel, but the file holds "
+                         f"{volume.GetNumberOfComponentsPerPixel()} components.")
     geometry = grid_of_file(volume, path)
     if not geometry.agrees_with(reference.geometry):
         raise ValueError(f"{path}: the label map does not lie on the grid of its image {reference.name} "
@@ -136,7 +140,7 @@ def _from_segments(volume: sitk.Image, path, reference: Image) -> Segmentation:
         on_grid = _on_grid(np.ascontiguousarray(layers[..., layer]), geometry, reference.geometry)
         for label, segment in enumerate(segments, start=1):
             if segment.layer == layer:
-                # Not written over a later segment of an earlier layer: the order of segments decides, not that of layers.
+                # Not over a later segment of an earlier layer: the order of segments decides, not that of layers.
                 labels[(on_grid == segment.value) & (labels < label)] = label
     if not labels.any():
         raise ValueError(f"{path}: the segmentation covers no voxel of its image {reference.name}.")
