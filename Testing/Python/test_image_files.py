@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from TissueElasticRegistrationLib.core.geometry import Geometry, flip_ras_lps
 from TissueElasticRegistrationLib.core.hdf5_times import lookup3
 from TissueElasticRegistrationLib.core.image_files import (
@@ -250,7 +251,8 @@ def test_label_map_keeps_its_values_whatever_its_type(tmp_path, dtype):
     path = write_label_map(tmp_path / "labels.nii.gz", a_label_map().astype(dtype))
     segmentation = read_segmentation(path, an_image(), {0: "outside", 205: "bone"})
     np.testing.assert_array_equal(segmentation.labels_kji, a_label_map())
-    assert [(t.label, t.name, t.id) for t in segmentation.tissues] == [(1, "1", "1"), (205, "bone", "205")]
+    assert [(t.label, t.name, t.id) for t in segmentation.tissues] == [(0, "outside", "0"), (1, "1", "1"),
+                                                                       (205, "bone", "205")]
 
 
 def test_labels_above_255_are_kept(tmp_path):

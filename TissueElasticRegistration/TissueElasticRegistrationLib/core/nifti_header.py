@@ -1,8 +1,8 @@
 """What ITK does not say about a NIfTI file: voxels silently read as zeros, unusable numbers in the header replaced.
 
 Measured with ITK 5.4: a truncated ``.nii`` or ``.nii.gz`` is read without an error, its missing voxels are 0, and so
-are voxels that are NaN or infinite in the file; NaN or zero voxel sizes become 1; a singular or sheared sform is replaced
-by the qform where there is one.
+are voxels that are NaN or infinite in the file; NaN or zero voxel sizes become 1; a singular or sheared sform is
+replaced by the qform where there is one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FLOAT_TYPES = {16: "f4", 64: "f8"}  # NIfTI data type codes
 
 
 def nifti_fault(path: Path) -> str | None:
-    """What is wrong with a NIfTI-1 file, as the end of a sentence; None if nothing is or the file is of another kind."""
+    """What is wrong with a NIfTI-1 file, as the end of a sentence; None if nothing is or it is another kind of file."""
     opener = gzip.open if _is_gzip(path) else open
     try:
         with opener(path, "rb") as stream:

@@ -39,10 +39,11 @@ def read_segmentation(path: str | os.PathLike, reference: Image, names: Mapping[
                       names_must_occur: bool = True) -> Segmentation:
     """The segmentation of ``reference``, on its grid.
 
-    A label map must lie on the grid of its image; its label values stay, tissues are called by ``names`` (label -> name)
-    or else by their value. A .seg.nrrd (recognized by its header) carries names, IDs and terminology itself and may lie
-    on another grid: it is resampled (nearest), its segments become labels 1 to N in their order, the later one wins
-    where two overlap.
+    A label map must lie on the grid of its image; its label values stay, tissues are called by ``names`` (label ->
+    name) or else by their value; background (0) is a tissue only if it is named.
+
+    A .seg.nrrd (recognized by its header) carries names, IDs and terminology itself and may lie on another grid: it is
+    resampled (nearest), its segments become labels 1 to N in their order, the later one wins where two overlap.
 
     names_must_occur: whether a named label (other than 0) that is not in the file is an error; switch it off for the
         moving image, which need not show every tissue.
@@ -67,6 +68,9 @@ def matched_to(segmentation: Segmentation, reference: Segmentation) -> Segmentat
     free = 1 + max((tissue.label for tissue in reference.tissues), default=0)
     new_label: dict[int, int] = {}
     for tissue in segmentation.tissues:
+        if tissue.label == BACKGROUND:
+            new_label[BACKGROUND] = BACKGROUND
+            continue
         label = by_name.get(tissue.name.casefold(), by_id.get(tissue.id))
         if label is None or label in new_label.values():
             label, free = free, free + 1
@@ -96,7 +100,8 @@ def _from_label_map(volume: sitk.Image, path, reference: Image, names: Mapping[i
     absent = sorted(set(names) - present - {BACKGROUND})
     if absent and names_must_occur:
         raise ValueError(f"--tissues names label {absent[0]} ('{names[absent[0]]}'), which does not occur in {path}.")
-    tissues = tuple(Tissue(label, names.get(label, str(label))) for label in sorted(present))
+    listed = sorted(present | ({BACKGROUND} & set(names)))
+    tissues = tuple(Tissue(label, names.get(label, str(label))) for label in listed)
     return Segmentation(labels, reference.geometry, tissues, str(path))
 
 
