@@ -29,7 +29,7 @@ unexport PYTHONPATH PYTHONHOME
 .PHONY: help environment demo test lint clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
 
 environment:
 	@PYTHON="$(PYTHON)" sh Testing/environment.sh
