@@ -10,9 +10,9 @@ SIDES = (-1, 1)  # patient right, patient left
 
 
 def draw_anatomy_2d(canvas: Canvas, shape_generator: np.random.Generator,
-                    texture_generator: np.random.Generator, field_width_mm: float) -> Anatomy:
+                    texture_generator: np.random.Generator, field_of_view_mm: tuple[float, float]) -> Anatomy:
     """Draw one subject. Shapes come from their own generator, so they are the same at every spacing of the canvas."""
-    frame = _draw_frame(shape_generator, field_width_mm)
+    frame = _draw_frame(shape_generator, field_of_view_mm)
     down_mm, left_mm = canvas.centres_mm()
     body_width_mm = half_width_mm(down_mm, frame)
     body = (np.abs(left_mm - frame.midline_mm) < body_width_mm) & (down_mm > frame.shoulder_mm)
@@ -38,7 +38,7 @@ def draw_anatomy_2d(canvas: Canvas, shape_generator: np.random.Generator,
 
     soft = labels == SOFT
     hu[soft] += 22 * smooth_noise(texture_generator, canvas, 10)[soft]
-    _draw_bowel(hu, soft & ~fat, down_mm, left_mm, frame, shape_generator)
+    _draw_bowel(hu, soft & ~fat, down_mm, left_mm, frame, shape_generator, field_of_view_mm[0])
     _draw_spine(labels, hu, down_mm, left_mm, frame, shape_generator)
     _draw_ribs(labels, hu, body, down_mm, left_mm, frame, shape_generator)
     return Anatomy(labels, hu, frame)
@@ -51,10 +51,10 @@ def half_width_mm(down_mm: np.ndarray, frame: BodyFrame) -> np.ndarray:
     return frame.half_width_mm * (0.35 + 0.65 * rounding) * (1 - 0.06 * np.sin(below_mm / 60))
 
 
-def _draw_frame(generator: np.random.Generator, field_width_mm: float) -> BodyFrame:
+def _draw_frame(generator: np.random.Generator, field_of_view_mm: tuple[float, float]) -> BodyFrame:
     shoulder_mm = generator.uniform(15, 40)
     right_dome_mm = generator.uniform(215, 250)
-    return BodyFrame(midline_mm=field_width_mm / 2 + generator.uniform(-8, 8),
+    return BodyFrame(midline_mm=field_of_view_mm[1] / 2 + generator.uniform(-8, 8),
                      half_width_mm=generator.uniform(140, 172), shoulder_mm=shoulder_mm,
                      lung_top_mm=shoulder_mm + generator.uniform(30, 45), right_dome_mm=right_dome_mm,
                      left_dome_mm=right_dome_mm + generator.uniform(5, 22))
@@ -113,10 +113,10 @@ def _liver(down_mm: np.ndarray, left_mm: np.ndarray, frame: BodyFrame, generator
 
 
 def _draw_bowel(hu: np.ndarray, where: np.ndarray, down_mm: np.ndarray, left_mm: np.ndarray, frame: BodyFrame,
-                generator: np.random.Generator) -> None:
+                generator: np.random.Generator, lowest_mm: float) -> None:
     """Stomach and bowel as discs of other intensity: they are soft tissue, and only help to see the abdomen move."""
     for _ in range(generator.integers(4, 9)):
-        middle_down_mm = generator.uniform(frame.left_dome_mm + 40, 384)
+        middle_down_mm = generator.uniform(frame.left_dome_mm + 40, lowest_mm)
         middle_left_mm = frame.midline_mm + generator.uniform(-0.7, 0.8) * frame.half_width_mm
         radius_mm, squeeze = generator.uniform(10, 26), generator.uniform(0.7, 1.4)
         disc = np.hypot(left_mm - middle_left_mm, (down_mm - middle_down_mm) * squeeze) < radius_mm

@@ -20,6 +20,7 @@ from TissueElasticRegistrationLib.core.images import Image, Landmarks, Segmentat
 from TissueElasticRegistrationLib.core.tissues import Tissue
 
 from .anatomy_2d import draw_anatomy_2d
+from .anatomy_3d import draw_anatomy_3d
 from .files import write_case
 from .imaging import majority, scan, warp_anatomy
 from .landmarks import choose_landmarks
@@ -120,7 +121,8 @@ def _check_arguments(seed: int, load: str, spacing_mm: float, spacing_range_mm: 
 def _draw_anatomy(canvas: Canvas, shapes: np.random.Generator, textures: np.random.Generator) -> Anatomy:
     """The fixed anatomy, finer than the voxels, and continued below the field of view."""
     fine = canvas.finer(SUPERSAMPLING, rows_below=int(np.ceil(MARGIN_BELOW_MM / canvas.spacing_mm)))
-    return draw_anatomy_2d(fine, shapes, textures, FIELD_OF_VIEW_MM[2][-1])
+    draw = draw_anatomy_2d if canvas.dimension == 2 else draw_anatomy_3d
+    return draw(fine, shapes, textures, FIELD_OF_VIEW_MM[canvas.dimension])
 
 
 def _visible(anatomy: Anatomy, canvas: Canvas) -> Anatomy:

@@ -11,10 +11,10 @@ from itertools import product
 
 import numpy as np
 import scipy.sparse as sparse
-from scipy.sparse.linalg import cg, spsolve
+from scipy.sparse.linalg import LinearOperator, cg, eigsh, spsolve
 
-RELATIVE_RESIDUAL = 1e-6
-MAXIMUM_ITERATIONS = 600
+RELATIVE_RESIDUAL = 1e-4  # measured: below 0.001 mm at a motion of 30 mm
+MAXIMUM_ITERATIONS = 400
 
 
 def element_corners(dimension: int) -> list[tuple[int, ...]]:
@@ -127,10 +127,11 @@ def _free_stiffness(lam_kpa: np.ndarray, mu_kpa: np.ndarray, spacing_mm: float, 
     numbers = np.full(tuple(n + 2 for n in free.shape), -1, np.int32)  # one ring of absent nodes around the grid
     numbers[(slice(1, -1),) * dimension][free] = np.arange(free.sum(), dtype=np.int32)
     neighbours = list(product((-1, 0, 1), repeat=dimension))
+    moduli_kpa = np.stack([lam_kpa, mu_kpa], axis=-1)
     blocks = np.empty((int(free.sum()), len(neighbours), dimension, dimension))
     columns = np.empty(blocks.shape[:2], np.int32)
     for position, neighbour in enumerate(neighbours):
-        coupling = _coupling(lam_kpa, mu_kpa, spacing_mm, neighbour)
+        coupling = _coupling(moduli_kpa, spacing_mm, neighbour)
         if not any(neighbour):
             coupling += springs[..., None, None] * np.eye(dimension)
         blocks[:, position] = coupling[free]
@@ -142,20 +143,21 @@ def _free_stiffness(lam_kpa: np.ndarray, mu_kpa: np.ndarray, spacing_mm: float, 
     return sparse.bsr_matrix((blocks[present], columns[present], row_ends), shape=(size, size))
 
 
-def _coupling(lam_kpa: np.ndarray, mu_kpa: np.ndarray, spacing_mm: float, neighbour: tuple[int, ...]) -> np.ndarray:
-    """(A+1, B+1[, C+1], D, D) stiffness blocks between every node and its neighbour at that offset."""
-    dimension = lam_kpa.ndim
+def _coupling(moduli_kpa: np.ndarray, spacing_mm: float, neighbour: tuple[int, ...]) -> np.ndarray:
+    """(A+1, B+1[, C+1], D, D) stiffness blocks between every node and its neighbour at that offset.
+
+    moduli_kpa: (A, B[, C], 2) lambda and mu.
+    """
+    dimension, shape = moduli_kpa.ndim - 1, moduli_kpa.shape[:-1]
     corners = element_corners(dimension)
-    unit_shape = (len(corners), dimension, len(corners), dimension)
-    for_lambda, for_mu = (unit.reshape(unit_shape) for unit in element_stiffness(dimension, spacing_mm))
-    coupling = np.zeros(tuple(n + 1 for n in lam_kpa.shape) + (dimension, dimension))
+    unit = np.stack(element_stiffness(dimension, spacing_mm))
+    unit = unit.reshape(2, len(corners), dimension, len(corners), dimension)
+    coupling = np.zeros(tuple(n + 1 for n in shape) + (dimension**2,))
     for row, corner in enumerate(corners):
         other = tuple(place + step for place, step in zip(corner, neighbour, strict=True))
         if other in corners:
-            column = corners.index(other)
-            coupling[_window(corner, lam_kpa.shape)] += (lam_kpa[..., None, None] * for_lambda[row, :, column]
-                                                         + mu_kpa[..., None, None] * for_mu[row, :, column])
-    return coupling
+            coupling[_window(corner, shape)] += moduli_kpa @ unit[:, row, :, corners.index(other)].reshape(2, -1)
+    return coupling.reshape(coupling.shape[:-1] + (dimension, dimension))
 
 
 def _solve_directly(matrix: sparse.bsr_matrix, forces: np.ndarray, _positions_mm: np.ndarray) -> np.ndarray:
@@ -163,16 +165,42 @@ def _solve_directly(matrix: sparse.bsr_matrix, forces: np.ndarray, _positions_mm
 
 
 def _solve_multigrid(matrix: sparse.bsr_matrix, forces: np.ndarray, positions_mm: np.ndarray) -> np.ndarray:
-    """Conjugate gradients, preconditioned by smoothed aggregation that knows the rigid motions."""
-    import pyamg  # only the 3D phantoms need it
+    """Conjugate gradients, preconditioned by smoothed aggregation that knows the rigid motions.
 
-    preconditioner = pyamg.smoothed_aggregation_solver(
-        matrix, B=_rigid_motions(positions_mm), max_coarse=300, max_levels=8).aspreconditioner()
-    solution, stopped = cg(matrix, forces.reshape(-1), rtol=RELATIVE_RESIDUAL, maxiter=MAXIMUM_ITERATIONS,
+    Bone is 100 000 times stiffer than air. Scaling the matrix to a unit diagonal takes that contrast out of the
+    smoother, so that Chebyshev polynomials do, which cost 10 times less here than block Gauss-Seidel sweeps.
+    """
+    scale = 1 / np.sqrt(matrix.diagonal())
+    scaled = _scaled(matrix, scale.reshape(-1, matrix.blocksize[0]))
+    preconditioner = _preconditioner(scaled, _rigid_motions(positions_mm) / scale[:, None])
+    solution, stopped = cg(scaled, forces.reshape(-1) * scale, rtol=RELATIVE_RESIDUAL, maxiter=MAXIMUM_ITERATIONS,
                            M=preconditioner)
     if stopped:
         raise RuntimeError(f"The elastic solution did not converge in {MAXIMUM_ITERATIONS} iterations.")
-    return solution.reshape(forces.shape)
+    return (solution * scale).reshape(forces.shape)
+
+
+def _scaled(matrix: sparse.bsr_matrix, scale: np.ndarray) -> sparse.bsr_matrix:
+    """Rows and columns times ``scale`` (nodes, D)."""
+    rows = np.repeat(np.arange(len(scale)), np.diff(matrix.indptr))
+    blocks = matrix.data * scale[rows][:, :, None]
+    blocks *= scale[matrix.indices][:, None, :]
+    return sparse.bsr_matrix((blocks, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _preconditioner(matrix: sparse.bsr_matrix, rigid_motions: np.ndarray) -> LinearOperator:
+    """One V-cycle of smoothed aggregation. Its random start vectors are replaced, so that results are reproducible."""
+    import pyamg  # only the 3D phantoms need it
+
+    hierarchy = pyamg.smoothed_aggregation_solver(
+        matrix, B=rigid_motions, improve_candidates=None, smooth=("jacobi", {"weighting": "local"}), presmoother=None,
+        postsmoother=None, max_coarse=300)
+    for level in hierarchy.levels[:-1]:
+        start = np.random.default_rng(0).standard_normal(level.A.shape[0])
+        level.A.rho = float(eigsh(level.A, k=1, v0=start, ncv=10, tol=0.05, return_eigenvectors=False)[0])
+    smoother = ("chebyshev", {"degree": 2})
+    pyamg.relaxation.smoothing.change_smoothers(hierarchy, smoother, smoother)
+    return hierarchy.aspreconditioner()
 
 
 def _rigid_motions(positions_mm: np.ndarray) -> np.ndarray:

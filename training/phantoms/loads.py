@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 from .subject import AIR, BONE, BodyFrame, Canvas, smooth_noise
 
 SPINE_SPRING_KPA_PER_MM2 = (5.0, 20.0)
+TABLE_SHARE = 0.02
 RANDOM_FORCE = 0.07  # against 2.6 for the diaphragm
 RANDOM_FORCE_WIDTH_MM = 36.0
 SKIN_MM = 8.0  # depth over which a surface pressure is spread
@@ -37,7 +38,7 @@ def draw_load(name: str, labels: np.ndarray, canvas: Canvas, frame: BodyFrame,
     strength = RANDOM_FORCE if name == "breathing" else RANDOM_FORCE * np.abs(forces).max() / 2.6
     for axis in range(canvas.dimension):
         forces[..., axis] += strength * smooth_noise(generator, canvas, RANDOM_FORCE_WIDTH_MM) * (labels != AIR)
-    return Load(forces, _spine_springs(labels, canvas, frame, generator))
+    return Load(forces, _springs(labels, canvas, frame, generator))
 
 
 def _breathing(labels: np.ndarray, canvas: Canvas, frame: BodyFrame, generator: np.random.Generator) -> np.ndarray:
@@ -47,7 +48,10 @@ def _breathing(labels: np.ndarray, canvas: Canvas, frame: BodyFrame, generator: 
     radial, radius = _outward(canvas, frame)
     dome_mm = np.where(aside_mm < 0, frame.right_dome_mm, frame.left_dome_mm)
     side_strength = np.where(aside_mm < 0, generator.uniform(0.7, 1.3), generator.uniform(0.7, 1.3))
-    band = np.exp(-(((down_mm - dome_mm - 12) / 20) ** 2)) * (radius < 0.85) * (np.abs(aside_mm) > 25)
+    beside_spine = np.abs(aside_mm) > 25
+    if canvas.dimension == 3:
+        beside_spine = beside_spine | (canvas.centres_mm()[1] < frame.middle_depth_mm)
+    band = np.exp(-(((down_mm - dome_mm - 12) / 20) ** 2)) * (radius < 0.85) * beside_spine
     ribs = (radius > 0.6) & (down_mm > frame.lung_top_mm) & (down_mm < frame.left_dome_mm + 50) & (labels != AIR)
     outwards, upwards = generator.uniform(0.05, 0.35), generator.uniform(0, 0.15)
     forces = outwards * ribs[..., None] * radial
@@ -98,9 +102,13 @@ def _outward(canvas: Canvas, frame: BodyFrame) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([np.zeros(canvas.shape), deep / safe, across / safe], axis=-1), radius
 
 
-def _spine_springs(labels: np.ndarray, canvas: Canvas, frame: BodyFrame, generator: np.random.Generator) -> np.ndarray:
+def _springs(labels: np.ndarray, canvas: Canvas, frame: BodyFrame, generator: np.random.Generator) -> np.ndarray:
+    """The spine is held; in 3D the patient also lies on the back, on something softer."""
+    stiffness = generator.uniform(*SPINE_SPRING_KPA_PER_MM2)
     centres_mm = canvas.centres_mm()
     spine = (labels == BONE) & (np.abs(centres_mm[-1] - frame.midline_mm) < 20)
-    if canvas.dimension == 3:
-        spine &= np.abs(centres_mm[1] - frame.spine_depth_mm) < 30
-    return spine * generator.uniform(*SPINE_SPRING_KPA_PER_MM2)
+    if canvas.dimension == 2:
+        return stiffness * spine
+    spine &= np.abs(centres_mm[1] - frame.spine_depth_mm) < 30
+    lying = (labels != AIR) & (centres_mm[1] > frame.middle_depth_mm + 0.85 * frame.half_depth_mm)
+    return stiffness * np.maximum(spine, TABLE_SHARE * lying)
