@@ -26,7 +26,7 @@ FLOORS = [
         *("similarity", "elasticity", "deformation", "sampling", "network"),
     },
     {
-        *("objective", "model_pack", "metrics", "result"),
+        *("objective", "model_pack", "metrics", "surface_distance", "result"),
         *("preprocessing", "working_grid", "body"),
         *("image_files", "segmentation_files", "landmark_files", "output_folder"),
         *("itk_bridge", "nifti_header", "hdf5_times"),
