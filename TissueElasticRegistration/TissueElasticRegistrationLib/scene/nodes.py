@@ -1,0 +1,79 @@
+"""Which nodes go into a registration, which come out, and how the scene remembers that they belong together."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import slicer
+
+PREFIX = "TissueElasticRegistration."
+ROLE_ATTRIBUTE = PREFIX + "Role"
+TRANSFORM_ROLE = "Transform"
+
+
+class InputNodes(NamedTuple):
+    """MRML nodes of one image pair, in the order of `read.read_pair`; the last three are used for evaluation only."""
+
+    fixed: slicer.vtkMRMLScalarVolumeNode
+    moving: slicer.vtkMRMLScalarVolumeNode
+    segmentation: slicer.vtkMRMLSegmentationNode
+    moving_segmentation: slicer.vtkMRMLSegmentationNode | None = None
+    fixed_landmarks: slicer.vtkMRMLMarkupsNode | None = None
+    moving_landmarks: slicer.vtkMRMLMarkupsNode | None = None
+
+
+class OutputNodes(NamedTuple):
+    """MRML nodes a registration is written to; None stands for "the one written last time, or a new one"."""
+
+    transform: slicer.vtkMRMLTransformNode | None = None
+    warped_volume: slicer.vtkMRMLScalarVolumeNode | None = None
+    warped_segmentation: slicer.vtkMRMLSegmentationNode | None = None
+    metrics_table: slicer.vtkMRMLTableNode | None = None
+
+
+def require_in_scene(node: slicer.vtkMRMLNode | None, class_name: str, what: str) -> None:
+    """Raise ValueError, naming the node, if it is missing, of the wrong kind or no longer in a scene."""
+    if node is None:
+        raise ValueError(f"There is no {what}.")
+    if not node.IsA(class_name):
+        raise ValueError(f"'{node.GetName()}' is a {node.GetNodeTagName()}, not a {what}.")
+    if node.GetScene() is None:
+        raise ValueError(f"The {what} '{node.GetName()}' is no longer in the scene.")
+
+
+def link_transform(transform: slicer.vtkMRMLTransformNode, fixed: slicer.vtkMRMLNode,
+                   moving: slicer.vtkMRMLNode) -> None:
+    """Mark a transform as the result for this pair: it is found again, and never taken for a part of the input."""
+    transform.SetAttribute(ROLE_ATTRIBUTE, TRANSFORM_ROLE)
+    transform.SetNodeReferenceID(slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole(), fixed.GetID())
+    transform.SetNodeReferenceID(slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole(), moving.GetID())
+
+
+def results_of_pair(fixed: slicer.vtkMRMLNode, moving: slicer.vtkMRMLNode) -> list[slicer.vtkMRMLTransformNode]:
+    """All transforms in the scene that `link_transform` marked for this pair, oldest first."""
+    pair_ids = [fixed.GetID(), moving.GetID()]
+    roles = (slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole(),
+             slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole())
+    scene, class_name = fixed.GetScene(), "vtkMRMLTransformNode"
+    # Not slicer.util.getNodesByClass: it takes a scene and then looks into slicer.mrmlScene.
+    nodes = [scene.GetNthNodeByClass(n, class_name) for n in range(scene.GetNumberOfNodesByClass(class_name))]
+    return [node for node in nodes
+            if node.GetAttribute(ROLE_ATTRIBUTE) == TRANSFORM_ROLE
+            and [node.GetNodeReferenceID(role) for role in roles] == pair_ids]
+
+
+def find_outputs(inputs: InputNodes, given: OutputNodes | None = None) -> OutputNodes:
+    """The output nodes that exist already: the given ones, else those the last registration of the pair has left."""
+    given = given or OutputNodes()
+    transform = given.transform or next(reversed(results_of_pair(inputs.fixed, inputs.moving)), None)
+    if transform is None:
+        return given
+    return OutputNodes(transform, *(node or transform.GetNodeReference(PREFIX + field)
+                                    for field, node in list(given._asdict().items())[1:]))
+
+
+def link_outputs(outputs: OutputNodes) -> None:
+    """Let the transform refer to the other outputs, so that `find_outputs` finds them (saved with the scene)."""
+    for field, node in list(outputs._asdict().items())[1:]:
+        if node is not None:
+            outputs.transform.SetNodeReferenceID(PREFIX + field, node.GetID())

@@ -1,0 +1,145 @@
+"""Nodes to arrays: volumes, segmentations and landmarks as the core wants them, everything in world RAS.
+
+Parent transforms are applied, whatever they are. Arrays are copies, so they may go to a worker thread. The scene is
+left as it was. Faults are ValueErrors with one sentence that names the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import slicer
+
+from ..core.geometry import Geometry
+from ..core.images import Image, ImagePair, Landmarks, Segmentation
+from ..core.segmentation_files import matched_to
+from ..core.tissues import Tissue
+from .nodes import require_in_scene, results_of_pair
+from .segments import has_content, labels_on_grid, segment_tissues
+from .space import (
+    covering_geometry,
+    general_to_world,
+    ijk_to_local,
+    native_geometry,
+    transform_chain,
+    transformed_points,
+)
+from .vtk_images import image_array, is_empty, resample
+
+Transforms = Collection[slicer.vtkMRMLTransformNode]
+
+
+def read_volume(node: slicer.vtkMRMLVolumeNode, ignored: Transforms = ()) -> Image:
+    """A scalar volume in world RAS, named as its node. Parent transforms in ``ignored`` are taken as identity.
+
+    Parent transforms that are linear and keep the axes perpendicular only change the geometry. A sheared or bent volume
+    is resampled (linear, float32) into a grid that covers it; there its lowest value fills what lies outside.
+    """
+    geometry = volume_geometry(node, ignored)
+    image = node.GetImageData()
+    array_kji = image_array(image)
+    if native_geometry(node, ignored) is not None:
+        return Image(array_kji.copy(), geometry, node.GetName())
+    array_kji = resample(image, ijk_to_local(node), general_to_world(transform_chain(node, ignored)), geometry,
+                         linear=True, background=float(array_kji.min()))
+    return Image(array_kji, geometry, node.GetName())
+
+
+def volume_geometry(node: slicer.vtkMRMLVolumeNode, ignored: Transforms = ()) -> Geometry:
+    """The grid in world RAS on which `read_volume` returns a volume."""
+    require_in_scene(node, "vtkMRMLVolumeNode", "volume")
+    if is_empty(node.GetImageData()):
+        raise ValueError(f"The volume '{node.GetName()}' is empty.")
+    channels = node.GetImageData().GetNumberOfScalarComponents()
+    if channels != 1:
+        raise ValueError(f"The volume '{node.GetName()}' has {channels} values in each voxel; one is needed.")
+    return native_geometry(node, ignored) or covering_geometry(node, ignored)
+
+
+def read_segmentation(node: slicer.vtkMRMLSegmentationNode, reference: slicer.vtkMRMLVolumeNode | Geometry,
+                      segment_ids: Collection[str] | None = None, ignored: Transforms = ()) -> Segmentation:
+    """Segments as labels on the grid of a volume (or on a grid in world RAS), in the order of ``segment_ids``.
+
+    Labels are 1..N, a tissue's id is its segment ID; later segments win where they overlap. Without ``segment_ids`` all
+    segments are read. Segments without a voxel on the grid keep their label and tissue: see `absent_tissues`.
+    """
+    require_in_scene(node, "vtkMRMLSegmentationNode", "segmentation")
+    geometry = reference if isinstance(reference, Geometry) else volume_geometry(reference, ignored)
+    segmentation, name = node.GetSegmentation(), node.GetName()
+    known_ids = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
+    segment_ids = known_ids if segment_ids is None else list(segment_ids)
+    unknown_ids = [segment_id for segment_id in segment_ids if segment_id not in known_ids]
+    if unknown_ids:
+        raise ValueError(f"The segmentation '{name}' has no segment with the ID '{unknown_ids[0]}'.")
+    if not has_content(segmentation, segment_ids):
+        raise ValueError(f"The segmentation '{name}' is empty.")
+    local_to_world = general_to_world(transform_chain(node, ignored))
+    try:
+        labels_kji = labels_on_grid(segmentation, segment_ids, local_to_world, geometry)
+    except RuntimeError as error:
+        raise ValueError(f"The segmentation '{name}' cannot be read: {error}.") from error
+    if not labels_kji.any():
+        where = "the reference grid" if isinstance(reference, Geometry) else f"volume '{reference.GetName()}'"
+        raise ValueError(f"The segmentation '{name}' does not overlap with {where}.")
+    return Segmentation(labels_kji, geometry, segment_tissues(segmentation, segment_ids), name)
+
+
+def absent_tissues(segmentation: Segmentation) -> tuple[Tissue, ...]:
+    """Tissues without a voxel: empty segments, segments off the grid, segments covered by later ones."""
+    present = set(np.unique(segmentation.labels_kji).tolist())
+    return tuple(tissue for tissue in segmentation.tissues if tissue.label not in present)
+
+
+def read_landmarks(fixed_markups: slicer.vtkMRMLMarkupsNode, moving_markups: slicer.vtkMRMLMarkupsNode,
+                   ignored: Transforms = ()) -> Landmarks:
+    """The defined control points of two markups nodes in world RAS mm; point n of one shows the same as n of the other.
+
+    Points that are defined in neither are skipped; a point defined in only one of the nodes is an error, because all
+    later ones might then be paired wrongly.
+    """
+    fixed_points, moving_points = _defined_points(fixed_markups, ignored), _defined_points(moving_markups, ignored)
+    if not fixed_points:
+        raise ValueError(f"The landmarks '{fixed_markups.GetName()}' have no defined point.")
+    if fixed_points.keys() != moving_points.keys():
+        raise ValueError(f"The landmarks '{fixed_markups.GetName()}' and '{moving_markups.GetName()}' do not "
+                         f"correspond: they have {len(fixed_points)} and {len(moving_points)} defined points, "
+                         "and each point must be defined in both.")
+    return Landmarks(np.array(list(fixed_points.values())), np.array(list(moving_points.values())),
+                     tuple(fixed_markups.GetNthControlPointLabel(n) for n in fixed_points))
+
+
+def _defined_points(node: slicer.vtkMRMLMarkupsNode, ignored: Transforms) -> dict[int, np.ndarray]:
+    """World RAS positions by index of the control point."""
+    require_in_scene(node, "vtkMRMLMarkupsNode", "list of landmarks")
+    indices = [n for n in range(node.GetNumberOfControlPoints())
+               if node.GetNthControlPointPositionStatus(n) == slicer.vtkMRMLMarkupsNode.PositionDefined]
+    if not indices:
+        return {}
+    points_local = np.array([node.GetNthControlPointPosition(n) for n in indices])
+    points_ras_mm = transformed_points(general_to_world(transform_chain(node, ignored)), points_local)
+    return dict(zip(indices, points_ras_mm, strict=True))
+
+
+def read_pair(fixed: slicer.vtkMRMLVolumeNode, moving: slicer.vtkMRMLVolumeNode,
+              segmentation: slicer.vtkMRMLSegmentationNode,
+              moving_segmentation: slicer.vtkMRMLSegmentationNode | None = None,
+              fixed_landmarks: slicer.vtkMRMLMarkupsNode | None = None,
+              moving_landmarks: slicer.vtkMRMLMarkupsNode | None = None) -> ImagePair:
+    """All nodes of a registration as one pair in world RAS; `nodes.InputNodes` has the same order.
+
+    Transforms that a former registration of this pair has written are no part of the input: the moving nodes may stay
+    under them. Segments of the moving image get the labels of their counterparts in the fixed one (`matched_to`).
+    """
+    if (fixed_landmarks is None) != (moving_landmarks is None):
+        lonely = (fixed_landmarks or moving_landmarks).GetName()
+        raise ValueError(f"The landmarks '{lonely}' need their counterpart in the other image.")
+    require_in_scene(fixed, "vtkMRMLVolumeNode", "fixed volume")
+    require_in_scene(moving, "vtkMRMLVolumeNode", "moving volume")
+    ignored = results_of_pair(fixed, moving)
+    fixed_labels = read_segmentation(segmentation, fixed, ignored=ignored)
+    moving_labels = None
+    if moving_segmentation is not None:
+        moving_labels = matched_to(read_segmentation(moving_segmentation, moving, ignored=ignored), fixed_labels)
+    return ImagePair(read_volume(fixed, ignored), read_volume(moving, ignored), fixed_labels, moving_labels,
+                     fixed_landmarks and read_landmarks(fixed_landmarks, moving_landmarks, ignored))

@@ -1,0 +1,117 @@
+"""Segments of a segmentation node as one label array on any grid. Nothing in the scene is touched or added."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+import slicer.util
+import vtk
+
+from ..core.geometry import Geometry
+from ..core.segmentation_files import terminology_text
+from ..core.tissues import Tissue
+from .vtk_images import fill_image, image_array, is_empty, resample
+
+BINARY_LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+CLOSED_SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+
+
+def segment_tissues(segmentation: slicer.vtkSegmentation, segment_ids: list[str]) -> tuple[Tissue, ...]:
+    """One tissue for each segment, labels 1..N in the given order, the segment ID as id."""
+    return tuple(Tissue(label, segmentation.GetSegment(segment_id).GetName(), segment_id,
+                        _terminology(segmentation.GetSegment(segment_id)))
+                 for label, segment_id in enumerate(segment_ids, start=1))
+
+
+def labels_on_grid(segmentation: slicer.vtkSegmentation, segment_ids: list[str],
+                   local_to_world: vtk.vtkAbstractTransform, geometry: Geometry) -> np.ndarray:
+    """Labels 1..N in the order of ``segment_ids`` on a grid in world RAS: (K, J, I) int16, 0 for background.
+
+    Where segments overlap the later one wins. Raises RuntimeError if the segments cannot be turned into voxels.
+    """
+    if not segmentation.ContainsRepresentation(BINARY_LABELMAP):
+        segmentation = _rasterised(segmentation, segment_ids, local_to_world, geometry)
+        local_to_world = vtk.vtkTransform()
+    labels_kji = np.zeros(geometry.shape_kji, np.int16)
+    layers: dict[int, np.ndarray] = {}  # segments often share one labelmap, which then is resampled only once
+    for label, segment_id in enumerate(segment_ids, start=1):
+        segment = segmentation.GetSegment(segment_id)
+        labelmap = segment.GetRepresentation(BINARY_LABELMAP)
+        if is_empty(labelmap):
+            continue
+        layer = segmentation.GetLayerIndex(segment_id, BINARY_LABELMAP)
+        if layer not in layers:
+            layers[layer] = resample(labelmap, _ijk_to_local(labelmap), local_to_world, geometry,
+                                     linear=False, background=0)
+        labels_kji[layers[layer] == segment.GetLabelValue()] = label
+    return labels_kji
+
+
+def has_content(segmentation: slicer.vtkSegmentation, segment_ids: list[str]) -> bool:
+    """Whether any of the segments has a voxel or a surface anywhere in space."""
+    for segment_id in segment_ids:
+        segment = segmentation.GetSegment(segment_id)
+        labelmap = segment.GetRepresentation(BINARY_LABELMAP)
+        if labelmap is None:
+            bounds = [1.0, -1.0] * 3
+            segment.GetBounds(bounds)
+            if bounds[0] <= bounds[1]:
+                return True
+        elif not is_empty(labelmap) and (image_array(labelmap) == segment.GetLabelValue()).any():
+            return True
+    return False
+
+
+def _rasterised(segmentation: slicer.vtkSegmentation, segment_ids: list[str],
+                local_to_world: vtk.vtkAbstractTransform, geometry: Geometry) -> slicer.vtkSegmentation:
+    """A segmentation in world RAS with labelmaps on ``geometry``, made from the closed surfaces of another one."""
+    with_surfaces = segmentation
+    if not segmentation.ContainsRepresentation(CLOSED_SURFACE):
+        with_surfaces = slicer.vtkSegmentation()
+        with_surfaces.DeepCopy(segmentation)
+        if not with_surfaces.CreateRepresentation(CLOSED_SURFACE):
+            raise RuntimeError(f"{segmentation.GetSourceRepresentationName()} cannot be converted to closed surfaces")
+    in_world = slicer.vtkSegmentation()
+    in_world.SetSourceRepresentationName(CLOSED_SURFACE)
+    for segment_id in segment_ids:
+        segment = slicer.vtkSegment()
+        segment.AddRepresentation(CLOSED_SURFACE, _transformed_surface(
+            with_surfaces.GetSegment(segment_id).GetRepresentation(CLOSED_SURFACE), local_to_world))
+        in_world.AddSegment(segment, segment_id)
+    in_world.SetConversionParameter(slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName(),
+                                    slicer.vtkSegmentationConverter.SerializeImageGeometry(_reference(geometry)))
+    if not in_world.CreateRepresentation(BINARY_LABELMAP):
+        raise RuntimeError("the closed surfaces cannot be converted to voxels")
+    return in_world
+
+
+def _transformed_surface(surface: vtk.vtkPolyData | None, transform: vtk.vtkAbstractTransform) -> vtk.vtkPolyData:
+    if surface is None or surface.GetNumberOfPoints() == 0:
+        return vtk.vtkPolyData()
+    transformer = vtk.vtkTransformPolyDataFilter()
+    transformer.SetInputData(surface)
+    transformer.SetTransform(transform)
+    transformer.Update()
+    return transformer.GetOutput()
+
+
+def _reference(geometry: Geometry) -> slicer.vtkOrientedImageData:
+    return oriented_image(np.zeros(geometry.shape_kji, np.uint8), geometry.ijk_to_ras)
+
+
+def oriented_image(array_kji: np.ndarray, ijk_to_ras: np.ndarray) -> slicer.vtkOrientedImageData:
+    """A copy of an array (K, J, I) as the kind of image that segments hold."""
+    image = fill_image(slicer.vtkOrientedImageData(), array_kji)
+    image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))
+    return image
+
+
+def _ijk_to_local(image: slicer.vtkOrientedImageData) -> np.ndarray:
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)  # its "world" is the segmentation node's own frame
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def _terminology(segment: slicer.vtkSegment) -> str:
+    tag_name, tag = slicer.vtkSegment.GetTerminologyEntryTagName(), vtk.reference("")
+    return terminology_text(f"{tag_name}:{tag}") if segment.GetTag(tag_name, tag) else ""
