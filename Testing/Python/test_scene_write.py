@@ -25,7 +25,7 @@ from TissueElasticRegistrationLib.core.result import RegistrationResult, SolverA
 from TissueElasticRegistrationLib.core.tissues import Lame
 from TissueElasticRegistrationLib.scene import write
 from TissueElasticRegistrationLib.scene.grid_transform import read_transform
-from TissueElasticRegistrationLib.scene.nodes import InputNodes, OutputNodes
+from TissueElasticRegistrationLib.scene.nodes import InputNodes, OutputNodes, results_of_pair
 from TissueElasticRegistrationLib.scene.read import read_pair
 from TissueElasticRegistrationLib.scene.write import write_results
 
@@ -323,6 +323,14 @@ def test_output_of_the_wrong_kind_is_refused_by_name(mrml_scene):
     inputs = add_inputs(mrml_scene)
     with pytest.raises(ValueError, match="'exhale' is a Volume, not a transform"):
         write_results(inputs, result_for(inputs), OutputNodes(transform=inputs.fixed))
+
+
+def test_refused_transform_node_is_not_taken_for_a_result(mrml_scene):
+    inputs = add_inputs(mrml_scene)
+    rigid = add_linear_transform(mrml_scene, "rigid", TURN)
+    with pytest.raises(ValueError, match="'rigid' is a LinearTransform"):
+        write_results(inputs, result_for(inputs), OutputNodes(transform=rigid))
+    assert results_of_pair(inputs.fixed, inputs.moving) == []
 
 
 def test_input_that_left_the_scene_is_refused_by_name(mrml_scene):

@@ -52,7 +52,6 @@ def write_results(inputs: InputNodes, result: RegistrationResult, outputs: Outpu
         segments = make_segments(result.warped_segmentation, inputs.moving_segmentation, placement)
 
     with _completed(inputs, outputs, with_segmentation=segments is not None) as (written, new):
-        link_transform(written.transform, inputs.fixed, inputs.moving)
         write_transform(result.displacement_ras_mm, result.geometry, written.transform)
         write_volume(image, placement, written.warped_volume)
         if written.warped_volume in new:
@@ -60,6 +59,7 @@ def write_results(inputs: InputNodes, result: RegistrationResult, outputs: Outpu
         if segments is not None:
             write_segments(segments, placement, written.warped_segmentation)
         write_metrics(table, written.metrics_table)
+        link_transform(written.transform, inputs.fixed, inputs.moving)
         link_outputs(written)
     return written
 
