@@ -22,8 +22,8 @@ LIVER_RADIUS = 0.84
 class BodyPlaces:
     """Coordinates of every cell of a canvas relative to the body; they broadcast to the shape of the canvas.
 
-    ``down_mm`` from the upper face; ``aside_mm`` from the midline, positive to the left; ``deep`` from the middle of the
-    body, -1 at the front and 1 at the back; ``radius`` is 0 on the long axis of the body and 1 at the skin.
+    ``down_mm`` from the upper face; ``aside_mm`` from the midline, positive to the left; ``deep`` from the middle of
+    the body, -1 at the front and 1 at the back; ``radius`` is 0 on the long axis of the body and 1 at the skin.
     """
 
     canvas: Canvas

@@ -37,6 +37,7 @@ VOXEL_AXES_RAS = {2: np.array([[-1, 0, 0], [0, 0, -1], [0, -1, 0]]), 3: np.array
 OBLIQUE_ANGLES_DEGREES = (20.0, -15.0, 30.0)
 SUPERSAMPLING = 2
 MARGIN_BELOW_MM = 60.0  # anatomy drawn below the field of view: the moving image may show some of it
+BORDER_VOXELS = 0.01  # a point this little outside of the outermost voxel centres still counts as inside
 TISSUES = tuple(Tissue(label, name) for label, name in TISSUE_NAMES.items())
 
 
@@ -164,4 +165,4 @@ def _stays_inside(displacement: np.ndarray) -> np.ndarray:
     """Where x + displacement(x), in voxels, lies between the outermost voxel centres."""
     places = np.indices(displacement.shape[1:]) + displacement
     last = np.array(displacement.shape[1:]).reshape((-1,) + (1,) * (displacement.ndim - 1)) - 1
-    return np.all((places >= 0) & (places <= last), axis=0)
+    return np.all((places >= -BORDER_VOXELS) & (places <= last + BORDER_VOXELS), axis=0)

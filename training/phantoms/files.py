@@ -6,9 +6,9 @@ import csv
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
-from TissueElasticRegistrationLib.core.geometry import Geometry, flip_ras_lps
+from TissueElasticRegistrationLib.core.geometry import flip_ras_lps
+from TissueElasticRegistrationLib.core.image_files import write_image, write_labels
 from TissueElasticRegistrationLib.core.images import Image, Landmarks, Segmentation
 
 LANDMARK_COLUMNS = ("name", "fixed_x", "fixed_y", "fixed_z", "moving_x", "moving_y", "moving_z")
@@ -19,18 +19,10 @@ def write_case(folder: Path, images: dict[str, Image], segmentations: dict[str, 
     """Write ``<name>.nii.gz`` for every image and segmentation, and ``landmarks.csv``; the folder is made if needed."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, image in images.items():
-        _write_volume(image.array_kji.astype(np.float32), image.geometry, folder / f"{name}.nii.gz")
+        write_image(image, folder / f"{name}.nii.gz")
     for name, segmentation in segmentations.items():
-        _write_volume(segmentation.labels_kji.astype(np.uint8), segmentation.geometry, folder / f"{name}.nii.gz")
+        write_labels(segmentation, folder / f"{name}.nii.gz")
     _write_landmarks(landmarks, folder / "landmarks.csv")
-
-
-def _write_volume(array_kji: np.ndarray, geometry: Geometry, path: Path) -> None:
-    volume = sitk.GetImageFromArray(array_kji)
-    volume.SetOrigin(geometry.origin_lps_mm.tolist())
-    volume.SetSpacing(geometry.spacing_ijk_mm.tolist())
-    volume.SetDirection(geometry.direction_lps.reshape(-1).tolist())
-    sitk.WriteImage(volume, str(path))
 
 
 def _write_landmarks(landmarks: Landmarks, path: Path) -> None:
