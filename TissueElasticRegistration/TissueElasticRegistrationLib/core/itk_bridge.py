@@ -70,18 +70,26 @@ def affine_transform(fixed_to_moving_ras: np.ndarray) -> sitk.AffineTransform:
 
 def resample(image: Image, transform: sitk.Transform, reference: Geometry, default_value: float,
              nearest: bool = False) -> np.ndarray:
-    """The image at the transformed voxel centres of ``reference``: (K, J, I) in the image's own type.
+    """The image at the transformed voxel centers of ``reference``: (K, J, I) in the image's own type.
 
     transform: resampling direction, reference point -> image point, LPS mm. Linear interpolation unless ``nearest``;
     whole numbers are rounded (ITK itself would cut off the fraction, half a unit of bias). ``default_value`` is
     what points outside of the image get.
     """
-    dtype = image.array_kji.dtype
+    return resample_array(image.array_kji, image.geometry, transform, reference, default_value, nearest)
+
+
+def resample_array(values_kji: np.ndarray, geometry: Geometry, transform: sitk.Transform, reference: Geometry,
+                   default_value: float, nearest: bool = False) -> np.ndarray:
+    """`resample` for values (K, J, I) on ``geometry`` that need not be a valid `Image`, such as labels or masks."""
+    dtype = values_kji.dtype
+    source = sitk_volume(values_kji, geometry)
     round_off = not nearest and np.issubdtype(dtype, np.integer)
-    pixel_type = sitk.sitkFloat64 if dtype.itemsize > 4 else sitk.sitkFloat32
-    source = sitk_image(image)
+    pixel_type = source.GetPixelID()
+    if round_off:
+        pixel_type = sitk.sitkFloat64 if dtype.itemsize > 2 else sitk.sitkFloat32
     resampled = sitk.GetArrayFromImage(sitk.Resample(
         source, reference.shape_kji[::-1], transform, sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear,
         reference.origin_lps_mm.tolist(), reference.spacing_ijk_mm.tolist(), reference.direction_lps.ravel().tolist(),
-        float(default_value), pixel_type if round_off else source.GetPixelID()))
-    return np.rint(resampled).astype(dtype) if round_off else resampled.astype(dtype, copy=False)
+        float(default_value), pixel_type))
+    return (np.rint(resampled) if round_off else resampled).astype(dtype, copy=False)

@@ -73,7 +73,7 @@ def map_points_ras_mm(points_ras_mm: np.ndarray, displacement_ras_mm: np.ndarray
 
 
 def percent(mask_kji: np.ndarray, region_kji: np.ndarray | None = None) -> float:
-    """Percentage of the voxels of ``region_kji`` (bool; None: all) that are in ``mask_kji`` (bool); NaN if it is empty."""
+    """Percentage of the voxels of ``region_kji`` (bool; None: all) that are in ``mask_kji`` (bool); NaN of none."""
     inside = mask_kji if region_kji is None else mask_kji[region_kji]
     return 100.0 * np.count_nonzero(inside) / inside.size if inside.size else float("nan")
 

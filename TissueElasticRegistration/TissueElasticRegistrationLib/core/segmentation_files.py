@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from .geometry import Geometry
 from .image_files import grid_of_file, read_volume, scalar_array
 from .images import Image, Segmentation
-from .itk_bridge import sitk_volume
+from .itk_bridge import resample_array
 from .tissues import BACKGROUND, Tissue
 
 HIGHEST_LABEL = 65535
@@ -186,10 +186,8 @@ def _on_grid(layer_kji: np.ndarray, geometry: Geometry, reference: Geometry) -> 
     """Nearest label at every voxel of ``reference``, 0 outside of the layer."""
     if geometry.agrees_with(reference, tolerance_mm=1e-4):
         return layer_kji
-    return sitk.GetArrayFromImage(sitk.Resample(
-        sitk_volume(layer_kji, geometry), reference.shape_kji[::-1], sitk.Transform(3, sitk.sitkIdentity),
-        sitk.sitkNearestNeighbor, reference.origin_lps_mm.tolist(), reference.spacing_ijk_mm.tolist(),
-        reference.direction_lps.ravel().tolist(), 0.0))
+    identity = sitk.Transform(3, sitk.sitkIdentity)
+    return resample_array(layer_kji, geometry, identity, reference, BACKGROUND, nearest=True)
 
 
 def _describe(geometry: Geometry) -> str:

@@ -1,0 +1,121 @@
+"""The pictures of a report: for each plane the images before and after, their differences, the deformation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from . import pictures
+from .geometry import Geometry
+from .images import ImagePair
+from .itk_bridge import resample_array
+from .metrics import map_points_ras_mm
+from .picture_planes import Plane, picture_planes
+from .preprocessing import intensity_windows
+from .result import RegistrationResult
+from .tissues import BACKGROUND
+
+GRID_LINES = 24
+ROUND_LENGTHS_MM = (1, 2, 5, 10, 20, 50)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An RGB array with what it shows."""
+
+    caption: str
+    rgb: np.ndarray
+
+
+def colors_by_label(pair: ImagePair) -> dict[int, tuple[int, int, int]]:
+    """Color of every tissue of the fixed segmentation except the background."""
+    labels = [tissue.label for tissue in pair.fixed_segmentation.tissues if tissue.label != BACKGROUND]
+    return {label: pictures.tissue_color(number) for number, label in enumerate(labels)}
+
+
+def report_pictures(pair: ImagePair, result: RegistrationResult) -> list[tuple[Plane, list[Picture]]]:
+    """Seven pictures for each plane, always in the same order. Outlines are those of the fixed image's tissues."""
+    windows = intensity_windows(pair.fixed, pair.moving)
+    return [(plane, _of_plane(pair, result, plane, windows)) for plane in picture_planes(pair.fixed_segmentation)]
+
+
+def _of_plane(pair: ImagePair, result: RegistrationResult, plane: Plane, windows) -> list[Picture]:
+    fixed_window, moving_window = windows
+    fixed = _on_plane(pair.fixed.array_kji, pair.fixed.geometry, plane)
+    moving = _on_plane(pair.moving.array_kji, pair.moving.geometry, plane)
+    warped = _on_plane(result.warped.array_kji, result.warped.geometry, plane)
+    labels = _on_plane(pair.fixed_segmentation.labels_kji, pair.fixed_segmentation.geometry, plane, nearest=True)
+    moving_valid = _on_plane(np.ones(pair.moving.geometry.shape_kji, np.uint8), pair.moving.geometry, plane) > 0
+    warped_valid = _on_plane(result.valid_kji.astype(np.uint8), result.warped.geometry, plane, nearest=True) > 0
+    determinant = _on_plane(result.jacobian_kji, result.geometry, plane, nearest=True, outside=1.0)
+    colors = colors_by_label(pair)
+
+    def with_outlines(values: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+        return pictures.outlined(pictures.gray(values, window), labels, colors)
+
+    def minus_fixed(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        reference = pictures.windowed(fixed, fixed_window)
+        return pictures.difference(pictures.windowed(values, moving_window), reference, valid)
+
+    spacing_mm = _grid_line_spacing_mm(plane)
+    grid = pictures.with_curves(pictures.gray(fixed, fixed_window) // 2, _curves(result, plane, spacing_mm))
+    faint = dict.fromkeys(colors, pictures.NOTHING)
+    return [
+        Picture("Fixed image", with_outlines(fixed, fixed_window)),
+        Picture("Moving image before", with_outlines(moving, moving_window)),
+        Picture("Moving image after", with_outlines(warped, moving_window)),
+        Picture("Difference before", minus_fixed(moving, moving_valid)),
+        Picture("Difference after", minus_fixed(warped, warped_valid)),
+        Picture(f"Deformation of a {spacing_mm:g} mm grid", grid),
+        Picture("Volume change", pictures.outlined(pictures.jacobian(determinant), labels, faint)),
+    ]
+
+
+def _on_plane(values_kji: np.ndarray, geometry: Geometry, plane: Plane, nearest: bool = False,
+              outside: float | None = None) -> np.ndarray:
+    """(rows, columns) of a volume; what lies outside of it gets its lowest value or ``outside``."""
+    default = float(values_kji.min()) if outside is None else outside
+    identity = sitk.Transform(3, sitk.sitkIdentity)
+    return resample_array(values_kji, geometry, identity, plane.geometry, default, nearest)[0]
+
+
+def _grid_line_spacing_mm(plane: Plane) -> float:
+    """A round distance that gives about ``GRID_LINES`` lines along the longer side."""
+    wanted_mm = plane.pixel_mm * max(plane.geometry.shape_kji) / GRID_LINES
+    return min(ROUND_LENGTHS_MM, key=lambda length: abs(np.log(length / wanted_mm)))
+
+
+def _rigid_part_ras(result: RegistrationResult) -> np.ndarray:
+    """4x4 rotation and translation, fixed RAS to moving RAS mm, closest to the whole mapping (least squares)."""
+    points = result.geometry.voxel_centres_ras_mm()[:, ::4, ::4]
+    mapped = points + result.displacement_ras_mm[:, ::4, ::4]
+    points, mapped = points.reshape(-1, 3), mapped.reshape(-1, 3)
+    center, mapped_center = points.mean(0), mapped.mean(0)
+    left, _, right = np.linalg.svd((mapped - mapped_center).T @ (points - center))
+    handedness = np.diag([1.0, 1.0, np.linalg.det(left @ right)])
+    matrix = np.eye(4)
+    matrix[:3, :3] = left @ handedness @ right
+    matrix[:3, 3] = mapped_center - matrix[:3, :3] @ center
+    return matrix
+
+
+def _curves(result: RegistrationResult, plane: Plane, spacing_mm: float) -> list[np.ndarray]:
+    """Evenly spaced straight lines of the fixed image (column, row), where the deformation puts their points.
+
+    If the images were aligned first, the rigid motion that fits best is taken out, so that the deformation is seen.
+    """
+    rows, columns = plane.geometry.shape_kji[1:]
+    step = spacing_mm / plane.pixel_mm
+    along_row, along_column = np.arange(0, columns, 0.5), np.arange(0, rows, 0.5)
+    lines = [np.stack([along_row, np.full_like(along_row, row)], 1) for row in np.arange(step / 2, rows, step)]
+    lines += [np.stack([np.full_like(along_column, column), along_column], 1)
+              for column in np.arange(step / 2, columns, step)]
+    undo = np.linalg.inv(np.eye(4) if result.initial == "none" else _rigid_part_ras(result))
+    curves = []
+    for line in lines:
+        points = plane.geometry.points_ras_mm(np.pad(line, ((0, 0), (0, 1))))
+        mapped = map_points_ras_mm(points, result.displacement_ras_mm, result.geometry)
+        curves.append(plane.pixels(mapped @ undo[:3, :3].T + undo[:3, 3]))
+    return curves

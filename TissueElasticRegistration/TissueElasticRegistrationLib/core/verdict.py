@@ -1,0 +1,127 @@
+"""What the measurements say about a registration, in sentences. It names faults; it never clears a result for use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from .images import ImagePair
+from .metrics import percent
+from .result import RegistrationResult
+from .tissues import BACKGROUND
+
+Level = Literal["problem", "caution", "fine", "unmeasured"]
+FOLDING_PROBLEM_PERCENT = 0.5
+LANDMARK_PROBLEM_MM, LANDMARK_CAUTION_MM = 5.0, 2.0
+FEW_LANDMARKS = 10
+DICE_NOISE = 0.005
+UNCOVERED_CAUTION_PERCENT = 1.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One measurement: what it is about, what it says, and how much it should worry the reader."""
+
+    level: Level
+    topic: str
+    sentence: str
+
+
+def findings(pair: ImagePair, result: RegistrationResult, facts: Mapping[str, Any]) -> list[Finding]:
+    """All findings, in a fixed order of topics; the result's own warnings last."""
+    return [
+        _folding(result),
+        _landmarks(pair, result),
+        _overlap(result, facts),
+        _similarity(result),
+        *_coverage(pair, result),
+        *(Finding("caution", "Warning", warning) for warning in result.warnings),
+    ]
+
+
+def verdict(found: list[Finding]) -> str:
+    """One line over all findings, worst first."""
+    topics = {level: ", ".join(dict.fromkeys(finding.topic.lower() for finding in found if finding.level == level))
+              for level in ("problem", "caution", "unmeasured")}
+    parts = [f"{word}: {topics[level]}" for level, word in
+             (("problem", "Problem"), ("caution", "Look at"), ("unmeasured", "Not measured")) if topics[level]]
+    if not (topics["problem"] or topics["caution"]):
+        parts.insert(0, "No fault was found in what was measured")
+    return ". ".join(parts) + ". These are measurements, not a clearance: look at the pictures before using the result."
+
+
+def _folding(result: RegistrationResult) -> Finding:
+    share = result.negative_jacobian_percent
+    if not np.isfinite(share):
+        return Finding("unmeasured", "Folding", "Folding was not measured.")
+    if share <= 0:
+        return Finding("fine", "Folding", "The deformation folds nowhere.")
+    folded = [tissue for tissue in result.tissues if tissue.negative_jacobian_percent > 0]
+    worst = max(folded, key=lambda tissue: tissue.negative_jacobian_percent, default=None)
+    where = f", most of all in {worst.tissue.name} ({worst.negative_jacobian_percent:.2g} %)" if worst else ""
+    level = "problem" if share >= FOLDING_PROBLEM_PERCENT else "caution"
+    return Finding(level, "Folding", f"The deformation folds in {share:.2g} % of the voxels{where}: no tissue can "
+                                     "move like this.")
+
+
+def _landmarks(pair: ImagePair, result: RegistrationResult) -> Finding:
+    errors = result.landmark_errors
+    if errors is None:
+        return Finding("unmeasured", "Landmark error", "Landmark error was not measured: no landmarks were given.")
+    spacing_mm = pair.fixed.geometry.spacing_kji_mm
+    voxel_mm = float(spacing_mm.max() if pair.fixed.array_kji.shape[0] > 1 else spacing_mm[1:].max())
+    after = errors.after_mean
+    text = (f"Landmark error {errors.before_mean:.2f} mm before, {after:.2f} mm after on average "
+            f"(largest {errors.before_max:.2f} and {errors.after_max:.2f} mm, {errors.n} landmarks); "
+            f"the largest voxel side is {voxel_mm:.2f} mm.")
+    if errors.n < FEW_LANDMARKS:
+        text += " So few landmarks say little about other places."
+    if after > errors.before_mean:
+        return Finding("problem", "Landmark error", f"{text} The registration has made it worse.")
+    if after > LANDMARK_PROBLEM_MM:
+        return Finding("problem", "Landmark error", f"{text} A mean above {LANDMARK_PROBLEM_MM:g} mm is too much.")
+    if after > LANDMARK_CAUTION_MM:
+        return Finding("caution", "Landmark error", f"{text} The mean exceeds {LANDMARK_CAUTION_MM:g} mm.")
+    if errors.after_max > LANDMARK_PROBLEM_MM:
+        return Finding("caution", "Landmark error", f"{text} A single error exceeds {LANDMARK_PROBLEM_MM:g} mm.")
+    if after > voxel_mm:
+        return Finding("caution", "Landmark error", f"{text} The mean exceeds the voxel size.")
+    return Finding("fine", "Landmark error", text)
+
+
+def _overlap(result: RegistrationResult, facts: Mapping[str, Any]) -> Finding:
+    measured = [tissue for tissue in result.tissues if np.isfinite([tissue.dice_before, tissue.dice_after]).all()]
+    if not measured:
+        return Finding("unmeasured", "Overlap", "Overlap (Dice) was not measured: no segmentation of the moving image "
+                                                "shares a tissue with the fixed one.")
+    changes = ", ".join(f"{tissue.tissue.name} {tissue.dice_before:.3f} to {tissue.dice_after:.3f}"
+                        for tissue in measured)
+    worse = [tissue.tissue.name for tissue in measured if tissue.dice_after < tissue.dice_before - DICE_NOISE]
+    if worse:
+        return Finding("problem", "Overlap", f"Overlap (Dice) has decreased for {', '.join(worse)} ({changes}).")
+    estimate = facts.get("estimate") or {}
+    if "dice" in str(estimate.get("objective", "")).lower():
+        return Finding("caution", "Overlap", f"Overlap (Dice): {changes}. The same labels were used to choose the "
+                                             "parameters, so this is no independent evidence.")
+    return Finding("fine", "Overlap", f"Overlap (Dice): {changes}.")
+
+
+def _similarity(result: RegistrationResult) -> Finding:
+    before, after = result.similarity_before, result.similarity_after
+    if not (np.isfinite(before) and np.isfinite(after)):
+        return Finding("unmeasured", "Similarity", "The similarity of the images was not measured.")
+    text = f"Similarity of the images (squared local correlation) {before:.3f} before, {after:.3f} after"
+    if after < before:
+        return Finding("problem", "Similarity", f"{text}: the images fit less well than without registration.")
+    return Finding("fine", "Similarity", f"{text}. A high value alone does not show that tissue is matched correctly.")
+
+
+def _coverage(pair: ImagePair, result: RegistrationResult) -> list[Finding]:
+    missing = percent(~result.valid_kji, pair.fixed_segmentation.labels_kji != BACKGROUND)
+    if not missing > UNCOVERED_CAUTION_PERCENT:
+        return []
+    return [Finding("caution", "Field of view", f"{missing:.1f} % of segmented voxels have no counterpart, they lie "
+                                                "outside of the moving image.")]
