@@ -1,4 +1,4 @@
-"""Files in and out: every fault of a file is one sentence naming it, and what is written is what was meant."""
+"""Volumes and transforms in files: a fault is one sentence naming the file, and what is written is what was meant."""
 
 from __future__ import annotations
 
@@ -9,56 +9,17 @@ import time
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from oblique_data import SHAPE, a_label_map, an_image, oblique_geometry, sentence
 
-from TissueElasticRegistrationLib.core.geometry import Geometry, flip_ras_lps
+from TissueElasticRegistrationLib.core.geometry import flip_ras_lps
 from TissueElasticRegistrationLib.core.hdf5_times import lookup3
-from TissueElasticRegistrationLib.core.image_files import (
-    read_image,
-    write_image,
-    write_labels,
-    write_map,
-    write_transform,
-)
-from TissueElasticRegistrationLib.core.images import Image, Segmentation
+from TissueElasticRegistrationLib.core.image_files import read_image, write_image, write_map, write_transform
+from TissueElasticRegistrationLib.core.images import Image
 from TissueElasticRegistrationLib.core.itk_bridge import affine_transform, displacement_transform, resample
-from TissueElasticRegistrationLib.core.landmark_files import read_landmarks
-from TissueElasticRegistrationLib.core.output_folder import output_folder
-from TissueElasticRegistrationLib.core.segmentation_files import (
-    matched_to,
-    parse_tissue_names,
-    read_segmentation,
-    terminology_text,
-)
-from TissueElasticRegistrationLib.core.tissues import Tissue
-
-SHAPE = (6, 8, 10)
-
-
-def oblique_geometry(shape=SHAPE) -> Geometry:
-    rotation = np.linalg.qr(np.array([[2.0, 0.3, -0.2], [0.1, 1.5, 0.4], [0.3, -0.2, 1.0]]))[0]
-    matrix = np.eye(4)
-    matrix[:3, :3] = rotation * [0.8, 1.3, 3.1]
-    matrix[:3, 3] = [11.0, -23.0, 41.0]
-    return Geometry(shape, matrix)
-
-
-def an_image(dtype=np.int16, geometry=None) -> Image:
-    geometry = geometry or oblique_geometry()
-    values = np.random.default_rng(3).integers(-900, 1800, geometry.shape_kji)
-    return Image(values.astype(dtype), geometry, "an image")
-
-
-def sentence(call) -> str:
-    """The message of the ValueError of ``call``, checked to be one sentence on one line."""
-    with pytest.raises(ValueError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message and message.endswith(".") and ". " not in message, message
-    return message
 
 
 def patched_nifti(tmp_path, name: str, **fields):
-    """A valid oblique-free NIfTI file in which header fields (offset and layout below) are overwritten."""
+    """A valid NIfTI file in which header fields (offset and layout below) are overwritten."""
     layout = {"dim": ("<8h", 40), "pixdim": ("<8f", 76), "codes": ("<2h", 252), "quaternion": ("<6f", 256),
               "sform": ("<12f", 280)}
     path = tmp_path / "valid.nii"
@@ -80,7 +41,7 @@ def nrrd(tmp_path, directions: str):
     return path
 
 
-# ---- images --------------------------------------------------------------------------------------
+# ---- images -------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float32, np.float64, np.int32])
 @pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha"])
@@ -227,214 +188,7 @@ def test_itk_warnings_are_switched_back_on(tmp_path):
     assert sitk.ProcessObject.GetGlobalWarningDisplay() == before
 
 
-# ---- label maps ----------------------------------------------------------------------------------
-
-def a_label_map() -> np.ndarray:
-    labels = np.zeros(SHAPE, np.uint8)
-    labels[1:4, 2:7, 1:5] = 1
-    labels[2:5, 3:6, 5:9] = 205
-    return labels
-
-
-def write_label_map(path, labels, geometry=None):
-    volume = sitk.GetImageFromArray(labels)
-    geometry = geometry or oblique_geometry()
-    volume.SetOrigin(geometry.origin_lps_mm.tolist())
-    volume.SetSpacing(geometry.spacing_ijk_mm.tolist())
-    volume.SetDirection(geometry.direction_lps.ravel().tolist())
-    sitk.WriteImage(volume, str(path))
-    return path
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float32, np.float64, np.int64])
-def test_label_map_keeps_its_values_whatever_its_type(tmp_path, dtype):
-    path = write_label_map(tmp_path / "labels.nii.gz", a_label_map().astype(dtype))
-    segmentation = read_segmentation(path, an_image(), {0: "outside", 205: "bone"})
-    np.testing.assert_array_equal(segmentation.labels_kji, a_label_map())
-    assert [(t.label, t.name, t.id) for t in segmentation.tissues] == [(0, "outside", "0"), (1, "1", "1"),
-                                                                       (205, "bone", "205")]
-
-
-def test_labels_above_255_are_kept(tmp_path):
-    path = write_label_map(tmp_path / "labels.nii.gz", a_label_map().astype(np.int32) * 100)
-    segmentation = read_segmentation(path, an_image())
-    assert [tissue.label for tissue in segmentation.tissues] == [100, 20500]
-    write_labels(segmentation, tmp_path / "again.nii.gz")
-    assert sitk.ReadImage(str(tmp_path / "again.nii.gz")).GetPixelID() == sitk.sitkUInt16
-    np.testing.assert_array_equal(read_segmentation(tmp_path / "again.nii.gz", an_image()).labels_kji,
-                                  segmentation.labels_kji)
-
-
-@pytest.mark.parametrize(("labels", "word"), [
-    (np.zeros(SHAPE, np.uint8), "empty"),
-    (a_label_map() * 0.5, "whole numbers"),
-    (a_label_map().astype(np.int16) - 1, "-1"),
-    (a_label_map().astype(np.int32) * 1000, "205000"),
-    (np.stack([a_label_map()] * 2, -1), "components"),
-])
-def test_unusable_label_map_is_refused(tmp_path, labels, word):
-    path = tmp_path / "labels.nrrd"
-    volume = sitk.GetImageFromArray(labels, isVector=labels.ndim == 4)
-    geometry = oblique_geometry()
-    volume.SetOrigin(geometry.origin_lps_mm.tolist())
-    volume.SetSpacing(geometry.spacing_ijk_mm.tolist())
-    volume.SetDirection(geometry.direction_lps.ravel().tolist())
-    sitk.WriteImage(volume, str(path))
-    message = sentence(lambda: read_segmentation(path, an_image()))
-    assert str(path) in message and word in message
-
-
-def test_label_map_of_another_grid_is_refused_naming_both(tmp_path):
-    shifted = oblique_geometry().ijk_to_ras.copy()
-    shifted[0, 3] += 1
-    path = write_label_map(tmp_path / "labels.nii.gz", a_label_map(), Geometry(SHAPE, shifted))
-    message = sentence(lambda: read_segmentation(path, an_image()))
-    assert str(path) in message and "an image" in message
-
-
-def test_name_for_a_label_that_does_not_occur_is_refused_unless_allowed(tmp_path):
-    path = write_label_map(tmp_path / "labels.nii.gz", a_label_map())
-    message = sentence(lambda: read_segmentation(path, an_image(), {1: "lung", 7: "bone"}))
-    assert "label 7" in message and str(path) in message
-    read_segmentation(path, an_image(), {1: "lung", 7: "bone"}, names_must_occur=False)
-
-
-def test_tissue_names_are_parsed():
-    assert parse_tissue_names("1=lung, 2 = soft tissue,30=bone=cortical") == {1: "lung", 2: "soft tissue",
-                                                                             30: "bone=cortical"}
-
-
-@pytest.mark.parametrize("text", ["", "1", "1=", "=lung", "a=lung", "-1=lung", "1.5=lung", "1=lung,1=bone", "1=a,2=A",
-                                  "1=lung,", "70000=x", "²=lung"])
-def test_unusable_tissue_names_are_refused(text):
-    assert "--tissues" in sentence(lambda: parse_tissue_names(text))
-
-
-# ---- .seg.nrrd -----------------------------------------------------------------------------------
-
-def seg_nrrd(path, blocks, geometry: Geometry):
-    """Written by Slicer's own storage node. ``blocks``: (name, terminology, first voxel kji, end voxel kji)."""
-    slicer = pytest.importorskip("slicer")
-    import vtk
-    from vtk.util.numpy_support import vtk_to_numpy
-
-    scene = slicer.vtkMRMLScene()
-    application_logic = slicer.vtkSlicerApplicationLogic()
-    application_logic.SetMRMLScene(scene)
-    logic = slicer.vtkSlicerSegmentationsModuleLogic()
-    logic.SetMRMLScene(scene)
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
-    for name, terminology, first, end in blocks:
-        image = slicer.vtkOrientedImageData()
-        image.SetDimensions(geometry.shape_kji[::-1])
-        image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
-        matrix = vtk.vtkMatrix4x4()
-        matrix.DeepCopy(geometry.ijk_to_ras.ravel().tolist())
-        image.SetImageToWorldMatrix(matrix)
-        voxels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(geometry.shape_kji)
-        voxels[:] = 0
-        voxels[tuple(slice(a, b) for a, b in zip(first, end, strict=True))] = 1
-        segment_id = node.GetSegmentation().AddEmptySegment("", name)
-        logic.SetBinaryLabelmapToSegment(image, node, segment_id)
-        if terminology:
-            node.GetSegmentation().GetSegment(segment_id).SetTag("TerminologyEntry", terminology)
-    storage = slicer.vtkMRMLSegmentationStorageNode()
-    storage.SetFileName(str(path))
-    assert storage.WriteData(node)
-    return path
-
-
-RIB = ("Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure~"
-       "SCT^113197003^Rib~SCT^7771000^Left~Anatomic codes - DICOM master list~^^~^^")
-LUNG_BLOCK, RIB_BLOCK = ((1, 2, 3), (4, 6, 7)), ((3, 2, 4), (6, 8, 6))
-
-
-@pytest.mark.parametrize("rib_block", [RIB_BLOCK, ((4, 2, 4), (6, 8, 6))], ids=["two layers", "one layer"])
-def test_slicers_segmentation_is_read(tmp_path, rib_block):
-    geometry = oblique_geometry()
-    path = seg_nrrd(tmp_path / "s.seg.nrrd", [("Left lung", "", *LUNG_BLOCK), ("7 & <b>", RIB, *rib_block)], geometry)
-    segmentation = read_segmentation(path, an_image())
-    expected = np.zeros(SHAPE, np.uint8)
-    for label, (first, end) in enumerate((LUNG_BLOCK, rib_block), start=1):
-        expected[tuple(slice(a, b) for a, b in zip(first, end, strict=True))] = label
-    np.testing.assert_array_equal(segmentation.labels_kji, expected)
-    assert [(t.name, t.terminology) for t in segmentation.tissues] == [("Left lung", ""), ("7 & <b>", "Rib Left")]
-    assert all(tissue.id not in ("", "1", "2") for tissue in segmentation.tissues)
-
-
-def test_slicers_segmentation_on_another_grid_is_resampled(tmp_path):
-    fine = oblique_geometry().resampled(oblique_geometry().spacing_kji_mm / 2, np.array(SHAPE) * 2)
-    blocks = [("lung", "", tuple(2 * np.array(LUNG_BLOCK[0])), tuple(2 * np.array(LUNG_BLOCK[1])))]
-    path = seg_nrrd(tmp_path / "s.seg.nrrd", blocks, fine)
-    labels = read_segmentation(path, an_image()).labels_kji
-    expected = np.zeros(SHAPE)
-    expected[tuple(slice(a, b) for a, b in zip(*LUNG_BLOCK, strict=True))] = 1
-    np.testing.assert_array_equal(labels, expected)
-
-
-def test_slicers_segmentation_beside_the_image_is_refused(tmp_path):
-    far = oblique_geometry().ijk_to_ras.copy()
-    far[:3, 3] += 500
-    path = seg_nrrd(tmp_path / "s.seg.nrrd", [("lung", "", *LUNG_BLOCK)], Geometry(SHAPE, far))
-    message = sentence(lambda: read_segmentation(path, an_image()))
-    assert str(path) in message and "an image" in message
-
-
-def test_label_names_for_slicers_segmentation_are_refused(tmp_path):
-    path = seg_nrrd(tmp_path / "s.seg.nrrd", [("lung", "", *LUNG_BLOCK)], oblique_geometry())
-    assert str(path) in sentence(lambda: read_segmentation(path, an_image(), {1: "lung"}))
-
-
-def test_placeholder_terminology_says_nothing():
-    assert terminology_text("Segmentation.Status:done|TerminologyEntry:a~SCT^8^Tissue~SCT^8^Tissue~^^~b~^^~^^|") == ""
-    assert terminology_text("") == ""
-
-
-def test_labels_are_matched_by_name_then_id():
-    geometry = oblique_geometry()
-    fixed = Segmentation(a_label_map(), geometry, (Tissue(1, "Lung", "a"), Tissue(205, "bone", "b")))
-    renumbered = np.where(a_label_map() == 205, 1, np.where(a_label_map() == 1, 3, 0)).astype(np.uint8)
-    moving = Segmentation(renumbered, geometry,
-                          (Tissue(1, "BONE", "x"), Tissue(3, "lung", "y"), Tissue(4, "tumor", "z")))
-    matched = matched_to(moving, fixed)
-    np.testing.assert_array_equal(matched.labels_kji, a_label_map())
-    assert [(tissue.name, tissue.label) for tissue in matched.tissues] == [("BONE", 205), ("lung", 1), ("tumor", 206)]
-    assert matched_to(fixed, fixed) is fixed
-
-
-# ---- landmarks -----------------------------------------------------------------------------------
-
-def test_landmarks_are_read_in_any_column_order_and_turned_to_ras(tmp_path):
-    path = tmp_path / "points.csv"
-    path.write_text("\ufeffmoving_z, Name,fixed_x,fixed_y,fixed_z,moving_x,moving_y\n"
-                    "6,carina,1,2,3,4,5\n\n12,,7,8,9,10,11\n")
-    landmarks = read_landmarks(path)
-    np.testing.assert_array_equal(landmarks.fixed_ras_mm, [[-1, -2, 3], [-7, -8, 9]])
-    np.testing.assert_array_equal(landmarks.moving_ras_mm, [[-4, -5, 6], [-10, -11, 12]])
-    assert landmarks.names == ("carina", "2")
-
-
-HEADER = "fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z\n"
-
-
-@pytest.mark.parametrize(("content", "word"), [
-    (b"", "columns"), (b"x,y,z\n1,2,3\n", "columns"), (HEADER.encode(), "no landmarks"),
-    (HEADER.replace("moving_z", "fixed_z").encode() + b"1,2,3,4,5,6\n", "moving_z"),
-    (HEADER.encode() + b"1,2,3,4,5\n", "moving_z"), (HEADER.encode() + b"1,2,a,4,5,6\n", "line 2: fixed_z is 'a'"),
-    (HEADER.encode() + b"1,2,nan,4,5,6\n", "finite"), (b"\xff\xfe\x00\x81", "csv"), (b"\x1f\x8b\x08\x00\x9c", "csv"),
-])
-def test_unusable_landmark_file_is_refused(tmp_path, content, word):
-    path = tmp_path / "points.csv"
-    path.write_bytes(content)
-    message = sentence(lambda: read_landmarks(path))
-    assert str(path) in message and word in message
-
-
-def test_missing_landmark_file_is_refused(tmp_path):
-    assert "no such file" in sentence(lambda: read_landmarks(tmp_path / "points.csv"))
-
-
-# ---- transforms and resampling -------------------------------------------------------------------
+# ---- transforms and resampling ------------------------------------------------------------------
 
 def a_displacement_ras_mm() -> np.ndarray:
     return np.random.default_rng(7).normal(0, 2, (*SHAPE, 3)).astype(np.float32)
@@ -508,57 +262,3 @@ def test_resampling_labels_gives_only_labels():
     matrix[:3, 3] = 0.4 * image.geometry.ijk_to_ras[:3, 1]
     shifted = resample(image, affine_transform(matrix), image.geometry, 0, nearest=True)
     assert shifted.dtype == np.uint8 and set(np.unique(shifted)) == {0, 1, 205}
-
-
-# ---- output folder -------------------------------------------------------------------------------
-
-def test_results_appear_together_at_the_end(tmp_path):
-    target = tmp_path / "new" / "results"
-    with output_folder(target) as folder:
-        (folder / "result.json").write_text("{}")
-        assert not (target / "result.json").exists()
-    assert [file.name for file in target.iterdir()] == ["result.json"]
-
-
-def test_failure_leaves_nothing_behind(tmp_path):
-    with pytest.raises(KeyboardInterrupt), output_folder(tmp_path / "new" / "results") as folder:
-        (folder / "result.json").write_text("{}")
-        raise KeyboardInterrupt
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_failure_keeps_earlier_results(tmp_path):
-    (tmp_path / "result.json").write_text("old")
-    with pytest.raises(RuntimeError), output_folder(tmp_path, ["result.json"]) as folder:
-        (folder / "result.json").write_text("new")
-        raise RuntimeError
-    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("result.json", "old")]
-
-
-def test_results_of_an_earlier_run_are_replaced_but_other_files_stay(tmp_path):
-    for name in ("result.json", "warped_labels.nii.gz", "notes.txt"):
-        (tmp_path / name).write_text("old")
-    with output_folder(tmp_path, ["result.json", "warped_labels.nii.gz"]) as folder:
-        (folder / "result.json").write_text("new")
-    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"result.json": "new", "notes.txt": "old"}
-
-
-def test_folder_that_cannot_be_made_is_refused_before_anything_runs(tmp_path):
-    (tmp_path / "file").write_text("x")
-
-    def write():
-        with output_folder(tmp_path / "file" / "results"):
-            raise AssertionError("the block must not run")
-
-    assert str(tmp_path / "file" / "results") in sentence(write)
-    assert [file.name for file in tmp_path.iterdir()] == ["file"]
-
-
-def test_file_in_place_of_the_folder_is_refused(tmp_path):
-    (tmp_path / "file").write_text("x")
-
-    def write():
-        with output_folder(tmp_path / "file"):
-            raise AssertionError("the block must not run")
-
-    assert str(tmp_path / "file") in sentence(write)
