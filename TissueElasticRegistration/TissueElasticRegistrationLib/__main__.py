@@ -1,0 +1,88 @@
+"""Command line: ``python -m TissueElasticRegistrationLib register --fixed F --moving M --segmentation S --output DIR``.
+
+Exit codes: 0 done, 2 bad input (one sentence on stderr, nothing written), 1 anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except ValueError as error:
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("cancelled, nothing was written", file=sys.stderr)
+        return 1
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:
+        self.exit(2, f"error: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="TissueElasticRegistrationLib", description="Tissue-elastic image registration.")
+    commands = parser.add_subparsers(required=True, metavar="command", parser_class=_Parser)
+    register = commands.add_parser("register", help="register one pair of images")
+    register.set_defaults(run=_register)
+    register.add_argument("--fixed", required=True, help="image that stays as it is")
+    register.add_argument("--moving", required=True, help="image that is deformed onto it")
+    register.add_argument("--segmentation", required=True, help="tissues of the fixed image: label map or .seg.nrrd")
+    register.add_argument("--moving-segmentation", help="tissues of the moving image, for the evaluation")
+    register.add_argument("--tissues", help="names of the labels, such as 1=lung,2=soft,3=bone")
+    register.add_argument("--initial", default="auto", metavar="auto|none|rigid|T.h5",
+                          help="alignment done first (auto: rigid if the images' frames do not fit)")
+    register.add_argument("--landmarks", help="csv with fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z in LPS mm")
+    register.add_argument("--model", default="direct", help="direct: the solver without a network")
+    register.add_argument("--parameters", help="json with λ and μ per tissue; default: the table of tissues")
+    register.add_argument("--estimate", default="none", choices=["none", "grid", "gradient"],
+                          help="search for this patient's parameters")
+    register.add_argument("--refine", type=int, default=0, metavar="N", help="further solver steps at full resolution")
+    register.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    register.add_argument("--seed", type=int, default=0)
+    register.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
+    return parser
+
+
+def _register(options: argparse.Namespace) -> None:
+    # Imported here: asking for help or mistyping an option should not wait for torch.
+    from .register_command import register_files
+
+    register_files(options, _ProgressLine())
+
+
+class _ProgressLine:
+    """One line on stderr that is rewritten on a terminal, and a line every few seconds elsewhere."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._last = time.monotonic() if self._terminal else time.monotonic() - 3
+
+    def __call__(self, stage: str, fraction: float, text: str) -> None:
+        interval = 0.1 if self._terminal else 4.0
+        now = time.monotonic()
+        if now - self._last < interval and fraction < 1:
+            return
+        self._last = now
+        line = f"{stage} {100 * fraction:3.0f} %  {text}"
+        if self._terminal:
+            print(f"\r{line:<78}", end="\n" if fraction >= 1 else "", file=sys.stderr, flush=True)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+
+def _one_line(error: ValueError) -> str:
+    return " ".join(str(error).split())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

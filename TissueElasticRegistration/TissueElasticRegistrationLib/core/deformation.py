@@ -1,0 +1,125 @@
+"""Deformations on a regular grid: warp, integrate, compose, invert, Jacobian.
+
+Everywhere: ``displacement`` is (B, D, *shape), D = 2 or 3, in voxels of its own grid, channels in the order of the
+array axes (k, j, i); voxel x of the fixed image corresponds to position x + u(x) of the moving image.
+
+Grids of different resolution are cell-centred (``align_corners=False``): a voxel of a grid coarser by f covers f
+voxels, so displacements scale by exactly f, flips commute with everything, and an axis of one voxel is no special case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+
+INTEGRATION_STEPS = 6
+
+
+def warp(image: torch.Tensor, displacement: torch.Tensor, mode: str = "bilinear") -> torch.Tensor:
+    """image(x + u(x)): (B, C, *shape) sampled at the displaced voxels, border values continued outside.
+
+    mode: "bilinear" (linear in every dimension) or "nearest" (labels).
+    """
+    return F.grid_sample(image, sampling_grid(displacement), mode=mode, padding_mode="border", align_corners=False)
+
+
+def sampling_grid(displacement: torch.Tensor) -> torch.Tensor:
+    """Normalised positions x + u(x) for `grid_sample`: (B, *shape, D), last dimension in i, j, k order."""
+    shape = displacement.shape[2:]
+    axes = []
+    for axis, size in enumerate(shape):
+        index = torch.arange(size, device=displacement.device, dtype=displacement.dtype)
+        view = [1] * len(shape)
+        view[axis] = size
+        centre = ((2 * index + 1) / size - 1).view(view)
+        axes.append(displacement[:, axis] * (2 / size) + centre)
+    return torch.stack(axes[::-1], -1)
+
+
+def inside(displacement: torch.Tensor) -> torch.Tensor:
+    """(B, 1, *shape) of 0 and 1: whether x + u(x) lies within the voxels of the grid (outer voxel edges included)."""
+    return (sampling_grid(displacement).abs().amax(-1) <= 1).unsqueeze(1).to(displacement.dtype)
+
+
+def compose(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Displacement of x -> y + second(y) with y = x + first(x)."""
+    return first + warp(second, first)
+
+
+def integrate(velocity: torch.Tensor, steps: int = INTEGRATION_STEPS) -> torch.Tensor:
+    """Displacement after unit time of a stationary velocity (same shape and unit), by scaling and squaring."""
+    displacement = velocity / 2**steps
+    for _ in range(steps):
+        displacement = compose(displacement, displacement)
+    return displacement
+
+
+def invert(displacement: torch.Tensor, iterations: int = 30) -> torch.Tensor:
+    """Displacement v with x = y + v(y) for y = x + u(x), by fixed-point iteration; meaningless where u folds."""
+    inverse = -displacement
+    for _ in range(iterations):
+        inverse = -warp(displacement, inverse)
+    return inverse
+
+
+def resize(field: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """A displacement or velocity on another grid over the same extent, its values in voxels of that grid."""
+    old = field.shape[2:]
+    shape = tuple(shape)
+    if tuple(old) == shape:
+        return field
+    mode = "bilinear" if len(shape) == 2 else "trilinear"
+    scale = torch.tensor([new / n for new, n in zip(shape, old, strict=True)], dtype=field.dtype, device=field.device)
+    return F.interpolate(field, size=shape, mode=mode, align_corners=False) * scale.view(1, -1, *[1] * len(shape))
+
+
+def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
+    """det(I + ∂u/∂x) by central differences, one-sided at the border: (B, *shape), no unit.
+
+    1 keeps the volume, below 1 shrinks from fixed to moving, at or below 0 the deformation folds.
+    """
+    return _determinant([_central(displacement, axis) for axis in range(displacement.shape[1])])
+
+
+def folding(displacement: torch.Tensor) -> torch.Tensor:
+    """Voxels at which the deformation folds: (B, *shape) bool, strict.
+
+    A voxel counts if the determinant is not positive for any of the 2^D combinations of forward and backward
+    differences, that is in any corner of the adjacent cells; central differences alone would miss most folds.
+    """
+    dimension = displacement.shape[1]
+    sides = [_one_sided(displacement, axis) for axis in range(dimension)]
+    folded = None
+    for corner in range(2**dimension):
+        bad = _determinant([sides[axis][corner >> axis & 1] for axis in range(dimension)]) <= 0
+        folded = bad if folded is None else folded | bad
+    return folded
+
+
+def _one_sided(field: torch.Tensor, axis: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Backward and forward difference along one axis, full shape; at the border both are the only one there is."""
+    dim = axis + 2
+    edges = torch.diff(field, dim=dim)
+    if edges.shape[dim] == 0:
+        return torch.zeros_like(field), torch.zeros_like(field)
+    backward = torch.cat([edges.narrow(dim, 0, 1), edges], dim)
+    forward = torch.cat([edges, edges.narrow(dim, edges.shape[dim] - 1, 1)], dim)
+    return backward, forward
+
+
+def _central(field: torch.Tensor, axis: int) -> torch.Tensor:
+    backward, forward = _one_sided(field, axis)
+    return 0.5 * (backward + forward)
+
+
+def _determinant(derivatives: list[torch.Tensor]) -> torch.Tensor:
+    """Determinant of I + ∂u from derivatives[axis][:, component], written out (a batched det is far slower)."""
+    d = [[derivatives[j][:, i] + (1.0 if i == j else 0.0) for j in range(len(derivatives))]
+         for i in range(len(derivatives))]
+    if len(d) == 2:
+        return d[0][0] * d[1][1] - d[0][1] * d[1][0]
+    return (d[0][0] * (d[1][1] * d[2][2] - d[1][2] * d[2][1])
+            - d[0][1] * (d[1][0] * d[2][2] - d[1][2] * d[2][0])
+            + d[0][2] * (d[1][0] * d[2][1] - d[1][1] * d[2][0]))

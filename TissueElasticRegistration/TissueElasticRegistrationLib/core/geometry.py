@@ -1,0 +1,136 @@
+"""Where a voxel array lies in space; the only place where RAS (Slicer) and LPS (ITK, NIfTI via SimpleITK) meet.
+
+Arrays are indexed k, j, i (slice, row, column). Matrices and points use i, j, k order as Slicer's IJKToRAS does.
+A displacement exists in two forms, both "fixed point x corresponds to moving point x + d(x)":
+
+- ``grid``: (3, K, J, I), channels ordered k, j, i along the array axes, in voxels of the grid (what solvers use);
+- ``ras_mm``: (K, J, I, 3), channels ordered R, A, S, in mm (what leaves the core).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def flip_ras_lps(vectors: np.ndarray) -> np.ndarray:
+    """Points or vectors (..., 3) in mm from RAS to LPS or back (the same flip both ways)."""
+    return np.asarray(vectors) * np.array([-1.0, -1.0, 1.0], dtype=np.asarray(vectors).dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """An immutable grid in space: array shape and the 4x4 matrix from voxel indices (i, j, k, 1) to RAS mm.
+
+    Raises ValueError for a shape without voxels, a matrix that is not a finite affine, or axes that are singular or not
+    perpendicular (a sheared grid has no spacing to measure strain with).
+    """
+
+    shape_kji: tuple[int, int, int]
+    ijk_to_ras: np.ndarray
+
+    def __post_init__(self) -> None:
+        shape = tuple(int(n) for n in self.shape_kji)
+        matrix = np.array(self.ijk_to_ras, dtype=np.float64)
+        if len(shape) != 3 or min(shape) < 1:
+            raise ValueError(f"The grid shape must have three positive sizes (k, j, i), not {shape}.")
+        if matrix.shape != (4, 4) or not np.all(np.isfinite(matrix)) or not np.array_equal(matrix[3], [0, 0, 0, 1]):
+            raise ValueError("The voxel-to-space matrix must be a finite 4x4 affine with last row 0 0 0 1.")
+        spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+        if spacing.min() <= 0 or abs(np.linalg.det(matrix[:3, :3] / np.maximum(spacing, 1e-300))) < 0.5:
+            raise ValueError("The direction matrix is singular: the voxel axes do not span space.")
+        directions = matrix[:3, :3] / spacing
+        skew = np.abs(directions.T @ directions - np.eye(3)).max()
+        if skew > 1e-3:
+            raise ValueError(f"The voxel axes are not perpendicular (skew {skew:.3f}, at most 0.001 is allowed).")
+        matrix.setflags(write=False)
+        object.__setattr__(self, "shape_kji", shape)
+        object.__setattr__(self, "ijk_to_ras", matrix)
+
+    @classmethod
+    def from_lps(cls, shape_kji, origin_lps_mm, spacing_ijk_mm, direction_lps) -> Geometry:
+        """From ITK's description: origin and direction columns in LPS, spacing in i, j, k order."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = np.asarray(direction_lps, np.float64).reshape(3, 3) * np.asarray(spacing_ijk_mm, np.float64)
+        matrix[:3, 3] = origin_lps_mm
+        return cls(shape_kji, RAS_FROM_LPS @ matrix)
+
+    @property
+    def origin_lps_mm(self) -> np.ndarray:
+        """Centre of voxel (0, 0, 0) in LPS mm, as ITK wants it."""
+        return flip_ras_lps(self.ijk_to_ras[:3, 3])
+
+    @property
+    def direction_lps(self) -> np.ndarray:
+        """3x3 unit axes in LPS, columns i, j, k, as ITK wants it."""
+        return (RAS_FROM_LPS[:3, :3] @ self.ijk_to_ras[:3, :3]) / self.spacing_ijk_mm
+
+    @property
+    def spacing_ijk_mm(self) -> np.ndarray:
+        """Voxel sizes in mm, i, j, k order (matrix and ITK order)."""
+        return np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)
+
+    @property
+    def spacing_kji_mm(self) -> np.ndarray:
+        """Voxel sizes in mm, k, j, i order (array order)."""
+        return self.spacing_ijk_mm[::-1]
+
+    @property
+    def ras_to_ijk(self) -> np.ndarray:
+        """4x4 matrix from RAS mm to voxel indices (i, j, k, 1)."""
+        return np.linalg.inv(self.ijk_to_ras)
+
+    def agrees_with(self, other: Geometry, tolerance_mm: float = 1e-2) -> bool:
+        """Same shape, and no corner voxel further apart than ``tolerance_mm``."""
+        if self.shape_kji != other.shape_kji:
+            return False
+        return bool(np.abs(self.corners_ras_mm() - other.corners_ras_mm()).max() <= tolerance_mm)
+
+    def corners_ras_mm(self) -> np.ndarray:
+        """(8, 3) RAS positions of the outer corners of the grid (voxel edges, not centres)."""
+        edges = [(-0.5, n - 0.5) for n in self.shape_kji[::-1]]
+        return self.points_ras_mm(np.stack(np.meshgrid(*edges, indexing="ij"), -1).reshape(-1, 3))
+
+    def points_ras_mm(self, points_ijk: np.ndarray) -> np.ndarray:
+        """Voxel index points (..., 3) in i, j, k order to RAS mm."""
+        return np.asarray(points_ijk) @ self.ijk_to_ras[:3, :3].T + self.ijk_to_ras[:3, 3]
+
+    def points_ijk(self, points_ras_mm: np.ndarray) -> np.ndarray:
+        """RAS mm points (..., 3) to voxel index points in i, j, k order."""
+        inverse = self.ras_to_ijk
+        return np.asarray(points_ras_mm) @ inverse[:3, :3].T + inverse[:3, 3]
+
+    def voxel_centres_ras_mm(self) -> np.ndarray:
+        """(K, J, I, 3) RAS mm positions of all voxel centres."""
+        indices = np.stack(np.meshgrid(*[np.arange(n) for n in self.shape_kji], indexing="ij"), -1)[..., ::-1]
+        return self.points_ras_mm(indices)
+
+    def resampled(self, spacing_kji_mm, shape_kji) -> Geometry:
+        """A grid with the same axes and the same centre, other voxel size and number of voxels."""
+        spacing_ijk = np.asarray(spacing_kji_mm, np.float64)[::-1]
+        shape = tuple(int(n) for n in shape_kji)
+        matrix = np.eye(4)
+        matrix[:3, :3] = self.ijk_to_ras[:3, :3] / self.spacing_ijk_mm * spacing_ijk
+        centre = self.points_ras_mm((np.array(self.shape_kji[::-1]) - 1) / 2)
+        matrix[:3, 3] = centre - matrix[:3, :3] @ ((np.array(shape[::-1]) - 1) / 2)
+        return Geometry(shape, matrix)
+
+    def padded(self, before_kji, after_kji) -> Geometry:
+        """The same voxels with further ones in front of and behind each axis."""
+        before, after = np.asarray(before_kji, int), np.asarray(after_kji, int)
+        matrix = self.ijk_to_ras.copy()
+        matrix[:3, 3] = self.points_ras_mm(-before[::-1])
+        return Geometry(tuple(np.array(self.shape_kji) + before + after), matrix)
+
+    def displacement_ras_mm(self, displacement_grid: np.ndarray) -> np.ndarray:
+        """(3, K, J, I) in voxels, channels k, j, i -> (K, J, I, 3) float32 in RAS mm, same direction of the mapping."""
+        axes = self.ijk_to_ras[:3, :3].astype(np.float32)
+        return np.einsum("ab,bkji->kjia", axes, np.asarray(displacement_grid, np.float32)[::-1])
+
+    def displacement_grid(self, displacement_ras_mm: np.ndarray) -> np.ndarray:
+        """(K, J, I, 3) in RAS mm -> (3, K, J, I) in voxels of this grid, channels k, j, i. Inverse of the above."""
+        inverse = self.ras_to_ijk[:3, :3].astype(np.float32)
+        return np.einsum("ab,kjib->akji", inverse, np.asarray(displacement_ras_mm, np.float32))[::-1].copy()

@@ -1,0 +1,55 @@
+"""λ and μ of tissues in a json file: ``{"scale": "log", "tissues": {"lung": {"lambda": 0.5, "mu": 0.5}}}``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+
+from .parameter_scale import SCALES, ParameterScale, check_parameters, rescaled
+from .tissues import Lame, Tissue, TissueParameters, find_tissue
+
+
+def read_parameters(path: str | os.PathLike, tissues: Iterable[Tissue], base: TissueParameters,
+                    scale: ParameterScale) -> TissueParameters:
+    """``base`` with the parameters of the file; tissues are found by name or id, "scale" is optional ("log").
+
+    Raises ValueError naming the file for anything that is not of this form, an unknown tissue, or a value that is
+    negative or outside of the range of its scale.
+    """
+    tissues = tuple(tissues)
+    content = _json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("tissues"), dict) \
+            or set(content) - {"scale", "tissues"}:
+        raise ValueError(f'{path}: expected {{"tissues": {{NAME: {{"lambda": NUMBER, "mu": NUMBER}}}}}}.')
+    source = SCALES.get(content.get("scale", "log"))
+    if source is None:
+        raise ValueError(f"{path}: unknown scale '{content['scale']}', expected one of {', '.join(SCALES)}.")
+    parameters = base
+    for name, values in content["tissues"].items():
+        try:
+            tissue = find_tissue(tissues, name)
+            lame = _lame(values, name)
+            check_parameters(TissueParameters({tissue.label: lame}), source, {tissue.label: tissue.name})
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        parameters = parameters.with_tissue(tissue.label, lame if source == scale else rescaled(lame, source, scale))
+    return parameters
+
+
+def _lame(values: object, name: str) -> Lame:
+    numbers = isinstance(values, dict) and set(values) == {"lambda", "mu"} and all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) for value in values.values())
+    if not numbers:
+        raise ValueError(f"tissue '{name}' needs two numbers, \"lambda\" and \"mu\".")
+    return Lame(float(values["lambda"]), float(values["mu"]))
+
+
+def _json(path: str | os.PathLike) -> object:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except OSError as error:
+        raise ValueError(f"{path}: the file cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: the file is not valid json.") from error

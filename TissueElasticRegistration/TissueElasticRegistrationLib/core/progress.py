@@ -1,0 +1,34 @@
+"""Long work as generators: each yields `Progress` after a bounded step and returns its result at the end.
+
+A console exhausts the generator, a panel steps it, cancel means to stop asking. Nothing here knows of threads or Qt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """``fraction`` of the job in [0, 1] that is done, and in a few words what is going on."""
+
+    fraction: float
+    text: str
+
+
+Job = Generator[Progress, None, Result]
+
+
+def finish(job: Job[Result], report: Callable[[Progress], None] | None = None) -> Result:
+    """Run a job to its end, telling ``report`` every step, and return its result."""
+    while True:
+        try:
+            progress = next(job)
+        except StopIteration as end:
+            return end.value
+        if report is not None:
+            report(progress)

@@ -1,0 +1,153 @@
+"""The direct solver: multi-resolution optimisation of the objective itself, without any network.
+
+The unknown is a stationary velocity on a grid half as fine as the images of each level; scaling and squaring makes the
+displacement from it, so the deformation stays invertible.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import torch
+
+from ..deformation import integrate, resize
+from ..objective import Objective, ObjectiveTerms
+from ..progress import Job, Progress
+from ..result import SolverAccount
+from ..tissues import TissueParameters
+from .pyramid import Level, Pyramid
+
+Maps = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Steps at one resolution: image voxels ``factor`` times the working grid's, the energy weighted by ``weight``."""
+
+    factor: int
+    steps: int
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class DirectSettings:
+    """How the objective is minimised; ``learning_rate`` in voxels of the velocity grid per step (Adam).
+
+    ``final_rate``: the part of the learning rate that is left at the end of each stage.
+    """
+
+    stages: tuple[Stage, ...]
+    learning_rate: float = 0.1
+    final_rate: float = 1.0
+    integration_steps: int = 5
+
+
+SETTINGS_2D = DirectSettings(stages=(Stage(8, 40), Stage(4, 40), Stage(2, 40), Stage(1, 40)))
+# Fine 3D levels have noise to fit and little to gain: the weights grow and the steps shrink towards them.
+SETTINGS_3D = DirectSettings(stages=(Stage(8, 40), Stage(4, 40), Stage(2, 30, 1.5), Stage(1, 10, 2.0)), final_rate=0.2)
+PREVIEW_STEPS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """``velocity`` (1, D, *velocity shape) and ``displacement`` (1, D, *working shape), each in voxels of its own
+    grid.
+    """
+
+    velocity: torch.Tensor
+    displacement: torch.Tensor
+    account: SolverAccount
+
+
+class DirectSolver:
+    """Minimises an `Objective` for one pair; holds no state between calls.
+
+    ``settings``: one for every dimension; None for the defaults of 2D and 3D.
+    """
+
+    name = "direct"
+
+    def __init__(self, objective: Objective | None = None, settings: DirectSettings | None = None) -> None:
+        self.objective = objective or Objective()
+        self._settings = settings
+
+    def settings(self, dimension: int) -> DirectSettings:
+        """The settings used for single slices (2) or volumes (3)."""
+        return self._settings or (SETTINGS_2D if dimension == 2 else SETTINGS_3D)
+
+    def refinement(self, dimension: int, steps: int) -> tuple[Stage, ...]:
+        """Further steps at full resolution, weighted like the last stage."""
+        return (Stage(1, steps, self.settings(dimension).stages[-1].weight),)
+
+    def preview(self, dimension: int) -> tuple[Stage, ...]:
+        """A few quick steps: full resolution in 2D, a coarse level in 3D."""
+        return (Stage(1 if dimension == 2 else 4, PREVIEW_STEPS),)
+
+    def solve(self, pyramid: Pyramid, parameters: TissueParameters, start: torch.Tensor | None = None,
+              stages: tuple[Stage, ...] | None = None) -> Job[Solution]:
+        """Register, one optimiser step at a time.
+
+        start: velocity of an earlier solution of the same pair, at any resolution, for a warm start.
+        stages: None for those of the settings.
+        """
+        settings = self.settings(pyramid.pair.dimension)
+        stages = settings.stages if stages is None else stages
+        working_maps = pyramid.parameter_maps(parameters)
+        total = max(1, sum(stage.steps for stage in stages))
+        done, velocity = 0, start
+        for stage in stages:
+            level = pyramid.level(stage.factor)
+            maps = level.parameter_maps(*working_maps)
+            from_zero = velocity is None
+            velocity = (torch.zeros(1, len(level.shape), *level.velocity_shape) if from_zero
+                        else resize(velocity, level.velocity_shape)).detach()
+            for step in self._descend(level, velocity, maps, stage, settings, from_zero):
+                done += 1
+                velocity = step.velocity
+                yield Progress(done / total, f"level 1/{stage.factor}, J = {step.objective:.4f}")
+        return self._solution(pyramid, velocity, working_maps, settings, done)
+
+    def _descend(self, level: Level, velocity: torch.Tensor, maps: Maps, stage: Stage, settings: DirectSettings,
+                 from_zero: bool) -> Generator[_Step, None, None]:
+        unknown = velocity.clone().requires_grad_(True)
+        optimiser = torch.optim.Adam([unknown], lr=settings.learning_rate)
+        for step in range(stage.steps):
+            optimiser.param_groups[0]["lr"] = _step_size(settings, step / stage.steps)
+            optimiser.zero_grad()
+            with torch.enable_grad():
+                terms = self._terms(level, unknown, maps, settings, stage.weight, from_zero)
+                terms.total.backward()
+            optimiser.step()
+            yield _Step(unknown.detach(), float(terms.total.detach()))
+
+    def _terms(self, level: Level, velocity: torch.Tensor, maps: Maps, settings: DirectSettings, weight: float = 1.0,
+               from_zero: bool = False) -> ObjectiveTerms:
+        displacement = resize(integrate(velocity, settings.integration_steps), level.shape)
+        warped, valid = level.sampler(displacement, symmetric=from_zero)
+        return self.objective.terms(level.fixed, warped, valid * level.fixed_mask, displacement, level.spacing_mm,
+                                    *maps, weight=weight)
+
+    @torch.no_grad()
+    def _solution(self, pyramid: Pyramid, velocity: torch.Tensor, maps: Maps, settings: DirectSettings,
+                  steps: int) -> Solution:
+        level = pyramid.level(1)
+        before = self._terms(level, torch.zeros_like(velocity), maps, settings)
+        after = self._terms(level, velocity, maps, settings)
+        account = SolverAccount(objective_before=float(before.total), objective_after=float(after.total),
+                                similarity_before=float(before.similarity), similarity_after=float(after.similarity),
+                                energy_after=float(after.energy), steps=steps)
+        return Solution(velocity, resize(integrate(velocity, settings.integration_steps), level.shape), account)
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    velocity: torch.Tensor
+    objective: float
+
+
+def _step_size(settings: DirectSettings, fraction: float) -> float:
+    """Cosine from the learning rate to its final part: Adam's steps do not shrink by themselves."""
+    end = settings.learning_rate * settings.final_rate
+    return end + 0.5 * (settings.learning_rate - end) * (1 + math.cos(math.pi * fraction))

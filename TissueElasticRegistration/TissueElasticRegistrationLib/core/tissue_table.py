@@ -1,0 +1,62 @@
+"""Start values of λ and μ for common tissues, found by the segment's name or terminology.
+
+The numbers are relative weights that did best on synthetic thoraxes and hold as an order of magnitude elsewhere: they
+are a start for the sliders, not material constants.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .parameter_scale import LogScale, ParameterScale, rescaled
+from .tissues import BACKGROUND, Lame, Tissue, TissueParameters
+
+AIR, FLUID, LUNG, SOFT, LIVER, BONE = 0.02, 0.1, 0.5, 1.0, 1.0, 30.0
+
+_CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+# Whole words, singular: a plural s is removed before the comparison, so "rib" fits "Ribs" and not "fibrillin". The
+# first group that has one of the words decides: "rib muscle" and "myocardium LV" are soft, "renal pelvis" is no bone.
+_WORDS = (
+    (SOFT, "cord marrow muscle myocardium wall fat skin tumor tumour nodule gtv ctv artery vein vessel nerve canal "
+           "disc ligament tendon"),
+    (AIR, "air gas outside background exterior"),
+    (FLUID, "renal calyx"),
+    (BONE, "bone rib vertebra vertebrae vertebral spine sternum clavicle clavicula scapula femur femoral hip sacrum "
+           "pelvis ilium ischium pubis acetabulum skull humerus cranium mandible maxilla tibia fibula radius ulna "
+           "patella cartilage tooth teeth implant metal coccyx skeleton"),
+    (LUNG, "lung lobe trachea bronchus bronchi airway pulmo"),
+    (FLUID, "blood cavity ventricle atrium lumen bladder gallbladder csf fluid urine effusion ascites lv rv la ra lvc"),
+    (LIVER, "liver hepar"),
+    (SOFT, "soft body tissue rest"),
+)
+# Words that mean a tissue only beside one of these: a lobe may also be one of the brain, the liver or the thyroid.
+_ONLY_BESIDE = {"lobe": {"upper", "middle", "lower", "lung", "pulmonary"}, "renal": {"pelvi"}}
+
+
+def table_weight(*texts: str) -> float:
+    """The start weight (for λ and for μ) of a tissue described by its name, terminology or both; 1 if unknown."""
+    words = {_singular(word) for text in texts for word in re.findall(r"[a-z]+", _CAMEL_CASE.sub(" ", text).lower())}
+    for weight, names in _WORDS:
+        for name in names.split():
+            if _singular(name) in words and (name not in _ONLY_BESIDE or words & _ONLY_BESIDE[name]):
+                return weight
+    return SOFT
+
+
+def _singular(word: str) -> str:
+    """Without a plural s, which also takes the s of "pelvis": names and texts go through the same mill."""
+    return word.removesuffix("s") if len(word) > 3 else word
+
+
+def table_parameters(tissues: Iterable[Tissue], scale: ParameterScale) -> TissueParameters:
+    """Start values for every tissue: air 0.02, fluid 0.1, lung 0.5, soft tissue and liver 1, bone 30 (λ = μ, ν = 0.25).
+
+    On the paper's scale the values are those at the same slider positions.
+    """
+    weights = {tissue.label: table_weight(tissue.name, tissue.terminology) for tissue in tissues}
+    weights.setdefault(BACKGROUND, AIR)
+    log = LogScale()
+    return TissueParameters({label: rescaled(Lame(w, w), log, scale) if scale.name != log.name else Lame(w, w)
+                             for label, w in weights.items()})

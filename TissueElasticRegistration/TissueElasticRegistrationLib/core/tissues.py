@@ -1,0 +1,86 @@
+"""Tissues and their Lamé parameters: which label is which tissue, how stiff it is, and the weight maps made from both.
+
+λ and μ are *relative weights* of the elastic energy against the image similarity. Only their ratios have a physical
+meaning, never their absolute size (no kPa: a registration cannot identify the scale).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+BACKGROUND = 0
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """One tissue: its ``label`` in the label array, the ``name`` shown, and a stable ``id`` (segment ID or label)."""
+
+    label: int
+    name: str
+    id: str = ""
+    terminology: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            object.__setattr__(self, "id", str(self.label))
+
+
+@dataclass(frozen=True)
+class Lame:
+    """Lamé parameters of one tissue as relative weights (no unit). Raises ValueError if one is negative or not
+    finite.
+    """
+
+    lam: float
+    mu: float
+
+    def __post_init__(self) -> None:
+        for symbol, value in (("λ", self.lam), ("μ", self.mu)):
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"{symbol} = {value} is not allowed: it must be a finite number of at least 0.")
+
+    @property
+    def poisson_ratio(self) -> float:
+        """ν = λ / (2 (λ + μ)): 0 for freely compressible, 0.5 for incompressible tissue; NaN without any stiffness."""
+        return self.lam / (2 * (self.lam + self.mu)) if self.lam + self.mu > 0 else float("nan")
+
+    @property
+    def stiffness(self) -> float:
+        """Young's modulus μ (3λ + 2μ) / (λ + μ) in the unit of the weights; compare tissues by its ratio."""
+        return self.mu * (3 * self.lam + 2 * self.mu) / (self.lam + self.mu) if self.lam + self.mu > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class TissueParameters:
+    """λ and μ for every label of a segmentation, ``default`` for labels that are not listed."""
+
+    by_label: Mapping[int, Lame] = field(default_factory=dict)
+    default: Lame = Lame(1.0, 1.0)
+
+    def __getitem__(self, label: int) -> Lame:
+        return self.by_label.get(label, self.default)
+
+    def with_tissue(self, label: int, lame: Lame) -> TissueParameters:
+        """A copy in which one tissue has other parameters."""
+        return TissueParameters({**self.by_label, label: lame}, self.default)
+
+    def maps(self, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Λ(x) and Γ(x) (the paper's λ and μ maps) for integer ``labels``: two float32 tensors of the same shape."""
+        size = int(labels.max()) + 1
+        table = torch.tensor([(self[label].lam, self[label].mu) for label in range(size)],
+                             dtype=torch.float32, device=labels.device)
+        index = labels.long()
+        return table[:, 0][index], table[:, 1][index]
+
+
+def find_tissue(tissues: Iterable[Tissue], key: str) -> Tissue:
+    """The tissue with this id or name (names ignore case). Raises ValueError listing the known ones."""
+    tissues = tuple(tissues)
+    for tissue in tissues:
+        if key == tissue.id or key.casefold() == tissue.name.casefold():
+            return tissue
+    known = ", ".join(f"'{tissue.name}'" for tissue in tissues)
+    raise ValueError(f"Unknown tissue '{key}'; this segmentation has {known}.")

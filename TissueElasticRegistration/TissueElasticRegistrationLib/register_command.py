@@ -1,0 +1,137 @@
+"""The command ``register``: files in, one registration, files out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from . import __version__
+from .core.image_files import read_image, write_image, write_labels, write_map, write_transform
+from .core.images import ImagePair
+from .core.itk_bridge import resample_array
+from .core.landmark_files import read_landmarks
+from .core.output_folder import output_folder
+from .core.parameter_files import read_parameters
+from .core.progress import Job, Progress, Result, finish
+from .core.registrar import Registrar
+from .core.report import report_html
+from .core.result import RegistrationResult
+from .core.result_file import json_text, result_json
+from .core.segmentation_files import parse_tissue_names, read_segmentation
+from .core.transform_files import read_transform
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
+OUTPUT_FILES = ("transform.h5", "warped.nii.gz", "warped_labels.nii.gz", "jacobian.nii.gz", "report.html",
+                "result.json")
+
+Report = Callable[[str, float, str], None]
+
+
+def register_files(options: argparse.Namespace, report: Report) -> RegistrationResult:
+    """Run the command; ``report`` is told stage, fraction and text. Raises ValueError for anything wrong with the
+    input.
+    """
+    if options.model != "direct":
+        raise ValueError(f"--model {options.model}: there is no such model, only 'direct' (no network) is available.")
+    if options.estimate != "none":
+        raise ValueError(f"--estimate {options.estimate}: the estimation of parameters is not available yet.")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: no usable CUDA device was found.")
+    if options.refine < 0:
+        raise ValueError(f"--refine {options.refine}: the number of steps must be at least 0.")
+    with output_folder(options.output, OUTPUT_FILES) as folder:
+        report("read", 0.0, "files")
+        pair = read_pair(options)
+        result = _registered(pair, options, report)
+        report("write", 0.0, "results")
+        began = time.perf_counter()
+        write_results(folder, pair, result, lambda: _facts(options, time.perf_counter() - began))
+        report("write", 1.0, "done")
+    return result
+
+
+def read_pair(options: argparse.Namespace) -> ImagePair:
+    """The image pair of the command's files."""
+    fixed, moving = read_image(options.fixed), read_image(options.moving)
+    names = parse_tissue_names(options.tissues) if options.tissues else None
+    moving_segmentation = None
+    segmentation = read_segmentation(options.segmentation, fixed, names)
+    if options.moving_segmentation:
+        moving_segmentation = read_segmentation(options.moving_segmentation, moving, names, names_must_occur=False)
+    landmarks = read_landmarks(options.landmarks) if options.landmarks else None
+    return ImagePair(fixed, moving, segmentation, moving_segmentation, landmarks)
+
+
+def write_results(folder: Path, pair: ImagePair, result: RegistrationResult, facts: Callable[[], dict]) -> None:
+    """The files of the contract into ``folder``; ``facts`` is asked last, when it knows how long writing took."""
+    fixed = pair.fixed.geometry
+    write_transform(result.displacement_ras_mm, result.geometry, folder / "transform.h5")
+    write_image(result.warped, folder / "warped.nii.gz")
+    if result.warped_segmentation is not None:
+        write_labels(result.warped_segmentation, folder / "warped_labels.nii.gz")
+    jacobian = resample_array(result.jacobian_kji, result.geometry, sitk.Transform(3, sitk.sitkIdentity), fixed, 1.0)
+    write_map(jacobian.astype(np.float32), fixed, folder / "jacobian.nii.gz")
+    (folder / "report.html").write_text(report_html(pair, result, facts()), encoding="utf-8")
+    (folder / "result.json").write_text(json_text(result_json(result, facts())), encoding="utf-8")
+
+
+def _registered(pair: ImagePair, options: argparse.Namespace, report: Report) -> RegistrationResult:
+    torch.manual_seed(options.seed)
+    initial = options.initial
+    if initial not in ("auto", "none", "rigid"):
+        initial = read_transform(initial)
+    # In 2D the steps are so small that waiting for a second thread costs more than it brings.
+    threads = 1 if pair.fixed.geometry.shape_kji[0] == 1 else os.cpu_count()
+    registrar = Registrar(pair, initial=initial, threads=threads)
+
+    def run(stage: str, job: Job[Result]) -> Result:
+        return finish(job, lambda progress: _tell(report, stage, progress))
+
+    run("prepare", registrar.prepare())
+    parameters = registrar.table_parameters()
+    if options.parameters:
+        scale = registrar.solver.objective.scale
+        parameters = read_parameters(options.parameters, registrar.tissues, parameters, scale)
+    run("register", registrar.register(parameters))
+    if options.refine:
+        run("refine", registrar.refine(parameters, options.refine))
+    return run("evaluate", registrar.result())
+
+
+def _tell(report: Report, stage: str, progress: Progress) -> None:
+    report(stage, progress.fraction, progress.text)
+
+
+def _facts(options: argparse.Namespace, write_seconds: float) -> dict:
+    return {
+        "model": {"name": "direct", "version": __version__, "sha256": None},
+        "solver": "direct",
+        "device": "cpu",
+        "seed": options.seed,
+        "versions": {"TissueElasticRegistration": __version__, "python": platform.python_version(),
+                     "torch": torch.__version__, "SimpleITK": sitk.Version_VersionString(), "numpy": np.__version__},
+        "peak_memory_mb": _peak_memory_mb(),
+        "seconds": {"write": write_seconds},
+        "estimate": None,
+    }
+
+
+def _peak_memory_mb() -> float | None:
+    """Largest resident memory of this process so far, None on Windows; Linux counts in kB, macOS in bytes."""
+    if resource is None:
+        return None
+    unit = 1024.0 if sys.platform != "darwin" else 1024.0**2
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
