@@ -1,0 +1,147 @@
+"""The command line on the 4DCT pair, exhale fixed and inhale moving: accuracy, time, memory, a displaced header.
+
+python Testing/benchmarks/lung_4dct.py [--data FOLDER] [--no-displaced] [--no-repeat]
+
+The displaced runs move the moving image in its header by 35 mm and 5 degrees about the middle of the image, and the
+moving landmarks with it: a registration that finds the displacement again has the same landmark errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from measuring import Run, add_data_option, label_overlaps, print_table, run_register, transform_difference_percent
+
+CASE = "lung-4dct-p102"
+STRUCTURES = {1: "right lung", 2: "left lung", 3: "heart", 4: "esophagus", 6: "tumour", 7: "lymph node"}
+DISPLACEMENT_MM, DEGREES = 35.0, 5.0
+# Direction of the shift and axis of the turn, LPS.
+DISPLACED = {"left, about z": ((1, 0, 0), (0, 0, 1)), "back, about x": ((0, 1, 0), (1, 0, 0)),
+             "up, about y": ((0, 0, 1), (0, 1, 0)), "oblique": ((-1, -1, -1), (1, -1, 1))}
+POINT_COLUMNS = ("moving_x", "moving_y", "moving_z")
+MAY_DIFFER = ("seconds", "peak_memory_mb")
+
+
+def main() -> None:
+    """Run everything asked for and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_data_option(parser)
+    parser.add_argument("--no-displaced", action="store_true", help="leave out the runs with a displaced header")
+    parser.add_argument("--no-repeat", action="store_true", help="leave out the second, equal run")
+    parser.add_argument("--refine", type=int, default=0, help="further steps at full resolution (default 0)")
+    options = parser.parse_args()
+    case = options.data / CASE
+    moving = case / "inhale_phase00_ct.nii.gz"
+    register = {"fixed": case / "exhale_phase50_ct.nii.gz", "moving": moving,
+                "segmentation": case / "exhale_phase50_tissue.nii.gz", "tissues": "1=lung,2=soft,3=bone",
+                "landmarks": case / "landmarks_fixed_exhale.csv", "refine": options.refine}
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        run = run_register(work / "first", register)
+        _print_run(run)
+        _print_files(run, moving)
+        _print_overlaps(run, case)
+        if not options.no_repeat:
+            _print_repeated(run, run_register(work / "second", register))
+        if not options.no_displaced:
+            _print_displaced(run, register, work)
+
+
+def _print_run(run: Run) -> None:
+    tre, seconds = run.result["tre_mm"], run.result["seconds"]
+    print_table("the command", ("TRE before", "after", "max before", "after", "folding %", "seconds", "peak MB"),
+                [(tre["before_mean"], tre["after_mean"], tre["before_max"], tre["after_max"],
+                  run.result["negative_jacobian_percent"], run.seconds, run.peak_memory_mb)])
+    print("seconds by part: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()))
+    print(f"grid (k, j, i): {run.result['grid']}")
+    for warning in run.result["warnings"]:
+        print(f"warning: {warning}")
+    tissues = run.result["tissues"]
+    print_table("tissues", ("", "lambda", "mu", "strain rms", "folding %"),
+                [(t["name"], t["lambda"], t["mu"], t["strain_rms"], t["negative_jacobian_percent"]) for t in tissues])
+
+
+def _print_files(run: Run, moving: Path) -> None:
+    print(f"\ntransform.h5 applied by SimpleITK against warped.nii.gz: largest difference "
+          f"{transform_difference_percent(moving, run.output):.4f} % of the intensity range")
+
+
+def _print_overlaps(run: Run, case: Path) -> None:
+    overlaps = label_overlaps(case / "exhale_phase50_labels.nii.gz", case / "inhale_phase00_labels.nii.gz",
+                              STRUCTURES, run.output / "transform.h5")
+    print_table("clinical contours (not seen by the registration)", ("", "Dice before", "after"),
+                [(STRUCTURES[label], *values) for label, values in overlaps.items()])
+
+
+def _print_repeated(first: Run, second: Run) -> None:
+    rows = []
+    for file in sorted(first.output.iterdir()):
+        same = file.read_bytes() == (second.output / file.name).read_bytes()
+        if file.name == "result.json":
+            same = _lasting(first) == _lasting(second)
+        rows.append((file.name, "identical" if same else "DIFFERENT"))
+    if {file.name for file in second.output.iterdir()} != {row[0] for row in rows}:
+        rows.append(("list of files", "DIFFERENT"))
+    print_table(f"the same command again (result.json without {' and '.join(MAY_DIFFER)})", ("", ""), rows)
+
+
+def _lasting(run: Run) -> str:
+    return json.dumps({key: value for key, value in run.result.items() if key not in MAY_DIFFER})
+
+
+def _print_displaced(undisturbed: Run, register: dict[str, object], work: Path) -> None:
+    rows = []
+    for number, (name, (direction, axis)) in enumerate(DISPLACED.items()):
+        inputs = work / f"displaced-{number}"
+        inputs.mkdir()
+        mapping = _displacement(register["moving"], direction, axis)
+        displaced = {"moving": _displaced_image(register["moving"], mapping, inputs / "moving.nii.gz"),
+                     "landmarks": _displaced_landmarks(register["landmarks"], mapping, inputs / "landmarks.csv")}
+        run = run_register(inputs / "output", {**register, **displaced})
+        tre, normal = run.result["tre_mm"], undisturbed.result["tre_mm"]
+        rows.append((name, tre["before_mean"], tre["after_mean"], tre["after_mean"] - normal["after_mean"],
+                     run.result["negative_jacobian_percent"], run.seconds, run.peak_memory_mb))
+        displaced["moving"].unlink()
+    print_table(f"header of the moving image displaced by {DISPLACEMENT_MM:g} mm and {DEGREES:g} degrees",
+                ("", "TRE before", "after", "difference", "folding %", "seconds", "peak MB"), rows)
+
+
+def _displacement(moving: Path, direction: tuple[int, ...], axis: tuple[int, ...]) -> sitk.VersorRigid3DTransform:
+    """Where a point of the moving image lies after its header was displaced, LPS mm."""
+    image = sitk.ReadImage(str(moving))
+    mapping = sitk.VersorRigid3DTransform()
+    mapping.SetCenter(image.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in image.GetSize()]))
+    mapping.SetRotation([float(value) for value in axis], float(np.radians(DEGREES)))
+    mapping.SetTranslation((DISPLACEMENT_MM * np.array(direction) / np.linalg.norm(direction)).tolist())
+    return mapping
+
+
+def _displaced_image(moving: Path, mapping: sitk.VersorRigid3DTransform, path: Path) -> Path:
+    """The same voxels with another origin and direction in the header."""
+    image = sitk.ReadImage(str(moving))
+    direction = np.reshape(mapping.GetMatrix(), (3, 3)) @ np.reshape(image.GetDirection(), (3, 3))
+    image.SetOrigin(mapping.TransformPoint(image.GetOrigin()))
+    image.SetDirection(direction.ravel().tolist())
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+def _displaced_landmarks(landmarks: Path, mapping: sitk.Transform, path: Path) -> Path:
+    with landmarks.open(newline="", encoding="utf-8") as source, path.open("w", newline="", encoding="utf-8") as target:
+        reader = csv.DictReader(source)
+        writer = csv.DictWriter(target, reader.fieldnames)
+        writer.writeheader()
+        for row in reader:
+            point = mapping.TransformPoint([float(row[column]) for column in POINT_COLUMNS])
+            writer.writerow({**row, **dict(zip(POINT_COLUMNS, point, strict=True))})
+    return path
+
+
+if __name__ == "__main__":
+    main()
