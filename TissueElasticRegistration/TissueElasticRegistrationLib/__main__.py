@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
+
+from .progress_line import ProgressLine
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,27 +58,7 @@ def _register(options: argparse.Namespace) -> None:
     # Imported here: asking for help or mistyping an option should not wait for torch.
     from .register_command import register_files
 
-    register_files(options, _ProgressLine())
-
-
-class _ProgressLine:
-    """One line on stderr that is rewritten on a terminal, and a line every few seconds elsewhere."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._last = time.monotonic() if self._terminal else time.monotonic() - 3
-
-    def __call__(self, stage: str, fraction: float, text: str) -> None:
-        interval = 0.1 if self._terminal else 4.0
-        now = time.monotonic()
-        if now - self._last < interval and fraction < 1:
-            return
-        self._last = now
-        line = f"{stage} {100 * fraction:3.0f} %  {text}"
-        if self._terminal:
-            print(f"\r{line:<78}", end="\n" if fraction >= 1 else "", file=sys.stderr, flush=True)
-        else:
-            print(line, file=sys.stderr, flush=True)
+    register_files(options, ProgressLine())
 
 
 def _one_line(error: ValueError) -> str:

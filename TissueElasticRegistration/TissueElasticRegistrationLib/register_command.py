@@ -58,7 +58,7 @@ def register_files(options: argparse.Namespace, report: Report) -> RegistrationR
         result = _registered(pair, options, report)
         report("write", 0.0, "results")
         began = time.perf_counter()
-        write_results(folder, pair, result, lambda: _facts(options, time.perf_counter() - began))
+        write_results(folder, pair, result, lambda: run_facts(options.seed, time.perf_counter() - began))
         report("write", 1.0, "done")
     return result
 
@@ -88,14 +88,32 @@ def write_results(folder: Path, pair: ImagePair, result: RegistrationResult, fac
     (folder / "result.json").write_text(json_text(result_json(result, facts())), encoding="utf-8")
 
 
+def thread_count(pair: ImagePair) -> int | None:
+    """Threads for torch. In 2D the steps are so small that waiting for a second one costs more than it brings."""
+    return 1 if pair.fixed.geometry.shape_kji[0] == 1 else os.cpu_count()
+
+
+def run_facts(seed: int, write_seconds: float) -> dict:
+    """What a result does not know about its run (see `result_json`)."""
+    return {
+        "model": {"name": "direct", "version": __version__, "sha256": None},
+        "solver": "direct",
+        "device": "cpu",
+        "seed": seed,
+        "versions": {"TissueElasticRegistration": __version__, "python": platform.python_version(),
+                     "torch": torch.__version__, "SimpleITK": sitk.Version_VersionString(), "numpy": np.__version__},
+        "peak_memory_mb": _peak_memory_mb(),
+        "seconds": {"write": write_seconds},
+        "estimate": None,
+    }
+
+
 def _registered(pair: ImagePair, options: argparse.Namespace, report: Report) -> RegistrationResult:
     torch.manual_seed(options.seed)
     initial = options.initial
     if initial not in ("auto", "none", "rigid"):
         initial = read_transform(initial)
-    # In 2D the steps are so small that waiting for a second thread costs more than it brings.
-    threads = 1 if pair.fixed.geometry.shape_kji[0] == 1 else os.cpu_count()
-    registrar = Registrar(pair, initial=initial, threads=threads)
+    registrar = Registrar(pair, initial=initial, threads=thread_count(pair))
 
     def run(stage: str, job: Job[Result]) -> Result:
         return finish(job, lambda progress: _tell(report, stage, progress))
@@ -113,20 +131,6 @@ def _registered(pair: ImagePair, options: argparse.Namespace, report: Report) ->
 
 def _tell(report: Report, stage: str, progress: Progress) -> None:
     report(stage, progress.fraction, progress.text)
-
-
-def _facts(options: argparse.Namespace, write_seconds: float) -> dict:
-    return {
-        "model": {"name": "direct", "version": __version__, "sha256": None},
-        "solver": "direct",
-        "device": "cpu",
-        "seed": options.seed,
-        "versions": {"TissueElasticRegistration": __version__, "python": platform.python_version(),
-                     "torch": torch.__version__, "SimpleITK": sitk.Version_VersionString(), "numpy": np.__version__},
-        "peak_memory_mb": _peak_memory_mb(),
-        "seconds": {"write": write_seconds},
-        "estimate": None,
-    }
 
 
 def _peak_memory_mb() -> float | None:

@@ -25,7 +25,7 @@ def outside_body(array_kji: np.ndarray, spacing_kji_mm: np.ndarray, ct: bool) ->
     bright = smooth > CT_BODY_HU if ct else sitk.HuangThreshold(smooth, 0, 1)
     labelled = sitk.RelabelComponent(sitk.ConnectedComponent(bright), sortByObjectSize=True)
     radius = [int(round(CLOSING_MM / size)) for size in spacing_kji_mm[:0:-1]] + [0]
-    body = sitk.GetArrayViewFromImage(sitk.BinaryMorphologicalClosing(labelled == 1, radius)).astype(bool)
+    body = sitk.GetArrayFromImage(sitk.BinaryMorphologicalClosing(labelled == 1, radius)).astype(bool)
     return np.stack([_connected_to_border(~plane) for plane in body])
 
 

@@ -35,7 +35,7 @@ class Image:
         if not (np.isfinite(lowest) and np.isfinite(highest)):
             raise ValueError(f"{self.name}: the image contains values that are not finite numbers (NaN or infinity).")
         if lowest == highest:
-            raise ValueError(f"{self.name}: the image is constant (every voxel is {lowest}), there is nothing to align.")
+            raise ValueError(f"{self.name}: the image is constant (every voxel is {lowest}), nothing to align.")
 
 
 @dataclass(frozen=True, eq=False)

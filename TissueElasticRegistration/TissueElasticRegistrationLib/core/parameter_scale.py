@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-import torch
+from typing import TYPE_CHECKING
 
 from .tissues import Lame, TissueParameters
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,9 @@ def check_parameters(parameters: TissueParameters, scale: ParameterScale, names:
     for label, lame in parameters.by_label.items():
         for symbol, value in (("λ", lame.lam), ("μ", lame.mu)):
             if not scale.lowest - tolerance <= value <= scale.highest + tolerance:
-                raise ValueError(f"{symbol} = {value:g} of tissue '{names.get(label, label)}' is outside of the allowed "
-                                 f"range {scale.lowest:.3g} to {scale.highest:.4g} ({scale.name} scale).")
+                name = names.get(label, label)
+                raise ValueError(f"{symbol} = {value:g} of tissue '{name}' is outside of the allowed range "
+                                 f"{scale.lowest:.3g} to {scale.highest:.4g} ({scale.name} scale).")
 
 
 def rescaled(lame: Lame, source: ParameterScale, target: ParameterScale) -> Lame:

@@ -63,11 +63,13 @@ class Registrar:
 
     def refine(self, parameters: TissueParameters, steps: int = 20) -> Job[None]:
         """Continue from the current deformation, at full resolution, for instance after a slider has moved."""
-        return self._solve(parameters, self._velocity(), self.solver.refinement(self.working.dimension, steps), "refine")
+        stages = self.solver.refinement(self.working.dimension, steps)
+        return self._solve(parameters, self._velocity(), stages, "refine")
 
     def preview(self, parameters: TissueParameters) -> Job[None]:
         """A few coarse steps from the current deformation, for a slider that is being dragged."""
-        return self._solve(parameters, self._velocity(), self.solver.preview(self.working.dimension), "refine")
+        stages = self.solver.preview(self.working.dimension)
+        return self._solve(parameters, self._velocity(), stages, "refine")
 
     def result(self) -> Job[RegistrationResult]:
         """The deformation with warped images, metrics and timings."""

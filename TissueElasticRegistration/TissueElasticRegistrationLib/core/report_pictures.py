@@ -43,13 +43,13 @@ def report_pictures(pair: ImagePair, result: RegistrationResult) -> list[tuple[P
 
 def _of_plane(pair: ImagePair, result: RegistrationResult, plane: Plane, windows) -> list[Picture]:
     fixed_window, moving_window = windows
-    fixed = _on_plane(pair.fixed.array_kji, pair.fixed.geometry, plane)
-    moving = _on_plane(pair.moving.array_kji, pair.moving.geometry, plane)
-    warped = _on_plane(result.warped.array_kji, result.warped.geometry, plane)
-    labels = _on_plane(pair.fixed_segmentation.labels_kji, pair.fixed_segmentation.geometry, plane, nearest=True)
-    moving_valid = _on_plane(np.ones(pair.moving.geometry.shape_kji, np.uint8), pair.moving.geometry, plane) > 0
-    warped_valid = _on_plane(result.valid_kji.astype(np.uint8), result.warped.geometry, plane, nearest=True) > 0
-    determinant = _on_plane(result.jacobian_kji, result.geometry, plane, nearest=True, outside=1.0)
+    fixed = on_plane(pair.fixed.array_kji, pair.fixed.geometry, plane)
+    moving = on_plane(pair.moving.array_kji, pair.moving.geometry, plane)
+    warped = on_plane(result.warped.array_kji, result.warped.geometry, plane)
+    labels = on_plane(pair.fixed_segmentation.labels_kji, pair.fixed_segmentation.geometry, plane, nearest=True)
+    moving_valid = on_plane(np.ones(pair.moving.geometry.shape_kji, np.uint8), pair.moving.geometry, plane) > 0
+    warped_valid = on_plane(result.valid_kji.astype(np.uint8), result.warped.geometry, plane, nearest=True) > 0
+    determinant = on_plane(result.jacobian_kji, result.geometry, plane, nearest=True, outside=1.0)
     colors = colors_by_label(pair)
 
     def with_outlines(values: np.ndarray, window: tuple[float, float]) -> np.ndarray:
@@ -59,7 +59,7 @@ def _of_plane(pair: ImagePair, result: RegistrationResult, plane: Plane, windows
         reference = pictures.windowed(fixed, fixed_window)
         return pictures.difference(pictures.windowed(values, moving_window), reference, valid)
 
-    spacing_mm = _grid_line_spacing_mm(plane)
+    spacing_mm = grid_line_spacing_mm(plane)
     grid = pictures.with_curves(pictures.gray(fixed, fixed_window) // 2, _curves(result, plane, spacing_mm))
     faint = dict.fromkeys(colors, pictures.NOTHING)
     return [
@@ -73,7 +73,7 @@ def _of_plane(pair: ImagePair, result: RegistrationResult, plane: Plane, windows
     ]
 
 
-def _on_plane(values_kji: np.ndarray, geometry: Geometry, plane: Plane, nearest: bool = False,
+def on_plane(values_kji: np.ndarray, geometry: Geometry, plane: Plane, nearest: bool = False,
               outside: float | None = None) -> np.ndarray:
     """(rows, columns) of a volume; what lies outside of it gets its lowest value or ``outside``."""
     default = float(values_kji.min()) if outside is None else outside
@@ -81,7 +81,7 @@ def _on_plane(values_kji: np.ndarray, geometry: Geometry, plane: Plane, nearest:
     return resample_array(values_kji, geometry, identity, plane.geometry, default, nearest)[0]
 
 
-def _grid_line_spacing_mm(plane: Plane) -> float:
+def grid_line_spacing_mm(plane: Plane) -> float:
     """A round distance that gives about ``GRID_LINES`` lines along the longer side."""
     wanted_mm = plane.pixel_mm * max(plane.geometry.shape_kji) / GRID_LINES
     return min(ROUND_LENGTHS_MM, key=lambda length: abs(np.log(length / wanted_mm)))
@@ -102,20 +102,30 @@ def _rigid_part_ras(result: RegistrationResult) -> np.ndarray:
 
 
 def _curves(result: RegistrationResult, plane: Plane, spacing_mm: float) -> list[np.ndarray]:
-    """Evenly spaced straight lines of the fixed image (column, row), where the deformation puts their points.
+    """Evenly spaced straight lines of the fixed image, where the deformation puts their points."""
+    return mapped_pixels(grid_lines(plane, spacing_mm), result, plane)
 
-    If the images were aligned first, the rigid motion that fits best is taken out, so that the deformation is seen.
-    """
+
+def grid_lines(plane: Plane, spacing_mm: float) -> list[np.ndarray]:
+    """Horizontal and vertical lines across a plane, each as points (N, 2: column, row) half a pixel apart."""
     rows, columns = plane.geometry.shape_kji[1:]
     step = spacing_mm / plane.pixel_mm
     along_row, along_column = np.arange(0, columns, 0.5), np.arange(0, rows, 0.5)
     lines = [np.stack([along_row, np.full_like(along_row, row)], 1) for row in np.arange(step / 2, rows, step)]
     lines += [np.stack([np.full_like(along_column, column), along_column], 1)
               for column in np.arange(step / 2, columns, step)]
+    return lines
+
+
+def mapped_pixels(curves: list[np.ndarray], result: RegistrationResult, plane: Plane) -> list[np.ndarray]:
+    """Points (N, 2: column, row) of a plane through the fixed image, where the deformation puts them, projected on it.
+
+    If the images were aligned first, the rigid motion that fits best is taken out, so that the deformation is seen.
+    """
     undo = np.linalg.inv(np.eye(4) if result.initial == "none" else _rigid_part_ras(result))
-    curves = []
-    for line in lines:
-        points = plane.geometry.points_ras_mm(np.pad(line, ((0, 0), (0, 1))))
+    mapped_curves = []
+    for curve in curves:
+        points = plane.geometry.points_ras_mm(np.pad(curve, ((0, 0), (0, 1))))
         mapped = map_points_ras_mm(points, result.displacement_ras_mm, result.geometry)
-        curves.append(plane.pixels(mapped @ undo[:3, :3].T + undo[:3, 3]))
-    return curves
+        mapped_curves.append(plane.pixels(mapped @ undo[:3, :3].T + undo[:3, 3]))
+    return mapped_curves

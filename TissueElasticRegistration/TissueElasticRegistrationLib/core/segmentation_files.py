@@ -59,11 +59,11 @@ def read_segmentation(path: str | os.PathLike, reference: Image, names: Mapping[
 
 
 def matched_to(segmentation: Segmentation, reference: Segmentation) -> Segmentation:
-    """``segmentation`` renumbered so that equal tissues (same ID or, ignoring case, same name) have equal labels.
+    """``segmentation`` renumbered so that tissues of the same name (ignoring case) have equal labels.
 
-    Tissues that ``reference`` does not have get labels above all of its own.
+    Not by ID: Slicer's "Segment_2" is whatever was drawn second. Tissues that ``reference`` lacks get labels above
+    all of its own.
     """
-    by_id = {tissue.id: tissue.label for tissue in reference.tissues}
     by_name = {tissue.name.casefold(): tissue.label for tissue in reference.tissues}
     free = 1 + max((tissue.label for tissue in reference.tissues), default=0)
     new_label: dict[int, int] = {}
@@ -71,7 +71,7 @@ def matched_to(segmentation: Segmentation, reference: Segmentation) -> Segmentat
         if tissue.label == BACKGROUND:
             new_label[BACKGROUND] = BACKGROUND
             continue
-        label = by_name.get(tissue.name.casefold(), by_id.get(tissue.id))
+        label = by_name.get(tissue.name.casefold())
         if label is None or label in new_label.values():
             label, free = free, free + 1
         new_label[tissue.label] = label

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 BACKGROUND = 0
 
@@ -69,6 +71,8 @@ class TissueParameters:
 
     def maps(self, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Λ(x) and Γ(x) (the paper's λ and μ maps) for integer ``labels``: two float32 tensors of the same shape."""
+        import torch  # here, so that a scene can be read and described without torch
+
         size = int(labels.max()) + 1
         table = torch.tensor([(self[label].lam, self[label].mu) for label in range(size)],
                              dtype=torch.float32, device=labels.device)

@@ -50,7 +50,7 @@ class WorkingGrid:
 
 
 def working_grid(fixed: Geometry, finest_mm: float | None = None) -> WorkingGrid:
-    """The working grid of a fixed image, never finer than the image, ``finest_mm`` or the voxel budget."""
+    """The working grid of a fixed image, never finer than its finest axis, ``finest_mm`` or the voxel budget."""
     spacing = fixed.spacing_kji_mm
     extent = spacing * np.array(fixed.shape_kji)
     single = fixed.shape_kji[0] == 1
@@ -58,7 +58,8 @@ def working_grid(fixed: Geometry, finest_mm: float | None = None) -> WorkingGrid
     while True:
         thick = np.array([single, False, False]) | (spacing > THICK_SLICE_RATIO * size)
         new_spacing = np.where(thick, spacing, np.maximum(spacing if single else size, size))
-        shape = np.maximum(1, np.ceil(extent / new_spacing - 1e-3)).astype(int)
+        # A thin volume stays a volume: one slice would mean a 2D registration.
+        shape = np.maximum(np.minimum(fixed.shape_kji, 2), np.ceil(extent / new_spacing - 1e-3)).astype(int)
         if shape.prod() <= (VOXEL_BUDGET_2D if single else VOXEL_BUDGET_3D):
             break
         size *= 1.02

@@ -1,0 +1,59 @@
+"""Progress of long work on a terminal or in a log."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+TERMINAL_INTERVAL_S = 0.1
+LOG_INTERVAL_S = 4.0
+FIRST_LOG_AFTER_S = 1.0
+TICK_S = 1.0
+
+
+class ProgressLine:
+    """One line on stderr that is rewritten on a terminal, and a line every few seconds elsewhere.
+
+    Call it with stage, fraction and text: ``progress("register", 0.3, "level 1/4")``.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
+        self._interval = TERMINAL_INTERVAL_S if self._terminal else LOG_INTERVAL_S
+        self._last = time.monotonic() - self._interval + (0 if self._terminal else FIRST_LOG_AFTER_S)
+
+    def __call__(self, stage: str, fraction: float, text: str) -> None:
+        self._show(f"{stage} {100 * fraction:3.0f} %  {text}", fraction >= 1)
+
+    @contextmanager
+    def busy(self, stage: str, text: str) -> Iterator[None]:
+        """For a block that cannot tell how far it is: shows the seconds it has taken so far."""
+        began, ended = time.monotonic(), threading.Event()
+
+        def tick() -> None:
+            while not ended.wait(TICK_S):
+                self._show(f"{stage} {time.monotonic() - began:3.0f} s  {text}", False)
+
+        ticker = threading.Thread(target=tick, daemon=True)
+        ticker.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            ticker.join()
+        self._show(f"{stage} {time.monotonic() - began:3.0f} s  {text}: done", True)
+
+    def _show(self, line: str, is_last: bool) -> None:
+        now = time.monotonic()
+        if now - self._last < self._interval and not is_last:
+            return
+        self._last = now
+        if self._terminal:
+            print(f"\r{line:<78}", end="\n" if is_last else "", file=self._stream, flush=True)
+        else:
+            print(line, file=self._stream, flush=True)
