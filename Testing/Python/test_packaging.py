@@ -22,17 +22,17 @@ NOT_SOURCE = {".git", ".venv", "__pycache__", ".pytest_cache", ".ruff_cache", "b
 # The floors of the core: a file imports files of its own floor or of lower ones. A new file gets its place here.
 FLOORS = [
     {
-        *("geometry", "images", "tissues", "parameter_scale", "tissue_table"),
+        *("geometry", "images", "tissues", "parameter_scale", "tissue_table", "progress", "threads"),
         *("similarity", "elasticity", "deformation", "sampling", "network"),
     },
     {
-        *("objective", "model_pack", "metrics", "surface_distance", "result"),
-        *("preprocessing", "working_grid", "body"),
-        *("image_files", "segmentation_files", "landmark_files", "output_folder"),
-        *("itk_bridge", "nifti_header", "hdf5_times"),
+        *("objective", "model_pack", "metrics", "surface_distance", "result", "result_file"),
+        *("preprocessing", "working_grid", "body", "alignment"),
+        *("image_files", "segmentation_files", "landmark_files", "parameter_files", "transform_files"),
+        *("output_folder", "itk_bridge", "nifti_header", "hdf5_times", "picture_planes", "pictures"),
     },
-    {"solvers", "report"},
-    {"registrar"},
+    {"solvers", "report", "report_pictures", "report_style", "verdict"},
+    {"evaluation", "registrar"},
     {"estimation"},
 ]
 
