@@ -12,6 +12,7 @@ from TissueElasticRegistrationLib.core.tissue_table import (
     AIR,
     BONE,
     FLUID,
+    HEART_MUSCLE,
     LIVER,
     LUNG,
     SOFT,
@@ -139,11 +140,12 @@ def test_ends_of_the_range_are_allowed(scale):
     (LUNG, "lung|Lungs|left lung|lung_upper_lobe_left|lung_lower_lobe_right|right middle lobe|trachea|"
            "airways|LeftLung"),
     (LIVER, "liver|Liver segment 4|left lobe of liver"),
+    (HEART_MUSCLE, "heart_myocardium|LV myocardium|Myocardium"),
     (FLUID, "urinary_bladder|gallbladder|heart_atrium_left|heart_ventricle_right|LV cavity|lateral ventricle|"
             "blood pool|pleural effusion|CSF|renal pelvis"),
     (AIR, "air|bowel gas|background|outside"),
     (SOFT, "soft|soft tissue|body|spleen|kidney_left|stomach|pancreas|adrenal_gland_right|esophagus|"
-           "small_bowel|duodenum|colon|prostate|brain|heart|heart_myocardium|LV myocardium|aorta|"
+           "small_bowel|duodenum|colon|prostate|brain|heart|aorta|"
            "pulmonary_vein|inferior_vena_cava|portal_vein_and_splenic_vein|iliac_artery_left|femoral artery|"
            "spinal_cord|spinal cord|vertebral canal|intervertebral_discs|gluteus_maximus_left|"
            "autochthon_right|iliopsoas_left|thyroid_gland|thyroid lobe|temporal lobe|hippocampus|"

@@ -33,7 +33,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="TissueElasticRegistrationLib", description="Tissue-elastic image registration.")
     commands = parser.add_subparsers(required=True, metavar="command", parser_class=_Parser)
-    register = commands.add_parser("register", help="register one pair of images")
+    # Without abbreviations: a mistyped option must not pass for another one.
+    register = commands.add_parser("register", help="register one pair of images", allow_abbrev=False)
     register.set_defaults(run=_register)
     register.add_argument("--fixed", required=True, help="image that stays as it is")
     register.add_argument("--moving", required=True, help="image that is deformed onto it")
@@ -58,7 +59,11 @@ def _register(options: argparse.Namespace) -> None:
     # Imported here: asking for help or mistyping an option should not wait for torch.
     from .register_command import register_files
 
-    register_files(options, ProgressLine())
+    progress = ProgressLine()
+    try:
+        register_files(options, progress)
+    finally:
+        progress.close()
 
 
 def _one_line(error: ValueError) -> str:

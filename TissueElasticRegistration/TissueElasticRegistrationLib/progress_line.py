@@ -26,9 +26,16 @@ class ProgressLine:
         self._terminal = self._stream.isatty()
         self._interval = TERMINAL_INTERVAL_S if self._terminal else LOG_INTERVAL_S
         self._last = time.monotonic() - self._interval + (0 if self._terminal else FIRST_LOG_AFTER_S)
+        self._open = False
 
     def __call__(self, stage: str, fraction: float, text: str) -> None:
         self._show(f"{stage} {100 * fraction:3.0f} %  {text}", fraction >= 1)
+
+    def close(self) -> None:
+        """Wipe an unfinished line off the terminal, so that a message of an error stands alone."""
+        if self._open:
+            print(f"\r{'':<78}\r", end="", file=self._stream, flush=True)
+            self._open = False
 
     @contextmanager
     def busy(self, stage: str, text: str) -> Iterator[None]:
@@ -55,5 +62,6 @@ class ProgressLine:
         self._last = now
         if self._terminal:
             print(f"\r{line:<78}", end="\n" if is_last else "", file=self._stream, flush=True)
+            self._open = not is_last
         else:
             print(line, file=self._stream, flush=True)

@@ -39,12 +39,21 @@ NO_ALIGNMENT = InitialAlignment(sitk.Transform(3, sitk.sitkIdentity), "none")
 
 
 def initial_alignment(pair: ImagePair, wanted: Mode | sitk.Transform) -> InitialAlignment:
-    """The alignment to start from. Single slices are never aligned automatically (their plane is the user's choice)."""
+    """The alignment to start from. Single slices are never aligned automatically (their plane is the user's choice).
+
+    Raises ValueError if a rigid alignment is wanted and the images do not overlap enough for it.
+    """
     if isinstance(wanted, sitk.Transform):
         return InitialAlignment(wanted, "given")
     if wanted == "none" or pair.fixed.geometry.shape_kji[0] == 1:
         return NO_ALIGNMENT
-    rigid = rigid_alignment(pair.fixed, pair.moving)
+    try:
+        rigid = rigid_alignment(pair.fixed, pair.moving)
+    except RuntimeError as error:  # no overlap, at the start or on the way
+        if wanted == "rigid":
+            raise ValueError(f"'{pair.moving.name}' does not overlap with '{pair.fixed.name}' in space, or not enough "
+                             "for a rigid alignment.") from error
+        return NO_ALIGNMENT
     if wanted == "rigid" or (rigid.motion_mm > LEAST_MOTION_MM and rigid.gain > LEAST_GAIN):
         return InitialAlignment(rigid.transform, "rigid")
     return NO_ALIGNMENT

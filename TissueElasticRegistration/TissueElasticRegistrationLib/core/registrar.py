@@ -55,7 +55,7 @@ class Registrar:
         return with_threads(self._prepare(), self._threads)
 
     def register(self, parameters: TissueParameters) -> Job[None]:
-        """Register from nothing with these parameters; the deformation is available after every step.
+        """Register from nothing with these parameters; until the end, the earlier registration stays what it was.
 
         Raises ValueError if a parameter lies outside of the scale's range.
         """
@@ -117,7 +117,8 @@ class Registrar:
 
     def _solve(self, parameters: TissueParameters, start: torch.Tensor | None, stages, what: str) -> Job[None]:
         names = {tissue.label: tissue.name for tissue in self.tissues}
-        check_parameters(parameters, self.solver.objective.scale, names)
+        used = {label: parameters[label] for label in (*names, *parameters.by_label)}
+        check_parameters(TissueParameters(used), self.solver.objective.scale, names)
         return with_threads(self._run(parameters, start, stages, what), self._threads)
 
     def _run(self, parameters: TissueParameters, start: torch.Tensor | None, stages, what: str) -> Job[None]:

@@ -1,7 +1,8 @@
 """Start values of λ and μ for common tissues, found by the segment's name or terminology.
 
-The numbers are relative weights that did best on synthetic thoraxes and hold as an order of magnitude elsewhere: they
-are a start for the sliders, not material constants.
+The numbers are relative weights that did well on synthetic thoraxes, a 4DCT and cardiac cine MR, and hold as an order of
+magnitude elsewhere: they are a start for the sliders, not material constants. Heart muscle is loose because it contracts
+by itself: that is no elastic response to a load.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from collections.abc import Iterable
 from .parameter_scale import LogScale, ParameterScale, rescaled
 from .tissues import BACKGROUND, Lame, Tissue, TissueParameters
 
-AIR, FLUID, LUNG, SOFT, LIVER, BONE = 0.02, 0.1, 0.5, 1.0, 1.0, 30.0
+AIR, FLUID, HEART_MUSCLE, LUNG, UNSEGMENTED, SOFT, LIVER, BONE = 0.02, 0.05, 0.2, 0.5, 0.5, 1.0, 1.0, 30.0
 
 _CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 # Whole words, singular: a plural s is removed before the comparison, so "rib" fits "Ribs" and not "fibrillin". The
 # first group that has one of the words decides: "rib muscle" and "myocardium LV" are soft, "renal pelvis" is no bone.
 _WORDS = (
-    (SOFT, "cord marrow muscle myocardium wall fat skin tumor tumour nodule gtv ctv artery vein vessel nerve canal "
+    (HEART_MUSCLE, "myocardium myocardial"),
+    (UNSEGMENTED, "unsegmented"),
+    (SOFT, "cord marrow muscle wall fat skin tumor tumour nodule gtv ctv artery vein vessel nerve canal "
            "disc ligament tendon"),
     (AIR, "air gas outside background exterior"),
     (FLUID, "renal calyx"),
@@ -51,7 +54,8 @@ def _singular(word: str) -> str:
 
 
 def table_parameters(tissues: Iterable[Tissue], scale: ParameterScale) -> TissueParameters:
-    """Start values for every tissue: air 0.02, fluid 0.1, lung 0.5, soft tissue and liver 1, bone 30 (λ = μ, ν = 0.25).
+    """Start values for every tissue (λ = μ, ν = 0.25): air 0.02, fluid 0.05, heart muscle 0.2, lung 0.5, soft tissue and
+    liver 1, bone 30, and 0.5 for what lies inside the body without a segment.
 
     On the paper's scale the values are those at the same slider positions.
     """

@@ -44,9 +44,9 @@ class DirectSettings:
     integration_steps: int = 5
 
 
-SETTINGS_2D = DirectSettings(stages=(Stage(8, 40), Stage(4, 40), Stage(2, 40), Stage(1, 40)))
+SETTINGS_2D = DirectSettings(stages=(Stage(8, 60), Stage(4, 60), Stage(2, 50), Stage(1, 50)), learning_rate=0.15)
 # Fine 3D levels have noise to fit and little to gain: the weights grow and the steps shrink towards them.
-SETTINGS_3D = DirectSettings(stages=(Stage(8, 40), Stage(4, 40), Stage(2, 30, 1.5), Stage(1, 10, 2.0)), final_rate=0.2)
+SETTINGS_3D = DirectSettings(stages=(Stage(8, 40), Stage(4, 40), Stage(2, 30, 3.0), Stage(1, 12, 4.0)), final_rate=0.2)
 PREVIEW_STEPS = 8
 
 
