@@ -1,8 +1,8 @@
 """Start values of λ and μ for common tissues, found by the segment's name or terminology.
 
-The numbers are relative weights that did well on synthetic thoraxes, a 4DCT and cardiac cine MR, and hold as an order of
-magnitude elsewhere: they are a start for the sliders, not material constants. Heart muscle is loose because it contracts
-by itself: that is no elastic response to a load.
+The numbers are relative weights that did well on synthetic thoraxes, a 4DCT and cardiac cine MR, and hold as an order
+of magnitude elsewhere: they are a start for the sliders, not material constants. Heart muscle is loose because it
+contracts by itself: that is no elastic response to a load.
 """
 
 from __future__ import annotations
@@ -54,8 +54,10 @@ def _singular(word: str) -> str:
 
 
 def table_parameters(tissues: Iterable[Tissue], scale: ParameterScale) -> TissueParameters:
-    """Start values for every tissue (λ = μ, ν = 0.25): air 0.02, fluid 0.05, heart muscle 0.2, lung 0.5, soft tissue and
-    liver 1, bone 30, and 0.5 for what lies inside the body without a segment.
+    """Start values for every tissue (λ = μ, ν = 0.25).
+
+    Air 0.02, fluid 0.05, heart muscle 0.2, lung 0.5, soft tissue and liver 1, bone 30, and 0.5 for what lies inside the
+    body without a segment.
 
     On the paper's scale the values are those at the same slider positions.
     """
