@@ -1,0 +1,58 @@
+"""Which planes the picture shows, cut to the segmented part of the body."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from TissueElasticRegistrationLib.core.geometry import Geometry
+from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation
+from TissueElasticRegistrationLib.core.picture_planes import Plane, picture_planes
+from TissueElasticRegistrationLib.core.tissues import BACKGROUND
+
+MOST_PLANES = 2
+LONGEST_SIDE_PIXELS = 480
+MARGIN = 0.05  # of the longest side of what is segmented
+LEAST_MARGIN_MM = 12.0
+
+
+def shown_planes(pair: ImagePair) -> list[Plane]:
+    """Two planes: coronal, axial, sagittal in this order, those last that are less than half as large as another."""
+    box_ras_mm = _segmented_box(pair.fixed_segmentation)
+    by_name = {plane.name: plane for plane in picture_planes(pair.fixed_segmentation)}
+    ordered = [by_name[name] for name in ("coronal", "axial", "sagittal") if name in by_name]
+    cut = [_cut(plane, box_ras_mm) for plane in ordered]
+    largest_mm2 = max(_area_mm2(plane) for plane in cut)
+    return sorted(cut, key=lambda plane: _area_mm2(plane) < largest_mm2 / 2)[:MOST_PLANES]
+
+
+def _segmented_box(segmentation: Segmentation) -> np.ndarray:
+    """(8, 3) corners in RAS mm of the box around all labels, along the grid's axes, margin included."""
+    geometry = segmentation.geometry
+    present = np.argwhere(segmentation.labels_kji != BACKGROUND)[:, ::-1]
+    lowest, highest = present.min(0) - 0.5, present.max(0) + 0.5
+    longest_mm = float(((highest - lowest) * geometry.spacing_ijk_mm).max())
+    margin = max(MARGIN * longest_mm, LEAST_MARGIN_MM) / geometry.spacing_ijk_mm
+    last = np.array(geometry.shape_kji[::-1]) - 0.5
+    edges = np.stack([np.maximum(lowest - margin, -0.5), np.minimum(highest + margin, last)])
+    corners = np.array([[edges[side, axis] for axis, side in enumerate(sides)] for sides in np.ndindex(2, 2, 2)])
+    return geometry.points_ras_mm(corners)
+
+
+def _cut(plane: Plane, box_ras_mm: np.ndarray) -> Plane:
+    """The part of ``plane`` inside the box, in finer pixels."""
+    corners = plane.pixels(box_ras_mm)
+    start, size = corners.min(0), np.ptp(corners, axis=0)
+    zoom = LONGEST_SIDE_PIXELS / size.max()
+    columns, rows = np.maximum(np.rint(size * zoom), 1).astype(int)
+    matrix = plane.geometry.ijk_to_ras.copy()
+    matrix[:3, :2] /= zoom
+    first = start + 0.5 / zoom  # pixel centers lie half a pixel inside
+    matrix[:3, 3] = plane.geometry.points_ras_mm([*first, 0.0])
+    return replace(plane, geometry=Geometry((1, rows, columns), matrix))
+
+
+def _area_mm2(plane: Plane) -> float:
+    rows, columns = plane.geometry.shape_kji[1:]
+    return rows * columns * plane.pixel_mm**2
