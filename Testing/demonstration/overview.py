@@ -220,9 +220,9 @@ def _draw_measurements(page: _Page, runs: Runs, view: PlaneView) -> None:
         page.text(start, top - 8, measure.title, fontsize=NORMAL, va="baseline")
     errors, other = runs.tissue.result.landmark_errors, runs.uniform.result.landmark_errors
     if errors is not None:
-        page.text(left, page.bottom + 24, f"Landmark error ({errors.n} points): {errors.before_mean:.1f} mm before, "
-                  f"{other.after_mean:.1f} mm uniform, {errors.after_mean:.1f} mm tissue table", fontsize=NORMAL,
-                  va="center")
+        text = (f"Landmark error (n = {errors.n}): {errors.before_mean:.2f} mm before, "
+                f"{other.after_mean:.2f} mm uniform, {errors.after_mean:.2f} mm tissue table")
+        page.text(left, page.bottom + 24, text, fontsize=NORMAL, va="center")
     handles = [Patch(color=color, label=label) for color, label in
                ((BEFORE_COLOR, "before"), (UNIFORM_COLOR, "uniform table"), (TISSUE_COLOR, "tissue table"))]
     page.figure.legend(handles=handles, loc="lower left", ncols=3, frameon=False, fontsize=NORMAL, borderpad=0,
