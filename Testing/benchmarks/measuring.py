@@ -22,10 +22,14 @@ DATA = ROOT.parent / "shared" / "data"
 
 @dataclass(frozen=True)
 class Run:
-    """One finished ``register`` command: its folder, wall-clock time, peak memory and ``result.json``."""
+    """One finished ``register`` command: its folder, times, peak memory and ``result.json``.
+
+    ``seconds``: wall clock; ``cpu_seconds``: of all its threads together, which others on the machine disturb less.
+    """
 
     output: Path
     seconds: float
+    cpu_seconds: float
     peak_memory_mb: float
     result: dict[str, Any]
 
@@ -52,7 +56,7 @@ def run_register(output: Path, options: dict[str, object]) -> Run:
         sys.exit(f"{' '.join(command)}\nended with exit code {process.returncode}:\n{messages}")
     unit = 1024.0 if sys.platform != "darwin" else 1024.0**2
     result = json.loads((output / "result.json").read_text(encoding="utf-8"))
-    return Run(output, seconds, usage.ru_maxrss / unit, result)
+    return Run(output, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit, result)
 
 
 def dice(a: np.ndarray, b: np.ndarray, label: int) -> float:
