@@ -56,7 +56,8 @@ def main() -> None:
 def _print_run(run: Run) -> None:
     tre, seconds = run.result["tre_mm"], run.result["seconds"]
     print_table("the command", ("TRE before", "after", "max before", "after", "folding %", "seconds", "CPU s",
-                                "peak MB"), [(tre["before_mean"], tre["after_mean"], tre["before_max"], tre["after_max"],
+                                "peak MB"),
+                [(tre["before_mean"], tre["after_mean"], tre["before_max"], tre["after_max"],
                   run.result["negative_jacobian_percent"], run.seconds, run.cpu_seconds, run.peak_memory_mb)])
     print("seconds by part: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()))
     print(f"grid (k, j, i): {run.result['grid']}")
