@@ -97,7 +97,7 @@ REARRANGED = {"left-right": lambda array: np.flip(array, 2), "up-down": lambda a
 
 
 @pytest.mark.parametrize("how", REARRANGED)
-def test_flipped_and_transposed_slices_give_the_same_field(how):
+def test_flipped_and_transposed_slices_give_the_same_field_in_the_body(how):
     case = make_case(2, 6, oblique=True)
     geometry, move = case.fixed.geometry, REARRANGED[how]
     result = registered(pair_of(case))
@@ -107,8 +107,9 @@ def test_flipped_and_transposed_slices_give_the_same_field(how):
     else:
         expected[2 if how == "left-right" else 1] *= -1
     again = registered(rearranged(case, move))
-    difference = geometry.displacement_grid(field_on_fixed(again, geometry)) - expected
-    assert np.linalg.norm(difference, axis=0).mean() * geometry.spacing_ijk_mm[0] < 0.1
+    difference_mm = (geometry.displacement_grid(field_on_fixed(again, geometry)) - expected) * geometry.spacing_ijk_mm[0]
+    body = move(case.fixed_segmentation.labels_kji > 0)  # in air nothing but the weakest regulariser decides
+    assert np.linalg.norm(difference_mm, axis=0)[body].mean() < 0.05
 
 
 def rearranged(case: PhantomCase, move) -> ImagePair:
@@ -249,12 +250,8 @@ def slice_pair() -> ImagePair:
     return pair_of(slice_case())
 
 
-JUMPS = pytest.mark.xfail(reason="the first steps of Adam have full length whatever the gradient", strict=True)
-
-
-@pytest.mark.parametrize(("pair", "steps"), [(volume_pair, 20), pytest.param(volume_pair, 1, marks=JUMPS),
-                                             pytest.param(slice_pair, 20, marks=JUMPS),
-                                             pytest.param(slice_pair, 1, marks=JUMPS)])
+@pytest.mark.parametrize("steps", [1, 20])
+@pytest.mark.parametrize("pair", [volume_pair, slice_pair])
 def test_refining_lowers_or_keeps_the_objective(pair, steps):
     registrar = prepared(pair(), initial="none")
     parameters = registrar.table_parameters()

@@ -83,6 +83,17 @@ def resize(field: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
     return F.interpolate(field, size=shape, mode=mode, align_corners=False) * scale.view(1, -1, *[1] * len(shape))
 
 
+def smoothed(field: torch.Tensor) -> torch.Tensor:
+    """Binomial filter (1 2 1)/4 along every spatial axis with border values continued; any (B, C, *shape)."""
+    for dim in range(2, field.dim()):
+        count = field.shape[dim]
+        if count > 1:
+            before = torch.cat([field.narrow(dim, 0, 1), field.narrow(dim, 0, count - 1)], dim)
+            after = torch.cat([field.narrow(dim, 1, count - 1), field.narrow(dim, count - 1, 1)], dim)
+            field = 0.5 * field + 0.25 * (before + after)
+    return field
+
+
 def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
     """det(I + ∂u/∂x) by central differences, one-sided at the border: (B, *shape), no unit.
 

@@ -127,10 +127,18 @@ class Geometry:
 
     def displacement_ras_mm(self, displacement_grid: np.ndarray) -> np.ndarray:
         """(3, K, J, I) in voxels, channels k, j, i -> (K, J, I, 3) float32 in RAS mm, same direction of the mapping."""
-        axes = self.ijk_to_ras[:3, :3].astype(np.float32)
-        return np.einsum("ab,bkji->kjia", axes, np.asarray(displacement_grid, np.float32)[::-1])
+        return np.stack(_mixed(self.ijk_to_ras[:3, :3], np.asarray(displacement_grid, np.float32)[::-1]), -1)
 
     def displacement_grid(self, displacement_ras_mm: np.ndarray) -> np.ndarray:
         """(K, J, I, 3) in RAS mm -> (3, K, J, I) in voxels of this grid, channels k, j, i. Inverse of the above."""
-        inverse = self.ras_to_ijk[:3, :3].astype(np.float32)
-        return np.einsum("ab,kjib->akji", inverse, np.asarray(displacement_ras_mm, np.float32))[::-1].copy()
+        components = np.moveaxis(np.asarray(displacement_ras_mm, np.float32), -1, 0)
+        return np.stack(_mixed(self.ras_to_ijk[:3, :3], components)[::-1])
+
+
+def _mixed(matrix: np.ndarray, components: np.ndarray) -> list[np.ndarray]:
+    """matrix @ components, one output component at a time.
+
+    Written out because einsum and BLAS round differently for arrays at other addresses: equal runs must be equal.
+    """
+    matrix = matrix.astype(np.float32)
+    return [row[0] * components[0] + row[1] * components[1] + row[2] * components[2] for row in matrix]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-EPSILON = 1e-5
+EPSILON = 3e-6
 WINDOW = 9
 # A window that lies mostly outside of the mask has too few voxels for a correlation.
 LEAST_WINDOW_SHARE = 0.25

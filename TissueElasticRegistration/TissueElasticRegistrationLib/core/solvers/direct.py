@@ -1,7 +1,9 @@
 """The direct solver: multi-resolution optimisation of the objective itself, without any network.
 
 The unknown is a stationary velocity on a grid half as fine as the images of each level; scaling and squaring makes the
-displacement from it, so the deformation stays invertible.
+displacement from it, so the deformation stays invertible. The velocity is a smoothed control grid: Adam scales every
+element by itself, and its raw steps tear at stiff tissue, which then hardly moves (3D thorax phantom, equal steps:
+bone error 3.7 mm without and 1.8 mm with smoothing).
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..deformation import integrate, resize
+from ..deformation import integrate, resize, smoothed
 from ..objective import Objective, ObjectiveTerms
 from ..progress import Job, Progress
 from ..result import SolverAccount
@@ -39,15 +41,17 @@ class DirectSettings:
     """
 
     stages: tuple[Stage, ...]
-    learning_rate: float = 0.1
+    learning_rate: float = 0.15
     final_rate: float = 1.0
     integration_steps: int = 5
 
 
-SETTINGS_2D = DirectSettings(stages=(Stage(8, 60), Stage(4, 60), Stage(2, 50), Stage(1, 50)), learning_rate=0.15)
+SETTINGS_2D = DirectSettings(stages=(Stage(8, 60), Stage(4, 60), Stage(2, 50), Stage(1, 60)))
 # Fine 3D levels have noise to fit and little to gain: the weights grow and the steps shrink towards them.
-SETTINGS_3D = DirectSettings(stages=(Stage(8, 40), Stage(4, 40), Stage(2, 30, 3.0), Stage(1, 12, 4.0)), final_rate=0.2)
+SETTINGS_3D = DirectSettings(stages=(Stage(8, 60), Stage(4, 60), Stage(2, 50, 2.0), Stage(1, 15, 2.0)), final_rate=0.3)
 PREVIEW_STEPS = 8
+# A new Adam knows no gradient sizes yet and would take full steps everywhere: it starts with small ones.
+WARM_UP_STEPS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +82,8 @@ class DirectSolver:
         return self._settings or (SETTINGS_2D if dimension == 2 else SETTINGS_3D)
 
     def refinement(self, dimension: int, steps: int) -> tuple[Stage, ...]:
-        """Further steps at full resolution, weighted like the last stage."""
-        return (Stage(1, steps, self.settings(dimension).stages[-1].weight),)
+        """Further steps at full resolution."""
+        return (Stage(1, steps),)
 
     def preview(self, dimension: int) -> tuple[Stage, ...]:
         """A few quick steps: full resolution in 2D, a coarse level in 3D."""
@@ -91,6 +95,8 @@ class DirectSolver:
 
         start: velocity of an earlier solution of the same pair, at any resolution, for a warm start.
         stages: None for those of the settings.
+
+        A refinement (a start, and only stages at full resolution) never ends with a higher objective than it began.
         """
         settings = self.settings(pyramid.pair.dimension)
         stages = settings.stages if stages is None else stages
@@ -107,20 +113,21 @@ class DirectSolver:
                 done += 1
                 velocity = step.velocity
                 yield Progress(done / total, f"level 1/{stage.factor}, J = {step.objective:.4f}")
-        return self._solution(pyramid, velocity, working_maps, settings, done)
+        refining = start is not None and all(stage.factor == 1 for stage in stages)
+        return self._solution(pyramid, [velocity, start] if refining else [velocity], working_maps, settings, done)
 
     def _descend(self, level: Level, velocity: torch.Tensor, maps: Maps, stage: Stage, settings: DirectSettings,
                  from_zero: bool) -> Generator[_Step, None, None]:
-        unknown = velocity.clone().requires_grad_(True)
-        optimiser = torch.optim.Adam([unknown], lr=settings.learning_rate)
+        control = torch.zeros_like(velocity, requires_grad=True)
+        optimiser = torch.optim.Adam([control], lr=settings.learning_rate)
         for step in range(stage.steps):
-            optimiser.param_groups[0]["lr"] = _step_size(settings, step / stage.steps)
+            optimiser.param_groups[0]["lr"] = _step_size(settings, step, stage.steps)
             optimiser.zero_grad()
             with torch.enable_grad():
-                terms = self._terms(level, unknown, maps, settings, stage.weight, from_zero)
+                terms = self._terms(level, velocity + smoothed(control), maps, settings, stage.weight, from_zero)
                 terms.total.backward()
             optimiser.step()
-            yield _Step(unknown.detach(), float(terms.total.detach()))
+            yield _Step(velocity + smoothed(control.detach()), float(terms.total.detach()))
 
     def _terms(self, level: Level, velocity: torch.Tensor, maps: Maps, settings: DirectSettings, weight: float = 1.0,
                from_zero: bool = False) -> ObjectiveTerms:
@@ -130,11 +137,14 @@ class DirectSolver:
                                     *maps, weight=weight)
 
     @torch.no_grad()
-    def _solution(self, pyramid: Pyramid, velocity: torch.Tensor, maps: Maps, settings: DirectSettings,
+    def _solution(self, pyramid: Pyramid, candidates: list[torch.Tensor], maps: Maps, settings: DirectSettings,
                   steps: int) -> Solution:
+        """The candidate with the lowest objective at full resolution, the first one of equals."""
         level = pyramid.level(1)
+        terms = [self._terms(level, velocity, maps, settings) for velocity in candidates]
+        best = min(range(len(candidates)), key=lambda number: float(terms[number].total))
+        velocity, after = candidates[best], terms[best]
         before = self._terms(level, torch.zeros_like(velocity), maps, settings)
-        after = self._terms(level, velocity, maps, settings)
         account = SolverAccount(objective_before=float(before.total), objective_after=float(after.total),
                                 similarity_before=float(before.similarity), similarity_after=float(after.similarity),
                                 energy_after=float(after.energy), steps=steps)
@@ -147,7 +157,8 @@ class _Step:
     objective: float
 
 
-def _step_size(settings: DirectSettings, fraction: float) -> float:
-    """Cosine from the learning rate to its final part: Adam's steps do not shrink by themselves."""
+def _step_size(settings: DirectSettings, step: int, steps: int) -> float:
+    """Warm-up, then cosine from the learning rate to its final part: Adam's steps do not shrink by themselves."""
     end = settings.learning_rate * settings.final_rate
-    return end + 0.5 * (settings.learning_rate - end) * (1 + math.cos(math.pi * fraction))
+    size = end + 0.5 * (settings.learning_rate - end) * (1 + math.cos(math.pi * step / steps))
+    return size * min(1.0, (step + 1) / (WARM_UP_STEPS + 1))
