@@ -107,9 +107,10 @@ def test_flipped_and_transposed_slices_give_the_same_field_in_the_body(how):
     else:
         expected[2 if how == "left-right" else 1] *= -1
     again = registered(rearranged(case, move))
-    difference_mm = (geometry.displacement_grid(field_on_fixed(again, geometry)) - expected) * geometry.spacing_ijk_mm[0]
+    voxel_mm = geometry.spacing_ijk_mm[0]
+    difference_mm = (geometry.displacement_grid(field_on_fixed(again, geometry)) - expected) * voxel_mm
     body = move(case.fixed_segmentation.labels_kji > 0)  # in air nothing but the weakest regulariser decides
-    assert np.linalg.norm(difference_mm, axis=0)[body].mean() < 0.05
+    assert np.linalg.norm(difference_mm, axis=0)[body].mean() < 0.1
 
 
 def rearranged(case: PhantomCase, move) -> ImagePair:
