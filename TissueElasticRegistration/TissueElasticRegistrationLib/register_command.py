@@ -90,7 +90,10 @@ def write_results(folder: Path, pair: ImagePair, result: RegistrationResult, fac
 
 def thread_count(pair: ImagePair) -> int | None:
     """Threads for torch. In 2D the steps are so small that waiting for a second one costs more than it brings."""
-    return 1 if pair.fixed.geometry.shape_kji[0] == 1 else os.cpu_count()
+    if pair.fixed.geometry.shape_kji[0] == 1:
+        return 1
+    # In a container or a batch job the process may use fewer processors than the computer has.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def run_facts(seed: int, write_seconds: float) -> dict:
