@@ -63,7 +63,7 @@ class Registrar:
 
     def refine(self, parameters: TissueParameters, steps: int = 20) -> Job[None]:
         """Continue from the current deformation, at full resolution, for instance after a slider has moved."""
-        stages = self.solver.refinement(self.working.dimension, steps)
+        stages = self.solver.refinement(steps)
         return self._solve(parameters, self._velocity(), stages, "refine")
 
     def preview(self, parameters: TissueParameters) -> Job[None]:

@@ -81,7 +81,7 @@ class DirectSolver:
         """The settings used for single slices (2) or volumes (3)."""
         return self._settings or (SETTINGS_2D if dimension == 2 else SETTINGS_3D)
 
-    def refinement(self, dimension: int, steps: int) -> tuple[Stage, ...]:
+    def refinement(self, steps: int) -> tuple[Stage, ...]:
         """Further steps at full resolution."""
         return (Stage(1, steps),)
 
