@@ -10,8 +10,8 @@ from functools import cache
 import numpy as np
 import SimpleITK as sitk
 
+from TissueElasticRegistrationLib.core.files.image_files import write_image, write_labels
 from TissueElasticRegistrationLib.core.geometry import RAS_FROM_LPS, Geometry
-from TissueElasticRegistrationLib.core.image_files import write_image, write_labels
 from TissueElasticRegistrationLib.core.images import Image, ImagePair, Segmentation
 from TissueElasticRegistrationLib.core.metrics import map_points_ras_mm
 from TissueElasticRegistrationLib.core.progress import finish

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from TissueElasticRegistrationLib.core.files.image_files import write_labels
+from TissueElasticRegistrationLib.core.files.landmark_files import read_landmarks
 from TissueElasticRegistrationLib.core.geometry import flip_ras_lps
-from TissueElasticRegistrationLib.core.image_files import write_labels
 from TissueElasticRegistrationLib.core.images import Segmentation
-from TissueElasticRegistrationLib.core.landmark_files import read_landmarks
 from TissueElasticRegistrationLib.core.tissues import Lame, Tissue
 from TissueElasticRegistrationLib.progress_line import ProgressLine
 from TissueElasticRegistrationLib.register_command import OUTPUT_FILES, read_pair

@@ -11,9 +11,9 @@ import pytest
 import SimpleITK as sitk
 from oblique_data import SHAPE, a_label_map, an_image, oblique_geometry, sentence
 
+from TissueElasticRegistrationLib.core.files.hdf5_times import lookup3
+from TissueElasticRegistrationLib.core.files.image_files import read_image, write_image, write_map, write_transform
 from TissueElasticRegistrationLib.core.geometry import flip_ras_lps
-from TissueElasticRegistrationLib.core.hdf5_times import lookup3
-from TissueElasticRegistrationLib.core.image_files import read_image, write_image, write_map, write_transform
 from TissueElasticRegistrationLib.core.images import Image
 from TissueElasticRegistrationLib.core.itk_bridge import affine_transform, displacement_transform, resample
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from oblique_data import sentence
 
-from TissueElasticRegistrationLib.core.landmark_files import read_landmarks
+from TissueElasticRegistrationLib.core.files.landmark_files import read_landmarks
 
 
 def test_landmarks_are_read_in_any_column_order_and_turned_to_ras(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from oblique_data import sentence
 
-from TissueElasticRegistrationLib.core.output_folder import output_folder
+from TissueElasticRegistrationLib.core.files.output_folder import output_folder
 
 
 def test_results_appear_together_at_the_end(tmp_path):

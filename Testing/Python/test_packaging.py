@@ -26,12 +26,10 @@ FLOORS = [
         *("similarity", "elasticity", "deformation", "sampling", "network"),
     },
     {
-        *("objective", "model_pack", "metrics", "surface_distance", "result", "result_file"),
-        *("preprocessing", "working_grid", "body", "alignment"),
-        *("image_files", "segmentation_files", "landmark_files", "parameter_files", "transform_files"),
-        *("output_folder", "itk_bridge", "nifti_header", "hdf5_times", "picture_planes", "pictures"),
+        *("objective", "model_pack", "metrics", "surface_distance", "result", "itk_bridge"),
+        *("preprocessing", "working_grid", "body", "alignment", "files"),
     },
-    {"solvers", "report", "report_pictures", "report_style", "verdict"},
+    {"solvers", "reporting"},
     {"evaluation", "registrar"},
     {"estimation"},
 ]

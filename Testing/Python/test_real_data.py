@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from TissueElasticRegistrationLib.core.image_files import read_image
+from TissueElasticRegistrationLib.core.files.image_files import read_image
+from TissueElasticRegistrationLib.core.files.landmark_files import read_landmarks
+from TissueElasticRegistrationLib.core.files.segmentation_files import read_segmentation
 from TissueElasticRegistrationLib.core.images import ImagePair
-from TissueElasticRegistrationLib.core.landmark_files import read_landmarks
 from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
 from TissueElasticRegistrationLib.core.result import RegistrationResult
-from TissueElasticRegistrationLib.core.segmentation_files import read_segmentation
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 LUNG, CARDIAC = DATA / "lung-4dct-p102", DATA / "cardiac-cine-scd0000301"

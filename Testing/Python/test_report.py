@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from TissueElasticRegistrationLib.core import pictures
+from TissueElasticRegistrationLib.core.files.result_file import json_text, result_json
 from TissueElasticRegistrationLib.core.geometry import Geometry
 from TissueElasticRegistrationLib.core.images import Image, ImagePair, Segmentation
-from TissueElasticRegistrationLib.core.picture_planes import picture_planes
-from TissueElasticRegistrationLib.core.report import report_html
-from TissueElasticRegistrationLib.core.report_pictures import report_pictures
+from TissueElasticRegistrationLib.core.reporting import pictures
+from TissueElasticRegistrationLib.core.reporting.picture_planes import picture_planes
+from TissueElasticRegistrationLib.core.reporting.report import report_html
+from TissueElasticRegistrationLib.core.reporting.report_pictures import report_pictures
+from TissueElasticRegistrationLib.core.reporting.verdict import findings, verdict
 from TissueElasticRegistrationLib.core.result import LandmarkErrors, RegistrationResult, SolverAccount, TissueResult
-from TissueElasticRegistrationLib.core.result_file import json_text, result_json
 from TissueElasticRegistrationLib.core.tissues import Lame, Tissue
-from TissueElasticRegistrationLib.core.verdict import findings, verdict
 
 SHAPE = (10, 24, 30)
 EVIL = '<script>alert("x")</script> & \'rib\''

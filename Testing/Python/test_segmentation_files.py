@@ -7,15 +7,15 @@ import pytest
 import SimpleITK as sitk
 from oblique_data import SHAPE, a_label_map, an_image, oblique_geometry, sentence, write_label_map
 
-from TissueElasticRegistrationLib.core.geometry import Geometry
-from TissueElasticRegistrationLib.core.image_files import write_labels
-from TissueElasticRegistrationLib.core.images import Segmentation
-from TissueElasticRegistrationLib.core.segmentation_files import (
+from TissueElasticRegistrationLib.core.files.image_files import write_labels
+from TissueElasticRegistrationLib.core.files.segmentation_files import (
     matched_to,
     parse_tissue_names,
     read_segmentation,
     terminology_text,
 )
+from TissueElasticRegistrationLib.core.geometry import Geometry
+from TissueElasticRegistrationLib.core.images import Segmentation
 from TissueElasticRegistrationLib.core.tissues import Tissue
 
 # ---- label maps ---------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from TissueElasticRegistrationLib.core.output_folder import output_folder
+from TissueElasticRegistrationLib.core.files.output_folder import output_folder
 from training.phantoms import make_case
 
 DIMENSION, SPACING_MM, PATIENT = 3, 6.0, 3

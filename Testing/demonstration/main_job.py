@@ -10,7 +10,7 @@ from pathlib import Path
 
 from host.mrml import MrmlHost
 
-from TissueElasticRegistrationLib.core.output_folder import output_folder
+from TissueElasticRegistrationLib.core.files.output_folder import output_folder
 from TissueElasticRegistrationLib.progress_line import ProgressLine
 from TissueElasticRegistrationLib.register_command import OUTPUT_FILES, read_pair, run_facts, write_results
 

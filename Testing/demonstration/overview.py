@@ -17,7 +17,7 @@ from matplotlib.patches import Patch
 
 from TissueElasticRegistrationLib.core.images import ImagePair
 from TissueElasticRegistrationLib.core.preprocessing import is_ct
-from TissueElasticRegistrationLib.core.report_pictures import grid_line_spacing_mm
+from TissueElasticRegistrationLib.core.reporting.report_pictures import grid_line_spacing_mm
 from TissueElasticRegistrationLib.core.result import RegistrationResult
 
 from .charts import (

@@ -16,9 +16,9 @@ from matplotlib.patheffects import withStroke
 
 from TissueElasticRegistrationLib.core.body import outside_body
 from TissueElasticRegistrationLib.core.images import ImagePair
-from TissueElasticRegistrationLib.core.picture_planes import Plane
 from TissueElasticRegistrationLib.core.preprocessing import intensity_windows, is_ct
-from TissueElasticRegistrationLib.core.report_pictures import (
+from TissueElasticRegistrationLib.core.reporting.picture_planes import Plane
+from TissueElasticRegistrationLib.core.reporting.report_pictures import (
     colors_by_label,
     grid_line_spacing_mm,
     grid_lines,

@@ -10,11 +10,11 @@ import numpy as np
 import slicer
 import vtk
 
+from TissueElasticRegistrationLib.core.files.segmentation_files import matched_to
 from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation
-from TissueElasticRegistrationLib.core.pictures import tissue_color
 from TissueElasticRegistrationLib.core.preprocessing import intensity_windows
+from TissueElasticRegistrationLib.core.reporting.pictures import tissue_color
 from TissueElasticRegistrationLib.core.result import RegistrationResult
-from TissueElasticRegistrationLib.core.segmentation_files import matched_to
 from TissueElasticRegistrationLib.core.tissues import BACKGROUND, Tissue
 from TissueElasticRegistrationLib.scene.nodes import InputNodes, OutputNodes
 from TissueElasticRegistrationLib.scene.read import read_pair

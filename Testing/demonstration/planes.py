@@ -8,7 +8,7 @@ import numpy as np
 
 from TissueElasticRegistrationLib.core.geometry import Geometry
 from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation
-from TissueElasticRegistrationLib.core.picture_planes import Plane, picture_planes
+from TissueElasticRegistrationLib.core.reporting.picture_planes import Plane, picture_planes
 from TissueElasticRegistrationLib.core.tissues import BACKGROUND
 
 MOST_PLANES = 2

@@ -15,19 +15,19 @@ import SimpleITK as sitk
 import torch
 
 from . import __version__
-from .core.image_files import read_image, write_image, write_labels, write_map, write_transform
+from .core.files.image_files import read_image, write_image, write_labels, write_map, write_transform
+from .core.files.landmark_files import read_landmarks
+from .core.files.output_folder import output_folder
+from .core.files.parameter_files import read_parameters
+from .core.files.result_file import json_text, result_json
+from .core.files.segmentation_files import parse_tissue_names, read_segmentation
+from .core.files.transform_files import read_transform
 from .core.images import ImagePair
 from .core.itk_bridge import resample_array
-from .core.landmark_files import read_landmarks
-from .core.output_folder import output_folder
-from .core.parameter_files import read_parameters
 from .core.progress import Job, Progress, Result, finish
 from .core.registrar import Registrar
-from .core.report import report_html
+from .core.reporting.report import report_html
 from .core.result import RegistrationResult
-from .core.result_file import json_text, result_json
-from .core.segmentation_files import parse_tissue_names, read_segmentation
-from .core.transform_files import read_transform
 
 try:
     import resource

@@ -14,6 +14,7 @@ import torch
 from .alignment import InitialAlignment
 from .deformation import folding, jacobian_determinant
 from .elasticity import strain_invariants
+from .files.segmentation_files import matched_to
 from .geometry import Geometry, flip_ras_lps
 from .images import Image, ImagePair, Segmentation
 from .itk_bridge import displacement_transform, resample_array
@@ -22,7 +23,6 @@ from .objective import Objective
 from .preprocessing import UNSEGMENTED_NAME, WorkingPair
 from .progress import Job, Progress
 from .result import LandmarkErrors, RegistrationResult, TissueResult
-from .segmentation_files import matched_to
 from .solvers.direct import Solution
 from .tissue_table import table_parameters
 from .tissues import BACKGROUND, Tissue, TissueParameters

@@ -11,9 +11,9 @@ from collections.abc import Collection
 import numpy as np
 import slicer
 
+from ..core.files.segmentation_files import matched_to
 from ..core.geometry import Geometry
 from ..core.images import Image, ImagePair, Landmarks, Segmentation
-from ..core.segmentation_files import matched_to
 from ..core.tissues import Tissue
 from .nodes import require_in_scene, results_of_pair
 from .segments import has_content, labels_on_grid, segment_tissues

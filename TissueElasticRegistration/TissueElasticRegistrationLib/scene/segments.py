@@ -7,8 +7,8 @@ import slicer
 import slicer.util
 import vtk
 
+from ..core.files.segmentation_files import terminology_text
 from ..core.geometry import Geometry
-from ..core.segmentation_files import terminology_text
 from ..core.tissues import Tissue
 from .vtk_images import fill_image, image_array, is_empty, resample
 

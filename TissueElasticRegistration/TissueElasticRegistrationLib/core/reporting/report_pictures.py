@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from ..geometry import Geometry
+from ..images import ImagePair
+from ..itk_bridge import resample_array
+from ..metrics import map_points_ras_mm
+from ..preprocessing import intensity_windows
+from ..result import RegistrationResult
+from ..tissues import BACKGROUND
 from . import pictures
-from .geometry import Geometry
-from .images import ImagePair
-from .itk_bridge import resample_array
-from .metrics import map_points_ras_mm
 from .picture_planes import Plane, picture_planes
-from .preprocessing import intensity_windows
-from .result import RegistrationResult
-from .tissues import BACKGROUND
 
 GRID_LINES = 24
 ROUND_LENGTHS_MM = (1, 2, 5, 10, 20, 50)

@@ -12,12 +12,12 @@ from html import escape
 from pathlib import PurePath
 from typing import Any
 
-from .images import ImagePair
+from ..images import ImagePair
+from ..result import RegistrationResult, TissueResult
 from .picture_planes import Plane
 from .pictures import data_uri
 from .report_pictures import Picture, colors_by_label, report_pictures
 from .report_style import CSS
-from .result import RegistrationResult, TissueResult
 from .verdict import Finding, findings, verdict
 
 NOT_MEASURED = '<span class="none">not measured</span>'

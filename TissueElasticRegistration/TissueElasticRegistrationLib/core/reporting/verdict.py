@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .images import ImagePair
-from .metrics import percent
-from .result import RegistrationResult
-from .tissues import BACKGROUND
+from ..images import ImagePair
+from ..metrics import percent
+from ..result import RegistrationResult
+from ..tissues import BACKGROUND
 
 Level = Literal["problem", "caution", "fine", "unmeasured"]
 FOLDING_PROBLEM_PERCENT = 0.5

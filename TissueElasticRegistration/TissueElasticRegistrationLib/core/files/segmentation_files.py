@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import SimpleITK as sitk
 
-from .geometry import Geometry
+from ..geometry import Geometry
+from ..images import Image, Segmentation
+from ..itk_bridge import resample_array
+from ..tissues import BACKGROUND, Tissue
 from .image_files import grid_of_file, read_volume, scalar_array
-from .images import Image, Segmentation
-from .itk_bridge import resample_array
-from .tissues import BACKGROUND, Tissue
 
 HIGHEST_LABEL = 65535
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .geometry import Geometry
+from ..geometry import Geometry
+from ..images import Image, Segmentation
+from ..itk_bridge import displacement_transform, geometry_of, sitk_image, sitk_labels, sitk_volume
 from .hdf5_times import clear_object_times
-from .images import Image, Segmentation
-from .itk_bridge import displacement_transform, geometry_of, sitk_image, sitk_labels, sitk_volume
 from .nifti_header import nifti_fault
 
 

@@ -1,0 +1,1 @@
+"""Files in and out: images, segmentations, landmarks, transforms, parameters and results."""

@@ -1,0 +1,1 @@
+"""The report page: verdict, pictures and tables of one registration."""
