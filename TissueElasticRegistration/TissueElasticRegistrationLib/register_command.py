@@ -24,10 +24,13 @@ from .core.files.segmentation_files import parse_tissue_names, read_segmentation
 from .core.files.transform_files import read_transform
 from .core.images import ImagePair
 from .core.itk_bridge import resample_array
+from .core.objective import Objective
+from .core.preprocessing import UNSEGMENTED_NAME
 from .core.progress import Job, Progress, Result, finish
 from .core.registrar import Registrar
 from .core.reporting.report import report_html
 from .core.result import RegistrationResult
+from .core.tissues import BACKGROUND, Tissue, TissueParameters
 
 try:
     import resource
@@ -48,13 +51,14 @@ def register_files(options: argparse.Namespace, report: Report) -> RegistrationR
         raise ValueError(f"--model {options.model}: there is no such model, only 'direct' (no network) is available.")
     if options.estimate != "none":
         raise ValueError(f"--estimate {options.estimate}: the estimation of parameters is not available yet.")
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: no usable CUDA device was found.")
+    if options.device == "cuda":
+        raise ValueError("--device cuda: the direct solver computes on the CPU only, use auto or cpu.")
     if options.refine < 0:
         raise ValueError(f"--refine {options.refine}: the number of steps must be at least 0.")
     with output_folder(options.output, OUTPUT_FILES) as folder:
         report("read", 0.0, "files")
         pair = read_pair(options)
+        _check_parameters(options, pair)
         result = _registered(pair, options, report)
         report("write", 0.0, "results")
         began = time.perf_counter()
@@ -109,6 +113,13 @@ def run_facts(seed: int, write_seconds: float) -> dict:
         "seconds": {"write": write_seconds},
         "estimate": None,
     }
+
+
+def _check_parameters(options: argparse.Namespace, pair: ImagePair) -> None:
+    """Refuse a bad parameter file before any computing; which tissues there really are is known after preparing."""
+    if options.parameters:
+        possible = (*pair.fixed_segmentation.tissues, Tissue(BACKGROUND, "background"), Tissue(-1, UNSEGMENTED_NAME))
+        read_parameters(options.parameters, possible, TissueParameters(), Objective().scale)
 
 
 def _registered(pair: ImagePair, options: argparse.Namespace, report: Report) -> RegistrationResult:
