@@ -362,3 +362,13 @@ def test_unlisted_tissue_takes_the_default_parameters():
     finish(registrar.register(TissueParameters({1: Lame(5.0, 2.0)}, default=Lame(0.3, 0.7))))
     result = finish(registrar.result())
     assert [row(result, name).parameters for name in ("soft", "lung")] == [Lame(5.0, 2.0), Lame(0.3, 0.7)]
+
+
+def test_a_second_registration_does_not_count_the_seconds_of_the_first():
+    registrar = prepared(slice_pair(), solver=quick_solver())
+    parameters = registrar.table_parameters()
+    for _ in range(2):
+        finish(registrar.register(parameters))
+        finish(registrar.refine(parameters, 3))
+    finish(registrar.register(parameters))
+    assert set(finish(registrar.result()).seconds) == {"prepare", "register", "evaluate"}

@@ -44,9 +44,7 @@ Report = Callable[[str, float, str], None]
 
 
 def register_files(options: argparse.Namespace, report: Report) -> RegistrationResult:
-    """Run the command; ``report`` is told stage, fraction and text. Raises ValueError for anything wrong with the
-    input.
-    """
+    """Run the command; ``report`` is told stage, fraction and text. Raises ValueError for any bad input."""
     if options.model != "direct":
         raise ValueError(f"--model {options.model}: there is no such model, only 'direct' (no network) is available.")
     if options.estimate != "none":

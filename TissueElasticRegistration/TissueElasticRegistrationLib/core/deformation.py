@@ -99,7 +99,7 @@ def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
 
     1 keeps the volume, below 1 shrinks from fixed to moving, at or below 0 the deformation folds.
     """
-    return _determinant([_central(displacement, axis) for axis in range(displacement.shape[1])])
+    return _determinant([central_difference(displacement, axis) for axis in range(displacement.shape[1])])
 
 
 def folding(displacement: torch.Tensor) -> torch.Tensor:
@@ -128,7 +128,8 @@ def _one_sided(field: torch.Tensor, axis: int) -> tuple[torch.Tensor, torch.Tens
     return backward, forward
 
 
-def _central(field: torch.Tensor, axis: int) -> torch.Tensor:
+def central_difference(field: torch.Tensor, axis: int) -> torch.Tensor:
+    """Derivative per voxel along one spatial axis of (B, C, *shape): one-sided at the border, 0 for a single voxel."""
     backward, forward = _one_sided(field, axis)
     return 0.5 * (backward + forward)
 

@@ -27,8 +27,7 @@ from .solvers.direct import Solution
 from .tissue_table import table_parameters
 from .tissues import BACKGROUND, Tissue, TissueParameters
 
-# One voxel more on every side: ITK's field ends at the outer voxel edges, and beyond it there would be no motion at
-# all.
+# One voxel more on every side: ITK's field ends at the outer voxel edges, and beyond it nothing would move.
 MARGIN_VOXELS = 1
 FEW_VOXELS = 50
 SOFT_NAMES = ("soft", "soft tissue", "body", "muscle", UNSEGMENTED_NAME)
@@ -44,7 +43,8 @@ def evaluate(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, s
     yield Progress(0.1, "warping the image")
     warped, valid = _warped(pair.moving, transform, pair.fixed.geometry)
     yield Progress(0.4, "tissues")
-    tissues = _tissues(working, solution.displacement, parameters, objective)
+    folded = working.volume(folding(solution.displacement))
+    tissues = _tissues(working, solution.displacement, folded, parameters, objective)
     warped_segmentation = None
     if pair.moving_segmentation is not None:
         yield Progress(0.5, "warping the segmentation")
@@ -54,7 +54,7 @@ def evaluate(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, s
         for number, tissue in enumerate(tissues):
             yield Progress(0.6 + 0.4 * number / len(tissues), f"overlap of {tissue.tissue.name}")
             tissues[number] = _with_overlap(tissue, pair.fixed_segmentation, moving, before, warped_segmentation)
-    region = working.volume(working.fixed_mask) > 0
+    visible = working.volume(working.fixed_mask) > 0
     return RegistrationResult(
         displacement_ras_mm=displacement_ras_mm,
         geometry=geometry,
@@ -66,7 +66,7 @@ def evaluate(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, s
         tissues=tuple(tissues),
         similarity_before=solution.account.similarity_before,
         similarity_after=solution.account.similarity_after,
-        negative_jacobian_percent=percent(working.volume(folding(solution.displacement)), region),
+        negative_jacobian_percent=percent(folded, visible),
         landmark_errors=_landmark_errors(pair, displacement_ras_mm, geometry),
         account=solution.account,
         seconds={**seconds, "evaluate": time.perf_counter() - began},
@@ -110,13 +110,12 @@ def _on_fixed(segmentation: Segmentation, transform: sitk.Transform, fixed: Geom
     return Segmentation(labels, fixed, segmentation.tissues, f"{segmentation.name} warped", may_be_empty=True)
 
 
-def _tissues(working: WorkingPair, displacement: torch.Tensor, parameters: TissueParameters,
+def _tissues(working: WorkingPair, displacement: torch.Tensor, folded: np.ndarray, parameters: TissueParameters,
              objective: Objective) -> list[TissueResult]:
     lam, mu = parameters.maps(working.labels)
     energy = working.volume(objective.energy_density(displacement, working.spacing_mm, lam, mu))
     size = torch.tensor(working.spacing_mm).view(1, -1, *[1] * working.dimension)
     strain_square = working.volume(strain_invariants(displacement * size, working.spacing_mm)[0])
-    folded = working.volume(folding(displacement))
     labels = working.volume(working.labels)
     visible = working.volume(working.fixed_mask) > 0
     soft = _reference_stiffness(working.tissues, parameters, objective)

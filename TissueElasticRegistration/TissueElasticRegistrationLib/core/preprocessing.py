@@ -1,6 +1,4 @@
-"""Everything sliders cannot change: bring both images to one working grid, normalise them, and label it with
-tissues.
-"""
+"""Everything sliders cannot change: both images on one working grid, normalised, and labelled with tissues."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ CT_WINDOW_HU = (-980.0, 700.0)
 CT_LOWEST_HU = -500.0
 PERCENTILES = (0.5, 99.5)
 LEAST_OVERLAP = 0.01
-# Unsegmented voxels inside the body become a tissue of their own when there are enough of them to matter.
+# Voxels inside the body that belong to no segment become a tissue of this name.
 UNSEGMENTED_NAME = "unsegmented"
 
 

@@ -95,9 +95,7 @@ class Registrar:
         return table_parameters(self.tissues, self.solver.objective.scale)
 
     def displacement_ras_mm(self) -> tuple[np.ndarray, Geometry]:
-        """The current displacement (K, J, I, 3) in RAS mm, fixed to moving, initial alignment included, and its
-        grid.
-        """
+        """The current displacement (K, J, I, 3) in RAS mm and its grid: fixed to moving, with the initial alignment."""
         if self._solution is None:
             raise ValueError("There is no registration yet: call register() first.")
         return total_displacement_ras_mm(self.working, self._initial, self._solution.displacement)
@@ -125,6 +123,9 @@ class Registrar:
         began = time.perf_counter()
         solution = yield from self.solver.solve(self._pyramid, parameters, start, stages)
         self._solution, self._parameters = solution, parameters
+        if start is None:
+            # A new registration: what earlier ones took is no part of its account.
+            self._seconds = {"prepare": self._seconds["prepare"]}
         self._seconds[what] = self._seconds.get(what, 0.0) + time.perf_counter() - began
 
     def _velocity(self) -> torch.Tensor | None:

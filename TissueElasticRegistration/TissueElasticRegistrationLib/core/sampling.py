@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from .deformation import sampling_grid
+from .deformation import central_difference, sampling_grid
 
 # Linear interpolation between a valid and an invalid voxel stays below this.
 FULLY_VALID = 0.999
@@ -46,9 +46,9 @@ class MovingSampler:
     def _all_gradients(self) -> torch.Tensor:
         """Derivative of the image by the normalised coordinates of `grid_sample`, channels in i, j, k order."""
         if self._gradients is None:
-            axes = reversed(range(2, self._image.dim()))
-            self._gradients = torch.cat([_central_difference(self._image, axis) * (self._image.shape[axis] / 2)
-                                         for axis in axes], 1)
+            shape = self._image.shape[2:]
+            self._gradients = torch.cat([central_difference(self._image, axis) * (shape[axis] / 2)
+                                         for axis in reversed(range(len(shape)))], 1)
         return self._gradients
 
 
@@ -66,13 +66,3 @@ class _SymmetricSample(torch.autograd.Function):
 
 def _sample(image: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
     return F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
-
-
-def _central_difference(image: torch.Tensor, dim: int) -> torch.Tensor:
-    """Derivative per voxel along one axis, one-sided at the border, 0 along an axis of one voxel."""
-    edges = torch.diff(image, dim=dim)
-    count = edges.shape[dim]
-    if count == 0:
-        return torch.zeros_like(image)
-    inner = 0.5 * (edges.narrow(dim, 0, count - 1) + edges.narrow(dim, 1, count - 1))
-    return torch.cat([edges.narrow(dim, 0, 1), inner, edges.narrow(dim, count - 1, 1)], dim)

@@ -56,9 +56,7 @@ WARM_UP_STEPS = 4
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """``velocity`` (1, D, *velocity shape) and ``displacement`` (1, D, *working shape), each in voxels of its own
-    grid.
-    """
+    """``velocity`` (1, D, *velocity shape), ``displacement`` (1, D, *working shape); voxels of their own grids."""
 
     velocity: torch.Tensor
     displacement: torch.Tensor
