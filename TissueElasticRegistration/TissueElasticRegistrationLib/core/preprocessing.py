@@ -12,7 +12,7 @@ from .body import outside_body
 from .geometry import Geometry
 from .images import Image, ImagePair, Segmentation
 from .itk_bridge import geometry_of, resample_array, sitk_volume
-from .tissues import BACKGROUND, Tissue
+from .tissues import BACKGROUND, UNSEGMENTED_ID, Tissue
 from .working_grid import working_grid
 
 CT_WINDOW_HU = (-980.0, 700.0)
@@ -143,7 +143,7 @@ def tissue_labels(segmentation: Segmentation, fixed: np.ndarray,
     if unsegmented.any():
         label = max(tissue.label for tissue in tissues) + 1
         labels[unsegmented] = label
-        tissues.append(Tissue(label, UNSEGMENTED_NAME))
+        tissues.append(Tissue(label, UNSEGMENTED_NAME, UNSEGMENTED_ID))
     return labels, tuple(tissues)
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import torch
 
 BACKGROUND = 0
+# Ids of the two tissues that no segment stands for: air around the body, and what lies inside it without a segment.
+BACKGROUND_ID = str(BACKGROUND)
+UNSEGMENTED_ID = "unsegmented"
 
 
 @dataclass(frozen=True)
