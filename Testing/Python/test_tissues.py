@@ -7,7 +7,15 @@ import math
 import pytest
 import torch
 
-from TissueElasticRegistrationLib.core.parameter_scale import SCALES, LogScale, PaperScale, check_parameters, rescaled
+from TissueElasticRegistrationLib.core.parameter_scale import (
+    SCALES,
+    LogScale,
+    PaperScale,
+    check_parameters,
+    clipped,
+    rescaled,
+    with_equal_ratio,
+)
 from TissueElasticRegistrationLib.core.tissue_table import (
     AIR,
     BONE,
@@ -15,7 +23,10 @@ from TissueElasticRegistrationLib.core.tissue_table import (
     HEART_MUSCLE,
     LIVER,
     LUNG,
+    PRESETS,
     SOFT,
+    from_table,
+    soft_stiffness,
     table_parameters,
     table_weight,
 )
@@ -131,6 +142,29 @@ def test_ends_of_the_range_are_allowed(scale):
     check_parameters(ends, scale, {})
 
 
+def test_parameters_are_clipped_to_the_range():
+    scale = LogScale()
+    assert clipped(Lame(0, 1e9), scale) == Lame(scale.lowest, scale.highest)
+    assert clipped(Lame(3.7, 0.9), scale) == Lame(3.7, 0.9)
+
+
+@pytest.mark.parametrize("after", [Lame(8, 1), Lame(2, 4)], ids=["λ moved", "μ moved"])
+def test_ratio_is_kept_when_one_weight_moves(after):
+    assert with_equal_ratio(Lame(2, 1), after, LogScale()) == Lame(8, 4)
+
+
+@pytest.mark.parametrize(("after", "stops"), [(Lame(150, 20), Lame(50, 199.526)), (Lame(0.02, 20), Lame(0.02, 0.08)),
+                                              (Lame(5, 1000), Lame(50, 199.526)), (Lame(5, 0.02), Lame(0.02, 0.08))])
+def test_linked_weights_stop_where_the_first_reaches_the_end(after, stops):
+    kept = with_equal_ratio(Lame(5, 20), after, LogScale())
+    assert (kept.lam, kept.mu) == (pytest.approx(stops.lam, rel=0.01), pytest.approx(stops.mu, rel=0.01))
+    assert kept.lam / kept.mu == pytest.approx(0.25)
+
+
+def test_without_a_ratio_only_one_weight_moves():
+    assert with_equal_ratio(Lame(0, 0.5), Lame(0.3, 0.5), PaperScale()) == Lame(0.3, 0.5)
+
+
 # ---- table --------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("weight", "names"), [
@@ -178,3 +212,26 @@ def test_table_lies_in_the_range_of_every_scale_and_keeps_the_order(scale):
     check_parameters(parameters, scale, {})
     weights = [parameters[tissue.label].mu for tissue in tissues]
     assert weights == sorted(weights) and len(set(weights)) == len(weights)
+
+
+@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
+def test_presets_lie_within_the_range_of_both_scales(scale):
+    for weight in PRESETS.values():
+        assert clipped(from_table(weight, scale), scale) == from_table(weight, scale)
+
+
+def test_preset_is_what_the_table_gives_a_tissue_of_that_name():
+    assert {name: table_weight(name) for name in PRESETS if name != "Heart muscle"} == {
+        name: weight for name, weight in PRESETS.items() if name != "Heart muscle"}
+    assert PRESETS["Heart muscle"] == table_weight("myocardium")
+
+
+def test_stiffness_counts_relative_to_the_soft_tissue_as_it_is_set():
+    tissues = [("lung", Lame(0.5, 0.5)), ("Soft Tissue", Lame(4, 4)), ("soft", Lame(9, 9))]
+    assert soft_stiffness(tissues, LogScale()) == pytest.approx(10)
+
+
+def test_without_soft_tissue_stiffness_counts_relative_to_the_table():
+    assert soft_stiffness([("lung", Lame(0.5, 0.5))], LogScale()) == pytest.approx(2.5)
+    weight = PaperScale().weight(LogScale().slider(SOFT))
+    assert soft_stiffness([], PaperScale()) == pytest.approx(2.5 * weight)

@@ -88,6 +88,24 @@ def rescaled(lame: Lame, source: ParameterScale, target: ParameterScale) -> Lame
     return Lame(target.weight(source.slider(lame.lam)), target.weight(source.slider(lame.mu)))
 
 
+def clipped(lame: Lame, scale: ParameterScale) -> Lame:
+    """The nearest parameters within the range of ``scale``."""
+    return Lame(*(min(max(weight, scale.lowest), scale.highest) for weight in (lame.lam, lame.mu)))
+
+
+def with_equal_ratio(before: Lame, after: Lame, scale: ParameterScale) -> Lame:
+    """``after``, in which one weight has moved, with the other moved by the same factor: λ/μ as it was ``before``.
+
+    Both stop where the first of them comes to the end of the range. Where one weight is 0 there is no ratio to keep.
+    """
+    if min(before.lam, before.mu) <= 0:
+        return clipped(after, scale)
+    factor = after.lam / before.lam if after.lam != before.lam else after.mu / before.mu
+    lowest, highest = scale.lowest / min(before.lam, before.mu), scale.highest / max(before.lam, before.mu)
+    factor = min(max(factor, lowest), highest)
+    return clipped(Lame(before.lam * factor, before.mu * factor), scale)
+
+
 def _unit(slider: float) -> float:
     if not 0 <= slider <= 1:
         raise ValueError(f"Slider position {slider} is outside of the allowed range 0 to 1.")

@@ -34,6 +34,11 @@ _WORDS = (
     (LIVER, "liver hepar"),
     (SOFT, "soft body tissue rest"),
 )
+# The choices that are offered for a tissue whose name says nothing.
+PRESETS = {"Air": AIR, "Fluid": FLUID, "Lung": LUNG, "Heart muscle": HEART_MUSCLE, "Soft tissue": SOFT, "Liver": LIVER,
+           "Bone": BONE}
+# Whose stiffness counts as 1.
+_SOFT_NAMES = ("soft", "soft tissue", "body", "muscle", "unsegmented")
 # Words that mean a tissue only beside one of these: a lobe may also be one of the brain, the liver or the thyroid.
 _ONLY_BESIDE = {"lobe": {"upper", "middle", "lower", "lung", "pulmonary"}, "renal": {"pelvi"}}
 
@@ -63,6 +68,21 @@ def table_parameters(tissues: Iterable[Tissue], scale: ParameterScale) -> Tissue
     """
     weights = {tissue.label: table_weight(tissue.name, tissue.terminology) for tissue in tissues}
     weights.setdefault(BACKGROUND, AIR)
+    return TissueParameters({label: from_table(weight, scale) for label, weight in weights.items()})
+
+
+def from_table(weight: float, scale: ParameterScale) -> Lame:
+    """λ = μ = a weight of the table, on another scale at the same slider position."""
     log = LogScale()
-    return TissueParameters({label: rescaled(Lame(w, w), log, scale) if scale.name != log.name else Lame(w, w)
-                             for label, w in weights.items()})
+    return Lame(weight, weight) if scale.name == log.name else rescaled(Lame(weight, weight), log, scale)
+
+
+def soft_stiffness(tissues: Iterable[tuple[str, Lame]], scale: ParameterScale) -> float:
+    """Stiffness of the body's soft tissue as it is set now, or as the table would set it if there is none.
+
+    tissues: name and parameters of each. Stiffness has no absolute size; all are told relative to this one.
+    """
+    for name, lame in tissues:
+        if name.casefold() in _SOFT_NAMES:
+            return lame.stiffness
+    return from_table(SOFT, scale).stiffness
