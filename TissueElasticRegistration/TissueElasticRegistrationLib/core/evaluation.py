@@ -20,17 +20,16 @@ from .images import Image, ImagePair, Segmentation
 from .itk_bridge import displacement_transform, resample_array
 from .metrics import dice, map_points_ras_mm, percent, surface_distances, target_registration_errors
 from .objective import Objective
-from .preprocessing import UNSEGMENTED_NAME, WorkingPair
+from .preprocessing import WorkingPair
 from .progress import Job, Progress
 from .result import LandmarkErrors, RegistrationResult, TissueResult
 from .solvers.direct import Solution
-from .tissue_table import table_parameters
-from .tissues import BACKGROUND, Tissue, TissueParameters
+from .tissue_table import soft_stiffness
+from .tissues import BACKGROUND, TissueParameters
 
 # One voxel more on every side: ITK's field ends at the outer voxel edges, and beyond it nothing would move.
 MARGIN_VOXELS = 1
 FEW_VOXELS = 50
-SOFT_NAMES = ("soft", "soft tissue", "body", "muscle", UNSEGMENTED_NAME)
 
 
 def evaluate(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, solution: Solution,
@@ -118,7 +117,7 @@ def _tissues(working: WorkingPair, displacement: torch.Tensor, folded: np.ndarra
     strain_square = working.volume(strain_invariants(displacement * size, working.spacing_mm)[0])
     labels = working.volume(working.labels)
     visible = working.volume(working.fixed_mask) > 0
-    soft = _reference_stiffness(working.tissues, parameters, objective)
+    soft = soft_stiffness(((tissue.name, parameters[tissue.label]) for tissue in working.tissues), objective.scale)
     rows = []
     for tissue in working.tissues:
         region = visible & (labels == tissue.label)
@@ -130,14 +129,6 @@ def _tissues(working: WorkingPair, displacement: torch.Tensor, folded: np.ndarra
             percent(folded, region) if present else float("nan"),
         ))
     return rows
-
-
-def _reference_stiffness(tissues: tuple[Tissue, ...], parameters: TissueParameters, objective: Objective) -> float:
-    """Stiffness of the body's soft tissue as it is set now, or as the table would set it if there is none."""
-    for tissue in tissues:
-        if tissue.name.casefold() in SOFT_NAMES:
-            return parameters[tissue.label].stiffness
-    return table_parameters((Tissue(1, "soft"),), objective.scale)[1].stiffness
 
 
 def _with_overlap(row: TissueResult, fixed: Segmentation, moving: Segmentation, before: Segmentation,
