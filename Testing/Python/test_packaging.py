@@ -22,7 +22,7 @@ NOT_SOURCE = {".git", ".venv", "__pycache__", ".pytest_cache", ".ruff_cache", "b
 # The floors of the core: a file imports files of its own floor or of lower ones. A new file gets its place here.
 FLOORS = [
     {
-        *("geometry", "images", "tissues", "parameter_scale", "tissue_table", "progress", "threads"),
+        *("geometry", "images", "tissues", "parameter_scale", "tissue_table", "progress", "threads", "devices"),
         *("similarity", "elasticity", "deformation", "sampling", "network"),
     },
     {
@@ -30,7 +30,7 @@ FLOORS = [
         *("preprocessing", "working_grid", "body", "alignment", "files"),
     },
     {"solvers", "reporting"},
-    {"evaluation", "registrar"},
+    {"evaluation", "live", "registrar"},
     {"estimation"},
 ]
 

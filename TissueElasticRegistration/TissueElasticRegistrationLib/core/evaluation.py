@@ -37,7 +37,7 @@ def evaluate(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, s
     """Everything a `RegistrationResult` holds; yields `Progress` between the slow parts."""
     began = time.perf_counter()
     yield Progress(0.0, "displacement in mm")
-    displacement_ras_mm, geometry = total_displacement_ras_mm(working, initial, solution.displacement)
+    displacement_ras_mm, geometry = total_displacement_ras_mm(working.geometry, initial, solution.displacement)
     transform = displacement_transform(displacement_ras_mm, geometry)
     yield Progress(0.1, "warping the image")
     warped, valid = _warped(pair.moving, transform, pair.fixed.geometry)
@@ -57,7 +57,7 @@ def evaluate(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, s
     return RegistrationResult(
         displacement_ras_mm=displacement_ras_mm,
         geometry=geometry,
-        jacobian_kji=_padded(working.volume(jacobian_determinant(solution.displacement))),
+        jacobian_kji=padded_array(working.volume(jacobian_determinant(solution.displacement))),
         warped=warped,
         valid_kji=valid,
         warped_segmentation=warped_segmentation,
@@ -73,17 +73,17 @@ def evaluate(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, s
     )
 
 
-def total_displacement_ras_mm(working: WorkingPair, initial: InitialAlignment,
+def total_displacement_ras_mm(geometry: Geometry, initial: InitialAlignment,
                               displacement: torch.Tensor) -> tuple[np.ndarray, Geometry]:
     """(K, J, I, 3) RAS mm, fixed point x to moving point x + d(x), initial alignment included, on the padded grid.
 
-    displacement: (1, D, *shape) in voxels of the working grid, as solvers return it.
+    displacement: (1, D, *shape) in voxels of ``geometry``, which may be coarser than the working grid.
     """
     field = displacement[0].detach().cpu().numpy()
-    if working.dimension == 2:
+    if len(field) == 2:
         field = np.concatenate([np.zeros_like(field[:1]), field])[:, None]
     margin = [(MARGIN_VOXELS, MARGIN_VOXELS)] * 3
-    geometry = working.geometry.padded(*np.transpose(margin))
+    geometry = geometry.padded(*np.transpose(margin))
     displacement_ras_mm = geometry.displacement_ras_mm(np.pad(field, [(0, 0), *margin], mode="edge"))
     if initial.is_identity:
         return displacement_ras_mm, geometry
@@ -168,5 +168,6 @@ def _warnings(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, 
     return tuple(found)
 
 
-def _padded(array_kji: np.ndarray) -> np.ndarray:
+def padded_array(array_kji: np.ndarray) -> np.ndarray:
+    """An array of the working grid (or a coarser one) on the grid of the total displacement."""
     return np.pad(array_kji, MARGIN_VOXELS, mode="edge")

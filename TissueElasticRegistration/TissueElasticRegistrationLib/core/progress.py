@@ -32,3 +32,13 @@ def finish(job: Job[Result], report: Callable[[Progress], None] | None = None) -
             return end.value
         if report is not None:
             report(progress)
+
+
+def part_of(job: Job[Result], begin: float, end: float) -> Job[Result]:
+    """The same job as a part of a longer one: its fractions 0 to 1 become ``begin`` to ``end``."""
+    while True:
+        try:
+            progress = next(job)
+        except StopIteration as stop:
+            return stop.value
+        yield Progress(begin + (end - begin) * progress.fraction, progress.text)

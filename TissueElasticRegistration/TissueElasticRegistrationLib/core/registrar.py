@@ -1,28 +1,35 @@
-"""One image pair, registered as often as somebody moves a slider: prepare once, then preview, register, refine,
-result.
+"""One image pair, registered as often as somebody moves a slider: prepare once, then register, refine, result, or
+follow the sliders live.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import SimpleITK as sitk
 import torch
 
 from .alignment import InitialAlignment, Mode, initial_alignment
-from .evaluation import evaluate, total_displacement_ras_mm
+from .deformation import integrate, jacobian_determinant
+from .devices import choose_device
+from .evaluation import evaluate, padded_array, total_displacement_ras_mm
 from .geometry import Geometry
 from .images import ImagePair
+from .live import Frame, LiveSolver
 from .parameter_scale import check_parameters
 from .preprocessing import WorkingPair, prepare_pair
-from .progress import Job, Progress
+from .progress import Job, Progress, Result, part_of
 from .result import RegistrationResult
-from .solvers.direct import DirectSolver, Solution
+from .solvers.direct import DirectSolver, Solution, Step
 from .solvers.pyramid import Pyramid
 from .threads import with_threads
 from .tissue_table import table_parameters
 from .tissues import Tissue, TissueParameters
+
+PREPARING = 0.2  # part of the progress of a live job that has to prepare the pair first
 
 
 class Registrar:
@@ -30,14 +37,17 @@ class Registrar:
 
     initial: the alignment done first: "auto", "none", "rigid" or a transform from fixed to moving LPS mm.
     threads: torch threads during every step; None leaves torch's setting alone.
+    device: "auto", "cpu" or "cuda" (see `choose_device`); a graphics card that runs out of memory is replaced by the
+    CPU, and the result says so.
 
     Usage: ``finish(r.prepare()); finish(r.register(parameters)); result = finish(r.result())``.
     """
 
     def __init__(self, pair: ImagePair, solver: DirectSolver | None = None, initial: Mode | sitk.Transform = "auto",
-                 finest_mm: float | None = None, threads: int | None = None) -> None:
+                 finest_mm: float | None = None, threads: int | None = None, device: str = "auto") -> None:
         self.pair = pair
         self.solver = solver or DirectSolver()
+        self.device_choice = choose_device(device)
         self._wanted_initial = initial
         self._finest_mm = finest_mm
         self._threads = threads
@@ -45,7 +55,9 @@ class Registrar:
         self._pyramid: Pyramid | None = None
         self._parameters: TissueParameters | None = None
         self._solution: Solution | None = None
+        self._live: LiveSolver | None = None
         self._seconds: dict[str, float] = {}
+        self._notes: tuple[str, ...] = ()
 
     def prepare(self) -> Job[None]:
         """Align, resample, normalise, label: all that does not depend on the parameters.
@@ -59,24 +71,33 @@ class Registrar:
 
         Raises ValueError if a parameter lies outside of the scale's range.
         """
-        return self._solve(parameters, None, None, "register")
+        self._check(parameters)
+        return with_threads(self._solve(parameters, None, None, "register"), self._threads)
 
     def refine(self, parameters: TissueParameters, steps: int = 20) -> Job[None]:
-        """Continue from the current deformation, at full resolution, for instance after a slider has moved."""
-        stages = self.solver.refinement(steps)
-        return self._solve(parameters, self._velocity(), stages, "refine")
+        """Continue from the current registration, at full resolution. Raises ValueError like `register`."""
+        self._check(parameters)
+        start = None if self._solution is None else self._solution.velocity
+        return with_threads(self._solve(parameters, start, self.solver.refinement(steps), "refine"), self._threads)
 
-    def preview(self, parameters: TissueParameters) -> Job[None]:
-        """A few coarse steps from the current deformation, for a slider that is being dragged."""
-        stages = self.solver.preview(self.working.dimension)
-        return self._solve(parameters, self._velocity(), stages, "refine")
+    def live(self, parameters: TissueParameters, jacobian: bool = False) -> Job[None]:
+        """Move from the deformation shown last towards the one for these parameters; prepares first if needed.
+
+        Yields Progress, and a `Frame` whenever there is something new to show: all on the same grid. May be dropped at
+        any step; the next call goes on from the last frame. Changes nothing about `register` and `result`.
+        Raises ValueError, at the first step, like `prepare` and `register`.
+        """
+        return with_threads(self._follow(parameters, jacobian), self._threads)
 
     def result(self) -> Job[RegistrationResult]:
-        """The deformation with warped images, metrics and timings."""
+        """The registration with warped images, metrics and timings."""
         if self._solution is None:
             raise ValueError("There is no registration yet: call register() first.")
-        return with_threads(evaluate(self.pair, self.working, self._initial, self._solution, self._parameters,
-                                     self.solver.objective, dict(self._seconds)), self._threads)
+        return with_threads(self._evaluated(), self._threads)
+
+    @property
+    def is_prepared(self) -> bool:
+        return self._pyramid is not None
 
     @property
     def working(self) -> WorkingPair:
@@ -90,6 +111,11 @@ class Registrar:
         """All tissues that have parameters, background and unsegmented tissue included."""
         return self.working.tissues
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What went differently from what was asked for, one sentence each; also among the warnings of a result."""
+        return self._notes
+
     def table_parameters(self) -> TissueParameters:
         """Start values for `tissues` by their names."""
         return table_parameters(self.tissues, self.solver.objective.scale)
@@ -98,35 +124,81 @@ class Registrar:
         """The current displacement (K, J, I, 3) in RAS mm and its grid: fixed to moving, with the initial alignment."""
         if self._solution is None:
             raise ValueError("There is no registration yet: call register() first.")
-        return total_displacement_ras_mm(self.working, self._initial, self._solution.displacement)
+        return total_displacement_ras_mm(self.working.geometry, self._initial, self._solution.displacement)
 
     def _prepare(self) -> Job[None]:
         began = time.perf_counter()
         yield Progress(0.0, "aligning")
         self._initial = initial_alignment(self.pair, self._wanted_initial)
         yield Progress(0.4, "resampling")
-        pyramid = Pyramid(prepare_pair(self.pair, self._initial.transform, self._finest_mm))
+        pyramid = Pyramid(prepare_pair(self.pair, self._initial.transform, self._finest_mm), self.device_choice.device)
         yield Progress(0.8, "building levels")
         for stage in self.solver.settings(pyramid.pair.dimension).stages:
             pyramid.level(stage.factor)
-        self._pyramid, self._solution = pyramid, None
+        self._use(pyramid)
+        self._solution = None
         self._seconds = {"prepare": time.perf_counter() - began}
         yield Progress(1.0, "prepared")
 
-    def _solve(self, parameters: TissueParameters, start: torch.Tensor | None, stages, what: str) -> Job[None]:
+    def _use(self, pyramid: Pyramid) -> None:
+        self._pyramid = pyramid
+        self._live = LiveSolver(self.solver, pyramid)
+
+    def _check(self, parameters: TissueParameters) -> None:
         names = {tissue.label: tissue.name for tissue in self.tissues}
         used = {label: parameters[label] for label in (*names, *parameters.by_label)}
         check_parameters(TissueParameters(used), self.solver.objective.scale, names)
-        return with_threads(self._run(parameters, start, stages, what), self._threads)
 
-    def _run(self, parameters: TissueParameters, start: torch.Tensor | None, stages, what: str) -> Job[None]:
+    def _solve(self, parameters: TissueParameters, start: torch.Tensor | None, stages, what: str) -> Job[None]:
         began = time.perf_counter()
-        solution = yield from self.solver.solve(self._pyramid, parameters, start, stages)
+        solution = yield from self._falling_back(
+            lambda: self.solver.solve(self._pyramid, parameters, start, stages))
         self._solution, self._parameters = solution, parameters
+        self._live.start_from(solution.velocity, parameters)
         if start is None:
             # A new registration: what earlier ones took is no part of its account.
             self._seconds = {"prepare": self._seconds["prepare"]}
         self._seconds[what] = self._seconds.get(what, 0.0) + time.perf_counter() - began
 
-    def _velocity(self) -> torch.Tensor | None:
-        return None if self._solution is None else self._solution.velocity
+    def _follow(self, parameters: TissueParameters, jacobian: bool) -> Job[None]:
+        prepared = 0.0
+        if self._pyramid is None:
+            prepared = PREPARING
+            yield from part_of(self._prepare(), 0.0, prepared)
+        self._check(parameters)
+        for progress in self._falling_back(lambda: self._live.follow(parameters)):
+            fraction = prepared + (1 - prepared) * progress.fraction
+            if isinstance(progress, Step):
+                yield self._frame(fraction, progress, jacobian)
+            else:
+                yield replace(progress, fraction=fraction)
+
+    @torch.no_grad()
+    def _frame(self, fraction: float, step: Step, jacobian: bool) -> Frame:
+        """The displacement on the grid of the velocity: between its voxels it is linear anyway."""
+        working = self.working
+        displacement = integrate(step.velocity, self.solver.settings(working.dimension).integration_steps).cpu()
+        pooled = (*[False] * (3 - working.dimension), *working.pooled_axes)
+        coarser = [2 if halved else 1 for halved in pooled]
+        shape_kji = [n // f for n, f in zip(working.geometry.shape_kji, coarser, strict=True)]
+        grid = working.geometry.resampled(working.geometry.spacing_kji_mm * coarser, shape_kji)
+        determinant = None
+        if jacobian:
+            determinant = padded_array(jacobian_determinant(displacement).numpy().reshape(shape_kji))
+        return Frame(fraction, step.text, *total_displacement_ras_mm(grid, self._initial, displacement), determinant)
+
+    def _evaluated(self) -> Job[RegistrationResult]:
+        result = yield from evaluate(self.pair, self.working, self._initial, self._solution, self._parameters,
+                                     self.solver.objective, dict(self._seconds))
+        return replace(result, warnings=(*result.warnings, *self._notes))
+
+    def _falling_back(self, make_job: Callable[[], Job[Result]]) -> Job[Result]:
+        """The job, done again on the CPU if the graphics card runs out of memory."""
+        try:
+            return (yield from make_job())
+        except torch.cuda.OutOfMemoryError:
+            if self._pyramid.device.type == "cpu":
+                raise
+        self._notes = ("The memory of the graphics card was too small for this pair: the CPU computed instead.",)
+        self._use(Pyramid(self.working, "cpu"))
+        return (yield from make_job())

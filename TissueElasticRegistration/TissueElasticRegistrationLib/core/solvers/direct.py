@@ -9,14 +9,13 @@ bone error 3.7 mm without and 1.8 mm with smoothing).
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
 from dataclasses import dataclass
 
 import torch
 
 from ..deformation import integrate, resize, smoothed
 from ..objective import Objective, ObjectiveTerms
-from ..progress import Job, Progress
+from ..progress import Job, Progress, part_of
 from ..result import SolverAccount
 from ..tissues import TissueParameters
 from .pyramid import Level, Pyramid
@@ -49,14 +48,26 @@ class DirectSettings:
 SETTINGS_2D = DirectSettings(stages=(Stage(8, 60), Stage(4, 60), Stage(2, 50), Stage(1, 60)))
 # Fine 3D levels have noise to fit and little to gain: the weights grow and the steps shrink towards them.
 SETTINGS_3D = DirectSettings(stages=(Stage(8, 60), Stage(4, 60), Stage(2, 50, 2.0), Stage(1, 15, 2.0)), final_rate=0.3)
-PREVIEW_STEPS = 8
 # A new Adam knows no gradient sizes yet and would take full steps everywhere: it starts with small ones.
 WARM_UP_STEPS = 4
 
 
 @dataclass(frozen=True, eq=False)
+class Step(Progress):
+    """The state after one optimiser step: ``velocity`` (1, D, *velocity shape of the level) in voxels of that grid.
+
+    ``objective``: J before the step, at the step's level.
+    """
+
+    velocity: torch.Tensor
+    objective: float
+
+
+@dataclass(frozen=True, eq=False)
 class Solution:
-    """``velocity`` (1, D, *velocity shape), ``displacement`` (1, D, *working shape); voxels of their own grids."""
+    """``velocity`` (1, D, *velocity shape), ``displacement`` (1, D, *working shape); voxels of their own grids, on the
+    CPU.
+    """
 
     velocity: torch.Tensor
     displacement: torch.Tensor
@@ -83,10 +94,6 @@ class DirectSolver:
         """Further steps at full resolution."""
         return (Stage(1, steps),)
 
-    def preview(self, dimension: int) -> tuple[Stage, ...]:
-        """A few quick steps: full resolution in 2D, a coarse level in 3D."""
-        return (Stage(1 if dimension == 2 else 4, PREVIEW_STEPS),)
-
     def solve(self, pyramid: Pyramid, parameters: TissueParameters, start: torch.Tensor | None = None,
               stages: tuple[Stage, ...] | None = None) -> Job[Solution]:
         """Register, one optimiser step at a time.
@@ -98,34 +105,52 @@ class DirectSolver:
         """
         settings = self.settings(pyramid.pair.dimension)
         stages = settings.stages if stages is None else stages
-        working_maps = pyramid.parameter_maps(parameters)
+        maps = pyramid.parameter_maps(parameters)
         total = max(1, sum(stage.steps for stage in stages))
         done, velocity = 0, start
         for stage in stages:
             level = pyramid.level(stage.factor)
-            maps = level.parameter_maps(*working_maps)
-            from_zero = velocity is None
-            velocity = (torch.zeros(1, len(level.shape), *level.velocity_shape) if from_zero
-                        else resize(velocity, level.velocity_shape)).detach()
-            for step in self._descend(level, velocity, maps, stage, settings, from_zero):
-                done += 1
-                velocity = step.velocity
-                yield Progress(done / total, f"level 1/{stage.factor}, J = {step.objective:.4f}")
+            job = self.descend(level, velocity, level.parameter_maps(*maps), stage, settings)
+            velocity = yield from part_of(job, done / total, (done + stage.steps) / total)
+            done += stage.steps
         refining = start is not None and all(stage.factor == 1 for stage in stages)
-        return self._solution(pyramid, [velocity, start] if refining else [velocity], working_maps, settings, done)
+        return self._solution(pyramid, [velocity, start] if refining else [velocity], maps, settings, done)
 
-    def _descend(self, level: Level, velocity: torch.Tensor, maps: Maps, stage: Stage, settings: DirectSettings,
-                 from_zero: bool) -> Generator[_Step, None, None]:
+    def descend(self, level: Level, start: torch.Tensor | None, maps: Maps, stage: Stage, settings: DirectSettings,
+                tilt: torch.Tensor | None = None) -> Job[torch.Tensor]:
+        """The steps of one stage, from a velocity at any resolution (None: zero); returns the velocity at its level.
+
+        tilt: a linear term, J - <tilt, velocity> is minimised instead of J (see `live`).
+
+        Yields twice in each step, a `Step` when it is complete: with large volumes, half of one takes a while already.
+        """
+        from_zero = start is None
+        velocity = (torch.zeros(1, len(level.shape), *level.velocity_shape, device=level.fixed.device) if from_zero
+                    else resize(start.detach().to(level.fixed.device), level.velocity_shape))
         control = torch.zeros_like(velocity, requires_grad=True)
         optimiser = torch.optim.Adam([control], lr=settings.learning_rate)
         for step in range(stage.steps):
             optimiser.param_groups[0]["lr"] = _step_size(settings, step, stage.steps)
             optimiser.zero_grad()
             with torch.enable_grad():
-                terms = self._terms(level, velocity + smoothed(control), maps, settings, stage.weight, from_zero)
-                terms.total.backward()
+                current = velocity + smoothed(control)
+                total = self._terms(level, current, maps, settings, stage.weight, from_zero).total
+                goal = total if tilt is None else total - (tilt * current).sum()
+            objective = float(total.detach())
+            text = f"level 1/{stage.factor}, J = {objective:.4f}"
+            yield Progress((step + 0.5) / stage.steps, text)
+            goal.backward()
             optimiser.step()
-            yield _Step(velocity + smoothed(control.detach()), float(terms.total.detach()))
+            yield Step((step + 1) / stage.steps, text, velocity + smoothed(control.detach()), objective)
+        return velocity + smoothed(control.detach())
+
+    def gradient(self, level: Level, velocity: torch.Tensor, maps: Maps, stage: Stage,
+                 settings: DirectSettings) -> torch.Tensor:
+        """Derivative of the stage's objective by a velocity on its level's grid; same shape."""
+        with torch.enable_grad():
+            velocity = velocity.detach().requires_grad_(True)
+            total = self._terms(level, velocity, maps, settings, stage.weight).total
+        return torch.autograd.grad(total, velocity)[0]
 
     def _terms(self, level: Level, velocity: torch.Tensor, maps: Maps, settings: DirectSettings, weight: float = 1.0,
                from_zero: bool = False) -> ObjectiveTerms:
@@ -139,6 +164,7 @@ class DirectSolver:
                   steps: int) -> Solution:
         """The candidate with the lowest objective at full resolution, the first one of equals."""
         level = pyramid.level(1)
+        candidates = [velocity.to(level.fixed.device) for velocity in candidates]
         terms = [self._terms(level, velocity, maps, settings) for velocity in candidates]
         best = min(range(len(candidates)), key=lambda number: float(terms[number].total))
         velocity, after = candidates[best], terms[best]
@@ -146,13 +172,8 @@ class DirectSolver:
         account = SolverAccount(objective_before=float(before.total), objective_after=float(after.total),
                                 similarity_before=float(before.similarity), similarity_after=float(after.similarity),
                                 energy_after=float(after.energy), steps=steps)
-        return Solution(velocity, resize(integrate(velocity, settings.integration_steps), level.shape), account)
-
-
-@dataclass(frozen=True, eq=False)
-class _Step:
-    velocity: torch.Tensor
-    objective: float
+        displacement = resize(integrate(velocity, settings.integration_steps), level.shape)
+        return Solution(velocity.cpu(), displacement.cpu(), account)
 
 
 def _step_size(settings: DirectSettings, step: int, steps: int) -> float:

@@ -33,11 +33,16 @@ class Level:
 
 
 class Pyramid:
-    """Levels of a working pair, built when first asked for. Thick slices are never averaged across."""
+    """Levels of a working pair, built when first asked for. Thick slices are never averaged across.
 
-    def __init__(self, pair: WorkingPair) -> None:
+    The levels lie on ``device``, the working pair stays where it is.
+    """
+
+    def __init__(self, pair: WorkingPair, device: torch.device | str = "cpu") -> None:
         self.pair = pair
+        self.device = torch.device(device)
         self._levels: dict[int, Level] = {}
+        self._labels: torch.Tensor | None = None
 
     def level(self, factor: int) -> Level:
         """The level with voxels ``factor`` times larger along every axis that may be pooled."""
@@ -47,20 +52,22 @@ class Pyramid:
 
     def parameter_maps(self, parameters: TissueParameters) -> tuple[torch.Tensor, torch.Tensor]:
         """Λ and Γ (1, 1, *shape) on the working grid."""
-        return parameters.maps(self.pair.labels)
+        if self._labels is None:
+            self._labels = self.pair.labels.long().to(self.device)  # the type of an index: no conversion every time
+        return parameters.maps(self._labels)
 
     def _build(self, factor: int) -> Level:
         pair = self.pair
         factors = tuple(factor if pooled else 1 for pooled in pair.pooled_axes)
         halved = tuple(2 if pooled else 1 for pooled in pair.pooled_axes)
-        fixed = _pool(pair.fixed, factors)
+        fixed = _pool(pair.fixed.to(self.device), factors)
         # Half a voxel's worth of valid image is enough on a coarse level, or thin regions would vanish there.
-        fixed_mask = (_pool(pair.fixed_mask, factors) > 0.5).float()
-        moving_mask = (_pool(pair.moving_mask, factors) > 0.5).float()
+        fixed_mask = (_pool(pair.fixed_mask.to(self.device), factors) > 0.5).float()
+        moving_mask = (_pool(pair.moving_mask.to(self.device), factors) > 0.5).float()
         return Level(
             fixed=fixed,
             fixed_mask=fixed_mask,
-            sampler=MovingSampler(_pool(pair.moving, factors), moving_mask),
+            sampler=MovingSampler(_pool(pair.moving.to(self.device), factors), moving_mask),
             spacing_mm=tuple(size * f for size, f in zip(pair.spacing_mm, factors, strict=True)),
             velocity_shape=tuple(n // h for n, h in zip(fixed.shape[2:], halved, strict=True)),
             factors=factors,

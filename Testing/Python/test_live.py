@@ -1,0 +1,217 @@
+"""Following the sliders: a quick first frame, the right end, nothing lost when it is dropped."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from synthetic_pairs import pair_of, prepared, rigid_lps_transform, rigid_ras, slice_case, volume_pair
+
+from TissueElasticRegistrationLib.core import live
+from TissueElasticRegistrationLib.core.deformation import jacobian_determinant
+from TissueElasticRegistrationLib.core.itk_bridge import displacement_transform
+from TissueElasticRegistrationLib.core.live import Frame
+from TissueElasticRegistrationLib.core.progress import finish
+from TissueElasticRegistrationLib.core.registrar import Registrar
+from TissueElasticRegistrationLib.core.solvers.direct import DirectSolver
+from TissueElasticRegistrationLib.core.tissues import Lame
+from training.phantoms import make_case
+
+PAIRS = {"slice": lambda: pair_of(slice_case()), "volume": volume_pair}
+
+
+def frames_of(job) -> list[Frame]:
+    return [progress for progress in job if isinstance(progress, Frame)]
+
+
+def with_lung(registrar: Registrar, weight: float):
+    label = next(tissue.label for tissue in registrar.tissues if tissue.name == "lung")
+    return registrar.table_parameters().with_tissue(label, Lame(weight, weight))
+
+
+def objective_at(registrar: Registrar, parameters, velocity) -> float:
+    """J of a full velocity at full resolution."""
+    level = registrar._pyramid.level(1)
+    maps = registrar._pyramid.parameter_maps(parameters)
+    solver = registrar.solver
+    with torch.no_grad():
+        return float(solver._terms(level, velocity, maps, solver.settings(registrar.working.dimension)).total)
+
+
+def at(points_ras_mm: np.ndarray, displacement_ras_mm: np.ndarray, geometry) -> np.ndarray:
+    transform = displacement_transform(displacement_ras_mm, geometry)
+    lps = np.array([-1, -1, 1])
+    return np.array([lps * transform.TransformPoint((lps * point).tolist()) for point in points_ras_mm])
+
+
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+def test_live_prepares_first_and_ends_like_a_registration(pair):
+    registrar, reference = Registrar(pair(), initial="none", threads=1), prepared(pair(), initial="none")
+    parameters = reference.table_parameters()
+    finish(reference.register(parameters))
+    last = frames_of(registrar.live(parameters))[-1]
+    points = registrar.working.geometry.voxel_centres_ras_mm()[:, 4:-4:3, 4:-4:3].reshape(-1, 3)[::3]
+    expected = at(points, *reference.displacement_ras_mm())
+    np.testing.assert_allclose(at(points, last.displacement_ras_mm, last.geometry), expected, atol=2e-3)
+
+
+def test_frames_stay_on_one_grid_that_covers_the_fixed_image():
+    pair = volume_pair()
+    registrar = prepared(pair, initial="none")
+    frames = frames_of(registrar.live(registrar.table_parameters())) + frames_of(
+        registrar.live(with_lung(registrar, 5.0)))
+    assert all(frame.geometry.agrees_with(frames[0].geometry, 1e-9) for frame in frames)
+    corners = frames[0].geometry.points_ijk(pair.fixed.geometry.corners_ras_mm())
+    assert (corners >= -0.5 - 1e-6).all()
+    assert (corners <= np.array(frames[0].geometry.shape_kji[::-1]) - 0.5 + 1e-6).all()
+
+
+def test_frames_contain_the_initial_alignment():
+    shift = rigid_ras((7.0, -4.0, 3.0), (0, 0, 12))
+    registrar = Registrar(volume_pair(), initial=rigid_lps_transform(shift), threads=1)
+    frame = frames_of(registrar.live(prepared(volume_pair(), initial="none").table_parameters()))[-1]
+    finish(registrar.register(registrar.table_parameters()))
+    points = volume_pair().fixed.geometry.voxel_centres_ras_mm()[4:-4:4, 4:-4:4, 4:-4:4].reshape(-1, 3)
+    np.testing.assert_allclose(at(points, frame.displacement_ras_mm, frame.geometry),
+                               at(points, *registrar.displacement_ras_mm()), atol=0.05)
+
+
+@pytest.mark.parametrize("weight", [0.03, 20.0])
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+def test_following_ends_about_as_low_as_registering_from_nothing(pair, weight):
+    registrar = prepared(pair(), initial="none")
+    frames_of(registrar.live(registrar.table_parameters()))
+    changed = with_lung(registrar, weight)
+    untouched = objective_at(registrar, changed, registrar._live.velocity)
+    frames_of(registrar.live(changed))
+    followed = objective_at(registrar, changed, registrar._live.velocity)
+    finish(registrar.register(changed))
+    from_nothing = objective_at(registrar, changed, registrar._solution.velocity)
+    assert followed <= untouched
+    assert followed - from_nothing < 0.02 + 0.1 * (untouched - from_nothing)
+
+
+def test_large_volumes_start_coarse_and_unchanged_parameters_move_nothing(monkeypatch):
+    registrar = prepared(volume_pair(), initial="none")
+    parameters = registrar.table_parameters()
+    frames_of(registrar.live(parameters))
+    monkeypatch.setattr(live, "FIRST_LEVEL_VOXELS", 1000)
+    before = registrar._live.velocity.clone()
+    job = registrar._live._warm(parameters)
+    steps = [progress for progress in job if "level 1/1" not in progress.text]
+    assert {progress.text.split(",")[0] for progress in steps} >= {"level 1/2"}
+    moved = max(float((step.velocity - before).abs().max()) for step in steps if hasattr(step, "velocity"))
+    assert moved < 1e-3  # without the tilt: more than half a voxel
+
+
+def test_coarse_steps_alone_already_lower_the_objective(monkeypatch):
+    registrar = prepared(volume_pair(), initial="none")
+    frames_of(registrar.live(registrar.table_parameters()))
+    monkeypatch.setattr(live, "FIRST_LEVEL_VOXELS", 1000)
+    changed = registrar.table_parameters().with_tissue(1, Lame(50.0, 50.0))
+    before = objective_at(registrar, changed, registrar._live.velocity)
+    coarse = [step for step in registrar._live._warm(changed)
+              if hasattr(step, "velocity") and "level 1/1" not in step.text]
+    assert objective_at(registrar, changed, coarse[-1].velocity) < before - 0.05 * abs(before)
+
+
+def test_a_dropped_job_leaves_off_where_the_last_frame_was():
+    registrar = prepared(pair_of(slice_case()), initial="none")
+    frames_of(registrar.live(registrar.table_parameters()))
+    job = registrar.live(with_lung(registrar, 50.0))
+    shown = next(progress for progress in job if isinstance(progress, Frame))
+    next(job)
+    job.close()
+    velocity = registrar._live.velocity
+    assert registrar._live._settled.velocity is not velocity
+    np.testing.assert_array_equal(
+        registrar._frame(1.0, type("S", (), {"velocity": velocity, "text": ""})(), False).displacement_ras_mm,
+        shown.displacement_ras_mm)
+
+
+def test_live_does_not_change_the_registration():
+    registrar = prepared(pair_of(slice_case()), initial="none")
+    finish(registrar.register(registrar.table_parameters()))
+    before = registrar.displacement_ras_mm()[0]
+    frames_of(registrar.live(with_lung(registrar, 50.0)))
+    np.testing.assert_array_equal(registrar.displacement_ras_mm()[0], before)
+
+
+def test_live_goes_on_from_a_finished_registration():
+    registrar = prepared(pair_of(slice_case()), initial="none")
+    parameters = registrar.table_parameters()
+    finish(registrar.register(parameters))
+    texts = [progress.text for progress in registrar.live(parameters)]
+    assert all("level 1/1" in text for text in texts)
+
+
+def test_jacobian_comes_with_the_frames_only_when_asked_for():
+    registrar = prepared(volume_pair(), initial="none")
+    plain = frames_of(registrar.live(registrar.table_parameters()))[-1]
+    frame = frames_of(registrar.live(registrar.table_parameters(), jacobian=True))[-1]
+    assert plain.jacobian_kji is None
+    assert frame.jacobian_kji.shape == frame.geometry.shape_kji
+    grid = frame.geometry.displacement_grid(frame.displacement_ras_mm)
+    independent = jacobian_determinant(torch.from_numpy(grid)[None])[0].numpy()
+    inner = (slice(2, -2),) * 3
+    np.testing.assert_allclose(frame.jacobian_kji[inner], independent[inner], atol=1e-3)
+
+
+def test_a_bad_parameter_is_refused_before_anything_moves():
+    registrar = prepared(pair_of(slice_case()), initial="none")
+    with pytest.raises(ValueError, match="lung"):
+        next(registrar.live(with_lung(registrar, 1e6)))
+
+
+@pytest.mark.slow
+def test_first_frame_of_a_slice_comes_quickly():
+    case = make_case(2, 7, spacing_mm=2.0)
+    registrar = prepared(pair_of(case), initial="none")
+    frames_of(registrar.live(registrar.table_parameters()))
+    seconds = []
+    for weight in (0.6, 0.8, 1.2, 2.0, 4.0):
+        began = time.perf_counter()
+        next(progress for progress in registrar.live(with_lung(registrar, weight)) if isinstance(progress, Frame))
+        seconds.append(time.perf_counter() - began)
+    assert sorted(seconds)[2] < 0.5  # 0.04 s on an idle core; CI is not one
+
+
+class NoMemory(DirectSolver):
+    """A solver that runs out of memory once."""
+
+    def __init__(self):
+        super().__init__()
+        self.tries = 0
+
+    def descend(self, *arguments, **options):
+        self.tries += 1
+        if self.tries == 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return (yield from super().descend(*arguments, **options))
+
+
+@pytest.mark.parametrize("what", ["register", "live"])
+def test_a_full_graphics_card_is_replaced_by_the_cpu_and_the_result_says_so(what):
+    registrar = prepared(pair_of(slice_case()), initial="none", solver=NoMemory())
+    expected = prepared(pair_of(slice_case()), initial="none")
+    parameters = registrar.table_parameters()
+    registrar._pyramid.parameter_maps(parameters)
+    registrar._pyramid.device = torch.device("cuda")  # only the name of it: no hardware is needed
+    finish(getattr(registrar, what)(parameters))
+    finish(registrar.register(parameters))
+    finish(expected.register(parameters))
+    np.testing.assert_array_equal(registrar.displacement_ras_mm()[0], expected.displacement_ras_mm()[0])
+    assert any("memory of the graphics card" in warning for warning in finish(registrar.result()).warnings)
+
+
+def test_a_full_main_memory_is_not_hidden():
+    class Full(DirectSolver):
+        def descend(self, *arguments, **options):
+            raise torch.cuda.OutOfMemoryError("out of memory")
+            yield
+
+    registrar = prepared(pair_of(slice_case()), initial="none", solver=Full())
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        finish(registrar.register(registrar.table_parameters()))
