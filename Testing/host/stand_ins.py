@@ -1,0 +1,108 @@
+"""Widgets of CTK and Slicer made again in Python. Outside the host they have exactly the names the C++ headers give them.
+
+The names are in allowed_names/*.json, written by allowed_names/make_lists.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from .qt_binding import QtCore, QtWidgets
+from .signals import normalized
+
+LISTS = Path(__file__).with_name("allowed_names")
+
+classes: dict[str, type] = {}  # every stand-in by its name
+
+_EVERY_OBJECT_HAS = {"className", "connect", "delete", "disconnect", "name"}  # besides the names of its Qt class
+
+
+class StandInFacts(NamedTuple):
+    """Attribute `stand_in_facts` of every stand-in."""
+
+    visible_names: frozenset[str]
+    signals: dict[str, str]  # C++ signature: attribute of the Python class, in order of declaration
+    slots: frozenset[str]  # C++ signatures
+    qt_base: type
+
+
+@cache
+def allowed_names(list_name: str) -> dict[str, dict]:
+    """{class: {"base", "properties": {name: type}, "enums", "signals", "slots", "invokables"}}, signatures normalised.
+
+    list_name: "application", "ctk" or "qmrml".
+    """
+    return json.loads((LISTS / f"{list_name}.json").read_text())["classes"]
+
+
+def lineage(class_name: str) -> list[dict]:
+    """The entries of a class and those of its bases that are not Qt's, the class itself first.
+
+    Raises KeyError if the class is in no list.
+    """
+    every = {**allowed_names("application"), **allowed_names("ctk"), **allowed_names("qmrml")}
+    entries = [every[class_name]]
+    while entries[-1]["base"] in every:
+        entries.append(every[entries[-1]["base"]])
+    return entries
+
+
+def names_of(entry: dict) -> set[str]:
+    """Everything of one class, without its bases, that PythonQt shows."""
+    methods = [*entry["signals"], *entry["slots"], *entry["invokables"]]
+    return {*entry["properties"], *entry["enums"], *(method.partition("(")[0] for method in methods)}
+
+
+def stand_in(**overloads: str) -> Callable[[type], type]:
+    """Class decorator: register a stand-in and restrict what outside code sees of it.
+
+    overloads: where C++ has several signals of one name, private attribute of the Python class = C++ signature.
+    Raises TypeError if the class makes a name public that the C++ class does not have.
+    """
+
+    def restrict(kind: type) -> type:
+        entries = lineage(kind.__name__)
+        own = set().union(*map(names_of, entries))
+        qt_base = next(base for base in kind.__mro__ if base.__module__.startswith("PySide6"))
+        unknown = {name for name in public_names(kind) if name not in own and not hasattr(qt_base, name)}
+        if unknown:
+            raise TypeError(f"{kind.__name__} has no public {', '.join(sorted(unknown))} in Slicer")
+        kind.stand_in_facts = StandInFacts(
+            visible_names=frozenset(own | set(dir(qt_base)) | _EVERY_OBJECT_HAS),
+            signals=_signal_attributes(kind, entries, overloads),
+            slots=frozenset(slot for entry in entries for slot in entry["slots"]),
+            qt_base=qt_base,
+        )
+        classes[kind.__name__] = kind
+        return kind
+
+    return restrict
+
+
+def empty_stand_in(class_name: str, qt_base: type = QtWidgets.QWidget) -> type:
+    """A stand-in with nothing of its own, for classes that need only a name."""
+    return stand_in()(type(class_name, (qt_base,), {"__module__": __name__}))
+
+
+def public_names(kind: type) -> list[str]:
+    """What the Python class itself defines for others; `stand_in_facts` and Qt's static meta object are not for them."""
+    return [
+        name for name in vars(kind) if not name.startswith("_") and name not in ("stand_in_facts", "staticMetaObject")
+    ]
+
+
+def _signal_attributes(kind: type, entries: list[dict], overloads: dict[str, str]) -> dict[str, str]:
+    chosen = {normalized(signature): attribute for attribute, signature in overloads.items()}
+    for base in kind.__mro__[1:]:
+        if "stand_in_facts" in vars(base):
+            chosen = base.stand_in_facts.signals | chosen
+    found = {}
+    for signature in (signature for entry in entries for signature in entry["signals"]):
+        attribute = chosen.get(signature, signature.partition("(")[0])
+        if isinstance(getattr(kind, attribute, None), QtCore.Signal):
+            found[signature] = attribute
+    return found
