@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import slicer
 
+from .vtk_images import is_empty
+
 PREFIX = "TissueElasticRegistration."
 ROLE_ATTRIBUTE = PREFIX + "Role"
 TRANSFORM_ROLE = "Transform"
@@ -41,6 +43,24 @@ def require_in_scene(node: slicer.vtkMRMLNode | None, class_name: str, what: str
         raise ValueError(f"The {what} '{node.GetName()}' is no longer in the scene.")
 
 
+def require_scalar_volume(node: slicer.vtkMRMLVolumeNode | None, what: str = "volume") -> None:
+    """Raise ValueError, naming the node, if it is no volume in a scene with one value in each voxel."""
+    require_in_scene(node, "vtkMRMLVolumeNode", what)
+    if is_empty(node.GetImageData()):
+        raise ValueError(f"The {what} '{node.GetName()}' is empty.")
+    channels = node.GetImageData().GetNumberOfScalarComponents()
+    if channels != 1:
+        raise ValueError(f"The {what} '{node.GetName()}' has {channels} values in each voxel; one is needed.")
+
+
+def nodes_of_class(scene: slicer.vtkMRMLScene, class_name: str) -> list[slicer.vtkMRMLNode]:
+    """All nodes of a class or one derived from it, oldest first.
+
+    Not slicer.util.getNodesByClass: it takes a scene and then looks into slicer.mrmlScene.
+    """
+    return [scene.GetNthNodeByClass(n, class_name) for n in range(scene.GetNumberOfNodesByClass(class_name))]
+
+
 def link_transform(transform: slicer.vtkMRMLTransformNode, fixed: slicer.vtkMRMLNode,
                    moving: slicer.vtkMRMLNode) -> None:
     """Mark a transform as the result for this pair: it is found again, and never taken for a part of the input."""
@@ -54,10 +74,7 @@ def results_of_pair(fixed: slicer.vtkMRMLNode, moving: slicer.vtkMRMLNode) -> li
     pair_ids = [fixed.GetID(), moving.GetID()]
     roles = (slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole(),
              slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole())
-    scene, class_name = fixed.GetScene(), "vtkMRMLTransformNode"
-    # Not slicer.util.getNodesByClass: it takes a scene and then looks into slicer.mrmlScene.
-    nodes = [scene.GetNthNodeByClass(n, class_name) for n in range(scene.GetNumberOfNodesByClass(class_name))]
-    return [node for node in nodes
+    return [node for node in nodes_of_class(fixed.GetScene(), "vtkMRMLTransformNode")
             if node.GetAttribute(ROLE_ATTRIBUTE) == TRANSFORM_ROLE
             and [node.GetNodeReferenceID(role) for role in roles] == pair_ids]
 

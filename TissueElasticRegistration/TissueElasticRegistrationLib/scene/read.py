@@ -15,8 +15,8 @@ from ..core.files.segmentation_files import matched_to
 from ..core.geometry import Geometry
 from ..core.images import Image, ImagePair, Landmarks, Segmentation
 from ..core.tissues import Tissue
-from .nodes import require_in_scene, results_of_pair
-from .segments import has_content, labels_on_grid, segment_tissues
+from .nodes import require_in_scene, require_scalar_volume, results_of_pair
+from .segments import empty_segments, labels_on_grid, segment_tissues
 from .space import (
     covering_geometry,
     general_to_world,
@@ -25,7 +25,7 @@ from .space import (
     transform_chain,
     transformed_points,
 )
-from .vtk_images import image_array, is_empty, resample
+from .vtk_images import image_array, resample
 
 Transforms = Collection[slicer.vtkMRMLTransformNode]
 
@@ -48,12 +48,7 @@ def read_volume(node: slicer.vtkMRMLVolumeNode, ignored: Transforms = ()) -> Ima
 
 def volume_geometry(node: slicer.vtkMRMLVolumeNode, ignored: Transforms = ()) -> Geometry:
     """The grid in world RAS on which `read_volume` returns a volume."""
-    require_in_scene(node, "vtkMRMLVolumeNode", "volume")
-    if is_empty(node.GetImageData()):
-        raise ValueError(f"The volume '{node.GetName()}' is empty.")
-    channels = node.GetImageData().GetNumberOfScalarComponents()
-    if channels != 1:
-        raise ValueError(f"The volume '{node.GetName()}' has {channels} values in each voxel; one is needed.")
+    require_scalar_volume(node)
     return native_geometry(node, ignored) or covering_geometry(node, ignored)
 
 
@@ -72,7 +67,7 @@ def read_segmentation(node: slicer.vtkMRMLSegmentationNode, reference: slicer.vt
     unknown_ids = [segment_id for segment_id in segment_ids if segment_id not in known_ids]
     if unknown_ids:
         raise ValueError(f"The segmentation '{name}' has no segment with the ID '{unknown_ids[0]}'.")
-    if not has_content(segmentation, segment_ids):
+    if len(empty_segments(segmentation, segment_ids)) == len(segment_ids):
         raise ValueError(f"The segmentation '{name}' is empty.")
     local_to_world = general_to_world(transform_chain(node, ignored))
     try:

@@ -48,7 +48,8 @@ def general_to_world(chain: list[slicer.vtkMRMLTransformNode]) -> vtk.vtkAbstrac
     general = vtk.vtkGeneralTransform()
     general.PostMultiply()
     for transform_node in chain:
-        general.Concatenate(transform_node.GetTransformToParent())
+        if transform_node.GetTransformToParent() is not None:  # a new transform node has none and means identity
+            general.Concatenate(transform_node.GetTransformToParent())
     return general
 
 

@@ -10,6 +10,7 @@ import vtk
 
 from ..core.result import RegistrationResult
 from .grid_transform import check_displacement, write_transform
+from .made_nodes import place_beside, remove_with_parts
 from .metrics_table import metrics_table, write_metrics
 from .nodes import InputNodes, OutputNodes, find_outputs, link_outputs, link_transform, require_in_scene
 from .vtk_images import fill_image
@@ -88,22 +89,12 @@ def _completed(inputs: InputNodes, outputs: OutputNodes,
                 written[field] = inputs.fixed.GetScene().AddNewNodeByClass(getattr(OUTPUT_CLASSES, field),
                                                                           _free_name(field, inputs))
                 new.append(written[field])
-                _place_beside(inputs.fixed, written[field])
+                place_beside(inputs.fixed, written[field])
         yield OutputNodes(**written), new
     except BaseException:
         for node in new:
-            _remove(node)
+            remove_with_parts(node)
         raise
-
-
-def _remove(node: slicer.vtkMRMLNode) -> None:
-    """Take a node and its display nodes out of the scene."""
-    scene = node.GetScene()
-    displays = []
-    if node.IsA("vtkMRMLDisplayableNode"):
-        displays = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]
-    for part in (node, *displays):
-        scene.RemoveNode(part)
 
 
 def _free_name(field: str, inputs: InputNodes) -> str:
@@ -113,13 +104,3 @@ def _free_name(field: str, inputs: InputNodes) -> str:
     name = {"transform": pair, "warped_volume": f"{inputs.moving.GetName()} warped",
             "warped_segmentation": f"{source.GetName()} warped", "metrics_table": f"{pair} metrics"}[field]
     return inputs.fixed.GetScene().GenerateUniqueName(name)
-
-
-def _place_beside(sibling: slicer.vtkMRMLNode, node: slicer.vtkMRMLNode) -> None:
-    """Into the folder or patient of ``sibling`` in the subject hierarchy, if the scene has one that knows both."""
-    hierarchy = node.GetScene().GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
-    if hierarchy is None:
-        return
-    sibling_item, item = hierarchy.GetItemByDataNode(sibling), hierarchy.GetItemByDataNode(node)
-    if sibling_item and item:
-        hierarchy.SetItemParent(item, hierarchy.GetItemParent(sibling_item))

@@ -1,0 +1,195 @@
+"""Can these nodes be registered? Answered from bounds and counts alone, so that the panel may ask at every change."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+import slicer
+
+from ..core.images import MINIMUM_VOXELS_PER_AXIS
+from .moving_parent import shared_parent, shared_parent_problem
+from .nodes import InputNodes, require_in_scene, require_scalar_volume, results_of_pair
+from .space import general_to_world, ijk_to_local, native_geometry, shape_kji, transform_chain, transformed_points
+from .tissue_nodes import describe_segments
+
+LITTLE_OVERLAP = 0.3
+POINTS_PER_EDGE = 4  # of a box that a bent transform maps; a linear one needs the corners only
+
+REQUIRED = {"fixed": "a fixed volume", "moving": "a moving volume",
+            "segmentation": "a segmentation of the fixed volume"}
+LABELS = {"segmentation": "segmentation", "moving_segmentation": "moving segmentation"}
+
+Transforms = Collection[slicer.vtkMRMLTransformNode]
+
+
+class Box(NamedTuple):
+    """A box along the axes of world RAS, in mm."""
+
+    lowest: np.ndarray
+    highest: np.ndarray
+
+    def overlap_with(self, other: Box) -> float:
+        """The common part, as a fraction of the smaller box along each axis, multiplied; 0 if they are apart."""
+        common = np.minimum(self.highest, other.highest) - np.maximum(self.lowest, other.lowest)
+        sizes = np.minimum(self.highest - self.lowest, other.highest - other.lowest)
+        return float(np.prod(np.clip(common / np.maximum(sizes, 1e-9), 0, 1)))
+
+
+def input_problem(inputs: InputNodes) -> str | None:
+    """Why these nodes cannot be registered, one sentence that names them; None if nothing speaks against it.
+
+    Members may be None, of the wrong kind or no longer in the scene; nothing is raised. Voxels are not looked at: a
+    constant image or a segmentation that only looks as if it overlapped is found by `read.read_pair`.
+    """
+    try:
+        _check_chosen(inputs)
+        results = results_of_pair(inputs.fixed, inputs.moving)
+        _check_volumes(inputs, results)
+        _check_segmentations(inputs, results)
+        _check_landmarks(inputs)
+        _check_parents(inputs, results)
+    except ValueError as problem:
+        return str(problem)
+    return None
+
+
+def input_hints(inputs: InputNodes) -> tuple[str, ...]:
+    """What is worth saying about nodes that can be registered, one sentence each; none if there is a problem.
+
+    Looks for empty segments, so it takes longer than `input_problem`: ask when the nodes change.
+    """
+    if input_problem(inputs) is not None:
+        return ()
+    hints = []
+    for field, what in LABELS.items():
+        node = getattr(inputs, field)
+        empty = [info.name for info in describe_segments(node) if info.is_empty] if node is not None else []
+        if empty:
+            hints.append(f"The {what} '{node.GetName()}' has empty segments: {', '.join(empty)}.")
+    if inputs.moving_segmentation is None:
+        hints.append("Without a segmentation of the moving volume there is no Dice and no surface distance.")
+    results = results_of_pair(inputs.fixed, inputs.moving)
+    overlap = _volume_box(inputs.fixed, results).overlap_with(_volume_box(inputs.moving, results))
+    if overlap < LITTLE_OVERLAP:
+        hints.append(f"Only {100 * overlap:.0f} % of '{inputs.moving.GetName()}' and '{inputs.fixed.GetName()}' lie at "
+                     "the same place; bring them closer with a transform if the rigid alignment fails.")
+    return tuple(hints)
+
+
+def _check_chosen(inputs: InputNodes) -> None:
+    missing = [what for field, what in REQUIRED.items() if getattr(inputs, field) is None]
+    if missing:
+        raise ValueError(f"Choose {_listed(missing)}.")
+    require_in_scene(inputs.segmentation, "vtkMRMLSegmentationNode", "segmentation")
+    if inputs.moving_segmentation is not None:
+        require_in_scene(inputs.moving_segmentation, "vtkMRMLSegmentationNode", "moving segmentation")
+    for field in ("fixed_landmarks", "moving_landmarks"):
+        if getattr(inputs, field) is not None:
+            require_in_scene(getattr(inputs, field), "vtkMRMLMarkupsNode", field.replace("_", " "))
+    require_scalar_volume(inputs.fixed, "fixed volume")
+    require_scalar_volume(inputs.moving, "moving volume")
+
+
+def _check_volumes(inputs: InputNodes, results: Transforms) -> None:
+    fixed, moving = inputs.fixed, inputs.moving
+    if fixed is moving:
+        raise ValueError(f"'{fixed.GetName()}' is both the fixed and the moving volume: choose two different ones.")
+    for node in (fixed, moving):
+        native_geometry(node, results)  # raises if the axes do not span space
+        if min(shape_kji(node)[1:]) < MINIMUM_VOXELS_PER_AXIS:
+            raise ValueError(f"The volume '{node.GetName()}' has fewer than {MINIMUM_VOXELS_PER_AXIS} rows or columns.")
+    single = [shape_kji(node)[0] == 1 for node in (fixed, moving)]
+    if single[0] != single[1]:
+        slice_name, volume_name = [node.GetName() for node in ((fixed, moving) if single[0] else (moving, fixed))]
+        raise ValueError(f"'{slice_name}' is a single slice and '{volume_name}' is not: both must be volumes or both "
+                         "single slices.")
+    if _volume_box(fixed, results).overlap_with(_volume_box(moving, results)) == 0:
+        raise ValueError(f"'{moving.GetName()}' does not overlap with '{fixed.GetName()}' in space, so no alignment "
+                         "can start: bring them together with a transform first.")
+
+
+def _check_segmentations(inputs: InputNodes, results: Transforms) -> None:
+    if inputs.moving_segmentation is inputs.segmentation:
+        raise ValueError(f"'{inputs.segmentation.GetName()}' is the segmentation of both volumes: the moving volume "
+                         "needs its own one, or none.")
+    for node, volume in ((inputs.segmentation, inputs.fixed), (inputs.moving_segmentation, inputs.moving)):
+        if node is None:
+            continue
+        if node.GetSegmentation().GetNumberOfSegments() == 0:
+            raise ValueError(f"The segmentation '{node.GetName()}' has no segments.")
+        box = _segmentation_box(node, results)
+        if box is None:
+            raise ValueError(f"The segmentation '{node.GetName()}' is empty.")
+        if box.overlap_with(_volume_box(volume, results)) == 0:
+            raise ValueError(f"The segmentation '{node.GetName()}' does not overlap with the volume "
+                             f"'{volume.GetName()}': does it belong to another image?")
+
+
+def _check_landmarks(inputs: InputNodes) -> None:
+    fixed, moving = inputs.fixed_landmarks, inputs.moving_landmarks
+    if fixed is None and moving is None:
+        return
+    if fixed is None or moving is None:
+        raise ValueError(f"The landmarks '{(fixed or moving).GetName()}' need their counterpart in the "
+                         f"{'moving' if moving is None else 'fixed'} volume.")
+    if fixed is moving:
+        raise ValueError(f"'{fixed.GetName()}' are the landmarks of both volumes: each needs its own list.")
+    defined = [_defined_points(node) for node in (fixed, moving)]
+    if defined[0] != defined[1]:
+        raise ValueError(f"The landmarks '{fixed.GetName()}' and '{moving.GetName()}' do not correspond: they have "
+                         f"{len(defined[0])} and {len(defined[1])} defined points, and each point must be defined in "
+                         "both.")
+    if not defined[0]:
+        raise ValueError(f"The landmarks '{fixed.GetName()}' have no defined point.")
+
+
+def _check_parents(inputs: InputNodes, results: Transforms) -> None:
+    """Raise ValueError if no result transform can be put between the moving nodes and the world."""
+    fixed_nodes = [node for node in (inputs.fixed, inputs.segmentation, inputs.fixed_landmarks) if node is not None]
+    for moving in (inputs.moving, inputs.moving_segmentation, inputs.moving_landmarks):
+        for fixed in fixed_nodes if moving is not None else ():
+            shared = shared_parent(moving, [fixed], results)
+            if shared is not None:
+                raise ValueError(shared_parent_problem(moving, fixed, shared))
+
+
+def _defined_points(node: slicer.vtkMRMLMarkupsNode) -> Collection[int]:
+    """Indices of the points that have a position."""
+    number = node.GetNumberOfControlPoints()
+    if node.GetNumberOfDefinedControlPoints() == number:
+        return range(number)
+    return [n for n in range(number)
+            if node.GetNthControlPointPositionStatus(n) == slicer.vtkMRMLMarkupsNode.PositionDefined]
+
+
+def _volume_box(node: slicer.vtkMRMLVolumeNode, results: Transforms) -> Box:
+    matrix = ijk_to_local(node)
+    points_ijk = _lattice([(-0.5, n - 0.5) for n in shape_kji(node)[::-1]])
+    return _world_box(node, points_ijk @ matrix[:3, :3].T + matrix[:3, 3], results)
+
+
+def _segmentation_box(node: slicer.vtkMRMLSegmentationNode, results: Transforms) -> Box | None:
+    """None if no segment has any extent."""
+    bounds = [1.0, -1.0] * 3
+    node.GetSegmentation().GetBounds(bounds)
+    if bounds[0] > bounds[1]:
+        return None
+    return _world_box(node, _lattice([bounds[0:2], bounds[2:4], bounds[4:6]]), results)
+
+
+def _lattice(ranges: Collection[Collection[float]]) -> np.ndarray:
+    """(N, 3) points spread over a box, corners included."""
+    edges = [np.linspace(low, high, POINTS_PER_EDGE) for low, high in ranges]
+    return np.stack(np.meshgrid(*edges, indexing="ij"), -1).reshape(-1, 3)
+
+
+def _world_box(node: slicer.vtkMRMLTransformableNode, points_local: np.ndarray, results: Transforms) -> Box:
+    points_ras_mm = transformed_points(general_to_world(transform_chain(node, results)), points_local)
+    return Box(points_ras_mm.min(0), points_ras_mm.max(0))
+
+
+def _listed(texts: list[str]) -> str:
+    """a, b and c."""
+    return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))

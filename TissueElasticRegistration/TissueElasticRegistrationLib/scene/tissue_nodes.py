@@ -1,0 +1,57 @@
+"""Segments as the panel shows them: name, colour, terminology, whether they are empty. Without torch, without nodes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import slicer
+
+from ..core.tissue_table import table_weight
+from ..core.tissues import BACKGROUND_ID, UNSEGMENTED_ID
+from .segments import empty_segments, terminology_of
+
+BACKGROUND_COLOR = (0.0, 0.0, 0.0)
+UNSEGMENTED_COLOR = (0.55, 0.55, 0.55)
+
+
+class SegmentInfo(NamedTuple):
+    """One row of the panel. ``id``: the segment's ID, or BACKGROUND_ID or UNSEGMENTED_ID; ``color_rgb``: 0 to 1."""
+
+    id: str
+    name: str
+    color_rgb: tuple[float, float, float]
+    terminology: str = ""
+    is_empty: bool = False
+
+    @property
+    def start_weight(self) -> float:
+        """Start value of λ and of μ by name and terminology, on the log scale (`core.tissue_table`)."""
+        return table_weight(self.name, self.terminology)
+
+
+UNSEGMENTED = SegmentInfo(UNSEGMENTED_ID, "unsegmented", UNSEGMENTED_COLOR)
+BACKGROUND = SegmentInfo(BACKGROUND_ID, "background", BACKGROUND_COLOR)
+
+
+def describe_tissues(node: slicer.vtkMRMLSegmentationNode | None) -> tuple[SegmentInfo, ...]:
+    """All rows of the panel: the segments in their order, then unsegmented body tissue, then background.
+
+    Nothing at all without a segmentation or for one that is no longer in the scene.
+    """
+    if node is None or node.GetScene() is None:
+        return ()
+    return (*describe_segments(node), UNSEGMENTED, BACKGROUND)
+
+
+def describe_segments(node: slicer.vtkMRMLSegmentationNode) -> tuple[SegmentInfo, ...]:
+    """The segments in their order, in the colours in which they are shown."""
+    segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
+    ids = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
+    empty = empty_segments(segmentation, ids)
+    infos = []
+    for segment_id in ids:
+        segment = segmentation.GetSegment(segment_id)
+        color = display.GetSegmentColor(segment_id) if display is not None else segment.GetColor()
+        infos.append(SegmentInfo(segment_id, segment.GetName(), tuple(color)[:3], terminology_of(segment),
+                                 segment_id in empty))
+    return tuple(infos)
