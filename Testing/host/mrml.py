@@ -20,6 +20,7 @@ LOGIC_CLASSES = {
     "Tables": "vtkSlicerTablesLogic",
     "Plots": "vtkSlicerPlotsLogic",
     "Sequences": "vtkSlicerSequencesLogic",
+    "Cameras": "vtkSlicerCamerasModuleLogic",
 }
 
 # Subject hierarchy plugin that owns the item of a node; the first class that fits counts.
@@ -49,10 +50,13 @@ class MrmlHost:
         self.application_logic.SetTemporaryPath(str(scratch))
         _write_color_table(scratch / "share" / "ColorFiles")
         self.application_logic.SetMRMLScene(self.scene)
+        self.application_logic.SetSliceLogics(vtk.vtkCollection())
+        self.application_logic.SetViewLogics(vtk.vtkCollection())
         self.logics = {"Colors": self._add_logic("Colors", slicer.vtkSlicerColorLogic())}  # before all others
         for name, class_name in LOGIC_CLASSES.items():
             self.logics[name] = self._add_logic(name, getattr(slicer, class_name)())
         self._enable_scene_bundles(scratch)
+        self._add_view_defaults()
         self.scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self._on_node_added)
         self.scene.AddObserver(slicer.vtkMRMLScene.NodeRemovedEvent, self._on_node_removed)
 
@@ -95,6 +99,13 @@ class MrmlHost:
         self._data_io.SetMRMLScene(self.scene)
         self._data_io.SetAndObserveDataIOManager(self._remote_io.GetDataIOManager())
         self._remote_io.AddDataIOToScene()
+
+    def _add_view_defaults(self) -> None:
+        """What slice views expect to find: the crosshair and the names of the orientations."""
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self.scene, True)
+        crosshair = slicer.vtkMRMLCrosshairNode()
+        crosshair.SetCrosshairName("default")
+        self.scene.AddNode(crosshair)
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _on_node_added(self, scene, event, node) -> None:

@@ -1,0 +1,105 @@
+"""Slicer without Slicer: the scene, the application, widgets and views, ready for a scripted module.
+
+host = start(scratch_folder)
+widget = host.load_module(path_of_module_py)    # the module's widget object, shown as in Slicer
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import slicer
+import slicer.util
+
+from . import application, ctk_widgets, mrml_widgets, pythonqt, scripted_modules, slicer_packages
+from .layout import Views, qSlicerLayoutManager
+from .mrml import MrmlHost
+from .qt_binding import QtCore
+from .views import opengl_works
+
+
+class SlicerHost:
+    """What `start` returns.
+
+    scene; views (None without OpenGL); slot_errors: exceptions that nobody caught, which a test has to find empty.
+    """
+
+    def __init__(self, mrml: MrmlHost, scratch: Path, with_views: bool) -> None:
+        self.mrml = mrml
+        self.scene = mrml.scene
+        self.slot_errors = pythonqt.slot_errors
+        self._modules: dict[str, scripted_modules.qSlicerScriptedLoadableModule] = {}
+        pythonqt.install()
+        _keep_settings_in(scratch)
+        self.application = application.install(mrml, scratch)
+        ctk_widgets.install()
+        mrml_widgets.install()
+        scripted_modules.install()
+        slicer_packages.install()
+        slicer_packages.hide_short_cuts()
+        manager = qSlicerLayoutManager(mrml) if with_views and opengl_works() else None
+        self.application.setLayoutManager(manager)
+        self.views = Views(manager) if manager else None
+        self.application.startupCompleted.emit()
+
+    def load_module(self, path: Path):
+        """Open a scripted module and return its widget object; it is set up and entered.
+
+        Errors while it is imported or set up are raised here; Slicer prints them.
+        """
+        self.leave_module()
+        module = scripted_modules.load_module(path)
+        self._modules[module.objectName()] = module
+        self.enter_module(module.objectName())
+        return module.widgetRepresentation().self()
+
+    def enter_module(self, name: str) -> None:
+        """What choosing the module in Slicer's module list does."""
+        self.leave_module()
+        self._modules[name].widgetRepresentation().enter()
+
+    def leave_module(self) -> None:
+        for module in self._modules.values():
+            if module.widgetRepresentation().isEntered:
+                module.widgetRepresentation().exit()
+
+    def reload_module(self, name: str):
+        """What the button Reload of Slicer's developer mode does. Returns the new widget object."""
+        slicer.util.getModuleWidget(name).onReload()
+        return slicer.util.getModuleWidget(name)
+
+    def unload_module(self, name: str) -> None:
+        """What the end of the application does to a module."""
+        scripted_modules.unload_module(self._modules.pop(name))
+
+    def reset(self) -> None:
+        """An application as it is after its start: the scene is closed first, while the modules still look on."""
+        self.mrml.clear()
+        for name in list(self._modules):
+            self.unload_module(name)
+        if self.views is not None:
+            self.views.reset()
+        QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.DeferredDelete)
+        self.slot_errors.clear()
+
+    def close(self) -> None:
+        """End of the process."""
+        self.reset()
+        if self.views is not None:
+            self.views.close()
+        self.mrml.close()
+
+
+def start(scratch: Path, with_views: bool = True, mrml: MrmlHost | None = None) -> SlicerHost:
+    """The host of this process. scratch: an existing folder for temporary files. mrml: a scene that exists already.
+
+    Without OpenGL there are no views whatever with_views says, as in Slicer with --no-main-window.
+    """
+    return SlicerHost(mrml or MrmlHost(scratch), scratch, with_views)
+
+
+def _keep_settings_in(folder: Path) -> None:
+    """Not in the home folder of whoever runs the tests."""
+    QtCore.QCoreApplication.setOrganizationName("SlicerHost")
+    QtCore.QSettings.setDefaultFormat(QtCore.QSettings.IniFormat)
+    QtCore.QSettings.setPath(QtCore.QSettings.IniFormat, QtCore.QSettings.UserScope, str(folder))
