@@ -71,7 +71,7 @@ class Blocking(NamedTuple):
 
 
 class LoopWatch:
-    """Measures blocking of the event loop with a timer: `with LoopWatch() as watch: run_loop(...)`, then watch.result()."""
+    """Measures blocking of the event loop with a timer: `with LoopWatch() as watch: run_loop(...)`, watch.result()."""
 
     def __init__(self, interval_ms: int = 5) -> None:
         self._interval_ms = interval_ms

@@ -59,7 +59,7 @@ class SceneObserver:
 
 
 class EventObserver:
-    """Calls callback() on events of one object, until the widget is destroyed. The callback is a method of the widget."""
+    """Calls callback() on events of one object, until the widget is destroyed. A callback is a method of it."""
 
     def __init__(self, widget: QtWidgets.QWidget, callback: Callable) -> None:
         self._callback = weakref.WeakMethod(callback)

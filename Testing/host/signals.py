@@ -1,4 +1,4 @@
-"""Signals and slots as PythonQt connects them: signatures as strings, surplus arguments dropped, exceptions not fatal."""
+"""Signals and slots as in PythonQt: signatures as strings, surplus arguments dropped, exceptions not fatal."""
 
 from __future__ import annotations
 

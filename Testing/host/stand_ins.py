@@ -1,4 +1,4 @@
-"""Widgets of CTK and Slicer made again in Python. Outside the host they have exactly the names the C++ headers give them.
+"""Widgets of CTK and Slicer made again in Python; outside the host they have the names of the C++ headers only.
 
 The names are in allowed_names/*.json, written by allowed_names/make_lists.py.
 """
@@ -11,13 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from .qt_binding import QtCore, QtWidgets
+from .qt_binding import QtCore, QtGui, QtWidgets
 from .signals import normalized
 
 LISTS = Path(__file__).with_name("allowed_names")
 
 classes: dict[str, type] = {}  # every stand-in by its name
 
+_NOT_FOR_OTHERS = {"stand_in_facts", "staticMetaObject"}
 _EVERY_OBJECT_HAS = {"className", "connect", "delete", "disconnect", "name"}  # besides the names of its Qt class
 
 
@@ -31,12 +32,11 @@ class StandInFacts(NamedTuple):
 
 
 @cache
-def allowed_names(list_name: str) -> dict[str, dict]:
-    """{class: {"base", "properties": {name: type}, "enums", "signals", "slots", "invokables"}}, signatures normalised.
-
-    list_name: "application", "ctk" or "qmrml".
-    """
-    return json.loads((LISTS / f"{list_name}.json").read_text())["classes"]
+def allowed_names() -> dict[str, dict]:
+    """{class: {"base", "properties": {name: type}, "enums", "signals", "slots", "invokables"}}, signatures normalised."""
+    return {
+        name: entry for path in LISTS.glob("*.json") for name, entry in json.loads(path.read_text())["classes"].items()
+    }
 
 
 def lineage(class_name: str) -> list[dict]:
@@ -44,11 +44,17 @@ def lineage(class_name: str) -> list[dict]:
 
     Raises KeyError if the class is in no list.
     """
-    every = {**allowed_names("application"), **allowed_names("ctk"), **allowed_names("qmrml")}
+    every = allowed_names()
     entries = [every[class_name]]
     while entries[-1]["base"] in every:
         entries.append(every[entries[-1]["base"]])
     return entries
+
+
+def qt_base(class_name: str) -> type:
+    """The class of Qt that a class of CTK or Slicer is derived from."""
+    name = lineage(class_name)[-1]["base"]
+    return next((getattr(m, name) for m in (QtWidgets, QtGui, QtCore) if hasattr(m, name)), QtWidgets.QWidget)
 
 
 def names_of(entry: dict) -> set[str]:
@@ -67,15 +73,15 @@ def stand_in(**overloads: str) -> Callable[[type], type]:
     def restrict(kind: type) -> type:
         entries = lineage(kind.__name__)
         own = set().union(*map(names_of, entries))
-        qt_base = next(base for base in kind.__mro__ if base.__module__.startswith("PySide6"))
-        unknown = {name for name in public_names(kind) if name not in own and not hasattr(qt_base, name)}
+        base = qt_base(kind.__name__)
+        unknown = {name for name in public_names(kind) if name not in own and not hasattr(base, name)}
         if unknown:
             raise TypeError(f"{kind.__name__} has no public {', '.join(sorted(unknown))} in Slicer")
         kind.stand_in_facts = StandInFacts(
-            visible_names=frozenset(own | set(dir(qt_base)) | _EVERY_OBJECT_HAS),
+            visible_names=frozenset(own | set(dir(base)) | _EVERY_OBJECT_HAS),
             signals=_signal_attributes(kind, entries, overloads),
             slots=frozenset(slot for entry in entries for slot in entry["slots"]),
-            qt_base=qt_base,
+            qt_base=base,
         )
         classes[kind.__name__] = kind
         return kind
@@ -89,10 +95,8 @@ def empty_stand_in(class_name: str, qt_base: type = QtWidgets.QWidget) -> type:
 
 
 def public_names(kind: type) -> list[str]:
-    """What the Python class itself defines for others; `stand_in_facts` and Qt's static meta object are not for them."""
-    return [
-        name for name in vars(kind) if not name.startswith("_") and name not in ("stand_in_facts", "staticMetaObject")
-    ]
+    """What the Python class itself defines for others."""
+    return [name for name in vars(kind) if not name.startswith("_") and name not in _NOT_FOR_OTHERS]
 
 
 def _signal_attributes(kind: type, entries: list[dict], overloads: dict[str, str]) -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""Writes ctk.json and qmrml.json: what PythonQt shows of the widgets of CTK and Slicer, read from their C++ headers.
+"""Writes the lists of what PythonQt shows of the classes of CTK and Slicer, read from their C++ headers.
 
     python Testing/host/allowed_names/make_lists.py CTK_CHECKOUT CTK_COMMIT SLICER_CHECKOUT SLICER_COMMIT
 
-PythonQt shows properties, signals, public slots, public Q_INVOKABLE methods and declared enumerations, nothing else.
+ctk.json, qmrml.json and application.json hold the classes below and their bases. PythonQt shows properties, signals,
+public slots, public Q_INVOKABLE methods, declared enumerations, and what the decorators add; nothing else.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-CTK_CLASSES = [
+CLASSES = [
     "ctkCheckBox",
     "ctkCheckablePushButton",
     "ctkCollapsibleButton",
@@ -31,27 +32,40 @@ CTK_CLASSES = [
     "ctkPushButton",
     "ctkRangeWidget",
     "ctkSliderWidget",
-    "ctkVTKChartView",
-]
-SLICER_CLASSES = [
     "qMRMLCheckableNodeComboBox",
     "qMRMLNodeComboBox",
     "qMRMLPlotView",
+    "qMRMLPlotWidget",
     "qMRMLRangeWidget",
     "qMRMLSegmentSelectorWidget",
     "qMRMLSegmentsTableView",
+    "qMRMLSliceControllerWidget",
+    "qMRMLSliceView",
+    "qMRMLSliceWidget",
     "qMRMLSliderWidget",
     "qMRMLSpinBox",
     "qMRMLTableView",
+    "qMRMLTableWidget",
+    "qMRMLThreeDView",
+    "qMRMLThreeDWidget",
     "qMRMLWidget",
-    "qSlicerAbstractModuleWidget",
+    "qSlicerApplication",
+    "qSlicerCoreIOManager",
+    "qSlicerIOManager",
+    "qSlicerLayoutManager",
+    "qSlicerLoadableModule",
+    "qSlicerModuleFactoryManager",
+    "qSlicerModuleManager",
+    "qSlicerScriptedLoadableModule",
     "qSlicerScriptedLoadableModuleWidget",
     "qSlicerWidget",
 ]
-SOURCES = {
-    "ctk.json": ("https://github.com/commontk/CTK", CTK_CLASSES),
-    "qmrml.json": ("https://github.com/Slicer/Slicer", SLICER_CLASSES),
-}
+CTK, SLICER = "https://github.com/commontk/CTK", "https://github.com/Slicer/Slicer"
+LISTS = {
+    "ctk": ("ctk.json", CTK),
+    "qMRML": ("qmrml.json", SLICER),
+    "qSlicer": ("application.json", SLICER),
+}  # by prefix
 
 SECTION = re.compile(r"^\s*(public|protected|private)?\s*(slots|Q_SLOTS|signals|Q_SIGNALS)?\s*:\s*$")
 PROPERTY = re.compile(r"Q_PROPERTY\(\s*([\w:<>*, ]+?[\s*&])(\w+)\s+READ")
@@ -61,13 +75,36 @@ METHOD = re.compile(r"(?:^|[\s*&])(\w+)\((.*)\)\s*(?:const)?\s*(?:override|final
 
 
 def main(ctk_checkout: str, ctk_commit: str, slicer_checkout: str, slicer_commit: str) -> None:
-    checkouts = {"ctk.json": (ctk_checkout, ctk_commit), "qmrml.json": (slicer_checkout, slicer_commit)}
-    for file_name, (repository, class_names) in SOURCES.items():
-        checkout, commit = checkouts[file_name]
-        headers = {path.stem: path for path in Path(checkout).rglob("*.h")}
-        classes = {name: read_class(name, headers[name].read_text()) for name in sorted(class_names)}
-        content = {"repository": repository, "commit": commit, "classes": classes}
-        Path(__file__).with_name(file_name).write_text(json.dumps(content, indent=1) + "\n")
+    headers = [path for folder in (ctk_checkout, slicer_checkout) for path in sorted(Path(folder).rglob("*.h"))]
+    classes = read_classes({path.stem: path for path in headers})
+    for path in headers:
+        if path.stem.endswith("PythonQtDecorators"):
+            add_decorators(path.read_text(), classes)
+    for prefix, (file_name, repository) in LISTS.items():
+        content = {
+            "repository": repository,
+            "commit": ctk_commit if repository == CTK else slicer_commit,
+            "classes": {name: classes[name] for name in sorted(classes) if name.startswith(prefix)},
+        }
+        Path(__file__).with_name(file_name).write_text(_json(content))
+
+
+def read_classes(headers: dict[str, Path]) -> dict[str, dict]:
+    """The entries of CLASSES and of all their bases that have a header."""
+    classes: dict[str, dict] = {}
+    wanted = list(CLASSES)
+    while wanted:
+        name = wanted.pop()
+        if name not in classes and name in headers:
+            classes[name] = read_class(name, headers[name].read_text())
+            wanted.append(classes[name]["base"])
+    return classes
+
+
+def _json(content: dict) -> str:
+    """Indented, but each list on one line."""
+    text = json.dumps(content, indent=1)
+    return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + re.sub(r"\s*\n\s*", " ", m.group(1)) + "]", text) + "\n"
 
 
 def read_class(name: str, header: str) -> dict:
@@ -86,9 +123,23 @@ def read_class(name: str, header: str) -> dict:
     return entry | methods
 
 
+def add_decorators(header: str, classes: dict[str, dict]) -> None:
+    """Decorators are slots that take the object first, and static_Class_name for static functions."""
+    body = _without_comments(header)
+    for kind, statement in _statements(body[body.find("{") :]):
+        for signature in _signatures(re.sub(r"=[^,)]*", "", statement)) if kind == "slots" else ():
+            name, _, rest = signature.partition("(")
+            parameters = rest[:-1].split(",")
+            static = re.fullmatch(r"static_([A-Za-z]+)_(\w+)", name)
+            owner = static.group(1) if static else parameters.pop(0).rstrip("*")
+            if owner in classes:
+                classes[owner]["invokables"].append(f"{static.group(2) if static else name}({','.join(parameters)})")
+
+
 def _without_comments(text: str) -> str:
-    text = re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
-    return re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
+    """Without comments and preprocessor lines; of conditional code all branches stay."""
+    text = re.sub(r"(?<!:)//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
+    return re.sub(r"^\s*#.*$", "", text.replace("\\\n", " "), flags=re.MULTILINE)
 
 
 def _until_closing_brace(text: str) -> str:
