@@ -7,11 +7,16 @@ from importlib.util import find_spec
 import pytest
 
 HAS_SLICER = find_spec("slicer") is not None
+HAS_QT = find_spec("PySide6") is not None
 collect_ignore_glob = [] if HAS_SLICER else ["test_scene_*.py"]
+collect_ignore_glob += [] if HAS_SLICER and HAS_QT else ["test_host_*.py"]
 
 
 def pytest_report_header():
-    return [] if HAS_SLICER else "left out: test_scene_*.py, they need the pip package slicer-core"
+    lines = [] if HAS_SLICER else ["left out: test_scene_*.py, they need the pip package slicer-core"]
+    if not (HAS_SLICER and HAS_QT):
+        lines.append("left out: test_host_*.py, they need the pip packages slicer-core and PySide6_Essentials")
+    return lines
 
 
 @pytest.fixture(scope="session")
@@ -26,8 +31,33 @@ def mrml_host(tmp_path_factory):
 
 
 @pytest.fixture
-def mrml_scene(mrml_host):
-    """The scene, empty."""
+def mrml_scene(mrml_host, monkeypatch):
+    """The scene, empty. What the code under test is not to use is not there, though another test may have set it."""
+    import slicer
+
     mrml_host.clear()
-    yield mrml_host.scene
+    with monkeypatch.context() as hidden:
+        for name in ("app", "modules", "mrmlScene"):
+            hidden.delattr(slicer, name, raising=False)
+        yield mrml_host.scene
     mrml_host.clear()
+
+
+@pytest.fixture(scope="session")
+def slicer_host(mrml_host, tmp_path_factory):
+    """Slicer without its application, set up once per process, on the scene of `mrml_host`."""
+    pytest.importorskip("PySide6", reason="needs the pip package PySide6_Essentials")
+    from host.slicer_host import start
+
+    host = start(tmp_path_factory.mktemp("application"), mrml=mrml_host)
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def fresh_host(slicer_host):
+    """The application as after its start. The test fails if there is an exception in a slot that nobody caught."""
+    slicer_host.reset()
+    yield slicer_host
+    errors = slicer_host.reset()
+    assert not errors, "\n".join(errors)

@@ -33,14 +33,14 @@ class qSlicerScriptedLoadableModule(qSlicerLoadableModule):
     def __init__(self, path: Path) -> None:
         super().__init__(path.stem, slicer.vtkSlicerScriptedLoadableModuleLogic())
         self.path = str(path)
-        self._widget: qSlicerScriptedLoadableModuleWidget | None = None
+        self.panel: qSlicerScriptedLoadableModuleWidget | None = None
 
     def widgetRepresentation(self) -> qSlicerScriptedLoadableModuleWidget:
-        if self._widget is None:
-            self._widget = qSlicerScriptedLoadableModuleWidget(self)
-            self._widget.setMRMLScene(slicer.mrmlScene)
-            self._widget.reload()
-        return self._widget
+        if self.panel is None:
+            self.panel = qSlicerScriptedLoadableModuleWidget(self)
+            self.panel.setMRMLScene(slicer.mrmlScene)
+            self.panel.reload()
+        return self.panel
 
 
 @stand_in()
@@ -111,8 +111,8 @@ def unload_module(module: qSlicerScriptedLoadableModule) -> None:
     slicer.app.moduleManager().moduleAboutToBeUnloaded.emit(name)
     application.unregister(name)
     slicer.mrmlScene.RemoveNode(slicer.mrmlScene.GetSingletonNode(name, "vtkMRMLScriptedModuleNode"))
-    if module._widget is not None:
-        module._widget.deleteLater()
+    if module.panel is not None:
+        module.panel.deleteLater()
         QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.DeferredDelete)
     sys.modules.pop(name, None)
 

@@ -6,6 +6,7 @@ widget = host.load_module(path_of_module_py)    # the module's widget object, sh
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import slicer
@@ -13,6 +14,7 @@ import slicer.util
 
 from . import application, ctk_widgets, mrml_widgets, pythonqt, scripted_modules, slicer_packages
 from .layout import Views, qSlicerLayoutManager
+from .main_window import MainWindow, set_appearance
 from .mrml import MrmlHost
 from .qt_binding import QtCore
 from .views import opengl_works
@@ -28,6 +30,7 @@ class SlicerHost:
         self.mrml = mrml
         self.scene = mrml.scene
         self.slot_errors = pythonqt.slot_errors
+        self._window: MainWindow | None = None
         self._modules: dict[str, scripted_modules.qSlicerScriptedLoadableModule] = {}
         pythonqt.install()
         _keep_settings_in(scratch)
@@ -42,12 +45,16 @@ class SlicerHost:
         self.views = Views(manager) if manager else None
         self.application.startupCompleted.emit()
 
+    @property
+    def layout(self) -> qSlicerLayoutManager | None:
+        """What slicer.app.layoutManager() returns."""
+        return self.application.layoutManager()
+
     def load_module(self, path: Path):
         """Open a scripted module and return its widget object; it is set up and entered.
 
         Errors while it is imported or set up are raised here; Slicer prints them.
         """
-        self.leave_module()
         module = scripted_modules.load_module(path)
         self._modules[module.objectName()] = module
         self.enter_module(module.objectName())
@@ -56,12 +63,16 @@ class SlicerHost:
     def enter_module(self, name: str) -> None:
         """What choosing the module in Slicer's module list does."""
         self.leave_module()
-        self._modules[name].widgetRepresentation().enter()
+        panel = self._modules[name].widgetRepresentation()
+        if self._window is not None:
+            self._window.show_module(panel)
+        panel.enter()
 
     def leave_module(self) -> None:
+        """What choosing another module does to the one that is open."""
         for module in self._modules.values():
-            if module.widgetRepresentation().isEntered:
-                module.widgetRepresentation().exit()
+            if module.panel is not None and module.panel.isEntered:
+                module.panel.exit()
 
     def reload_module(self, name: str):
         """What the button Reload of Slicer's developer mode does. Returns the new widget object."""
@@ -72,22 +83,48 @@ class SlicerHost:
         """What the end of the application does to a module."""
         scripted_modules.unload_module(self._modules.pop(name))
 
-    def reset(self) -> None:
-        """An application as it is after its start: the scene is closed first, while the modules still look on."""
+    def main_window(self, width: int = 1280, height: int = 800, font_points: float | None = None, dark: bool = False):
+        """Open a window with the module panel and the views. Until `reset`, slicer.util.mainWindow() is this window."""
+        set_appearance(font_points, dark)
+        self._close_window()
+        self._window = MainWindow(self.layout.viewport() if self.layout else None, width, height)
+        for module in self._modules.values():
+            if module.panel is not None and module.panel.isEntered:
+                self._window.show_module(module.panel)
+        self._window.show()
+        return self._window
+
+    def grab_window(self, path: Path) -> None:
+        """Save what the main window shows as a PNG file."""
+        self._window.save_picture(path)
+
+    def reset(self) -> list[str]:
+        """An application as it is after its start: the scene is closed first, while the modules still look on.
+
+        Returns the exceptions since the last reset that nobody caught, with their tracebacks.
+        """
         self.mrml.clear()
         for name in list(self._modules):
             self.unload_module(name)
         if self.views is not None:
             self.views.reset()
+        self._close_window()
+        set_appearance()
         QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.DeferredDelete)
+        errors = ["".join(traceback.format_exception(*error)) for error in self.slot_errors]
         self.slot_errors.clear()
+        return errors
 
     def close(self) -> None:
         """End of the process."""
         self.reset()
         if self.views is not None:
             self.views.close()
-        self.mrml.close()
+
+    def _close_window(self) -> None:
+        if self._window is not None:
+            self._window.release()
+            self._window = None
 
 
 def start(scratch: Path, with_views: bool = True, mrml: MrmlHost | None = None) -> SlicerHost:

@@ -13,6 +13,7 @@ from functools import cache
 
 import numpy as np
 import slicer
+import slicer.util
 import vtk
 import vtkmodules.vtkRenderingContextOpenGL2  # noqa: F401  corner texts and rulers
 import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  the drawing itself
@@ -185,12 +186,20 @@ class ThreeDView(OffscreenView):
         self.resize(*size)
 
     def reset_focal_point(self) -> None:
-        """Turn around the centre of everything visible."""
+        """Turn around the centre of everything visible, the box around it excepted; the box follows."""
+        box, labels = self.node.GetBoxVisible(), self.node.GetAxisLabelsVisible()
+        self._show_box(False, False)
         bounds = self.renderer.ComputeVisiblePropBounds()
-        if bounds[0] <= bounds[1]:
-            centre = [(bounds[2 * axis] + bounds[2 * axis + 1]) / 2 for axis in range(3)]
-            self.renderer.GetActiveCamera().SetFocalPoint(centre)
+        centre = [(bounds[2 * axis] + bounds[2 * axis + 1]) / 2 for axis in range(3)]
+        self.renderer.GetActiveCamera().SetFocalPoint(centre if bounds[0] <= bounds[1] else (0, 0, 0))
+        self._show_box(box, labels)
+        self.node.InvokeEvent(slicer.vtkMRMLViewNode.ResetFocalPointRequestedEvent)
 
     def reset_camera(self) -> None:
         self.renderer.ResetCamera()
         self.request_render()
+
+    def _show_box(self, box: bool, labels: bool) -> None:
+        with slicer.util.NodeModify(self.node):
+            self.node.SetBoxVisible(box)
+            self.node.SetAxisLabelsVisible(labels)
