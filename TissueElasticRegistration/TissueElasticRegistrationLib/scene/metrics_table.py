@@ -9,6 +9,7 @@ import slicer
 import vtk
 
 from ..core.result import RegistrationResult, TissueResult
+from .tables import vtk_table
 
 
 class _Column(NamedTuple):
@@ -40,16 +41,7 @@ COLUMNS = (
 
 def metrics_table(result: RegistrationResult) -> vtk.vtkTable:
     """One row for each tissue: text as vtkStringArray, numbers as vtkDoubleArray, not a number where not measured."""
-    table = vtk.vtkTable()
-    for column in COLUMNS:
-        values = [column.value(row) for row in result.tissues]
-        is_text = column is COLUMNS[0] or column is COLUMNS[1]
-        array = vtk.vtkStringArray() if is_text else vtk.vtkDoubleArray()
-        array.SetName(column.name)
-        for value in values:
-            array.InsertNextValue(value)
-        table.AddColumn(array)
-    return table
+    return vtk_table({column.name: [column.value(row) for row in result.tissues] for column in COLUMNS})
 
 
 def write_metrics(table: vtk.vtkTable, node: slicer.vtkMRMLTableNode) -> None:
