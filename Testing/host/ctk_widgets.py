@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
+from .collapsible import Contents
 from .ctk_values import ctkDoubleRangeSlider, ctkDoubleSlider, ctkDoubleSpinBox, ctkRangeWidget, ctkSliderWidget
 from .fields import field
 from .qt_binding import QtCore, QtGui, QtWidgets
@@ -40,11 +41,6 @@ def _text_and_parent(arguments: tuple) -> tuple[str, QtWidgets.QWidget | None]:
     return text, parent
 
 
-def _show_contents(widget: QtWidgets.QWidget, visible: bool) -> None:
-    for child in widget.findChildren(QtWidgets.QWidget, options=Qt.FindDirectChildrenOnly):
-        child.setVisible(visible)
-
-
 @stand_in()
 class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801
     """A header with the text, and the contents below it; a click on the header shows or hides the contents."""
@@ -55,6 +51,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801
         text, parent = _text_and_parent(arguments)
         super().__init__(parent)
         self._collapsed = False
+        self._contents = Contents(self)
         self.setText(text)
         self.setCheckable(True)
         self.setChecked(True)
@@ -66,13 +63,18 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801
         if collapsed == self._collapsed:
             return
         self._collapsed = collapsed
-        self.setChecked(not collapsed)
-        _show_contents(self, not collapsed)
+        self._contents.set_visible(not collapsed)
         self.setMaximumHeight(HEADER_HEIGHT if collapsed else 16777215)
         self.updateGeometry()
         self.contentsCollapsed.emit(collapsed)
 
-    collapsed = QtCore.Property(bool, lambda self: self._collapsed, lambda self, value: self._collapse(value))
+    def _set_collapsed(self, collapsed: bool) -> None:
+        if self.isCheckable():
+            self.setChecked(not collapsed)
+        else:
+            self._collapse(collapsed)
+
+    collapsed = QtCore.Property(bool, lambda self: self._collapsed, _set_collapsed)
     collapsedHeight = field(int, 14)
     flat = field(bool, False)
     contentsFrameShape = field(int, int(QtWidgets.QFrame.StyledPanel))
@@ -86,20 +88,23 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801
         return position.y() < HEADER_HEIGHT
 
     def childEvent(self, event: QtCore.QChildEvent) -> None:
-        """Children that are added to collapsed contents start hidden."""
-        if event.added() and self.__dict__.get("_collapsed") and isinstance(event.child(), QtWidgets.QWidget):
-            event.child().setVisible(False)
+        if event.polished():
+            self._contents.adopt(event.child())
         super().childEvent(event)
+
+    def showEvent(self, event: QtGui.QShowEvent) -> None:
+        self._contents.apply()
+        super().showEvent(event)
 
     def sizeHint(self) -> QtCore.QSize:
         layout = self.layout()
         least = QtCore.QSize(100, HEADER_HEIGHT)
-        return layout.sizeHint().expandedTo(least) if layout and not self._collapsed else least
+        return layout.totalSizeHint().expandedTo(least) if layout and not self._collapsed else least
 
     def minimumSizeHint(self) -> QtCore.QSize:
         layout = self.layout()
         least = QtCore.QSize(100, HEADER_HEIGHT)
-        return layout.minimumSize().expandedTo(least) if layout and not self._collapsed else least
+        return layout.totalMinimumSize().expandedTo(least) if layout and not self._collapsed else least
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
         painter = QtGui.QPainter(self)
@@ -128,8 +133,18 @@ class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):  # noqa: N801
     def __init__(self, *arguments) -> None:
         title, parent = _text_and_parent(arguments)
         super().__init__(title, parent)
+        self._contents = Contents(self)
         self.setCheckable(True)
-        self.toggled.connect(lambda expanded: _show_contents(self, expanded))
+        self.toggled.connect(self._contents.set_visible)
+
+    def childEvent(self, event: QtCore.QChildEvent) -> None:
+        if event.polished():
+            self._contents.adopt(event.child())
+        super().childEvent(event)
+
+    def showEvent(self, event: QtGui.QShowEvent) -> None:
+        self._contents.apply()
+        super().showEvent(event)
 
     collapsed = QtCore.Property(bool, lambda self: not self.isChecked(), lambda self, value: self.setChecked(not value))
     collapsedHeight = field(int, 14)
