@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import operator
 import sys
+import threading
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
 from . import signals
-from .qt_binding import QtCore, shiboken6
+from .qt_binding import QtCore, QtWidgets, shiboken6
 from .signals import plain_get
 
-INSIDE = ("host", "PySide6", "shiboken6", "shibokensupport")  # packages that see plain PySide6
+INSIDE = ("host", "PySide6", "Shiboken", "shiboken6", "shibokensupport")  # packages that see plain PySide6
 HIDDEN_PROPERTIES = {(QtCore.QTimer, "singleShot")}  # a static slot of the same name hides the property
 
 _metaObject, _property, _setProperty = QtCore.QObject.metaObject, QtCore.QObject.property, QtCore.QObject.setProperty
@@ -39,7 +40,7 @@ def get_attribute(self: QtCore.QObject, name: str) -> Any:
     kind = type(self)
     if _in_python_subclass(kind, name) or _in_instance(self, name):
         return _outside_view(self, name, plain_get(self, name))
-    _require_alive(self, name)
+    _require_usable(self, name)
     extra = EXTRA_METHODS.get(name)
     if extra is not None:
         return lambda *arguments: extra(self, *arguments)
@@ -66,7 +67,7 @@ def set_attribute(self: QtCore.QObject, name: str, value: Any) -> None:
     if _in_python_subclass(kind, name):
         _plain_set(self, name, value)
         return
-    _require_alive(self, name)
+    _require_usable(self, name)
     visible = _is_visible(kind, name)
     facts = _facts(self, name) if visible else None
     if facts is not None:
@@ -126,9 +127,12 @@ def _is_visible(kind: type, name: str) -> bool:
     return name in facts.visible_names if facts else not name.startswith("_")
 
 
-def _require_alive(self: QtCore.QObject, name: str) -> None:
+def _require_usable(self: QtCore.QObject, name: str) -> None:
+    """PythonQt knows destroyed objects; widgets used outside the main thread it lets pass, to crash now and then."""
     if not shiboken6.isValid(self):
         raise ValueError(f"'{name}' of a destroyed {type(self).__name__} object")
+    if isinstance(self, QtWidgets.QWidget) and threading.current_thread() is not threading.main_thread():
+        raise RuntimeError(f"'{name}' of a {type(self).__name__} object is used outside the main thread")
 
 
 def _outside_view(self: QtCore.QObject, name: str, value: Any) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 from .fields import field
 from .qt_binding import QtCore, QtWidgets
 from .stand_ins import stand_in
 
 Qt = QtCore.Qt
-SLIDER_POSITIONS = 10000  # of the integer slider behind a slider for real numbers
+MAX_POSITION = 2**31 - 1  # of the integer slider behind a slider for real numbers
 
 
 class _Range:
@@ -24,8 +26,9 @@ class _Range:
 class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
     """Slider and spin box for one number.
 
-    The value is not rounded to `decimals`, as in CTK. With tracking off, dragging emits valueIsChanging and keeps
-    `value` until the handle is released.
+    As in CTK the value is not rounded to `decimals`; the handle moves by whole single steps away from the value; a
+    single step wider than the range is refused; and setting `decimals` emits valueChanged. With tracking off, dragging
+    emits valueIsChanging and keeps `value` until the handle is released.
     """
 
     valueChanged = QtCore.Signal(float)
@@ -38,12 +41,12 @@ class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
         super().__init__(parent)
         self._range = _Range()
         self._shown = 0.0  # what slider and spin box show; differs from value while dragging without tracking
+        self._offset = 0.0  # of the shown value from the nearest multiple of the single step, in steps
         self._tracking = True
-        self._single_step = 1.0
+        self._single_step, self._page_step = 1.0, 10.0
         self._updating = False
         self._slider = QtWidgets.QSlider(Qt.Horizontal)
         self._slider.setObjectName("Slider")
-        self._slider.setRange(0, SLIDER_POSITIONS)
         self._spin_box = QtWidgets.QDoubleSpinBox()
         self._spin_box.setObjectName("SpinBox")
         self._spin_box.setRange(self._range.minimum, self._range.maximum)
@@ -56,7 +59,7 @@ class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
         self._slider.valueChanged.connect(self._on_slider)
         self._slider.sliderReleased.connect(self._on_released)
         self._spin_box.valueChanged.connect(self._on_spin_box)
-        self._update_steps()
+        self._show(self._range.value)
 
     def setValue(self, value: float) -> None:
         value = self._range.clamped(value)
@@ -64,9 +67,7 @@ class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
         self._range.value = value
         self._show(value)
         if changed:
-            if not self._tracking:
-                self.valueIsChanging.emit(value)
-            self.valueChanged.emit(value)
+            self._emit_value()
 
     def reset(self) -> None:
         self.setValue(0.0)
@@ -76,27 +77,33 @@ class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
         self._spin_box.setDecimals(decimals)
         self._updating = False
         self._show(self._shown)
+        self._emit_value()
         self.decimalsChanged.emit(decimals)
 
     def setSpinBoxVisible(self, visible: bool) -> None:
         self._spin_box.setVisible(visible)
 
+    def _emit_value(self) -> None:
+        if not self._tracking:
+            self.valueIsChanging.emit(self._range.value)
+        self.valueChanged.emit(self._range.value)
+
     def _show(self, value: float) -> None:
         self._shown = value
-        extent = self._range.maximum - self._range.minimum
+        self._offset = value / self._single_step - self._position(value)
         self._updating = True
         self._spin_box.setValue(value)
-        self._slider.setValue(round((value - self._range.minimum) / extent * SLIDER_POSITIONS) if extent else 0)
+        self._slider.setRange(self._position(self._range.minimum), self._position(self._range.maximum))
+        self._slider.setPageStep(max(1, self._position(self._page_step)))
+        self._slider.setValue(self._position(value))
         self._updating = False
 
+    def _position(self, value: float) -> int:
+        return round(min(max(value / self._single_step, -MAX_POSITION), MAX_POSITION))
+
     def _on_slider(self, position: int) -> None:
-        if self._updating:
-            return
-        value = self._range.minimum + (self._range.maximum - self._range.minimum) * position / SLIDER_POSITIONS
-        if self._single_step > 0:
-            steps = round((value - self._range.minimum) / self._single_step)
-            value = self._range.minimum + steps * self._single_step
-        self._change(value)
+        if not self._updating:
+            self._change((position + self._offset) * self._single_step)
 
     def _on_spin_box(self, value: float) -> None:
         if not self._updating:
@@ -121,28 +128,22 @@ class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
         self._updating = True
         self._spin_box.setRange(minimum, maximum)
         self._updating = False
-        self._update_steps()
         self.setValue(self._range.value)
 
     def _set_single_step(self, step: float) -> None:
-        self._single_step = step
-        self._spin_box.setSingleStep(step)
-        self._update_steps()
+        extent = self._range.maximum - self._range.minimum
+        if extent == 0.0 or sys.float_info.epsilon <= step <= extent:
+            self._single_step = step
+            self._spin_box.setSingleStep(step)
+            self._show(self._shown)
 
     def _set_page_step(self, step: float) -> None:
         self._page_step = step
-        self._update_steps()
-
-    def _update_steps(self) -> None:
-        extent = self._range.maximum - self._range.minimum
-        positions_per_unit = SLIDER_POSITIONS / extent if 0 < extent < float("inf") else 0.0
-        self._slider.setSingleStep(max(1, round(self._single_step * positions_per_unit)))
-        self._slider.setPageStep(max(1, round(self._page_step * positions_per_unit)))
+        self._show(self._shown)
 
     def _set_tracking(self, tracking: bool) -> None:
         self._tracking = tracking
 
-    _page_step = 10.0
     value = QtCore.Property(float, lambda self: self._range.value, setValue)
     minimum = QtCore.Property(
         float, lambda self: self._range.minimum, lambda self, v: self._set_range(v, max(v, self._range.maximum))

@@ -21,14 +21,17 @@ def run_loop(until: Callable[[], bool] | None = None, timeout_s: float = 5.0, ke
 
     keep_gil: keep Python's global lock while the loop is idle, as Slicer does, so that Python threads stand still
     unless something in the main thread waits for them. PySide6 would let them run. `until` is asked every 5 ms from a
-    timer, which gives threads as little time as any other Python code in a timer.
+    timer, which gives threads as little time as any other Python code in a timer. What it raises is raised here.
     """
     application()
-    reached = False
+    reached: list[bool | Exception] = []
 
     def check() -> None:
-        nonlocal reached
-        reached = bool(until())
+        try:
+            if until():
+                reached.append(True)
+        except Exception as error:
+            reached.append(error)
         if reached:
             QtCore.QCoreApplication.quit()
 
@@ -43,7 +46,9 @@ def run_loop(until: Callable[[], bool] | None = None, timeout_s: float = 5.0, ke
     (exec_keeping_gil or QtCore.QCoreApplication.exec)()
     poll.stop()
     end.stop()
-    return reached
+    if reached and isinstance(reached[0], Exception):
+        raise reached[0]
+    return bool(reached)
 
 
 def keeps_gil() -> bool:

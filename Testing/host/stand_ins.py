@@ -33,7 +33,7 @@ class StandInFacts(NamedTuple):
 
 @cache
 def allowed_names() -> dict[str, dict]:
-    """{class: {"base", "properties": {name: type}, "enums", "signals", "slots", "invokables"}}, signatures normalised."""
+    """{class: {"base", "properties": {name: type}, "enums", "signals", "slots", "invokables"}}, C++ signatures."""
     return {
         name: entry for path in LISTS.glob("*.json") for name, entry in json.loads(path.read_text())["classes"].items()
     }

@@ -1,0 +1,95 @@
+"""The user's hands: clicking, dragging, choosing, typing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .qt_binding import QtCore, QtTest, QtWidgets
+
+LEFT = QtCore.Qt.LeftButton
+HEADER_Y = 10  # pixels: within the header of a collapsible section
+
+
+def click(widget: QtWidgets.QWidget) -> None:
+    """Press and release the left button: on the header of a collapsible section, in the middle of anything else.
+
+    Raises ValueError if a user could not do it.
+    """
+    _require_usable(widget)
+    is_section = isinstance(widget, QtWidgets.QGroupBox) or type(widget).__name__ == "ctkCollapsibleButton"
+    position = QtCore.QPoint(HEADER_Y, HEADER_Y) if is_section else widget.rect().center()
+    if isinstance(widget, QtWidgets.QCheckBox):
+        position.setX(HEADER_Y)  # the text may be shorter than the widget
+    QtTest.QTest.mouseClick(widget, LEFT, QtCore.Qt.NoModifier, position)
+
+
+def drag(
+    widget: QtWidgets.QWidget, fraction: float, moves: int = 10, between: Callable[[], object] | None = None
+) -> None:
+    """Drag the handle of a slider, or of the slider within a widget, to a fraction (0 to 1) of its way.
+
+    between() is called after each of the `moves`; by default waiting events are processed.
+    """
+    slider = widget if isinstance(widget, QtWidgets.QSlider) else widget.findChild(QtWidgets.QSlider)
+    _require_usable(slider)
+    start = _handle(slider).center()
+    groove = slider.rect().width() - _handle(slider).width()
+    end_x = round(fraction * groove + _handle(slider).width() / 2)
+    QtTest.QTest.mousePress(slider, LEFT, QtCore.Qt.NoModifier, start)
+    for move in range(1, moves + 1):
+        x = round(start.x() + (end_x - start.x()) * move / moves)
+        QtTest.QTest.mouseMove(slider, QtCore.QPoint(x, start.y()))
+        (between or QtWidgets.QApplication.processEvents)()
+    QtTest.QTest.mouseRelease(slider, LEFT, QtCore.Qt.NoModifier, QtCore.QPoint(end_x, start.y()))
+
+
+def choose(widget: QtWidgets.QWidget, text: str) -> None:
+    """Open the list of a combo box, or of the one within a widget, and click on the entry with that text.
+
+    Raises ValueError if there is no such entry or it cannot be clicked.
+    """
+    box = widget if isinstance(widget, QtWidgets.QComboBox) else widget.findChild(QtWidgets.QComboBox)
+    _require_usable(box)
+    row = box.findText(text)
+    if row < 0:
+        entries = [box.itemText(index) for index in range(box.count())]
+        raise ValueError(f"there is no entry '{text}' in {entries}")
+    _open_list(box)
+    view, index = box.view(), box.model().index(row, box.modelColumn())
+    view.scrollTo(index)
+    view.setCurrentIndex(index)
+    QtTest.QTest.mouseClick(view.viewport(), LEFT, QtCore.Qt.NoModifier, view.visualRect(index).center())
+    box.hidePopup()
+
+
+def type_value(widget: QtWidgets.QWidget, text: str) -> None:
+    """Type into a spin box or line edit, or the one within a widget, instead of what is there, and press Return."""
+    line = widget if isinstance(widget, QtWidgets.QLineEdit) else widget.findChild(QtWidgets.QLineEdit)
+    _require_usable(line)
+    line.selectAll()
+    QtTest.QTest.keyClicks(line, text)
+    QtTest.QTest.keyClick(line, QtCore.Qt.Key_Return)
+
+
+def _open_list(box: QtWidgets.QComboBox) -> None:
+    """For one double click interval Qt would take a release of the button for the end of the opening click."""
+    interval_ms = QtWidgets.QApplication.doubleClickInterval()
+    QtWidgets.QApplication.setDoubleClickInterval(0)
+    box.showPopup()
+    QtWidgets.QApplication.setDoubleClickInterval(interval_ms)
+    QtTest.QTest.qWait(1)
+
+
+def _handle(slider: QtWidgets.QSlider) -> QtCore.QRect:
+    option = QtWidgets.QStyleOptionSlider()
+    slider.initStyleOption(option)
+    style = QtWidgets.QStyle
+    return slider.style().subControlRect(style.CC_Slider, option, style.SC_SliderHandle, slider)
+
+
+def _require_usable(widget: QtWidgets.QWidget | None) -> None:
+    if widget is None:
+        raise ValueError("there is no widget to use")
+    if not widget.isVisible() or not widget.isEnabled():
+        state = "disabled" if widget.isVisible() else "hidden"
+        raise ValueError(f"{type(widget).__name__} '{widget.objectName()}' is {state}")
