@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from TissueElasticRegistrationLib.core.progress import Progress
+from TissueElasticRegistrationLib.core.progress import Progress, finish
 from TissueElasticRegistrationLib.panel.job_thread import Failed, Finished, JobThread
 
 PATIENCE_S = 5.0
@@ -499,3 +499,74 @@ def test_runner_works_again_after_close(runner):
     runner.start(short("again"), **heard.callbacks())
     loop_until(lambda: heard.ended)
     assert heard.items[-1] == ("done", "again")
+
+
+# --- as in Slicer, which holds the interpreter while its event loop idles --------------------------------------------
+
+
+def torch_steps(count: int):
+    import torch
+
+    image, kernel = torch.randn(1, 8, 32, 48, 48, requires_grad=True), torch.randn(8, 8, 3, 3, 3)
+    for _ in range(count):
+        torch.nn.functional.conv3d(image, kernel, padding=1).square().mean().backward()
+        yield Progress(0, "convolution")
+
+
+def python_steps(count: int):
+    for _ in range(count):
+        sum(number * number % 7 for number in range(300_000))
+        yield Progress(0, "arithmetic")
+
+
+def quick_steps(count: int):
+    for _ in range(count):
+        yield Progress(0, "nothing to do")
+
+
+def busy_loop(runner, job, timeout_s: float = 20.0):
+    """How long the event loop was blocked while the job ran; the job must come to its end."""
+    from host.event_loop import LoopWatch, run_loop
+
+    heard = Heard()
+    with LoopWatch() as watch:
+        runner.start(job, **heard.callbacks())
+        assert run_loop(until=lambda: heard.ended, timeout_s=timeout_s), "the job did not get enough time"
+    assert heard.items[-1] == ("done", None)
+    return watch.result()
+
+
+@pytest.fixture
+def gil_keeping_loop(qt_host):
+    from host import event_loop
+
+    if not event_loop.keeps_gil():
+        pytest.skip("needs Qt's event loop by its symbol, to keep the interpreter as Slicer does")
+
+
+def test_thread_works_while_the_event_loop_keeps_the_interpreter(runner, gil_keeping_loop):
+    from host.event_loop import run_loop
+
+    steps = []
+
+    def job():
+        while True:
+            time.sleep(0.001)
+            steps.append(1)
+            yield Progress(0, "")
+
+    runner.start(job())
+    run_loop(timeout_s=0.5)
+    assert len(steps) > 150  # of 500; a thread that nobody waits for makes 1 to 50
+
+
+@pytest.mark.parametrize(("make", "count"), [(torch_steps, 40), (python_steps, 15), (quick_steps, 100_000)])
+def test_event_loop_stays_smooth_while_a_job_runs(runner, gil_keeping_loop, make, count):
+    """Three attempts, as other programs on the same processors count too."""
+    finish(make(2))
+    found = []
+    for _ in range(3):
+        found.append(busy_loop(runner, make(count)))
+        if found[-1].percentile_95_ms <= 35 and found[-1].longest_ms <= 60:
+            return
+    raise AssertionError(f"blocked for too long: {found}")

@@ -1,0 +1,464 @@
+"""The rows of the panel, one for each tissue, as a user sees and moves them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from TissueElasticRegistrationLib.core.parameter_scale import LogScale, PaperScale
+from TissueElasticRegistrationLib.core.tissue_table import PRESETS
+
+LUNG, SOFT, RIBS = "lung_id", "soft_id", "ribs_id"
+SCALE = LogScale()
+
+
+def info(tissue_id, name, color_rgb=(0.2, 0.6, 0.9), is_empty=False):
+    from TissueElasticRegistrationLib.scene.tissue_nodes import SegmentInfo
+
+    return SegmentInfo(tissue_id, name, color_rgb, is_empty=is_empty)
+
+
+class Panel:
+    """Rows in a window of the width of Slicer's panel, and what they called back."""
+
+    def __init__(self, scale=SCALE, width=300):
+        import qt
+
+        from TissueElasticRegistrationLib.panel.tissue_rows import RowCallbacks, TissueRows
+
+        self.calls = []
+        self.container = qt.QWidget()
+        kinds = ("changed", "linked", "locked", "reset", "preset")
+        self.rows = TissueRows(self.container, scale, RowCallbacks(**{kind: self._note(kind) for kind in kinds}))
+        self.container.resize(width, 100)
+        self.container.show()
+
+    def _note(self, kind):
+        def note(*values):
+            self.calls.append((kind, *values))
+        return note
+
+    def show(self, tissues, values=None, **switches):
+        self.rows.set_tissues(tissues)
+        self.rows.show(values or {}, **switches)
+        self.settle()
+        return self
+
+    def settle(self):
+        import qt
+
+        qt.QCoreApplication.processEvents()
+        qt.QCoreApplication.sendPostedEvents(None, qt.QEvent.DeferredDelete)
+        self.container.resize(self.container.width, self.container.sizeHint.height())
+        qt.QCoreApplication.processEvents()
+
+    def __getitem__(self, name):
+        import qt
+
+        found = [child for child in self.container.findChildren(qt.QWidget) if child.objectName == name]
+        assert len(found) == 1, f"{name}: {len(found)}"
+        return found[0]
+
+    def __contains__(self, name):
+        import qt
+
+        return any(child.objectName == name for child in self.container.findChildren(qt.QWidget))
+
+    @property
+    def preset_menu(self):
+        return self.container.findChildren("QMenu")[0]
+
+
+@pytest.fixture
+def panel(fresh_host):
+    """Three tissues; the values lie between the slider's steps and have more digits than the boxes show."""
+    return Panel().show([info(LUNG, "lung"), info(SOFT, "soft tissue"), info(RIBS, "ribs")],
+                        {LUNG: (0.123456789, 0.456789123), SOFT: (1.0, 1.0), RIBS: (30.0, 15.0)})
+
+
+@pytest.fixture
+def keys():
+    from host.qt_binding import QtCore, QtTest
+
+    def press(widget, *keys):
+        widget.setFocus()
+        for key in keys:
+            if key.startswith("Key_"):
+                QtTest.QTest.keyClick(widget, getattr(QtCore.Qt, key))
+            else:
+                QtTest.QTest.keyClicks(widget, key)
+    return press
+
+
+@pytest.fixture
+def click():
+    from host.qt_binding import QtCore, QtTest
+
+    return lambda widget: QtTest.QTest.mouseClick(widget, QtCore.Qt.LeftButton)
+
+
+def type_in(keys, box, text):
+    box.selectAll()
+    keys(box, text, "Key_Return")
+
+
+# --- what is shown --------------------------------------------------------------------------------------------------
+
+
+def test_every_tissue_has_a_row_in_the_order_given(panel):
+    tops = [panel[f"name_{tissue}"].mapTo(panel.container, panel[f"name_{tissue}"].rect.topLeft()).y()
+            for tissue in (LUNG, SOFT, RIBS)]
+    assert tops == sorted(tops) and len(set(tops)) == 3
+    assert [panel[f"name_{tissue}"].text for tissue in (LUNG, SOFT, RIBS)] == ["lung", "soft tissue", "ribs"]
+
+
+def test_show_writes_sliders_and_boxes_without_calling_back(panel):
+    panel.rows.show({LUNG: (0.05, 20.0), SOFT: (1.0, 1.0)}, linked={SOFT}, locked={LUNG})
+    assert panel[f"lambda_{LUNG}"].value == round(1000 * SCALE.slider(0.05))
+    assert panel[f"mu_{LUNG}"].value == round(1000 * SCALE.slider(20))
+    assert (panel[f"lambdaBox_{LUNG}"].text, panel[f"muBox_{LUNG}"].text) == ("0.05", "20")
+    assert (panel[f"link_{SOFT}"].checked, panel[f"link_{LUNG}"].checked) == (True, False)
+    assert (panel[f"lock_{SOFT}"].checked, panel[f"lock_{LUNG}"].checked) == (False, True)
+    assert panel.calls == []
+
+
+def test_tissue_that_is_not_in_the_values_keeps_what_it_shows(panel):
+    panel.rows.show({SOFT: (2.0, 2.0), "gone": (3.0, 3.0)})
+    assert panel[f"lambdaBox_{RIBS}"].text == "30"
+
+
+@pytest.mark.parametrize(("weight", "text"), [(199.526, "200"), (30.0, "30"), (1.0, "1"), (0.5, "0.5"),
+                                              (0.123456, "0.123"), (0.019953, "0.02"), (12.345, "12.3")])
+def test_weights_are_shown_with_sensible_digits(panel, weight, text):
+    panel.rows.show({LUNG: (weight, 1.0)})
+    assert panel[f"lambdaBox_{LUNG}"].text == text
+
+
+def test_row_says_poisson_ratio_and_stiffness_relative_to_soft_tissue(panel):
+    assert "ν 0.25 · 1×" in panel[f"summary_{SOFT}"].text
+    assert "ν 0.33 · 16×" in panel[f"summary_{RIBS}"].text  # μ (3λ + 2μ) / (λ + μ) = 40, soft tissue has 2.5
+
+
+def test_all_stiffnesses_follow_the_soft_tissue(panel, keys):
+    type_in(keys, panel[f"muBox_{SOFT}"], "4")
+    type_in(keys, panel[f"lambdaBox_{SOFT}"], "4")
+    assert "· 4×" in panel[f"summary_{RIBS}"].text and "· 1×" in panel[f"summary_{SOFT}"].text
+
+
+def test_name_that_is_too_long_is_shortened_with_its_whole_in_the_tool_tip(panel):
+    name = "costal cartilages and ribs of the left side, first to twelfth"
+    panel.show([info(LUNG, name)])
+    label = panel[f"name_{LUNG}"]
+    assert label.text.endswith("…") and name.startswith(label.text[:-1])
+    assert label.toolTip == name
+    panel.container.resize(900, 200)
+    panel.settle()
+    assert label.text == name
+
+
+def test_empty_tissue_says_so_and_cannot_be_moved(panel):
+    panel.show([info(LUNG, "lung", is_empty=True), info(SOFT, "soft tissue"), info(RIBS, "ribs")])
+    assert "empty" in panel[f"summary_{LUNG}"].text
+    kinds = ("lambda", "mu", "lambdaBox", "muBox", "preset", "link", "lock", "reset")
+    assert not any(panel[f"{kind}_{LUNG}"].enabled for kind in kinds)
+    assert "no voxels" in panel[f"name_{LUNG}"].toolTip
+    panel.show([info(LUNG, "lung"), info(SOFT, "soft tissue"), info(RIBS, "ribs")])
+    assert panel[f"lambda_{LUNG}"].enabled and "ν" in panel[f"summary_{LUNG}"].text
+    assert panel[f"name_{LUNG}"].toolTip == "lung"
+
+
+def test_swatch_has_the_color_of_the_tissue(panel):
+    panel.show([info(LUNG, "lung", (1.0, 0.0, 0.0)), info(SOFT, "soft tissue", (0.0, 0.0, 1.0))])
+    colors = []
+    for tissue in (LUNG, SOFT):
+        image = panel[f"swatch_{tissue}"].pixmap.toImage()
+        middle = image.pixelColor(image.width() // 2, image.height() // 2)
+        colors.append((middle.red(), middle.green(), middle.blue()))
+    assert colors == [(255, 0, 0), (0, 0, 255)]
+
+
+# --- rows come and go -----------------------------------------------------------------------------------------------
+
+
+def test_same_ids_keep_their_widgets_and_change_in_place(panel):
+    before = panel[f"lambda_{LUNG}"]
+    panel.show([info(LUNG, "left lung", (1, 0, 0)), info(SOFT, "soft tissue"), info(RIBS, "ribs")])
+    assert panel[f"lambda_{LUNG}"] is before
+    assert panel[f"name_{LUNG}"].text == "left lung" and panel[f"name_{LUNG}"].toolTip == "left lung"
+    assert "left lung" in panel[f"lambda_{LUNG}"].toolTip
+    assert panel[f"lambdaBox_{LUNG}"].text == "0.123", "the values stay"
+
+
+def test_other_ids_make_new_rows_and_the_old_ones_go(panel):
+    panel.show([info(LUNG, "lung"), info("new", "liver")])
+    assert "lambda_new" in panel and f"lambda_{RIBS}" not in panel
+    panel.show([])
+    assert f"lambda_{LUNG}" not in panel
+
+
+def test_rows_may_be_made_anew_by_what_a_row_has_called(fresh_host, click):
+    panel = Panel().show([info(LUNG, "lung")])
+    object.__setattr__(panel.rows._rows[LUNG]._callbacks, "reset", lambda tissue: panel.show([info(SOFT, "soft")]))
+    click(panel[f"reset_{LUNG}"])
+    assert f"lambda_{SOFT}" in panel
+
+
+# --- what the user does ---------------------------------------------------------------------------------------------
+
+
+def test_slider_tells_the_weight_of_its_position_and_the_box_follows(panel, keys):
+    slider = panel[f"lambda_{RIBS}"]
+    before = slider.value
+    keys(slider, "Key_Right")
+    weight = SCALE.weight(slider.value / 1000)
+    assert slider.value > before
+    assert panel.calls == [("changed", RIBS, weight, 15.0)]
+    assert panel[f"lambdaBox_{RIBS}"].text == f"{weight:.3g}"
+
+
+def test_slider_can_be_dragged_to_both_ends(panel, keys):
+    keys(panel[f"mu_{LUNG}"], "Key_Home", "Key_End")
+    assert [call[3] for call in panel.calls] == [SCALE.lowest, SCALE.highest]
+
+
+def test_typed_weight_is_taken_with_all_its_digits(panel, keys):
+    type_in(keys, panel[f"lambdaBox_{SOFT}"], "12.3456")
+    assert panel.calls == [("changed", SOFT, 12.3456, 1.0)]
+    assert panel[f"lambda_{SOFT}"].value == round(1000 * SCALE.slider(12.3456))
+
+
+@pytest.mark.parametrize(("typed", "taken"), [("0", SCALE.lowest), ("200", SCALE.highest), ("999", SCALE.highest)])
+def test_typed_weight_beyond_the_range_is_brought_to_its_end(panel, keys, typed, taken):
+    type_in(keys, panel[f"muBox_{SOFT}"], typed)
+    assert panel.calls == [("changed", SOFT, 1.0, taken)]
+
+
+def test_arrow_key_changes_a_weight_by_a_tenth(panel, keys):
+    keys(panel[f"lambdaBox_{RIBS}"], "Key_Up")
+    assert panel.calls == [("changed", RIBS, pytest.approx(33), 15.0)]
+
+
+def test_weight_that_is_not_moved_stays_exact(panel, keys):
+    keys(panel[f"mu_{LUNG}"], "Key_Right")
+    assert [call[2] for call in panel.calls] == [0.123456789]
+
+
+def test_visiting_a_box_changes_nothing(panel, keys):
+    """The box shows 0.123 for 0.123456789, and reads its text when Enter is pressed and when it is left."""
+    box = panel[f"lambdaBox_{LUNG}"]
+    keys(box, "Key_Return", "Key_Enter")
+    type_in(keys, box, "0.123")
+    panel[f"lambdaBox_{SOFT}"].setFocus()
+    assert panel.calls == []
+
+
+def test_typing_goes_on_while_other_values_are_shown(panel, keys):
+    box = panel[f"lambdaBox_{SOFT}"]
+    box.selectAll()
+    keys(box, "7")
+    panel.rows.show({SOFT: (1.0, 1.0), LUNG: (5.0, 5.0)})
+    keys(box, "5", "Key_Return")
+    assert panel.calls == [("changed", SOFT, 75.0, 1.0)]
+
+
+def test_link_moves_the_other_weight_by_the_same_factor(panel, keys):
+    panel.rows.show({RIBS: (30.0, 15.0)}, linked={RIBS})
+    type_in(keys, panel[f"lambdaBox_{RIBS}"], "60")
+    assert panel.calls == [("changed", RIBS, 60.0, 30.0)]
+    assert panel[f"muBox_{RIBS}"].text == "30" and panel[f"mu_{RIBS}"].value == round(1000 * SCALE.slider(30))
+
+
+def test_linked_weights_stop_together_at_the_end_of_the_range(panel, keys):
+    panel.rows.show({RIBS: (30.0, 15.0)}, linked={RIBS})
+    keys(panel[f"mu_{RIBS}"], "Key_End")
+    _, _, lam, mu = panel.calls[-1]
+    assert lam == pytest.approx(SCALE.highest) and lam / mu == pytest.approx(2)
+
+
+@pytest.mark.parametrize(("kind", "call"), [("link", "linked"), ("lock", "locked")])
+def test_switches_tell_their_state(panel, click, kind, call):
+    click(panel[f"{kind}_{SOFT}"])
+    click(panel[f"{kind}_{SOFT}"])
+    assert panel.calls == [(call, SOFT, True), (call, SOFT, False)]
+
+
+def test_reset_asks_the_caller(panel, click):
+    click(panel[f"reset_{RIBS}"])
+    assert panel.calls == [("reset", RIBS)]
+    assert panel[f"lambdaBox_{RIBS}"].text == "30"
+
+
+def test_preset_menu_offers_the_tissues_of_the_table_for_the_row_it_was_opened_from(panel, click):
+    menu = panel.preset_menu
+    for tissue in (RIBS, LUNG):
+        click(panel[f"preset_{tissue}"])
+        assert menu.isVisible()
+        assert [action.text.split("\t")[0] for action in menu.actions()] == list(PRESETS)
+        for action in menu.actions():
+            action.trigger()
+        menu.close()
+    assert panel.calls == [("preset", tissue, weight) for tissue in (RIBS, LUNG) for weight in PRESETS.values()]
+
+
+def test_presets_lie_on_the_scale_in_use(fresh_host, click):
+    panel = Panel(PaperScale()).show([info(LUNG, "lung")], {LUNG: (0.5, 0.5)})
+    click(panel[f"preset_{LUNG}"])
+    panel.preset_menu.actions()[-1].trigger()
+    panel.preset_menu.close()
+    assert panel.calls == [("preset", LUNG, LogScale().slider(PRESETS["Bone"]))]
+
+
+def test_tab_goes_through_the_controls_row_by_row(panel, keys):
+    import qt
+
+    panel[f"lambda_{LUNG}"].setFocus()
+    visited = []
+    for _ in range(17):
+        focused = qt.QApplication.focusWidget()
+        visited.append(focused.objectName)
+        keys(focused, "Key_Tab")
+    kinds = ("lambda", "lambdaBox", "preset", "link", "mu", "muBox", "lock", "reset")
+    assert visited == [f"{kind}_{tissue}" for tissue in (LUNG, SOFT) for kind in kinds] + [f"lambda_{RIBS}"]
+
+
+# --- many tissues ---------------------------------------------------------------------------------------------------
+
+
+def many(count):
+    return [info(f"id{number}", f"{'left' if number % 2 else 'right'} rib {number}") for number in range(count)]
+
+
+def visible_rows(panel, count):
+    return [number for number in range(count) if panel[f"lambda_id{number}"].visible]
+
+
+def test_filter_is_there_from_nine_rows_on(fresh_host):
+    panel = Panel().show(many(8))
+    assert not panel["tissueFilter"].visible
+    assert panel.show(many(9))["tissueFilter"].visible
+
+
+def test_filter_shows_the_tissues_whose_name_contains_its_text(fresh_host):
+    panel = Panel().show(many(12))
+    panel["tissueFilter"].text = "LEFT rib 1"
+    assert visible_rows(panel, 12) == [1, 11]
+    panel["tissueFilter"].text = ""
+    assert visible_rows(panel, 12) == list(range(12))
+
+
+def test_filter_that_is_gone_hides_nothing(fresh_host):
+    panel = Panel().show(many(12))
+    panel["tissueFilter"].text = "rib 1"
+    panel.show(many(3))
+    assert visible_rows(panel, 3) == [0, 1, 2]
+
+
+def test_hundred_tissues_are_fast(fresh_host):
+    """CPU seconds, as other programs use the same processors; half of them are the host's, not Qt's."""
+    tissues = many(100)
+    values = {tissue.id: (1.5, 2.5) for tissue in tissues}
+    seconds = []
+    for _ in range(3):
+        panel = Panel()
+        began = time.process_time()
+        panel.rows.set_tissues(tissues)
+        made = time.process_time()
+        panel.rows.show(values)
+        shown = time.process_time()
+        panel.rows.show({**values, "id50": (3.0, 2.5)})
+        seconds.append((made - began, shown - made, time.process_time() - shown))
+        if seconds[-1][0] < 0.5 and seconds[-1][1] < 0.06 and seconds[-1][2] < 0.015:
+            return
+    raise AssertionError(f"too slow: {seconds}")
+
+
+# --- how it looks ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def application_look(fresh_host):
+    """Sets the application's font size and palette for one test."""
+    import qt
+
+    application = qt.QApplication.instance()
+    font, palette = qt.QFont(application.font()), qt.QPalette(application.palette())
+
+    def change(font_percent=100, dark=False):
+        larger = qt.QFont(font)
+        larger.setPointSizeF(font.pointSizeF() * font_percent / 100)
+        application.setFont(larger)
+        colors = qt.QPalette(palette)
+        for role in (qt.QPalette.WindowText, qt.QPalette.ButtonText, qt.QPalette.Text):
+            colors.setColor(role, qt.QColor(240, 240, 240) if dark else qt.QColor(10, 10, 10))
+        for role in (qt.QPalette.Window, qt.QPalette.Button, qt.QPalette.Base):
+            colors.setColor(role, qt.QColor(40, 40, 40) if dark else qt.QColor(240, 240, 240))
+        application.setPalette(colors)
+
+    yield change
+    application.setFont(font)
+    application.setPalette(palette)
+
+
+@pytest.mark.parametrize("font_percent", [100, 150])
+def test_nothing_is_cut_off_in_a_narrow_panel(application_look, font_percent):
+    """A panel 320 pixels wide leaves 280 beside its margins and the scroll bar."""
+    application_look(font_percent)
+    panel = Panel(width=280).show([info(LUNG, "heart myocardium"), info(RIBS, "ribs")],
+                                  {LUNG: (0.0251, 0.123456), RIBS: (199.5, 0.5)})
+    assert panel.container.width == 280
+    assert panel.container.minimumSizeHint.width() <= 280
+    for kind in ("lambda", "mu", "lambdaBox", "muBox", "preset", "link", "lock", "reset", "summary", "swatch"):
+        widget = panel[f"{kind}_{LUNG}"]
+        wanted = widget.minimumSizeHint
+        assert widget.width >= wanted.width() and widget.height >= wanted.height(), kind
+        right = widget.mapTo(panel.container, widget.rect.bottomRight())
+        assert right.x() < 280 and right.y() < panel.container.height, kind
+    for kind in ("lambdaBox", "muBox"):
+        box = panel[f"{kind}_{LUNG}"]
+        room = box.findChild("QLineEdit").width
+        assert box.fontMetrics().horizontalAdvance(box.text) + 4 <= room, kind
+    assert panel[f"lambda_{LUNG}"].width >= 60, "too little slider is left"
+    assert len(panel[f"name_{LUNG}"].text) >= 8, "too little of the name is left"
+
+
+@pytest.mark.parametrize("kind", ["preset", "link", "lock", "reset"])
+def test_icons_are_seen_on_light_and_on_dark_panels(application_look, kind):
+    import qt
+
+    def mean_lightness(button):
+        image = button.icon.pixmap(qt.QSize(32, 32), qt.QIcon.Normal, qt.QIcon.On).toImage()
+        pixels = [image.pixelColor(x, y) for x in range(image.width()) for y in range(image.height())]
+        drawn = [pixel.lightness() for pixel in pixels if pixel.alpha() > 100]
+        assert len(drawn) > 30
+        return sum(drawn) / len(drawn)
+
+    application_look(dark=False)
+    panel = Panel().show([info(LUNG, "lung")])
+    assert mean_lightness(panel[f"{kind}_{LUNG}"]) < 60
+    application_look(dark=True)
+    panel.settle()
+    assert mean_lightness(panel[f"{kind}_{LUNG}"]) > 180, "the rows do not follow the palette"
+
+
+@pytest.mark.parametrize("kind", ["link", "lock"])
+def test_switches_look_different_when_they_are_on(panel, kind):
+    import qt
+
+    icon = panel[f"{kind}_{LUNG}"].icon
+    off, on = (icon.pixmap(qt.QSize(32, 32), qt.QIcon.Normal, state).toImage()
+               for state in (qt.QIcon.Off, qt.QIcon.On))
+    assert off != on
+
+
+@pytest.mark.parametrize("kind", ["lambda", "lambdaBox", "mu", "muBox", "preset", "link", "lock", "reset", "summary",
+                                  "name"])
+def test_every_control_has_a_tool_tip_with_the_name_of_its_tissue(panel, kind):
+    assert "ribs" in panel[f"{kind}_{RIBS}"].toolTip
+
+
+@pytest.mark.parametrize("kind", ["lambda", "lambdaBox", "mu", "muBox"])
+def test_tool_tips_of_weights_tell_meaning_unit_and_range(panel, kind):
+    text = panel[f"{kind}_{RIBS}"].toolTip
+    assert ("volume" if "lambda" in kind else "shape") in text
+    assert "without unit" in text and "0.02 to 200" in text

@@ -1,0 +1,27 @@
+"""Choices of the panel: `label` is what the user reads, ``value`` what the core understands."""
+
+from enum import Enum
+
+from slicer.i18n import tr as _
+
+
+class Alignment(Enum):
+    """What is done before the deformation."""
+
+    AUTO = "auto"
+    NONE = "none"
+    RIGID = "rigid"
+
+    def label(self) -> str:
+        return {"auto": _("Automatic"), "none": _("None"), "rigid": _("Rigid")}[self.value]
+
+
+class Device(Enum):
+    """Where to compute."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+    def label(self) -> str:
+        return {"auto": _("Automatic"), "cpu": _("CPU"), "cuda": _("Graphics card (CUDA)")}[self.value]

@@ -1,0 +1,227 @@
+"""What runs for the panel: following the sliders, a full registration, an estimate, or nothing. One at a time.
+
+The panel says what it wants and is told what happens; scene and threads are handled here, widgets are not.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..scene.live_transform import show_displacement
+from ..scene.moving_parent import put_under
+from ..scene.nodes import InputNodes, OutputNodes
+from ..scene.overlays import write_jacobian_overlay
+from ..scene.session import PairSession, SessionOptions, Values
+from .worker import JobRunner
+
+
+class Activity(Enum):
+    IDLE = "idle"
+    LIVE = "live"
+    APPLY = "apply"
+    ESTIMATE = "estimate"
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything one run depends on. ``values``: (λ, μ) by segment ID. ``locked``: ids that an estimate leaves alone."""
+
+    inputs: InputNodes
+    values: Values
+    options: SessionOptions = SessionOptions()
+    outputs: OutputNodes = OutputNodes()
+    refine_steps: int = 0
+    jacobian: bool = False
+    locked: frozenset[str] = frozenset()
+    grid_points: int = 5
+
+    def looks_like(self, other: Request | None) -> bool:
+        """Whether following either of them shows the same."""
+        return other is not None and (self.inputs, self.values, self.options, self.outputs, self.jacobian) == (
+            other.inputs, other.values, other.options, other.outputs, other.jacobian)
+
+
+@dataclass
+class Listener:
+    """What the panel is told, always in the main thread."""
+
+    activity: Callable[[Activity], None] = field(default=lambda activity: None)
+    progress: Callable[[Activity, float, str], None] = field(default=lambda activity, fraction, text: None)
+    shown: Callable[[slicer.vtkMRMLTransformNode, float], None] = field(default=lambda transform, seconds: None)
+    settled: Callable[[float, tuple[str, ...]], None] = field(default=lambda seconds, notes: None)
+    applied: Callable[[object, OutputNodes, float], None] = field(default=lambda result, nodes, seconds: None)
+    estimated: Callable[[object, bool], None] = field(default=lambda estimate, is_complete: None)
+    failed: Callable[[Activity, str], None] = field(default=lambda activity, sentence: None)
+
+
+class RegistrationControl:
+    """Runs one thing at a time for one panel. All methods and callbacks are in the main thread."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.activity = Activity.IDLE
+        self._listener = listener
+        self._runner = JobRunner()
+        self._session: PairSession | None = None
+        self._wanted: Request | None = None  # to be followed as soon as what runs now allows it
+        self._following: Request | None = None  # what the deformation in the scene is on its way to, or shows
+        self._shown_since_start = False
+        self._began = 0.0
+
+    def follow(self, request: Request) -> None:
+        """Move the shown deformation towards these values; the newest request wins.
+
+        A run in progress is left when it has shown something, so that a slider that never rests still moves the image.
+        Nothing happens if this is what is shown already. After an apply or an estimate it goes on by itself.
+        """
+        starting = self.activity is Activity.LIVE and not self._shown_since_start and self._same_session(request)
+        if starting or self.activity in (Activity.APPLY, Activity.ESTIMATE):
+            self._wanted = request
+        elif not (request.looks_like(self._following) and self._same_session(request)):
+            self._follow_now(request)
+
+    def apply(self, request: Request) -> None:
+        """Register from nothing and write all outputs."""
+        self._start(Activity.APPLY, request, lambda session: session.register(
+            request.values, request.refine_steps, ignore_unknown=True), lambda result: self._write(request, result))
+
+    def estimate(self, request: Request) -> None:
+        """Search this pair's values; the listener gets every partial estimate."""
+        self._start(Activity.ESTIMATE, request, lambda session: session.estimate(
+            request.values, request.locked, request.grid_points, ignore_unknown=True), self._estimated)
+
+    def cancel(self) -> None:
+        """Stop what runs. Following goes on if it was interrupted by an apply or an estimate."""
+        was = self.activity
+        self._runner.cancel()
+        self._set(Activity.IDLE)
+        if was is Activity.LIVE:
+            self._following = None  # it has not come to its end
+        self._follow_wanted()
+
+    def stop_following(self) -> None:
+        """Leave the shown deformation as it is."""
+        if self.activity is Activity.LIVE:
+            self.cancel()
+        self._wanted = self._following = None
+
+    def forget(self) -> None:
+        """The scene closes or the inputs are gone: stop everything and drop all that was read from them."""
+        self._runner.cancel()
+        self._session = self._wanted = self._following = None
+        self._set(Activity.IDLE)
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """The panel goes away."""
+        self.forget()
+        self._runner.close(timeout_s)
+
+    @property
+    def device_reason(self) -> str:
+        """Why the current device was taken; empty before the first run."""
+        registrar = None if self._session is None else self._session.registrar
+        return "" if registrar is None else registrar.device_choice.reason
+
+    def _follow_now(self, request: Request) -> None:
+        self._following, self._shown_since_start = request, False
+        self._start(Activity.LIVE, request, lambda session: session.live(request.values, request.jacobian),
+                    self._settled)
+
+    def _follow_wanted(self) -> None:
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None:
+            self.follow(wanted)
+
+    def _start(self, activity: Activity, request: Request, make_job: Callable, on_done: Callable) -> None:
+        self._began = time.perf_counter()
+        if self.activity is Activity.LIVE and activity is not Activity.LIVE:
+            self._wanted, self._following = self._wanted or self._following, None
+        try:
+            session = self._session_for(request)
+        except Exception as error:
+            self._fail(activity, error)
+            return
+        self._set(activity)
+        self._runner.start(make_job(session), self._progress, on_done, lambda error: self._fail(activity, error))
+
+    def _same_session(self, request: Request) -> bool:
+        return self._session is not None and self._session.fits(request.inputs, request.options)
+
+    def _session_for(self, request: Request) -> PairSession:
+        if not self._same_session(request):
+            self._runner.cancel()
+            self._session = None  # its memory first
+            self._session = PairSession(request.inputs, request.options)
+        return self._session
+
+    def _progress(self, progress) -> None:
+        activity = self.activity
+        if hasattr(progress, "displacement_ras_mm"):
+            self._show(progress)
+        if hasattr(progress, "estimate"):
+            self._listener.estimated(progress.estimate, False)
+        if self.activity is activity:
+            self._listener.progress(activity, progress.fraction, progress.text)
+
+    def _show(self, frame) -> None:
+        request = self._following
+        try:
+            transform = show_displacement(request.inputs, frame.displacement_ras_mm, frame.geometry, request.outputs)
+            if frame.jacobian_kji is not None:
+                write_jacobian_overlay(frame.jacobian_kji, frame.geometry, transform)
+        except Exception as error:  # a node that is gone, a transform that somebody else has moved
+            self._runner.cancel()
+            self._fail(Activity.LIVE, error)
+            return
+        first, self._shown_since_start = not self._shown_since_start, True
+        self._listener.shown(transform, time.perf_counter() - self._began if first else float("nan"))
+        if self._wanted is not None:
+            self._set(Activity.IDLE)
+            self._follow_wanted()
+
+    def _settled(self, _result) -> None:
+        seconds, notes = time.perf_counter() - self._began, self._session.registrar.notes
+        self._set(Activity.IDLE)
+        self._listener.settled(seconds, notes)
+        self._follow_wanted()
+
+    def _write(self, request: Request, result) -> None:
+        try:
+            nodes = self._session.write(result, request.outputs)
+            put_under(request.inputs.moving, nodes.transform, request.inputs.fixed)
+        except Exception as error:
+            self._fail(Activity.APPLY, error)
+            return
+        self._following = request
+        self._set(Activity.IDLE)
+        self._listener.applied(result, nodes, time.perf_counter() - self._began)
+        self._follow_wanted()
+
+    def _estimated(self, estimate) -> None:
+        self._set(Activity.IDLE)
+        self._listener.estimated(estimate, True)
+        self._follow_wanted()
+
+    def _fail(self, activity: Activity, error: BaseException) -> None:
+        """One sentence for the user. Only what nobody foresaw goes to the log, with its place."""
+        self._following = None
+        self._set(Activity.IDLE)
+        if isinstance(error, ValueError):
+            self._listener.failed(activity, str(error))
+        else:
+            logging.error("%s failed.", activity.value, exc_info=error)
+            message = _("Something went wrong ({error}); the error log has the details.")
+            self._listener.failed(activity, message.format(error=str(error) or type(error).__name__))
+        if activity is not Activity.LIVE:
+            self._follow_wanted()
+
+    def _set(self, activity: Activity) -> None:
+        if activity is not self.activity:
+            self.activity = activity
+            self._listener.activity(activity)

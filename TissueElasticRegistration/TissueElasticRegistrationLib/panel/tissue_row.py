@@ -1,0 +1,278 @@
+"""One tissue of the panel: its name, what its elasticity means, and the sliders and boxes for λ and μ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import qt
+from slicer.i18n import tr as _
+
+from ..core.parameter_scale import ParameterScale, clipped, with_equal_ratio
+from ..core.tissues import Lame
+from .icons import Look
+
+if TYPE_CHECKING:
+    from ..scene.tissue_nodes import SegmentInfo
+
+SLIDER_STEPS = 1000
+BOX_LIMIT = 1000.0  # what can be typed; it is brought into the range of the scale afterwards
+BOX_DECIMALS = 6
+
+LAMBDA = _("Resistance of {name} to a change of volume: first Lamé parameter λ, a relative weight without unit.")
+MU = _("Resistance of {name} to a change of shape: second Lamé parameter μ, a relative weight without unit.")
+RANGE = _("Allowed: {lowest} to {highest}.")
+PRESET = _("Set λ and μ of {name} to the start value of a common tissue (relative weights, no unit).")
+LINK = _("Keep the ratio λ/μ of {name}: when one of them is moved, the other follows.")
+LOCK = _("Lock {name}: presets for all, the global sliders, reset all and the estimate leave it as it is. "
+         "Its own sliders keep working.")
+RESET = _("Set λ and μ of {name} back to their start values.")
+MEANING = _("ν: Poisson ratio λ / (2 (λ + μ)) of {name}, from 0 for freely compressible to 0.5 for incompressible. "
+            "×: its stiffness (Young's modulus) relative to soft tissue. Neither has a unit.")
+EMPTY = _("empty")
+EMPTY_MEANING = _("{name} has no voxels, so its elasticity has no effect.")
+
+
+@dataclass(frozen=True)
+class RowCallbacks:
+    """Whom the rows tell what the user did. The weights are those of the scale."""
+
+    changed: Callable[[str, float, float], None]  # id, λ, μ
+    linked: Callable[[str, bool], None]
+    locked: Callable[[str, bool], None]
+    reset: Callable[[str], None]
+    preset: Callable[[str, float], None]  # id, weight for λ and for μ
+
+
+def weight_text(weight: float) -> str:
+    """A weight with three significant digits, but at most three decimals, so that it fits into its box."""
+    return f"{weight:.3g}" if weight >= 0.1 else f"{weight:.3f}".rstrip("0").rstrip(".")
+
+
+def ratio_text(ratio: float) -> str:
+    """A ratio with three significant digits, large ones without exponent."""
+    return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:.0f}"
+
+
+class WeightBox(qt.QDoubleSpinBox):
+    """A spin box that shows a weight rounded and takes it with more digits."""
+
+    def __init__(self, parent: qt.QWidget | None = None) -> None:
+        qt.QDoubleSpinBox.__init__(self, parent)
+        self.setLocale(qt.QLocale(qt.QLocale.C))
+        self.setDecimals(BOX_DECIMALS)
+        self.setRange(0.0, BOX_LIMIT)
+        self.setKeyboardTracking(False)
+
+    def textFromValue(self, value: float) -> str:
+        return weight_text(value)
+
+
+class ElidedLabel(qt.QLabel):
+    """Shows as much of its text as there is room for."""
+
+    def __init__(self, parent: qt.QWidget | None = None) -> None:
+        qt.QLabel.__init__(self, parent)
+        self.setTextFormat(qt.Qt.PlainText)
+        self.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Preferred)
+        self._whole = ""
+
+    def show_text(self, text: str) -> None:
+        self._whole = text
+        self._fit()
+
+    def resizeEvent(self, event: qt.QResizeEvent) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        self.setText(self.fontMetrics().elidedText(self._whole, qt.Qt.ElideRight, self.width))
+
+
+class TissueRow:
+    """The widgets of one tissue, in ``widget``. ``lame`` holds its weights exactly; widgets show them rounded."""
+
+    def __init__(self, tissue: SegmentInfo, scale: ParameterScale, look: Look, callbacks: RowCallbacks,
+                 choose_preset: Callable[[TissueRow], None], parent: qt.QWidget) -> None:
+        self.tissue = tissue
+        self._look = look
+        self.lame = Lame(scale.highest, scale.highest)
+        self._scale = scale
+        self._callbacks = callbacks
+        self._choose_preset = choose_preset
+        self.widget = qt.QWidget(parent)
+        self._make_widgets()
+        self._arrange()
+        self._describe()
+        self._write(self.lame)
+        self._connect()
+
+    def update(self, tissue: SegmentInfo) -> None:
+        """Another name or color of the same tissue, or whether it is empty."""
+        if tissue != self.tissue:
+            self.tissue = tissue
+            self._describe()
+
+    def show(self, lame: Lame, linked: bool, locked: bool) -> None:
+        """Write the widgets without telling anybody."""
+        if lame != self.lame:
+            self._write(lame)
+        for button, checked in ((self.link, linked), (self.lock, locked)):
+            if button.checked != checked:
+                _quietly(button, button.setChecked, checked)
+
+    def show_stiffness(self, soft_stiffness: float) -> None:
+        """What the weights mean, with ``soft_stiffness`` as unit."""
+        if self.tissue.is_empty:
+            text = EMPTY
+        elif soft_stiffness > 0:
+            stiffness = ratio_text(self.lame.stiffness / soft_stiffness)
+            text = f"ν {self.lame.poisson_ratio:.2f} · {stiffness}×"
+        else:
+            text = f"ν {self.lame.poisson_ratio:.2f}"
+        self._summary.setText(f"<small>{text}</small>")
+
+    def set_look(self, look: Look) -> None:
+        """Follow the application from light to dark or back."""
+        self._look = look
+        for name, button in self._buttons.items():
+            button.setIcon(look.icons[name])
+        self._swatch.setPixmap(look.swatch(self.tissue.color_rgb))
+
+    # --- widgets ----------------------------------------------------------------------------------------------------
+
+    def _make_widgets(self) -> None:
+        """In the order of the Tab key."""
+        self._swatch = self._named(qt.QLabel(self.widget), "swatch")
+        self._name = self._named(ElidedLabel(self.widget), "name")
+        self._summary = self._named(qt.QLabel(self.widget), "summary")
+        self.lam_slider = self._slider("lambda")
+        self.lam_box = self._named(WeightBox(self.widget), "lambdaBox")
+        self.preset = self._button("preset", checkable=False)
+        self.link = self._button("link", checkable=True)
+        self.mu_slider = self._slider("mu")
+        self.mu_box = self._named(WeightBox(self.widget), "muBox")
+        self.lock = self._button("lock", checkable=True)
+        self.reset = self._button("reset", checkable=False)
+        self._buttons = {"preset": self.preset, "link": self.link, "lock": self.lock, "reset": self.reset}
+
+    def _named(self, widget: qt.QWidget, kind: str) -> qt.QWidget:
+        widget.setObjectName(f"{kind}_{self.tissue.id}")
+        return widget
+
+    def _slider(self, kind: str) -> qt.QSlider:
+        slider = self._named(qt.QSlider(qt.Qt.Horizontal, self.widget), kind)
+        slider.setRange(0, SLIDER_STEPS)
+        slider.singleStep = SLIDER_STEPS // 100
+        slider.pageStep = SLIDER_STEPS // 20
+        return slider
+
+    def _button(self, kind: str, checkable: bool) -> qt.QToolButton:
+        button = self._named(qt.QToolButton(self.widget), kind)
+        button.setAutoRaise(True)
+        button.setCheckable(checkable)
+        button.setIconSize(qt.QSize(self._look.side, self._look.side))
+        button.setIcon(self._look.icons[kind])
+        return button
+
+    def _arrange(self) -> None:
+        heading = qt.QHBoxLayout()
+        heading.setSpacing(self._look.side // 2)
+        heading.addWidget(self._name, 1)
+        heading.addWidget(self._summary)
+        grid = qt.QGridLayout(self.widget)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(4)
+        grid.setVerticalSpacing(0)
+        grid.setColumnStretch(1, 1)
+        grid.addWidget(self._swatch, 0, 0)
+        grid.addLayout(heading, 0, 1, 1, 4)
+        lines = (("λ", self.lam_slider, self.lam_box, self.preset, self.link),
+                 ("μ", self.mu_slider, self.mu_box, self.lock, self.reset))
+        for line, (symbol, *widgets) in enumerate(lines, start=1):
+            label = qt.QLabel(symbol, self.widget)
+            label.setAlignment(qt.Qt.AlignCenter)
+            for column, widget in enumerate((label, *widgets)):
+                grid.addWidget(widget, line, column)
+
+    def _connect(self) -> None:
+        self.lam_slider.connect("valueChanged(int)", self._on_lam_slider)
+        self.mu_slider.connect("valueChanged(int)", self._on_mu_slider)
+        self.lam_box.connect("valueChanged(double)", self._on_lam_box)
+        self.mu_box.connect("valueChanged(double)", self._on_mu_box)
+        self.preset.connect("clicked()", self._on_preset)
+        self.link.connect("toggled(bool)", self._on_link)
+        self.lock.connect("toggled(bool)", self._on_lock)
+        self.reset.connect("clicked()", self._on_reset)
+
+    def _describe(self) -> None:
+        """Name, color and tool tips."""
+        tissue, name = self.tissue, self.tissue.name
+        nothing = EMPTY_MEANING.format(name=name)
+        self._swatch.setPixmap(self._look.swatch(tissue.color_rgb))
+        self._name.show_text(name)
+        self._name.toolTip = f"{name}\n{nothing}" if tissue.is_empty else name
+        self._summary.toolTip = nothing if tissue.is_empty else MEANING.format(name=name)
+        limits = RANGE.format(lowest=weight_text(self._scale.lowest), highest=weight_text(self._scale.highest))
+        for text, widgets in ((LAMBDA, (self.lam_slider, self.lam_box)), (MU, (self.mu_slider, self.mu_box))):
+            for widget in widgets:
+                widget.toolTip = f"{text.format(name=name)} {limits}"
+        for kind, text in (("preset", PRESET), ("link", LINK), ("lock", LOCK), ("reset", RESET)):
+            self._buttons[kind].toolTip = text.format(name=name)
+        for widget in (self.lam_slider, self.lam_box, self.mu_slider, self.mu_box, *self._buttons.values()):
+            if widget.enabled == tissue.is_empty:
+                widget.setEnabled(not tissue.is_empty)
+
+    def _write(self, lame: Lame) -> None:
+        self.lame = lame
+        for slider, box, weight in ((self.lam_slider, self.lam_box, lame.lam), (self.mu_slider, self.mu_box, lame.mu)):
+            _quietly(slider, slider.setValue, round(SLIDER_STEPS * self._scale.slider(weight)))
+            _quietly(box, box.setValue, weight)
+            box.singleStep = max(weight / 10, 10**-BOX_DECIMALS)
+
+    # --- what the user does -----------------------------------------------------------------------------------------
+
+    def _on_lam_slider(self, position: int) -> None:
+        self._edit(Lame(self._scale.weight(position / SLIDER_STEPS), self.lame.mu))
+
+    def _on_mu_slider(self, position: int) -> None:
+        self._edit(Lame(self.lame.lam, self._scale.weight(position / SLIDER_STEPS)))
+
+    def _on_lam_box(self, weight: float) -> None:
+        if not _is_read_back(weight, self.lame.lam):
+            self._edit(Lame(weight, self.lame.mu))
+
+    def _on_mu_box(self, weight: float) -> None:
+        if not _is_read_back(weight, self.lame.mu):
+            self._edit(Lame(self.lame.lam, weight))
+
+    def _edit(self, wanted: Lame) -> None:
+        before = self.lame
+        linked = self.link.checked
+        self._write(with_equal_ratio(before, wanted, self._scale) if linked else clipped(wanted, self._scale))
+        if self.lame != before:
+            self._callbacks.changed(self.tissue.id, self.lame.lam, self.lame.mu)
+
+    def _on_preset(self) -> None:
+        self._choose_preset(self)
+
+    def _on_link(self, checked: bool) -> None:
+        self._callbacks.linked(self.tissue.id, checked)
+
+    def _on_lock(self, checked: bool) -> None:
+        self._callbacks.locked(self.tissue.id, checked)
+
+    def _on_reset(self) -> None:
+        self._callbacks.reset(self.tissue.id)
+
+
+def _is_read_back(weight: float, stored: float) -> bool:
+    """A box reads its own rounded text when Enter is pressed: that must not change the weight it stands for."""
+    return weight == float(weight_text(stored))
+
+
+def _quietly(widget: qt.QWidget, write: Callable, value: object) -> None:
+    """Write a widget without its signals."""
+    blocked = widget.blockSignals(True)
+    write(value)
+    widget.blockSignals(blocked)
