@@ -369,6 +369,7 @@ def test_grid_makes_one_display_node_once(mrml_scene):
     for on in (False, True, True, False, True, False):
         show_grid(transform, on, spacing_mm=3.0)
     assert node_ids(mrml_scene) - before == {transform.GetDisplayNode().GetID()}
+    assert not transform.GetDisplayNode().GetScalarVisibility()  # else a view makes a colour node when it draws
 
 
 # Jacobian

@@ -43,8 +43,7 @@ def put_under(moving: slicer.vtkMRMLTransformableNode, transform: slicer.vtkMRML
     if shared is not None:
         raise ValueError(shared_parent_problem(moving, fixed, shared))
     for inner, outer in zip(chain, [*chain[1:], transform], strict=True):
-        if inner.GetParentTransformNode() is not outer:
-            inner.SetAndObserveTransformNodeID(outer.GetID())
+        inner.SetAndObserveTransformNodeID(outer.GetID())  # no event where it is there already
 
 
 def take_off(moving: slicer.vtkMRMLTransformableNode, transform: slicer.vtkMRMLTransformNode) -> None:
