@@ -86,6 +86,13 @@ def test_new_segment_in_the_labelmap_of_another_one_is_empty(mrml_scene):
     assert {row.id for row in describe_tissues(node) if row.is_empty} == {"id_heart"}
 
 
+def test_without_looking_for_empty_segments_the_rows_are_the_same_otherwise(mrml_scene):
+    node = add_organs(mrml_scene)
+    node.GetSegmentation().AddEmptySegment("id_heart", "heart")
+    looked, not_looked = describe_tissues(node), describe_tissues(node, find_empty=False)
+    assert not_looked == tuple(row._replace(is_empty=False) for row in looked) != looked
+
+
 def test_erased_segment_is_empty(mrml_scene):
     node = add_organs(mrml_scene)
     node.GetSegmentation().CollapseBinaryLabelmaps(False)

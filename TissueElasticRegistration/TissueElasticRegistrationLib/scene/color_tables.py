@@ -30,8 +30,8 @@ def difference_colors() -> tuple[np.ndarray, np.ndarray]:
 def jacobian_colors() -> np.ndarray:
     """One table (256, 3) over JACOBIAN_RANGE: yellow where space folds, blue where it shrinks, white, red (grows).
 
-    White is not transparent: Slicer knows no half transparent colours of a volume, and the border of a transparent range
-    around 1 looked like a structure.
+    White is not transparent: Slicer knows no half transparent colours of a volume, and the border of a transparent
+    range around 1 looked like a structure.
     """
     determinants = (np.arange(STEPS) - 0.5) * _JACOBIAN_STEP
     change = np.clip(determinants - 1, -1, 1)[:, None]

@@ -33,21 +33,23 @@ UNSEGMENTED = SegmentInfo(UNSEGMENTED_ID, "unsegmented", UNSEGMENTED_COLOR)
 BACKGROUND = SegmentInfo(BACKGROUND_ID, "background", BACKGROUND_COLOR)
 
 
-def describe_tissues(node: slicer.vtkMRMLSegmentationNode | None) -> tuple[SegmentInfo, ...]:
+def describe_tissues(node: slicer.vtkMRMLSegmentationNode | None, find_empty: bool = True) -> tuple[SegmentInfo, ...]:
     """All rows of the panel: the segments in their order, then unsegmented body tissue, then background.
 
+    find_empty: look at the voxels (3 to 30 ms for 440 x 285 x 133 voxels and 20 segments). False, for whoever asks at
+    every move of a slider: a quarter of a millisecond, and no segment counts as empty.
     Nothing at all without a segmentation or for one that is no longer in the scene.
     """
     if node is None or node.GetScene() is None:
         return ()
-    return (*describe_segments(node), UNSEGMENTED, BACKGROUND)
+    return (*describe_segments(node, find_empty), UNSEGMENTED, BACKGROUND)
 
 
-def describe_segments(node: slicer.vtkMRMLSegmentationNode) -> tuple[SegmentInfo, ...]:
+def describe_segments(node: slicer.vtkMRMLSegmentationNode, find_empty: bool = True) -> tuple[SegmentInfo, ...]:
     """The segments in their order, in the colours in which they are shown."""
     segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
     ids = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
-    empty = empty_segments(segmentation, ids)
+    empty = empty_segments(segmentation, ids) if find_empty else ()
     infos = []
     for segment_id in ids:
         segment = segmentation.GetSegment(segment_id)
