@@ -58,7 +58,7 @@ def slicer_host(mrml_host, tmp_path_factory):
 @pytest.fixture
 def fresh_host(slicer_host):
     """The application as after its start. The test fails if there is an exception in a slot that nobody caught."""
-    slicer_host.reset()
+    slicer_host.slot_errors.clear()
     yield slicer_host
     errors = slicer_host.reset()
     assert not errors, "\n".join(errors)

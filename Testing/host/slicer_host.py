@@ -43,7 +43,6 @@ class SlicerHost:
         manager = qSlicerLayoutManager(mrml) if with_views and opengl_works() else None
         self.application.setLayoutManager(manager)
         self.views = Views(manager) if manager else None
-        self.application.startupCompleted.emit()
 
     @property
     def layout(self) -> qSlicerLayoutManager | None:
@@ -73,6 +72,10 @@ class SlicerHost:
         for module in self._modules.values():
             if module.panel is not None and module.panel.isEntered:
                 module.panel.exit()
+
+    def complete_startup(self) -> None:
+        """Tell modules that Slicer has started. Never done unasked: they would register sample data, which is not here."""
+        self.application.startupCompleted.emit()
 
     def reload_module(self, name: str):
         """What the button Reload of Slicer's developer mode does. Returns the new widget object."""

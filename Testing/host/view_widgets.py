@@ -25,7 +25,7 @@ class _Surface(QtWidgets.QWidget):
         self._timer = QtCore.QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
-        self._timer.timeout.connect(self._requestRender)
+        self._timer.timeout.connect(lambda: self._request_render())
         self.setMinimumSize(50, 50)
         view.on_request = self.scheduleRender
 
@@ -63,7 +63,7 @@ class _Surface(QtWidgets.QWidget):
     def isRenderPaused(self) -> bool:
         return self._pauses > 0
 
-    def _requestRender(self) -> None:
+    def _request_render(self) -> None:
         if not self._pauses:
             self.forceRender()
 
