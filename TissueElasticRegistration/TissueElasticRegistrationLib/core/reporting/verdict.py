@@ -10,7 +10,7 @@ import numpy as np
 
 from ..images import ImagePair
 from ..metrics import percent
-from ..result import RegistrationResult
+from ..result import RegistrationResult, TissueResult
 from ..tissues import BACKGROUND
 
 Level = Literal["problem", "caution", "fine", "unmeasured"]
@@ -42,6 +42,19 @@ def findings(pair: ImagePair, result: RegistrationResult, facts: Mapping[str, An
     ]
 
 
+def tissue_findings(row: TissueResult) -> list[Finding]:
+    """What was measured in one tissue, by the same rules."""
+    found = []
+    share = row.negative_jacobian_percent
+    if share > 0:
+        found.append(Finding(_folding_level(share), "Folding", f"The deformation folds in {share:.2g} % of its voxels: "
+                                                               "no tissue can move like this."))
+    if _has_less_overlap(row):
+        found.append(Finding("problem", "Overlap", f"Overlap (Dice) has decreased from {row.dice_before:.3f} to "
+                                                   f"{row.dice_after:.3f}."))
+    return found
+
+
 def verdict(found: list[Finding]) -> str:
     """One line over all findings, worst first."""
     topics = {level: ", ".join(dict.fromkeys(finding.topic.lower() for finding in found if finding.level == level))
@@ -62,9 +75,12 @@ def _folding(result: RegistrationResult) -> Finding:
     folded = [tissue for tissue in result.tissues if tissue.negative_jacobian_percent > 0]
     worst = max(folded, key=lambda tissue: tissue.negative_jacobian_percent, default=None)
     where = f", most of all in {worst.tissue.name} ({worst.negative_jacobian_percent:.2g} %)" if worst else ""
-    level = "problem" if share >= FOLDING_PROBLEM_PERCENT else "caution"
-    return Finding(level, "Folding", f"The deformation folds in {share:.2g} % of the voxels{where}: no tissue can "
-                                     "move like this.")
+    return Finding(_folding_level(share), "Folding", f"The deformation folds in {share:.2g} % of the voxels{where}: "
+                                                     "no tissue can move like this.")
+
+
+def _folding_level(share_percent: float) -> Level:
+    return "problem" if share_percent >= FOLDING_PROBLEM_PERCENT else "caution"
 
 
 def _landmarks(pair: ImagePair, result: RegistrationResult) -> Finding:
@@ -99,7 +115,7 @@ def _overlap(result: RegistrationResult, facts: Mapping[str, Any]) -> Finding:
                                                 "shares a tissue with the fixed one.")
     changes = ", ".join(f"{tissue.tissue.name} {tissue.dice_before:.3f} to {tissue.dice_after:.3f}"
                         for tissue in measured)
-    worse = [tissue.tissue.name for tissue in measured if tissue.dice_after < tissue.dice_before - DICE_NOISE]
+    worse = [tissue.tissue.name for tissue in measured if _has_less_overlap(tissue)]
     if worse:
         return Finding("problem", "Overlap", f"Overlap (Dice) has decreased for {', '.join(worse)} ({changes}).")
     estimate = facts.get("estimate") or {}
@@ -107,6 +123,10 @@ def _overlap(result: RegistrationResult, facts: Mapping[str, Any]) -> Finding:
         return Finding("caution", "Overlap", f"Overlap (Dice): {changes}. The same labels were used to choose the "
                                              "parameters, so this is no independent evidence.")
     return Finding("fine", "Overlap", f"Overlap (Dice): {changes}.")
+
+
+def _has_less_overlap(row: TissueResult) -> bool:
+    return row.dice_after < row.dice_before - DICE_NOISE
 
 
 def _similarity(result: RegistrationResult) -> Finding:
