@@ -33,14 +33,14 @@ def run_loop(until: Callable[[], bool] | None = None, timeout_s: float = 5.0, ke
         except Exception as error:
             reached.append(error)
         if reached:
-            QtCore.QCoreApplication.quit()
+            QtCore.QCoreApplication.exit()
 
     poll, end = QtCore.QTimer(), QtCore.QTimer()
     if until is not None:
         poll.timeout.connect(check)
         poll.start(UNTIL_INTERVAL_MS)
     end.setSingleShot(True)
-    end.timeout.connect(QtCore.QCoreApplication.quit)
+    end.timeout.connect(QtCore.QCoreApplication.exit)  # quit would close all windows first
     end.start(round(timeout_s * 1000))
     exec_keeping_gil = _exec_keeping_gil() if keep_gil else None
     (exec_keeping_gil or QtCore.QCoreApplication.exec)()

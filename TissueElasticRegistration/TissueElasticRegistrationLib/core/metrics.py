@@ -89,3 +89,12 @@ def _joint_box(in_a: np.ndarray, in_b: np.ndarray) -> tuple[slice, ...] | None:
         used = np.flatnonzero(either.any(axis=others))
         box.append(slice(max(int(used[0]) - 1, 0), int(used[-1]) + 2))
     return tuple(box)
+
+
+def jacobian_determinant_kji(displacement_grid: np.ndarray) -> np.ndarray:
+    """det(I + ∂u/∂x) (K, J, I) of a displacement (3, K, J, I) in voxels, channels k, j, i; no unit.
+
+    Central differences, one-sided at the border: the numpy counterpart of `deformation.jacobian_determinant`.
+    """
+    gradient = np.stack([np.stack(np.gradient(component), -1) for component in displacement_grid], -2)
+    return np.linalg.det(gradient + np.eye(3, dtype=gradient.dtype)).astype(np.float32)

@@ -95,6 +95,16 @@ class Registrar:
             raise ValueError("There is no registration yet: call register() first.")
         return with_threads(self._evaluated(), self._threads)
 
+    def evaluate(self, displacement_ras_mm: np.ndarray, parameters: TissueParameters) -> Job[RegistrationResult]:
+        """Judge a displacement from elsewhere, (K, J, I, 3) RAS mm on the grid `working`.geometry, fixed to moving.
+
+        Energies are those of ``parameters``. Only without an initial alignment: the displacement is the whole motion.
+        """
+        self._check(parameters)
+        if not self._initial.is_identity:
+            raise ValueError("A deformation can only be evaluated by a registrar with initial='none'.")
+        return with_threads(self._judged(displacement_ras_mm, parameters), self._threads)
+
     @property
     def is_prepared(self) -> bool:
         return self._pyramid is not None
@@ -191,6 +201,16 @@ class Registrar:
         result = yield from evaluate(self.pair, self.working, self._initial, self._solution, self._parameters,
                                      self.solver.objective, dict(self._seconds))
         return replace(result, warnings=(*result.warnings, *self._notes))
+
+    def _judged(self, displacement_ras_mm: np.ndarray, parameters: TissueParameters) -> Job[RegistrationResult]:
+        yield Progress(0.0, "similarity")
+        working = self.working
+        field = torch.from_numpy(working.geometry.displacement_grid(displacement_ras_mm))
+        displacement = (field[1:, 0] if working.dimension == 2 else field)[None].contiguous()
+        account = self.solver.account(self._pyramid, displacement, parameters)
+        solution = Solution(torch.zeros(0), displacement, account)
+        return (yield from evaluate(self.pair, working, self._initial, solution, parameters, self.solver.objective,
+                                    {"prepare": self._seconds["prepare"]}))
 
     def _falling_back(self, make_job: Callable[[], Job[Result]]) -> Job[Result]:
         """The job, done again on the CPU if the graphics card runs out of memory."""

@@ -1,7 +1,9 @@
 """Everything the user sets in the panel, kept in the scene: saved, loaded and restored with it."""
 
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated
 
+import slicer.util
 from slicer import (
     vtkMRMLMarkupsFiducialNode,
     vtkMRMLScalarVolumeNode,
@@ -16,7 +18,7 @@ from ..core.tissues import Lame
 from ..core.tuning import scaled_together
 from ..scene.nodes import InputNodes, OutputNodes
 from ..scene.session import SessionOptions
-from ..scene.tissue_nodes import describe_tissues
+from ..scene.tissue_nodes import SegmentInfo
 from .choices import Alignment, Device
 from .registration_control import Request
 
@@ -30,6 +32,7 @@ class TissueElasticRegistrationParameterNode:
     """
     fixedVolume, movingVolume - the moving volume is deformed onto the fixed one
     segmentation - tissues of the fixed volume; decides where which elasticity acts
+    tunedSegmentation - the segmentation whose segment IDs the dictionaries below are about
     movingSegmentation, fixedLandmarks, movingLandmarks - optional, for evaluation and auto-estimate
     model - "direct" or the name of a model pack
     device - where to compute
@@ -50,6 +53,7 @@ class TissueElasticRegistrationParameterNode:
     fixedVolume: vtkMRMLScalarVolumeNode
     movingVolume: vtkMRMLScalarVolumeNode
     segmentation: vtkMRMLSegmentationNode
+    tunedSegmentation: vtkMRMLSegmentationNode
     movingSegmentation: vtkMRMLSegmentationNode
     fixedLandmarks: vtkMRMLMarkupsFiducialNode
     movingLandmarks: vtkMRMLMarkupsFiducialNode
@@ -97,17 +101,36 @@ def linked_ids(node: TissueElasticRegistrationParameterNode) -> frozenset[str]:
     return frozenset(key for key, on in node.tissueLinked.items() if on)
 
 
-def row_values(node: TissueElasticRegistrationParameterNode) -> dict[str, Lame]:
-    """λ and μ of every row of the panel: what the user has set, or the start value of the tissue."""
-    lam, mu = node.tissueLambda, node.tissueMu
+def row_values(node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]) -> dict[str, Lame]:
+    """λ and μ of every tissue: what the user has set, or its start value."""
+    lam, mu = dict(node.tissueLambda.items()), dict(node.tissueMu.items())  # the wrapper's get has no default
     return {tissue.id: Lame(lam.get(tissue.id, tissue.start_weight), mu.get(tissue.id, tissue.start_weight))
-            for tissue in describe_tissues(node.segmentation)}
+            for tissue in tissues}
 
 
-def request_of(node: TissueElasticRegistrationParameterNode) -> Request:
+def set_row_values(node: TissueElasticRegistrationParameterNode, values: Mapping[str, Lame | None]) -> None:
+    """Store λ and μ of these tissues, None for back to the start value. One event."""
+    with slicer.util.NodeModify(node.parameterNode):
+        for tissue_id, lame in values.items():
+            for stored, weight in ((node.tissueLambda, lame and lame.lam), (node.tissueMu, lame and lame.mu)):
+                if weight is not None:
+                    stored[tissue_id] = weight
+                elif tissue_id in stored:
+                    del stored[tissue_id]
+
+
+def keep_only(node: TissueElasticRegistrationParameterNode, tissue_ids: Collection[str]) -> None:
+    """Forget what is stored about other tissues: their segments were deleted, or another segmentation was chosen."""
+    with slicer.util.NodeModify(node.parameterNode):
+        for stored in (node.tissueLambda, node.tissueMu, node.tissueLinked, node.tissueLocked):
+            for tissue_id in [key for key in stored if key not in tissue_ids]:
+                del stored[tissue_id]
+
+
+def request_of(node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]) -> Request:
     """What the panel asks for now, the sliders for all tissues included."""
     locked = locked_ids(node)
-    values = scaled_together(row_values(node), locked, node.allLambda / STEPS_PER_DECADE,
+    values = scaled_together(row_values(node, tissues), locked, node.allLambda / STEPS_PER_DECADE,
                              node.allMu / STEPS_PER_DECADE, SCALE)
     return Request(
         inputs=inputs_of(node), values=values, outputs=outputs_of(node), locked=locked,

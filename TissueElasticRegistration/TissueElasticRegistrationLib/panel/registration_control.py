@@ -66,6 +66,7 @@ class RegistrationControl:
 
     def __init__(self, listener: Listener) -> None:
         self.activity = Activity.IDLE
+        self.deformed = True  # whether the moving volume is to be shown under the transform
         self._listener = listener
         self._runner = JobRunner()
         self._session: PairSession | None = None
@@ -172,7 +173,8 @@ class RegistrationControl:
     def _show(self, frame) -> None:
         request = self._following
         try:
-            transform = show_displacement(request.inputs, frame.displacement_ras_mm, frame.geometry, request.outputs)
+            transform = show_displacement(request.inputs, frame.displacement_ras_mm, frame.geometry, request.outputs,
+                                          self.deformed)
             if frame.jacobian_kji is not None:
                 write_jacobian_overlay(frame.jacobian_kji, frame.geometry, transform)
         except Exception as error:  # a node that is gone, a transform that somebody else has moved
@@ -194,7 +196,8 @@ class RegistrationControl:
     def _write(self, request: Request, result) -> None:
         try:
             nodes = self._session.write(result, request.outputs)
-            put_under(request.inputs.moving, nodes.transform, request.inputs.fixed)
+            if self.deformed:
+                put_under(request.inputs.moving, nodes.transform, request.inputs.fixed)
         except Exception as error:
             self._fail(Activity.APPLY, error)
             return

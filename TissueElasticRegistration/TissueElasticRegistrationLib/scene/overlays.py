@@ -10,7 +10,9 @@ import slicer.util
 import vtk
 
 from ..core.geometry import Geometry
+from ..core.metrics import jacobian_determinant_kji
 from .color_tables import JACOBIAN_RANGE, fill_color_table, jacobian_colors
+from .grid_transform import read_transform
 from .made_nodes import make_owned_node, owned_node, remove_owned_node
 from .nodes import PREFIX, nodes_of_class, require_in_scene
 from .space import native_geometry
@@ -125,3 +127,18 @@ def _make_display(volume: slicer.vtkMRMLScalarVolumeNode, transform: slicer.vtkM
         display.SetAutoWindowLevel(False)
         display.SetWindowLevel(highest - lowest, (highest + lowest) / 2)
         display.SetAndObserveColorNodeID(colors.GetID())
+
+
+def jacobian_overlay_of(transform: slicer.vtkMRMLTransformNode) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """What `write_jacobian_overlay` has made for this transform."""
+    return owned_node(transform, JACOBIAN)
+
+
+def write_jacobian_of_transform(transform: slicer.vtkMRMLTransformNode) -> slicer.vtkMRMLScalarVolumeNode:
+    """`write_jacobian_overlay` for the displacement in a result transform, a rigid alignment in it changes nothing.
+
+    Raises ValueError like `read_transform`.
+    """
+    displacement_ras_mm, geometry = read_transform(transform)
+    jacobian_kji = jacobian_determinant_kji(geometry.displacement_grid(displacement_ras_mm))
+    return write_jacobian_overlay(jacobian_kji, geometry, transform)

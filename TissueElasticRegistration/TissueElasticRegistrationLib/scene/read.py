@@ -120,18 +120,19 @@ def read_pair(fixed: slicer.vtkMRMLVolumeNode, moving: slicer.vtkMRMLVolumeNode,
               segmentation: slicer.vtkMRMLSegmentationNode,
               moving_segmentation: slicer.vtkMRMLSegmentationNode | None = None,
               fixed_landmarks: slicer.vtkMRMLMarkupsNode | None = None,
-              moving_landmarks: slicer.vtkMRMLMarkupsNode | None = None) -> ImagePair:
+              moving_landmarks: slicer.vtkMRMLMarkupsNode | None = None, *, ignored: Transforms = ()) -> ImagePair:
     """All nodes of a registration as one pair in world RAS; `nodes.InputNodes` has the same order.
 
     Transforms that a former registration of this pair has written are no part of the input: the moving nodes may stay
-    under them. Segments of the moving image get the labels of their counterparts in the fixed one (`matched_to`).
+    under them. ``ignored``: further transforms that count as absent. Segments of the moving image get the labels of their
+    counterparts in the fixed one (`matched_to`).
     """
     if (fixed_landmarks is None) != (moving_landmarks is None):
         lonely = (fixed_landmarks or moving_landmarks).GetName()
         raise ValueError(f"The landmarks '{lonely}' need their counterpart in the other image.")
     require_in_scene(fixed, "vtkMRMLVolumeNode", "fixed volume")
     require_in_scene(moving, "vtkMRMLVolumeNode", "moving volume")
-    ignored = results_of_pair(fixed, moving)
+    ignored = (*results_of_pair(fixed, moving), *ignored)
     fixed_labels = read_segmentation(segmentation, fixed, ignored=ignored)
     moving_labels = None
     if moving_segmentation is not None:

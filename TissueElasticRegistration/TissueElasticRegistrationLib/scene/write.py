@@ -87,7 +87,7 @@ def _completed(inputs: InputNodes, outputs: OutputNodes,
             written[field] = getattr(outputs, field)
             if written[field] is None:
                 written[field] = inputs.fixed.GetScene().AddNewNodeByClass(getattr(OUTPUT_CLASSES, field),
-                                                                          _free_name(field, inputs))
+                                                                          free_name(field, inputs))
                 new.append(written[field])
                 place_beside(inputs.fixed, written[field])
         yield OutputNodes(**written), new
@@ -97,8 +97,11 @@ def _completed(inputs: InputNodes, outputs: OutputNodes,
         raise
 
 
-def _free_name(field: str, inputs: InputNodes) -> str:
-    """A name for a new node that tells what it is and that no other node in the scene has."""
+def free_name(field: str, inputs: InputNodes) -> str:
+    """A name for a new output node that tells what it is and that no other node in the scene has.
+
+    field: one of `OutputNodes`.
+    """
     pair = f"{inputs.moving.GetName()} to {inputs.fixed.GetName()}"
     source = inputs.moving_segmentation or inputs.moving
     name = {"transform": pair, "warped_volume": f"{inputs.moving.GetName()} warped",

@@ -155,9 +155,23 @@ class DirectSolver:
     def _terms(self, level: Level, velocity: torch.Tensor, maps: Maps, settings: DirectSettings, weight: float = 1.0,
                from_zero: bool = False) -> ObjectiveTerms:
         displacement = resize(integrate(velocity, settings.integration_steps), level.shape)
+        return self._terms_of(level, displacement, maps, weight, from_zero)
+
+    def _terms_of(self, level: Level, displacement: torch.Tensor, maps: Maps, weight: float = 1.0,
+                  from_zero: bool = False) -> ObjectiveTerms:
         warped, valid = level.sampler(displacement, symmetric=from_zero)
         return self.objective.terms(level.fixed, warped, valid * level.fixed_mask, displacement, level.spacing_mm,
                                     *maps, weight=weight)
+
+    @torch.no_grad()
+    def account(self, pyramid: Pyramid, displacement: torch.Tensor, parameters: TissueParameters,
+                steps: int = 0) -> SolverAccount:
+        """What a displacement (1, D, *working shape) in voxels of the working grid achieves, wherever it comes from."""
+        level, maps = pyramid.level(1), pyramid.parameter_maps(parameters)
+        displacement = displacement.to(pyramid.device)
+        after = self._terms_of(level, displacement, maps)
+        before = self._terms_of(level, torch.zeros_like(displacement), maps)
+        return _account(before, after, steps)
 
     @torch.no_grad()
     def _solution(self, pyramid: Pyramid, candidates: list[torch.Tensor], maps: Maps, settings: DirectSettings,
@@ -169,11 +183,15 @@ class DirectSolver:
         best = min(range(len(candidates)), key=lambda number: float(terms[number].total))
         velocity, after = candidates[best], terms[best]
         before = self._terms(level, torch.zeros_like(velocity), maps, settings)
-        account = SolverAccount(objective_before=float(before.total), objective_after=float(after.total),
-                                similarity_before=float(before.similarity), similarity_after=float(after.similarity),
-                                energy_after=float(after.energy), steps=steps)
+        account = _account(before, after, steps)
         displacement = resize(integrate(velocity, settings.integration_steps), level.shape)
         return Solution(velocity.cpu(), displacement.cpu(), account)
+
+
+def _account(before: ObjectiveTerms, after: ObjectiveTerms, steps: int) -> SolverAccount:
+    return SolverAccount(objective_before=float(before.total), objective_after=float(after.total),
+                         similarity_before=float(before.similarity), similarity_after=float(after.similarity),
+                         energy_after=float(after.energy), steps=steps)
 
 
 def _step_size(settings: DirectSettings, step: int, steps: int) -> float:

@@ -1,0 +1,188 @@
+"""TissueElasticRegistration: align two scans of a patient, with an elasticity of its own for every tissue.
+
+This file holds what Slicer asks of a scripted module. The registration is in TissueElasticRegistrationLib/core, its
+border to the scene in .../scene, parts of the panel in .../panel.
+"""
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+from TissueElasticRegistrationLib.panel.parameter_node import TissueElasticRegistrationParameterNode
+from TissueElasticRegistrationLib.panel.registration_panel import RegistrationPanel
+from TissueElasticRegistrationLib.panel.reloading import forget_library
+from TissueElasticRegistrationLib.scene.console import Registered, evaluate, register
+from TissueElasticRegistrationLib.scene.console import estimate as estimate_parameters
+from TissueElasticRegistrationLib.scene.nodes import InputNodes
+from TissueElasticRegistrationLib.scene.session import SessionOptions
+
+
+class TissueElasticRegistration(ScriptedLoadableModule):
+    """What Slicer shows about the module."""
+
+    def __init__(self, parent) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("Tissue Elastic Registration")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
+        parent.dependencies = []
+        parent.contributors = ["TissueElasticRegistration developers"]
+        parent.helpText = _(
+            "Aligns two scans of the same patient by a deformation in which every tissue has its own elasticity: bone "
+            "keeps its shape, lung and soft tissue give way. Choose a fixed and a moving volume and a segmentation of "
+            "the fixed one, switch Live on and move the sliders of the tissues.")
+        parent.acknowledgementText = _(
+            "The method follows A. Reithmeir, L. Felsner, R. Braren, J. A. Schnabel, V. A. Zimmer: Data-Driven Tissue- "
+            "and Subject-Specific Elastic Regularization for Medical Image Registration, MICCAI 2024. This is an "
+            "independent implementation. It is research software, not a medical device.")
+
+
+class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Life cycle of the panel; what it does is in `panel.registration_panel`."""
+
+    def __init__(self, parent=None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self.panel = None
+        self._parameterNode = None
+        self._guiTag = None
+
+    def setup(self) -> None:
+        """Make the widgets; no torch, no dialog."""
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/TissueElasticRegistration.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = TissueElasticRegistrationLogic()
+        self.panel = RegistrationPanel(self.ui)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        """The module is reloaded or the application ends."""
+        self.setParameterNode(None)
+        self.removeObservers()
+        if self.panel:
+            self.panel.close()
+
+    def enter(self) -> None:
+        """The user opens the module."""
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        """The user opens another module."""
+        self.panel.leave()
+        self._disconnectParameterNode()
+
+    def onSceneStartClose(self, caller, event) -> None:
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event) -> None:
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneEndImport(self, caller, event) -> None:
+        if self.parent.isEntered:
+            self.setParameterNode(self.logic.getParameterNode())
+
+    def onReload(self) -> None:
+        """Developer mode: read the library's files anew as well."""
+        forget_library()
+        ScriptedLoadableModuleWidget.onReload(self)
+
+    def initializeParameterNode(self) -> None:
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode: TissueElasticRegistrationParameterNode | None) -> None:
+        """Show and observe this parameter node instead of the one before."""
+        same = parameterNode is self._parameterNode and self._guiTag is not None
+        if same:
+            return
+        self._disconnectParameterNode()
+        self._parameterNode = parameterNode
+        if parameterNode:
+            self._guiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
+        if self.panel:
+            self.panel.set_parameter_node(parameterNode)
+
+    def _disconnectParameterNode(self) -> None:
+        if self._parameterNode and self._guiTag is not None:
+            self._parameterNode.disconnectGui(self._guiTag)
+            self.removeObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent,
+                                self._onParametersModified)
+        self._guiTag = None
+
+    def _onParametersModified(self, caller=None, event=None) -> None:
+        self.panel.parameters_changed()
+
+
+class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
+    """Registration from Python, without the panel: nodes and plain values in, plain results out.
+
+    >>> logic = slicer.util.getModuleLogic("TissueElasticRegistration")
+    >>> done = logic.register(fixed, moving, segmentation, {"Liver": (1.0, 2.0)}, movingSegmentation=labels)
+    >>> done.result.tissues[0].dice_after, done.nodes.transform.GetName()
+
+    Parameters are (λ, μ), relative weights without unit from 0.02 to 200, by segment name or ID; tissues that are not
+    named get start values that fit their names. All methods raise ValueError with one sentence for unusable input.
+    """
+
+    def __init__(self) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._parameterNode = None
+
+    def getParameterNode(self) -> TissueElasticRegistrationParameterNode:
+        """The typed parameter node of the scene; the same object as long as the node is the same."""
+        node = super().getParameterNode()
+        if self._parameterNode is None or self._parameterNode.parameterNode != node:
+            self._parameterNode = TissueElasticRegistrationParameterNode(node)
+        return self._parameterNode
+
+    def register(self, fixed, moving, segmentation, parameters=None, movingSegmentation=None, fixedLandmarks=None,
+                 movingLandmarks=None, outputs=None, refineSteps=0, initial="auto", device="auto", finestMm=0.0,
+                 progress=None) -> Registered:
+        """Deform ``moving`` onto ``fixed`` and write transform, warped volume and segmentation and a table of measures.
+
+        fixed, moving: scalar volume nodes. segmentation: of the fixed volume. parameters: {"Liver": (lam, mu)}.
+        movingSegmentation, fixedLandmarks, movingLandmarks: for measuring only. outputs: `OutputNodes`, None for those
+        of the last registration of this pair or new ones. refineSteps: further steps at full resolution. initial:
+        alignment done first, "auto", "none" or "rigid". device: "auto", "cpu" or "cuda". finestMm: smallest voxel, 0
+        for automatic. progress: called with `Progress` (fraction, text).
+
+        Returns `Registered`: ``result`` (displacement in RAS mm, measures) and ``nodes``.
+        """
+        inputs = InputNodes(fixed, moving, segmentation, movingSegmentation, fixedLandmarks, movingLandmarks)
+        return register(inputs, parameters or {}, SessionOptions(initial, device, finestMm), outputs, refineSteps,
+                        progress)
+
+    def estimate(self, fixed, moving, segmentation, movingSegmentation, parameters=None, locked=(), points=5,
+                 initial="auto", device="auto", finestMm=0.0, progress=None):
+        """Search (λ, μ) of each tissue for this pair; returns `core.estimation.result.Estimate`, writes nothing.
+
+        ``estimate.values()`` fits ``parameters`` of `register`. locked: segment IDs that keep their values. points:
+        positions of each slider that are tried. Others as in `register`.
+        """
+        inputs = InputNodes(fixed, moving, segmentation, movingSegmentation)
+        return estimate_parameters(inputs, parameters or {}, SessionOptions(initial, device, finestMm), locked, points,
+                                   progress)
+
+    def evaluate(self, fixed, moving, segmentation, transform, parameters=None, movingSegmentation=None,
+                 fixedLandmarks=None, movingLandmarks=None, progress=None):
+        """Measure any transform that maps ``moving`` to ``fixed``, also one of another module; writes nothing.
+
+        Returns `core.result.RegistrationResult`: Dice, surface distances, landmark errors in mm, folding, strain.
+        """
+        inputs = InputNodes(fixed, moving, segmentation, movingSegmentation, fixedLandmarks, movingLandmarks)
+        return evaluate(inputs, transform, parameters or {}, progress)

@@ -1,0 +1,68 @@
+"""The section Auto-estimate: the landscape while it grows, its values into the sliders, and back again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from slicer.i18n import tr as _
+
+from ..core.tissues import Lame
+from ..scene.tissue_nodes import SegmentInfo
+from .landscape_view import LandscapeView
+
+
+class EstimateSection:
+    """``set_values`` stores λ and μ by tissue id, None for back to the start value."""
+
+    def __init__(self, ui, set_values: Callable[[Mapping[str, Lame | None]], None]) -> None:
+        self._ui = ui
+        self._set_values = set_values
+        self._view = LandscapeView(ui.landscapeWidget)
+        self._before: dict[str, Lame] = {}
+        self._latest = None
+        ui.undoEstimateButton.connect("clicked(bool)", self.undo)
+
+    def begin(self, tissues: Sequence[SegmentInfo], values: Mapping[str, Lame]) -> None:
+        """A search starts; ``values`` are what `undo` goes back to."""
+        self._before = dict(values)
+        self._latest = None
+        self._view.clear()
+        self._ui.undoEstimateButton.visible = False
+
+    def show(self, estimate, is_complete: bool) -> None:
+        """A partial estimate, or the end: then its values go into the sliders."""
+        self._latest = estimate
+        self._view.show(estimate)
+        if is_complete:
+            self._take(estimate)
+            flat = [row.tissue.name for row in estimate.per_tissue if row.flat]
+            text = _("Estimated in {seconds:.1f} s.").format(seconds=estimate.seconds)
+            if flat:
+                text += " " + _("Hardly any difference for: {names}.").format(names=", ".join(flat))
+            self._ui.estimateStatusLabel.text = "\n".join((text, *estimate.warnings))
+
+    def cancelled(self) -> None:
+        """The search ends early: the best so far is taken, if there is anything yet."""
+        if self._latest is None:
+            self._ui.estimateStatusLabel.text = _("Cancelled.")
+            return
+        self._take(self._latest)
+        self._ui.estimateStatusLabel.text = _("Cancelled; the best values so far were taken.")
+
+    def undo(self) -> None:
+        """Back to the values before the search."""
+        self._set_values(self._before)
+        self._ui.undoEstimateButton.visible = False
+        self._ui.estimateStatusLabel.text = _("The values are what they were before the estimate.")
+
+    def forget(self) -> None:
+        """The scene closes."""
+        self._before, self._latest = {}, None
+        self._view.clear()
+        self._ui.undoEstimateButton.visible = False
+        self._ui.estimateStatusLabel.text = ""
+
+    def _take(self, estimate) -> None:
+        self._set_values({row.tissue.id: row.lame for row in estimate.per_tissue
+                          if row.votes and row.tissue.id in self._before})
+        self._ui.undoEstimateButton.visible = True

@@ -1,0 +1,316 @@
+"""The panel's glue: parameter node <-> widgets -> control, and back into the widgets what the control tells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import qt
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+from ..core.tissues import Lame
+from ..scene.checks import input_hints, input_problem
+from ..scene.tissue_nodes import SegmentInfo, describe_tissues
+from . import dependencies
+from .display_section import DisplaySection, DisplaySettings
+from .estimate_section import EstimateSection
+from .parameter_node import (
+    DIRECT,
+    SCALE,
+    STEPS_PER_DECADE,
+    TissueElasticRegistrationParameterNode,
+    inputs_of,
+    keep_only,
+    linked_ids,
+    locked_ids,
+    request_of,
+    row_values,
+    set_row_values,
+)
+from .quality_table import QualityTable
+from .registration_control import Activity, Listener, RegistrationControl
+from .segment_watch import SegmentWatch
+from .tissue_row import RowCallbacks
+from .tissue_rows import TissueRows
+
+# Many parameters may change at once (a preset for all): they are looked at together, still within one frame.
+COLLECT_MS = 10
+# Painting a segment means reading and preparing everything anew: that waits until the brush rests.
+INPUT_REST_MS = 400
+
+
+class RegistrationPanel:
+    """Lives as long as the module's widget. ``ui``: the widgets of the .ui file."""
+
+    def __init__(self, ui) -> None:
+        self.ui = ui
+        self._node: TissueElasticRegistrationParameterNode | None = None
+        self._tissues: tuple[SegmentInfo, ...] = ()
+        self._problem: str | None = None
+        listener = Listener(activity=self._on_activity, progress=self._on_progress, shown=self._on_shown,
+                            settled=self._on_settled, applied=self._on_applied, estimated=self._on_estimated,
+                            failed=self._on_failed)
+        self.control = RegistrationControl(listener)
+        self.rows = TissueRows(ui.tissueRowsWidget, SCALE, RowCallbacks(
+            changed=lambda key, lam, mu: self._set_values({key: Lame(lam, mu)}), linked=self._on_linked,
+            locked=self._on_locked, reset=lambda key: self._set_values({key: None}),
+            preset=lambda key, weight: self._set_values({key: Lame(weight, weight)})))
+        self.display = DisplaySection()
+        self.estimate = EstimateSection(ui, self._set_values)
+        self.quality = QualityTable(ui.qualityTable, ui.qualityLabel)
+        self._segments = SegmentWatch(self._on_segments_changed)
+        self._update_timer = self._single_shot(COLLECT_MS, self.update)
+        self._inputs_timer = self._single_shot(INPUT_REST_MS, self._read_tissues)
+        self._shown_inputs = None
+        self._fill_choices()
+        self._connect()
+
+    # --- life cycle -------------------------------------------------------------------------------------------------
+
+    def set_parameter_node(self, node: TissueElasticRegistrationParameterNode | None) -> None:
+        """Show and follow another parameter node, or none while the scene closes."""
+        self._update_timer.stop()
+        self._inputs_timer.stop()
+        self._node = node
+        self._shown_inputs = None
+        self.control.forget()
+        self.display.forget()
+        self.estimate.forget()
+        self.quality.clear()
+        self._show_quality(False)
+        self._segments.stop()
+        if node is not None:
+            self._read_tissues()
+
+    def parameters_changed(self) -> None:
+        """The parameter node was modified: look at it soon, once for all that changes together."""
+        if not self._update_timer.active:
+            self._update_timer.start()
+
+    def leave(self) -> None:
+        """The user opens another module: stop following, and what blinks."""
+        self.ui.flickerButton.checked = False
+        self.control.stop_following()
+
+    def close(self) -> None:
+        """The panel goes away: nothing may run or call back any more."""
+        self.set_parameter_node(None)
+        self.ui.flickerButton.checked = False
+        self.control.close()
+
+    # --- parameter node -> widgets and control ----------------------------------------------------------------------
+
+    def update(self) -> None:
+        """Bring everything in line with the parameter node. Cheap: called at every change."""
+        node = self._node
+        if node is None:
+            return
+        if self._segments.watch(node.segmentation) or node.tunedSegmentation is not node.segmentation:
+            self._read_tissues()
+            return
+        inputs = inputs_of(node)
+        self._show_problem(input_problem(inputs))
+        if inputs != self._shown_inputs:
+            self._shown_inputs = inputs
+            self.ui.hintsLabel.text = "\n".join(input_hints(inputs))
+        self._show_rows()
+        self.display.update(inputs, DisplaySettings(node.fade, node.deformed, node.showGrid, node.showJacobian,
+                                                    node.showDifference))
+        self.control.deformed = node.deformed
+        self._follow()
+
+    def _read_tissues(self) -> None:
+        """The segmentation or its segments have changed."""
+        node = self._node
+        if node is None:
+            return
+        self._segments.watch(node.segmentation)
+        self._tissues = describe_tissues(node.segmentation)
+        if node.tunedSegmentation is not node.segmentation:
+            if node.tunedSegmentation is not None:
+                keep_only(node, ())  # IDs such as "Segment_1" mean something else in every segmentation
+            node.tunedSegmentation = node.segmentation
+        elif node.segmentation is not None:
+            keep_only(node, [tissue.id for tissue in self._tissues])
+        self.rows.set_tissues(self._tissues)
+        self._shown_inputs = None
+        self.update()
+
+    def _show_rows(self) -> None:
+        node = self._node
+        values = {key: (lame.lam, lame.mu) for key, lame in row_values(node, self._tissues).items()}
+        self.rows.show(values, linked_ids(node), locked_ids(node))
+        for label, hundredths in ((self.ui.allLambdaFactorLabel, node.allLambda), (self.ui.allMuFactorLabel,
+                                                                                   node.allMu)):
+            label.text = f"× {10 ** (hundredths / STEPS_PER_DECADE):.3g}"
+
+    def _show_problem(self, problem: str | None) -> None:
+        """Apply and estimate are possible, or say why not."""
+        node = self._node
+        if problem is None and node.model != DIRECT:
+            problem = _("The model '{name}' is not installed: choose another solver.").format(name=node.model)
+        self._problem = problem
+        busy = self.control.activity
+        apply, estimate = self.ui.applyButton, self.ui.estimatePushButton
+        apply.enabled = busy is Activity.APPLY or (problem is None and busy is not Activity.ESTIMATE)
+        apply.text = _("Cancel") if busy is Activity.APPLY else _("Apply")
+        apply.toolTip = self._apply_tip(problem, busy)
+        no_labels = _("Auto-estimate compares segments: choose a segmentation of the moving volume.")
+        missing = problem or (no_labels if node.movingSegmentation is None else None)
+        estimate.enabled = busy is Activity.ESTIMATE or (missing is None and busy is not Activity.APPLY)
+        estimate.text = _("Cancel") if busy is Activity.ESTIMATE else _("Auto-estimate")
+        estimate.toolTip = missing or _("Search λ and μ of every tissue that is not locked, for this patient.")
+
+    @staticmethod
+    def _apply_tip(problem: str | None, busy: Activity) -> str:
+        if busy is Activity.APPLY:
+            return _("Stop the registration; nothing is written.")
+        if busy is Activity.ESTIMATE:
+            return _("Wait for the estimate to end, or cancel it.")
+        return problem or _("Register from the beginning with these values and write all outputs into the scene.")
+
+    def _follow(self) -> None:
+        node = self._node
+        if not node.live:
+            self.control.stop_following()
+            self.ui.liveStatusLabel.text = ""
+            return
+        problem = self._problem or dependencies.torch_problem()
+        if problem is not None:
+            self.control.stop_following()
+            self.ui.liveStatusLabel.text = problem
+        else:
+            self.control.follow(request_of(node, self._tissues))
+
+    # --- what the user does -----------------------------------------------------------------------------------------
+
+    def _on_apply(self) -> None:
+        if self.control.activity is Activity.APPLY:
+            self.control.cancel()
+            self.ui.statusLabel.text = _("Cancelled; nothing was written.")
+        elif self._node is not None and self._ready(self.ui.statusLabel):
+            self.control.apply(request_of(self._node, self._tissues))
+
+    def _on_estimate(self) -> None:
+        if self.control.activity is Activity.ESTIMATE:
+            self.control.cancel()
+            self.estimate.cancelled()
+        elif self._node is not None and self._ready(self.ui.estimateStatusLabel):
+            request = request_of(self._node, self._tissues)
+            self.estimate.begin(self._tissues, row_values(self._node, self._tissues))
+            self.control.estimate(request)
+
+    def _on_live_clicked(self) -> None:
+        """Only a click asks for PyTorch; a scene that was saved with live on does not."""
+        if self._node is None or not self.ui.liveCheckBox.checked:
+            return
+        if not self._ready(self.ui.liveStatusLabel):
+            sentence = self.ui.liveStatusLabel.text
+            self._node.live = False
+            self.update()
+            self.ui.liveStatusLabel.text = sentence
+        elif self._problem is None:
+            self.display.show_pair()
+
+    def _ready(self, label: qt.QLabel) -> bool:
+        """PyTorch is there, after asking if it was not; otherwise the label says what is wrong."""
+        problem = dependencies.ensure_torch()
+        label.text = problem or ""
+        return problem is None
+
+    def _on_reset_all(self) -> None:
+        locked = locked_ids(self._node)
+        with slicer.util.NodeModify(self._node.parameterNode):
+            set_row_values(self._node, {tissue.id: None for tissue in self._tissues if tissue.id not in locked})
+            self._node.allLambda = self._node.allMu = 0
+
+    def _set_values(self, values: dict[str, Lame | None]) -> None:
+        if self._node is not None:
+            set_row_values(self._node, values)
+
+    def _on_linked(self, tissue_id: str, on: bool) -> None:
+        self._node.tissueLinked[tissue_id] = on
+
+    def _on_locked(self, tissue_id: str, on: bool) -> None:
+        self._node.tissueLocked[tissue_id] = on
+
+    def _on_segments_changed(self) -> None:
+        self._inputs_timer.start()
+
+    # --- what the control tells -------------------------------------------------------------------------------------
+
+    def _on_activity(self, activity: Activity) -> None:
+        self.ui.progressBar.visible = activity is Activity.APPLY
+        self.ui.estimateProgressBar.visible = activity is Activity.ESTIMATE
+        if self._node is not None:
+            self._show_problem(input_problem(inputs_of(self._node)))
+        self.ui.deviceReasonLabel.text = self.control.device_reason
+
+    def _on_progress(self, activity: Activity, fraction: float, text: str) -> None:
+        if activity is Activity.LIVE:
+            self.ui.liveStatusLabel.text = _("Registering: {percent} %, {text}").format(
+                percent=round(100 * fraction), text=text)
+            return
+        bar, label = ((self.ui.progressBar, self.ui.statusLabel) if activity is Activity.APPLY
+                      else (self.ui.estimateProgressBar, self.ui.estimateStatusLabel))
+        bar.value = round(1000 * fraction)
+        label.text = text
+
+    def _on_shown(self, _transform, seconds: float) -> None:
+        if not math.isnan(seconds):
+            self.display.show_grid()
+
+    def _on_settled(self, seconds: float, notes: tuple[str, ...]) -> None:
+        done = _("Up to date after {seconds:.1f} s.").format(seconds=seconds)
+        self.ui.liveStatusLabel.text = "\n".join((done, *notes))
+
+    def _on_applied(self, result, _nodes, seconds: float) -> None:
+        self.ui.statusLabel.text = _("Registered in {seconds:.1f} s.").format(seconds=seconds)
+        self.quality.show(result, self._findings(result))
+        self._show_quality(True)
+        self.display.deformation_changed()
+        self.display.show_pair()
+
+    def _on_estimated(self, estimate, is_complete: bool) -> None:
+        self.estimate.show(estimate, is_complete)
+
+    def _on_failed(self, activity: Activity, sentence: str) -> None:
+        label = {Activity.LIVE: self.ui.liveStatusLabel, Activity.ESTIMATE: self.ui.estimateStatusLabel}
+        label.get(activity, self.ui.statusLabel).text = sentence
+
+    @staticmethod
+    def _findings(result):
+        from ..core.reporting.verdict import findings
+
+        return findings(result)
+
+    def _show_quality(self, on: bool) -> None:
+        self.ui.qualityTable.visible = on
+        self.ui.copyQualityButton.visible = on
+        if not on:
+            self.ui.qualityLabel.text = _("Apply measures the registration.")
+
+    # --- setting up -------------------------------------------------------------------------------------------------
+
+    def _fill_choices(self) -> None:
+        self.ui.modelSelector.addItem(_("Direct solver, without a network"), DIRECT)
+        self.ui.estimateMethodSelector.addItem(_("Grid, Dice of every tissue"))
+
+    def _connect(self) -> None:
+        ui = self.ui
+        ui.applyButton.connect("clicked(bool)", self._on_apply)
+        ui.estimatePushButton.connect("clicked(bool)", self._on_estimate)
+        ui.liveCheckBox.connect("clicked(bool)", self._on_live_clicked)
+        ui.resetAllButton.connect("clicked(bool)", self._on_reset_all)
+        ui.copyQualityButton.connect("clicked(bool)", self.quality.copy)
+        ui.flickerButton.connect("toggled(bool)", self.display.set_flicker)
+
+    @staticmethod
+    def _single_shot(milliseconds: int, slot: Callable[[], None]) -> qt.QTimer:
+        timer = qt.QTimer()
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.connect("timeout()", slot)
+        return timer

@@ -1,0 +1,122 @@
+"""One image pair of the scene, read once and registered as often as wanted: what the panel and the console share.
+
+Nodes are read when a session is made, in the main thread. torch is imported in the first step of its first job, which
+may run in another thread: that takes seconds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import slicer
+
+from ..core.progress import Job, Progress, part_of
+from ..core.tissues import Lame
+from ..core.tuning import with_values
+from .input_state import state_of
+from .nodes import InputNodes, OutputNodes
+from .read import read_pair
+from .write import write_results
+
+if TYPE_CHECKING:
+    from ..core.estimation.result import Estimate
+    from ..core.registrar import Registrar
+    from ..core.result import RegistrationResult
+    from ..core.tissues import TissueParameters
+
+Values = Mapping[str, Lame | tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What a session is prepared with; a change needs a new one. See `core.registrar.Registrar`.
+
+    finest_mm: smallest voxel of the working grid, 0 for as fine as the images and the voxel budget allow.
+    """
+
+    initial: str = "auto"
+    device: str = "auto"
+    finest_mm: float = 0.0
+
+
+class PairSession:
+    """The nodes of one pair and their `Registrar`. Raises ValueError, naming the node, if one cannot be used.
+
+    ignored: parent transforms that do not count, besides the results of earlier registrations of the pair.
+    """
+
+    def __init__(self, inputs: InputNodes, options: SessionOptions = SessionOptions(),
+                 ignored: Collection[slicer.vtkMRMLTransformNode] = ()) -> None:
+        self.inputs = inputs
+        self.options = options
+        self._state = state_of(inputs)
+        self._pair = read_pair(*inputs, ignored=ignored)
+        self._registrar: Registrar | None = None
+
+    @property
+    def registrar(self) -> Registrar | None:
+        """None before the first step of the first job."""
+        return self._registrar
+
+    def fits(self, inputs: InputNodes, options: SessionOptions) -> bool:
+        """Whether these are the nodes it was made from, unchanged since, and the same options."""
+        return self.inputs == inputs and self.options == options and self._state == state_of(inputs)
+
+    def live(self, values: Values, jacobian: bool = False) -> Job[None]:
+        """`Registrar.live` with (λ, μ) by segment ID or name; tissues without a value take it from the table."""
+        registrar = yield from self.prepared()
+        yield from registrar.live(self.parameters(values, ignore_unknown=True), jacobian)
+
+    def register(self, values: Values, refine_steps: int = 0, ignore_unknown: bool = False) -> Job[RegistrationResult]:
+        """Register from nothing and evaluate. Raises ValueError for unknown tissues unless ``ignore_unknown``."""
+        registrar = yield from part_of(self.prepared(), 0.0, 0.1)
+        parameters = self.parameters(values, ignore_unknown)
+        refining = 0.15 if refine_steps else 0.0
+        yield from part_of(registrar.register(parameters), 0.1, 0.85 - refining)
+        if refine_steps:
+            yield from part_of(registrar.refine(parameters, refine_steps), 0.85 - refining, 0.85)
+        return (yield from part_of(registrar.result(), 0.85, 1.0))
+
+    def estimate(self, values: Values, locked: frozenset[str] = frozenset(), points: int = 5,
+                 ignore_unknown: bool = False) -> Job[Estimate]:
+        """The best (λ, μ) of each tissue for this pair, starting from ``values`` (see `core.estimation.grid`).
+
+        locked: ids of tissues that keep their values.
+        """
+        registrar = yield from self.prepared()
+        from ..core.estimation.grid import estimate_by_grid
+
+        labels = {tissue.label for tissue in registrar.tissues if tissue.id in locked}
+        return (yield from estimate_by_grid(registrar, self.parameters(values, ignore_unknown), labels, points))
+
+    def write(self, result: RegistrationResult, outputs: OutputNodes | None = None) -> OutputNodes:
+        """The result into the scene, see `write.write_results`."""
+        return write_results(self.inputs, result, outputs)
+
+    def prepared(self) -> Job[Registrar]:
+        """The registrar, ready to register; imports torch the first time."""
+        if self._registrar is None:
+            yield Progress(0.0, "loading PyTorch")
+            from ..core.registrar import Registrar
+
+            options = self.options
+            self._registrar = Registrar(self._pair, initial=options.initial, finest_mm=options.finest_mm or None,
+                                        device=options.device,
+                                        threads=live_threads(self._pair.fixed.geometry.shape_kji))
+        if not self._registrar.is_prepared:
+            yield from self._registrar.prepare()
+        return self._registrar
+
+    def parameters(self, values: Values, ignore_unknown: bool = False) -> TissueParameters:
+        """Values by segment ID or name, completed with start values. Only after `prepared`."""
+        registrar = self._registrar
+        return with_values(registrar.table_parameters(), registrar.tissues, values, ignore_unknown)
+
+
+def live_threads(shape_kji: tuple[int, ...]) -> int:
+    """torch threads beside a user interface: one for a slice (more would cost time), otherwise all cores but one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if shape_kji[0] == 1 else max(1, cores - 1)
