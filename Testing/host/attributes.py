@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from . import signals
 from .qt_binding import QtCore, QtWidgets, shiboken6
+from .qt_versions import qt6_only
 from .signals import plain_get
 
 INSIDE = ("host", "PySide6", "Shiboken", "shiboken6", "shibokensupport")  # packages that see plain PySide6
@@ -123,6 +124,8 @@ def _in_instance(self: QtCore.QObject, name: str) -> bool:
 
 
 def _is_visible(kind: type, name: str) -> bool:
+    if name in qt6_only(kind):
+        return False
     facts = getattr(kind, "stand_in_facts", None)
     return name in facts.visible_names if facts else not name.startswith("_")
 

@@ -11,7 +11,7 @@ WISH = (
 
 
 class Contents(QtCore.QObject):
-    """The child widgets of a collapsible one. What others have hidden stays hidden when the contents are shown again."""
+    """The child widgets of a collapsible one; what others have hidden stays hidden when the contents are shown."""
 
     def __init__(self, section: QtWidgets.QWidget) -> None:
         super().__init__(section)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .qt_binding import QtCore, QtWidgets
 
 NODE_ID = QtCore.Qt.UserRole  # item data of None ("") and of nodes
+SEPARATOR = "separator"  # as in Slicer; never seen, but leaving it counts as a change of the current text
 ACTION = QtCore.Qt.UserRole + 1  # item data of actions
 
 
@@ -63,6 +64,7 @@ class NodeRows:
         self._actions = actions
         if actions:
             self._box.insertSeparator(self._box.count())
+            self._box.setItemText(self._box.count() - 1, SEPARATOR)
         for text, data in actions:
             self._box.addItem(text)
             item = self._box.model().item(self._box.count() - 1)

@@ -8,6 +8,7 @@ from types import ModuleType
 
 from . import attributes, signals
 from .qt_binding import QtCore, QtGui, QtUiTools, QtWidgets, application
+from .qt_versions import QT6_ONLY_GLOBALS
 from .signals import slot_errors
 
 __all__ = ["install", "slot_errors"]
@@ -49,7 +50,8 @@ def _names_of_pyside() -> dict[str, object]:
     """dir() and not vars(): PySide6 makes its classes when they are asked for."""
     names: dict[str, object] = {}
     for binding in BINDINGS:
-        public = (name for name in dir(binding) if not name.startswith("_") and name not in NOT_IN_PYTHONQT)
+        hidden = NOT_IN_PYTHONQT | QT6_ONLY_GLOBALS
+        public = (name for name in dir(binding) if not name.startswith("_") and name not in hidden)
         names.update((name, getattr(binding, name)) for name in public if name not in names)
     return names
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-INT_ENUMS = 0x03  # PySide6: all enumerations are integers, as they are in PythonQt; read once, at the first import
+INT_ENUMS = 0x03  # all enumerations are integers, as in PythonQt; PySide6 reads it when it is imported first
 
 if "PySide6" in sys.modules and getattr(sys, "pyside6_option_python_enum", None) != INT_ENUMS:
     raise ImportError("PySide6 was imported before host.qt_binding; its enumerations are not integers")

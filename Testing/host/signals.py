@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .qt_binding import QtCore, shiboken6
+from .qt_members import QT_MEMBERS, Members, members_of
+from .qt_versions import qt6_only
 
 # Exceptions that nobody caught: in a slot, a timer or a VTK observer. Slicer prints them and goes on; a test has to
 # find this list empty. Entries are what sys.exc_info() gives.
@@ -158,21 +160,20 @@ def _bound_signal(sender: QtCore.QObject, signature: str) -> QtCore.SignalInstan
 
 def _signatures(sender: QtCore.QObject) -> list[str]:
     facts = getattr(type(sender), "stand_in_facts", None)
-    return [*(facts.signals if facts else ()), *_methods(sender, [QtCore.QMetaMethod.Signal])]
+    every = [*(facts.signals if facts else ()), *_qt_members(sender).signals]
+    return [signature for signature in every if _name(signature) not in qt6_only(type(sender))]
 
 
 def _slots(receiver: QtCore.QObject) -> list[str]:
+    """A signal can be connected to a signal too."""
     facts = getattr(type(receiver), "stand_in_facts", None)
-    methods = _methods(receiver, [QtCore.QMetaMethod.Slot, QtCore.QMetaMethod.Signal])
-    return [*(facts.slots if facts else ()), *(facts.signals if facts else ()), *methods]
+    return [*(facts.slots if facts else ()), *_qt_members(receiver).slots, *_signatures(receiver)]
 
 
-def _methods(instance: QtCore.QObject, kinds: list[QtCore.QMetaMethod.MethodType]) -> list[str]:
-    """Signatures Qt itself knows. The Python signals of a stand-in are left out, they have C++ signatures."""
+def _qt_members(instance: QtCore.QObject) -> Members:
+    """What Qt itself knows. The Python signals of a stand-in are left out, they have C++ signatures."""
     facts = getattr(type(instance), "stand_in_facts", None)
-    meta = facts.qt_base.staticMetaObject if facts else QtCore.QObject.metaObject(instance)
-    methods = (meta.method(index) for index in range(meta.methodCount()))
-    return [bytes(method.methodSignature()).decode() for method in methods if method.methodType() in kinds]
+    return QT_MEMBERS[facts.qt_base] if facts else members_of(QtCore.QObject.metaObject(instance))
 
 
 def _argument_count(signature: str) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .qt_binding import QtCore, QtGui, QtWidgets
+from .qt_members import QT_MEMBERS
 from .signals import normalized
 
 LISTS = Path(__file__).with_name("allowed_names")
@@ -78,7 +79,7 @@ def stand_in(**overloads: str) -> Callable[[type], type]:
         if unknown:
             raise TypeError(f"{kind.__name__} has no public {', '.join(sorted(unknown))} in Slicer")
         kind.stand_in_facts = StandInFacts(
-            visible_names=frozenset(own | set(dir(base)) | _properties(base) | _EVERY_OBJECT_HAS),
+            visible_names=frozenset(own | set(dir(base)) | QT_MEMBERS[base].properties | _EVERY_OBJECT_HAS),
             signals=_signal_attributes(kind, entries, overloads),
             slots=frozenset(slot for entry in entries for slot in entry["slots"]),
             qt_base=base,
@@ -97,12 +98,6 @@ def empty_stand_in(class_name: str, qt_base: type = QtWidgets.QWidget) -> type:
 def public_names(kind: type) -> list[str]:
     """What the Python class itself defines for others."""
     return [name for name in vars(kind) if not name.startswith("_") and name not in _NOT_FOR_OTHERS]
-
-
-def _properties(qt_class: type) -> set[str]:
-    """Names of Qt properties; some, such as `enabled`, are no names of the PySide6 class."""
-    meta = qt_class.staticMetaObject
-    return {meta.property(index).name() for index in range(meta.propertyCount())}
 
 
 def _signal_attributes(kind: type, entries: list[dict], overloads: dict[str, str]) -> dict[str, str]:
