@@ -19,6 +19,12 @@ from host.scene_builders import add_segmentation, add_volume, oblique_matrix, sm
 MODULE = Path(__file__).parent / "host_module" / "HostModule.py"
 SLICER_SOURCE = os.environ.get("SLICER_SOURCE")
 
+OTHER_MODULE = """
+from slicer.ScriptedLoadableModule import *
+class OtherModule(ScriptedLoadableModule): pass
+class OtherModuleWidget(ScriptedLoadableModuleWidget): pass
+"""
+
 
 @pytest.fixture
 def panel(fresh_host):
@@ -55,12 +61,17 @@ class TestModules:
         assert slicer.modules.HostModuleWidget is panel
         assert slicer.modules.HostModuleInstance.parent is module
 
-    def test_another_module_is_entered_after_the_first_is_left(self, fresh_host, panel):
-        fresh_host.leave_module()
+    def test_the_panel_is_given_the_scene_after_its_setup(self, panel):
+        assert panel.scenes == [slicer.mrmlScene]
+
+    def test_another_module_is_entered_after_the_first_is_left(self, fresh_host, panel, tmp_path):
+        (tmp_path / "OtherModule.py").write_text(OTHER_MODULE)
+        other = fresh_host.load_module(tmp_path / "OtherModule.py")
         assert panel.calls[2:] == ["exit"]
-        assert not panel.parent.isEntered
+        assert (panel.parent.isEntered, other.parent.isEntered) == (False, True)
         fresh_host.enter_module("HostModule")
         assert panel.calls[2:] == ["exit", "enter"]
+        assert (panel.parent.isEntered, other.parent.isEntered) == (True, False)
 
     def test_closing_the_scene_is_told_before_and_after(self, fresh_host, panel):
         slicer.mrmlScene.Clear()
@@ -72,6 +83,7 @@ class TestModules:
         fresh_host.reset()
         assert panel.calls[2:] == ["start close", "end close", "cleanup"]
         assert not hasattr(slicer.modules, "hostmodule")
+        assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScriptedModuleNode") == 0
         assert fresh_host.load_module(MODULE).parameters.count == 3
 
     def test_reload_takes_the_file_as_it_is_now(self, fresh_host, module_copy):

@@ -189,6 +189,14 @@ class TestLayout:
         slicer.util.resetSliceViews()
         assert node.GetFieldOfView() == pytest.approx(fitted)
 
+    def test_reset_brings_back_the_views_of_the_start(self, host):
+        manager = slicer.app.layoutManager()
+        manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+        manager.sliceWidget("Red").setSliceOrientation("Coronal")
+        host.reset()
+        assert manager.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+        assert manager.sliceWidget("Red").sliceOrientation == "Axial"
+
     def test_it_has_no_names_that_slicer_has_not(self, host):
         manager = slicer.app.layoutManager()
         for thing, name in (

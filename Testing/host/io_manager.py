@@ -57,7 +57,7 @@ class qSlicerCoreIOManager(QtCore.QObject):
 
     def loadNodes(self, file_type: str, parameters: dict, loaded_nodes=None, messages=None) -> bool:
         parameters = _checked(parameters)
-        if parameters is None or not Path(parameters["fileName"]).is_file():
+        if parameters is None:
             return False
         if file_type == "SceneFile":
             before = self._node_ids()

@@ -14,7 +14,6 @@ from .stand_ins import stand_in
 from .view_widgets import qMRMLPlotWidget, qMRMLSliceWidget, qMRMLThreeDWidget
 from .views import SliceView, ThreeDView
 
-ORIENTATIONS = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
 FOUR_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
 
 
@@ -177,10 +176,8 @@ class Views:
         return view.pixels()
 
     def reset(self) -> None:
-        """Four views, standard orientations, nothing paused."""
+        """The layout of the start; closing the scene has done the rest."""
         self._manager.setLayout(FOUR_UP)
-        for name, orientation in ORIENTATIONS.items():
-            self.view(name).node.SetOrientation(orientation)
 
     def close(self) -> None:
         for name in (*self._manager.sliceViewNames(), "1"):

@@ -38,8 +38,8 @@ class qSlicerScriptedLoadableModule(qSlicerLoadableModule):
     def widgetRepresentation(self) -> qSlicerScriptedLoadableModuleWidget:
         if self.panel is None:
             self.panel = qSlicerScriptedLoadableModuleWidget(self)
-            self.panel.setMRMLScene(slicer.mrmlScene)
             self.panel.reload()
+            self.panel.setMRMLScene(slicer.mrmlScene)
         return self.panel
 
 
@@ -114,7 +114,6 @@ def unload_module(module: qSlicerScriptedLoadableModule) -> None:
     if module.panel is not None:
         module.panel.deleteLater()
         QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.DeferredDelete)
-    sys.modules.pop(name, None)
 
 
 def install() -> None:

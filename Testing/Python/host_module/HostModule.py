@@ -53,6 +53,7 @@ class HostModuleWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.calls = []
+        self.scenes = []
         self.parameters = None
         self.tag = None
 
@@ -62,6 +63,7 @@ class HostModuleWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(panel)
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
+        self.parent.connect("mrmlSceneChanged(vtkMRMLScene*)", self.scenes.append)
         self.logic = HostModuleLogic()
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.on_start_close)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.on_end_close)
