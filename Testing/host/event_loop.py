@@ -13,15 +13,15 @@ import PySide6
 
 from .qt_binding import QtCore, application
 
-UNTIL_INTERVAL_MS = 5
+UNTIL_INTERVAL_MS = 20
 
 
 def run_loop(until: Callable[[], bool] | None = None, timeout_s: float = 5.0, keep_gil: bool = True) -> bool:
     """Run the event loop until `until()` is true or time is up; True if it was `until` that ended it.
 
     keep_gil: keep Python's global lock while the loop is idle, as Slicer does, so that Python threads stand still
-    unless something in the main thread waits for them. PySide6 would let them run. `until` is asked every 5 ms from a
-    timer, which gives threads as little time as any other Python code in a timer. What it raises is raised here.
+    unless something in the main thread waits for them. PySide6 would let them run. `until` is asked every 20 ms from
+    a timer, which lets threads take a step as any Python code in a timer does. What it raises is raised here.
     """
     application()
     reached: list[bool | Exception] = []
@@ -76,9 +76,12 @@ class Blocking(NamedTuple):
 
 
 class LoopWatch:
-    """Measures blocking of the event loop with a timer: `with LoopWatch() as watch: run_loop(...)`, watch.result()."""
+    """Measures blocking of the event loop with a timer: `with LoopWatch() as watch: run_loop(...)`, watch.result().
 
-    def __init__(self, interval_ms: int = 5) -> None:
+    Each tick lets Python threads take a step, about 100 in a second at 10 ms where an idle Slicer would allow one.
+    """
+
+    def __init__(self, interval_ms: int = 10) -> None:
         self._interval_ms = interval_ms
         self._times_s: list[float] = []
         self._timer = QtCore.QTimer()

@@ -90,11 +90,6 @@ def stand_in(**overloads: str) -> Callable[[type], type]:
     return restrict
 
 
-def empty_stand_in(class_name: str, qt_base: type = QtWidgets.QWidget) -> type:
-    """A stand-in with nothing of its own, for classes that need only a name."""
-    return stand_in()(type(class_name, (qt_base,), {"__module__": __name__}))
-
-
 def public_names(kind: type) -> list[str]:
     """What the Python class itself defines for others."""
     return [name for name in vars(kind) if not name.startswith("_") and name not in _NOT_FOR_OTHERS]

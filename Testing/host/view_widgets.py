@@ -60,9 +60,6 @@ class _Surface(QtWidgets.QWidget):
     def setRenderPaused(self, paused: bool) -> int:
         return self.pauseRender() if paused else self.resumeRender()
 
-    def isRenderPaused(self) -> bool:
-        return self._pauses > 0
-
     def _request_render(self) -> None:
         if not self._pauses:
             self.forceRender()
