@@ -19,6 +19,11 @@ def pytest_report_header():
     return lines
 
 
+def pytest_collection_modifyitems(items):
+    """Tests with the whole application come last: its views stay in the scene until the process ends."""
+    items.sort(key=lambda item: "slicer_host" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def mrml_host(tmp_path_factory):
     """Slicer's scene and logics, set up once per process; skipped where slicer-core is not installed."""
