@@ -27,6 +27,17 @@ IN_QT5_ALL_THE_SAME = {
     "takeRow",
     "TakeRowResult",
 }
+# Virtual methods: PySide6 looks for overrides of them in the same way as code outside looks for names.
+VIRTUAL = {
+    "clearItemData",
+    "closeEvent",
+    "initStyleOptionForIndex",
+    "initViewItemOption",
+    "multiData",
+    "paintEvent",
+    "resolveInterface",
+    "skipData",
+}
 
 
 def main(stubs_folder: str) -> None:
@@ -41,7 +52,7 @@ def main(stubs_folder: str) -> None:
     }
     for kind in sorted(qobject_classes(), key=lambda kind: kind.__name__):
         if kind.__name__ in classes:
-            known = names_in_class(kind.__name__, classes) | IN_QT5_ALL_THE_SAME
+            known = names_in_class(kind.__name__, classes) | IN_QT5_ALL_THE_SAME | VIRTUAL
             new = sorted(name for name in vars(kind) if is_public(name) and name not in known)
             content["classes"].update({kind.__name__: new} if new else {})
     Path(__file__).with_name("qt6_only.json").write_text(json.dumps(content, indent=1) + "\n")
