@@ -15,19 +15,19 @@ from ..core.result import RegistrationResult, TissueResult
 
 COLUMNS = (
     (_("Tissue"), _("Segment of the fixed image")),
+    (_("Remarks"), _("Faults that the measurements show; none found is no proof that there are none")),
     (_("Dice"), _("Overlap with the moving segmentation, before → after; 1 is complete, no unit")),
     (_("HD95 mm"), _("95th percentile of the surface distances in mm, before → after")),
     (_("Folding %"), _("Share of the voxels at which the deformation folds, in percent")),
     (_("Strain"), _("Root mean square of the strain tensor's norm, no unit")),
-    (_("Remarks"), _("Faults that the measurements show; none found is no proof that there are none")),
 )
 WHOLE_IMAGE = _("Whole image")
 SIMILARITY = _("Similarity")
 SIMILARITY_MEANING = _("Squared local correlation of the images, before → after; 1 is the most, no unit. "
                        "A high value alone does not show that tissue is matched correctly.")
 LANDMARKS = _("Landmarks")
-LANDMARKS_MEANING = _("Distance of corresponding landmarks in mm, before → after, on average and at most")
-LANDMARKS_TEXT = _("{mean} mm on average, {largest} mm at most (n = {count})")
+LANDMARKS_TEXT = _("{mean} mm (n = {count})")
+LANDMARKS_MEANING = _("Mean distance of corresponding landmarks in mm, before → after; the largest is {largest} mm.")
 NOT_MEASURED = "–"
 NOT_MEASURED_MEANING = _("Not measured")
 LEVELS = {"problem": _("Problem"), "caution": _("Look at")}
@@ -88,31 +88,36 @@ class QualityTable:
         table.clearSpans()
         table.setRowCount(0)
         table.setRowCount(len(rows))
-        for row, cells in enumerate(rows):
-            for column, cell in enumerate(cells):
-                item = qt.QTableWidgetItem(cell.text)
-                item.setToolTip(cell.tool_tip)
-                table.setItem(row, column, item)
-            if len(cells) < len(COLUMNS):
-                table.setSpan(row, len(cells) - 1, 1, len(COLUMNS) - len(cells) + 1)
-        table.resizeColumnsToContents()
+        short = [cells for cells in rows if len(cells) < len(COLUMNS)]
+        for row, cells in enumerate(rows[: len(rows) - len(short)]):
+            self._write(row, cells)
+        table.resizeColumnsToContents()  # the rows that follow span several columns and shall not widen one of them
+        for row, cells in enumerate(short, start=len(rows) - len(short)):
+            self._write(row, cells)
+            table.setSpan(row, len(cells) - 1, 1, len(COLUMNS) - len(cells) + 1)
         table.resizeRowsToContents()
+
+    def _write(self, row: int, cells: list[_Cell]) -> None:
+        for column, cell in enumerate(cells):
+            item = qt.QTableWidgetItem(cell.text)
+            item.setToolTip(cell.tool_tip)
+            self._table.setItem(row, column, item)
 
 
 def _tissue_cells(row: TissueResult) -> list[_Cell]:
     return [
         _Cell(row.tissue.name, row.tissue.name),
+        _remarks(tissue_findings(row)),
         _change(row.dice_before, row.dice_after, ".3f"),
         _change(row.hd95_mm_before, row.hd95_mm_after, ".2f"),
         _number(row.negative_jacobian_percent, ".2g"),
         _number(row.strain_rms, ".3f"),
-        _remarks(tissue_findings(row)),
     ]
 
 
 def _image_cells(result: RegistrationResult) -> list[list[_Cell]]:
     rows = [
-        [_Cell(WHOLE_IMAGE), _Cell(""), _Cell(""), _number(result.negative_jacobian_percent, ".2g"), _Cell(""),
+        [_Cell(WHOLE_IMAGE), _Cell(""), _Cell(""), _Cell(""), _number(result.negative_jacobian_percent, ".2g"),
          _Cell("")],
         [_Cell(SIMILARITY, SIMILARITY_MEANING),
          _change(result.similarity_before, result.similarity_after, ".3f", SIMILARITY_MEANING)],
@@ -121,8 +126,8 @@ def _image_cells(result: RegistrationResult) -> list[list[_Cell]]:
     if errors is not None:
         mean = _change(errors.before_mean, errors.after_mean, ".2f").text
         largest = _change(errors.before_max, errors.after_max, ".2f").text
-        text = LANDMARKS_TEXT.format(mean=mean, largest=largest, count=errors.n)
-        rows.append([_Cell(LANDMARKS, LANDMARKS_MEANING), _Cell(text, LANDMARKS_MEANING)])
+        meaning = LANDMARKS_MEANING.format(largest=largest)
+        rows.append([_Cell(LANDMARKS, meaning), _Cell(LANDMARKS_TEXT.format(mean=mean, count=errors.n), meaning)])
     return rows
 
 

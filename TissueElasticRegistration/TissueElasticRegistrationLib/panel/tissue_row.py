@@ -12,6 +12,8 @@ from slicer.i18n import tr as _
 from ..core.parameter_scale import ParameterScale, clipped, with_equal_ratio
 from ..core.tissues import Lame
 from .icons import Look
+from .labels import ElidedLabel
+from .number_texts import ratio_text, weight_text
 
 if TYPE_CHECKING:
     from ..scene.tissue_nodes import SegmentInfo
@@ -45,16 +47,6 @@ class RowCallbacks:
     preset: Callable[[str, float], None]  # id, weight for λ and for μ
 
 
-def weight_text(weight: float) -> str:
-    """A weight with three significant digits, but at most three decimals, so that it fits into its box."""
-    return f"{weight:.3g}" if weight >= 0.1 else f"{weight:.3f}".rstrip("0").rstrip(".")
-
-
-def ratio_text(ratio: float) -> str:
-    """A ratio with three significant digits, large ones without exponent."""
-    return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:.0f}"
-
-
 class WeightBox(qt.QDoubleSpinBox):
     """A spin box that shows a weight rounded and takes it with more digits."""
 
@@ -67,26 +59,6 @@ class WeightBox(qt.QDoubleSpinBox):
 
     def textFromValue(self, value: float) -> str:
         return weight_text(value)
-
-
-class ElidedLabel(qt.QLabel):
-    """Shows as much of its text as there is room for."""
-
-    def __init__(self, parent: qt.QWidget | None = None) -> None:
-        qt.QLabel.__init__(self, parent)
-        self.setTextFormat(qt.Qt.PlainText)
-        self.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Preferred)
-        self._whole = ""
-
-    def show_text(self, text: str) -> None:
-        self._whole = text
-        self._fit()
-
-    def resizeEvent(self, event: qt.QResizeEvent) -> None:
-        self._fit()
-
-    def _fit(self) -> None:
-        self.setText(self.fontMetrics().elidedText(self._whole, qt.Qt.ElideRight, self.width))
 
 
 class TissueRow:

@@ -13,7 +13,8 @@ from ..core.parameter_scale import ParameterScale
 from ..core.tissue_table import PRESETS, from_table, soft_stiffness
 from ..core.tissues import Lame
 from .icons import look_of
-from .tissue_row import RowCallbacks, TissueRow, weight_text
+from .number_texts import weight_text
+from .tissue_row import RowCallbacks, TissueRow
 
 if TYPE_CHECKING:
     from ..scene.tissue_nodes import SegmentInfo

@@ -1,0 +1,13 @@
+"""How the panel writes weights and ratios."""
+
+from __future__ import annotations
+
+
+def weight_text(weight: float) -> str:
+    """A weight with three significant digits, but at most three decimals, so that it fits into its box."""
+    return f"{weight:.3g}" if weight >= 0.1 else f"{weight:.3f}".rstrip("0").rstrip(".")
+
+
+def ratio_text(ratio: float) -> str:
+    """A ratio with three significant digits, large ones without exponent."""
+    return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:.0f}"
