@@ -150,7 +150,7 @@ def _check_parents(inputs: InputNodes, results: Transforms) -> None:
     fixed_nodes = [node for node in (inputs.fixed, inputs.segmentation, inputs.fixed_landmarks) if node is not None]
     for moving in (inputs.moving, inputs.moving_segmentation, inputs.moving_landmarks):
         for fixed in fixed_nodes if moving is not None else ():
-            shared = shared_parent(moving, [fixed], results)
+            shared = shared_parent(moving, fixed, results)
             if shared is not None:
                 raise ValueError(shared_parent_problem(moving, fixed, shared))
 

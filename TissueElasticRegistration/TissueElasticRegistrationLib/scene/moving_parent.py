@@ -39,7 +39,7 @@ def put_under(moving: slicer.vtkMRMLTransformableNode, transform: slicer.vtkMRML
     if transform in transform_chain(fixed):
         raise ValueError(f"The fixed volume '{fixed.GetName()}' is under the result transform "
                          f"'{transform.GetName()}': take it out of there.")
-    shared = shared_parent(moving, [fixed], results)
+    shared = shared_parent(moving, fixed, results)
     if shared is not None:
         raise ValueError(shared_parent_problem(moving, fixed, shared))
     for inner, outer in zip(chain, [*chain[1:], transform], strict=True):
@@ -58,15 +58,14 @@ def is_under(moving: slicer.vtkMRMLTransformableNode, transform: slicer.vtkMRMLT
     return transform in transform_chain(moving)
 
 
-def shared_parent(moving: slicer.vtkMRMLTransformableNode, others: Collection[slicer.vtkMRMLTransformableNode],
+def shared_parent(moving: slicer.vtkMRMLTransformableNode, other: slicer.vtkMRMLTransformableNode,
                   results: Transforms = ()) -> slicer.vtkMRMLTransformableNode | None:
-    """Moving's outermost transform (moving itself if it has none) if one of the others would move together with it.
+    """Moving's outermost transform (moving itself if it has none) if the other node would move together with it.
 
     results: transforms that count as absent.
     """
     outermost = [moving, *transform_chain(moving, results)][-1]
-    together = any(outermost in (other, *transform_chain(other, results)) for other in others)
-    return outermost if together else None
+    return outermost if outermost in (other, *transform_chain(other, results)) else None
 
 
 def shared_parent_problem(moving: slicer.vtkMRMLNode, other: slicer.vtkMRMLNode, shared: slicer.vtkMRMLNode) -> str:
