@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from importlib.util import find_spec
 
 import pytest
-
-if find_spec("PySide6") is None:  # pytest.importorskip would import it without the settings of host.qt_binding
-    pytest.skip("needs the pip package PySide6_Essentials", allow_module_level=True)
-
 from host import pythonqt
 from host.event_loop import LoopWatch, keeps_gil, run_loop
 
