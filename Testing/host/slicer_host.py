@@ -74,7 +74,7 @@ class SlicerHost:
                 module.panel.exit()
 
     def complete_startup(self) -> None:
-        """Tell modules that Slicer has started. Not done unasked: sample data, which they register then, is not here."""
+        """Tell modules that Slicer has started. Not done unasked: there is no sample data to register."""
         self.application.startupCompleted.emit()
 
     def reload_module(self, name: str):
