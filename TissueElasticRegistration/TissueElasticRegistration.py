@@ -186,3 +186,57 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         """
         inputs = InputNodes(fixed, moving, segmentation, movingSegmentation, fixedLandmarks, movingLandmarks)
         return evaluate(inputs, transform, parameters or {}, progress)
+
+
+class TissueElasticRegistrationTest(ScriptedLoadableModuleTest):
+    """Self test inside Slicer: a small made-up pair, registered by the logic and by the panel's own buttons."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear()
+
+    def runTest(self) -> None:
+        self.setUp()
+        self.test_registerMovesTheBallOntoItsPlace()
+
+    def test_registerMovesTheBallOntoItsPlace(self) -> None:
+        """The registered ball overlaps with the fixed one, and the outputs are in the scene."""
+        from TissueElasticRegistrationLib.panel.dependencies import torch_problem
+
+        if torch_problem():
+            self.skipTest("PyTorch is not installed")
+        self.delayDisplay("Registering two balls")
+        fixed, moving, segmentation, movingSegmentation = addBalls()
+        logic = TissueElasticRegistrationLogic()
+        done = logic.register(fixed, moving, segmentation, {"ball": (1.0, 1.0)}, movingSegmentation=movingSegmentation)
+        ball = next(row for row in done.result.tissues if row.tissue.name == "ball")
+        self.assertLess(ball.dice_before, 0.8)
+        self.assertGreater(ball.dice_after, 0.9)
+        self.assertEqual(done.result.negative_jacobian_percent, 0.0)
+        self.assertIs(moving.GetParentTransformNode(), done.nodes.transform)
+        self.delayDisplay("Test passed")
+
+
+def addBalls():
+    """Two volumes with a ball that is shifted from one to the other, and their segmentations, for the self test."""
+    import numpy as np
+
+    k, j, i = np.mgrid[0:24, 0:28, 0:32]
+    nodes = []
+    for name, shift in (("fixed", 0.0), ("moving", 3.0)):
+        distance = np.sqrt((k - 11) ** 2 + (j - 13 - shift) ** 2 + (i - 17 + shift) ** 2)
+        image = 100 * np.exp(-((distance / 7) ** 4)) + 10 * np.cos(i / 3 + shift) * np.sin(j / 4)
+        volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+        slicer.util.updateVolumeFromArray(volume, image.astype(np.float32))
+        volume.SetSpacing(2.0, 2.0, 3.0)
+        volume.CreateDefaultDisplayNodes()
+        nodes.append((volume, distance < 7))
+    return [volume for volume, _ball in nodes] + [_addSegmentation(volume, ball) for volume, ball in nodes]
+
+
+def _addSegmentation(volume, ball):
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{volume.GetName()} tissues")
+    segmentation.CreateDefaultDisplayNodes()
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    segmentId = segmentation.GetSegmentation().AddEmptySegment("ball", "ball")
+    slicer.util.updateSegmentBinaryLabelmapFromArray(ball.astype("uint8"), segmentation, segmentId, volume)
+    return segmentation

@@ -60,8 +60,10 @@ class DisplaySection:
             self.show_grid()
         if settings.jacobian != before.jacobian:
             self._show_jacobian()
-        elif settings.difference != before.difference or settings.fade != before.fade:
+        elif settings.difference != before.difference:
             self._show_layers()
+        elif settings.fade != before.fade:
+            self._show_fade()
 
     def forget(self) -> None:
         """The scene closes: hold no node."""
@@ -116,13 +118,24 @@ class DisplaySection:
 
     def _show_layers(self) -> None:
         inputs, settings = self._inputs, self._settings
-        transform = self._transform()
-        overlay = jacobian_overlay_of(transform) if settings.jacobian and transform is not None else None
         show_fade(inputs.fixed, inputs.moving, settings.fade / 100)
+        overlay = self._overlay()
         if overlay is not None:
             show_jacobian_overlay(overlay, settings.fade / 100)
         elif settings.difference:
             show_difference(inputs.fixed.GetScene(), True)
+
+    def _show_fade(self) -> None:
+        """While the slider is dragged: only the opacity. A difference has none."""
+        overlay = self._overlay()
+        if overlay is not None:
+            show_jacobian_overlay(overlay, self._settings.fade / 100)
+        elif not self._settings.difference:
+            show_fade(self._inputs.fixed, self._inputs.moving, self._settings.fade / 100)
+
+    def _overlay(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        transform = self._transform() if self._settings.jacobian else None
+        return None if transform is None else jacobian_overlay_of(transform)
 
     def _on_flicker(self) -> None:
         if self._complete():

@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from ..core.tissues import Lame
 from ..scene.tissue_nodes import SegmentInfo
+from .labels import show_text
 from .landscape_view import LandscapeView
 
 
@@ -32,35 +33,43 @@ class EstimateSection:
     def show(self, estimate, is_complete: bool) -> None:
         """A partial estimate, or the end: then its values go into the sliders."""
         self._latest = estimate
-        self._view.show(estimate)
+        self._view.show([self._shown(estimate, number) for number, row in enumerate(estimate.per_tissue) if row.votes])
         if is_complete:
             self._take(estimate)
             flat = [row.tissue.name for row in estimate.per_tissue if row.flat]
             text = _("Estimated in {seconds:.1f} s.").format(seconds=estimate.seconds)
             if flat:
                 text += " " + _("Hardly any difference for: {names}.").format(names=", ".join(flat))
-            self._ui.estimateStatusLabel.text = "\n".join((text, *estimate.warnings))
+            show_text(self._ui.estimateStatusLabel, "\n".join((text, *estimate.warnings)))
 
     def cancelled(self) -> None:
         """The search ends early: the best so far is taken, if there is anything yet."""
         if self._latest is None:
-            self._ui.estimateStatusLabel.text = _("Cancelled.")
+            show_text(self._ui.estimateStatusLabel, _("Cancelled."))
             return
         self._take(self._latest)
-        self._ui.estimateStatusLabel.text = _("Cancelled; the best values so far were taken.")
+        show_text(self._ui.estimateStatusLabel, _("Cancelled; the best values so far were taken."))
 
     def undo(self) -> None:
         """Back to the values before the search."""
         self._set_values(self._before)
         self._ui.undoEstimateButton.visible = False
-        self._ui.estimateStatusLabel.text = _("The values are what they were before the estimate.")
+        show_text(self._ui.estimateStatusLabel, _("The values are what they were before the estimate."))
 
     def forget(self) -> None:
         """The scene closes."""
         self._before, self._latest = {}, None
         self._view.clear()
         self._ui.undoEstimateButton.visible = False
-        self._ui.estimateStatusLabel.text = ""
+        show_text(self._ui.estimateStatusLabel, "")
+
+    @staticmethod
+    def _shown(estimate, number: int) -> ShownLandscape:
+        from ..core.reporting.landscape_picture import landscape_picture
+
+        row = estimate.per_tissue[number]
+        picture_rgb = landscape_picture(estimate.landscape, number, row.point)
+        return ShownLandscape(row.tissue.id, row.tissue.name, picture_rgb, row.lame.lam, row.lame.mu, row.flat)
 
     def _take(self, estimate) -> None:
         self._set_values({row.tissue.id: row.lame for row in estimate.per_tissue

@@ -23,3 +23,9 @@ class ElidedLabel(qt.QLabel):
 
     def _fit(self) -> None:
         self.setText(self.fontMetrics().elidedText(self._whole, qt.Qt.ElideRight, self.width))
+
+
+def show_text(label: qt.QLabel, text: str) -> None:
+    """Text of a label that takes no room when it has nothing to say."""
+    label.setText(text)
+    label.setVisible(bool(text))

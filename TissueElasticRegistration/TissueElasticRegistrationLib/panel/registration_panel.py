@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 
 import qt
@@ -12,10 +13,12 @@ from slicer.i18n import tr as _
 
 from ..core.tissues import Lame
 from ..scene.checks import input_hints, input_problem
+from ..scene.nodes import find_outputs
 from ..scene.tissue_nodes import SegmentInfo, describe_tissues
 from . import dependencies
 from .display_section import DisplaySection, DisplaySettings
 from .estimate_section import EstimateSection
+from .labels import show_text
 from .parameter_node import (
     DIRECT,
     SCALE,
@@ -30,13 +33,15 @@ from .parameter_node import (
     set_row_values,
 )
 from .quality_table import QualityTable
-from .registration_control import Activity, Listener, RegistrationControl
+from .registration_control import Activity, Listener, RegistrationControl, Request
 from .segment_watch import SegmentWatch
 from .tissue_row import RowCallbacks
 from .tissue_rows import TissueRows
 
 # Many parameters may change at once (a preset for all): they are looked at together, still within one frame.
 COLLECT_MS = 10
+# A label that changes makes Qt lay out the whole panel: not for every step of a job.
+TELL_EVERY_S = 0.2
 # Painting a segment means reading and preparing everything anew: that waits until the brush rests.
 INPUT_REST_MS = 400
 
@@ -64,8 +69,13 @@ class RegistrationPanel:
         self._update_timer = self._single_shot(COLLECT_MS, self.update)
         self._inputs_timer = self._single_shot(INPUT_REST_MS, self._read_tissues)
         self._shown_inputs = None
+        # What the scene showed already when it was opened: nothing is computed before something changes.
+        self._shown_before: Request | None = None
+        self._told = 0.0  # when progress was last shown
         self._fill_choices()
         self._connect()
+        for label in (ui.hintsLabel, ui.deviceReasonLabel, ui.liveStatusLabel, ui.estimateStatusLabel, ui.statusLabel):
+            show_text(label, "")
 
     # --- life cycle -------------------------------------------------------------------------------------------------
 
@@ -81,7 +91,10 @@ class RegistrationPanel:
         self.quality.clear()
         self._show_quality(False)
         self._segments.stop()
+        self._shown_before = None
         if node is not None:
+            if input_problem(inputs_of(node)) is None and find_outputs(inputs_of(node)).transform is not None:
+                self._shown_before = request_of(node, describe_tissues(node.segmentation, find_empty=False))
             self._read_tissues()
 
     def parameters_changed(self) -> None:
@@ -114,7 +127,7 @@ class RegistrationPanel:
         self._show_problem(input_problem(inputs))
         if inputs != self._shown_inputs:
             self._shown_inputs = inputs
-            self.ui.hintsLabel.text = "\n".join(input_hints(inputs))
+            show_text(self.ui.hintsLabel, "\n".join(input_hints(inputs)))
         self._show_rows()
         self.display.update(inputs, DisplaySettings(node.fade, node.deformed, node.showGrid, node.showJacobian,
                                                     node.showDifference))
@@ -175,21 +188,24 @@ class RegistrationPanel:
         node = self._node
         if not node.live:
             self.control.stop_following()
-            self.ui.liveStatusLabel.text = ""
+            show_text(self.ui.liveStatusLabel, "")
             return
         problem = self._problem or dependencies.torch_problem()
         if problem is not None:
             self.control.stop_following()
-            self.ui.liveStatusLabel.text = problem
+            show_text(self.ui.liveStatusLabel, problem)
         else:
-            self.control.follow(request_of(node, self._tissues))
+            request = request_of(node, self._tissues)
+            if not request.looks_like(self._shown_before):
+                self._shown_before = None
+                self.control.follow(request)
 
     # --- what the user does -----------------------------------------------------------------------------------------
 
     def _on_apply(self) -> None:
         if self.control.activity is Activity.APPLY:
             self.control.cancel()
-            self.ui.statusLabel.text = _("Cancelled; nothing was written.")
+            show_text(self.ui.statusLabel, _("Cancelled; nothing was written."))
         elif self._node is not None and self._ready(self.ui.statusLabel):
             self.control.apply(request_of(self._node, self._tissues))
 
@@ -210,14 +226,17 @@ class RegistrationPanel:
             sentence = self.ui.liveStatusLabel.text
             self._node.live = False
             self.update()
-            self.ui.liveStatusLabel.text = sentence
-        elif self._problem is None:
-            self.display.show_pair()
+            show_text(self.ui.liveStatusLabel, sentence)
+        else:
+            self._shown_before = None
+            self.parameters_changed()
+            if self._problem is None:
+                self.display.show_pair()
 
     def _ready(self, label: qt.QLabel) -> bool:
         """PyTorch is there, after asking if it was not; otherwise the label says what is wrong."""
         problem = dependencies.ensure_torch()
-        label.text = problem or ""
+        show_text(label, problem or "")
         return problem is None
 
     def _on_reset_all(self) -> None:
@@ -246,17 +265,20 @@ class RegistrationPanel:
         self.ui.estimateProgressBar.visible = activity is Activity.ESTIMATE
         if self._node is not None:
             self._show_problem(input_problem(inputs_of(self._node)))
-        self.ui.deviceReasonLabel.text = self.control.device_reason
+        show_text(self.ui.deviceReasonLabel, self.control.device_reason)
 
     def _on_progress(self, activity: Activity, fraction: float, text: str) -> None:
+        if time.perf_counter() - self._told < TELL_EVERY_S:
+            return
+        self._told = time.perf_counter()
         if activity is Activity.LIVE:
-            self.ui.liveStatusLabel.text = _("Registering: {percent} %, {text}").format(
-                percent=round(100 * fraction), text=text)
+            show_text(self.ui.liveStatusLabel, _("Registering: {percent} %, {text}").format(
+                percent=round(100 * fraction), text=text))
             return
         bar, label = ((self.ui.progressBar, self.ui.statusLabel) if activity is Activity.APPLY
                       else (self.ui.estimateProgressBar, self.ui.estimateStatusLabel))
         bar.value = round(1000 * fraction)
-        label.text = text
+        show_text(label, text)
 
     def _on_shown(self, _transform, seconds: float) -> None:
         if not math.isnan(seconds):
@@ -264,10 +286,10 @@ class RegistrationPanel:
 
     def _on_settled(self, seconds: float, notes: tuple[str, ...]) -> None:
         done = _("Up to date after {seconds:.1f} s.").format(seconds=seconds)
-        self.ui.liveStatusLabel.text = "\n".join((done, *notes))
+        show_text(self.ui.liveStatusLabel, "\n".join((done, *notes)))
 
     def _on_applied(self, result, _nodes, seconds: float) -> None:
-        self.ui.statusLabel.text = _("Registered in {seconds:.1f} s.").format(seconds=seconds)
+        show_text(self.ui.statusLabel, _("Registered in {seconds:.1f} s.").format(seconds=seconds))
         self.quality.show(result, self._findings(result))
         self._show_quality(True)
         self.display.deformation_changed()
@@ -278,7 +300,7 @@ class RegistrationPanel:
 
     def _on_failed(self, activity: Activity, sentence: str) -> None:
         label = {Activity.LIVE: self.ui.liveStatusLabel, Activity.ESTIMATE: self.ui.estimateStatusLabel}
-        label.get(activity, self.ui.statusLabel).text = sentence
+        show_text(label.get(activity, self.ui.statusLabel), sentence)
 
     @staticmethod
     def _findings(result):
@@ -295,8 +317,8 @@ class RegistrationPanel:
     # --- setting up -------------------------------------------------------------------------------------------------
 
     def _fill_choices(self) -> None:
-        self.ui.modelSelector.addItem(_("Direct solver, without a network"), DIRECT)
-        self.ui.estimateMethodSelector.addItem(_("Grid, Dice of every tissue"))
+        self.ui.modelSelector.addItem(_("Direct solver"), DIRECT)
+        self.ui.estimateMethodSelector.addItem(_("Grid, Dice"))
 
     def _connect(self) -> None:
         ui = self.ui

@@ -1,0 +1,1 @@
+"""Which λ and μ suit this pair best, tissue by tissue."""

@@ -1,0 +1,67 @@
+"""How good the registration of each tissue is for every pair of λ and μ that was tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# Two equally good registrations with the same parameters differ by up to about this much in Dice (median 0.0003 to
+# 0.001 on phantoms): what lies closer together is a tie.
+TIE = 0.001
+# A landscape is flat if more than half of it lies this close to its best point.
+FLAT = 0.005
+
+
+@dataclass(frozen=True, eq=False)
+class Landscape:
+    """``scores`` (tissue, λ, μ), higher is better, NaN where nothing has been measured (yet).
+
+    lam, mu: the weights that were tried, ascending; their points are equally far apart on the sliders. Tissues are
+    addressed by their number along the first axis, places in the grid by fractional indices (λ, μ).
+    """
+
+    lam: np.ndarray
+    mu: np.ndarray
+    scores: np.ndarray
+
+    def best(self, tissue: int, near: tuple[float, float]) -> tuple[int, int] | None:
+        """Indices (λ, μ) of the best point, of equally good ones that closest to ``near``; None if nothing is known.
+
+        Points are equally good if they lie within 0.001 of the best.
+        """
+        scores = self.scores[tissue]
+        if not np.isfinite(scores).any():
+            return None
+        a, b = np.nonzero(scores >= np.nanmax(scores) - TIE)  # False for NaN
+        distance = np.hypot(a - near[0], b - near[1])
+        # Of equally close ones too, the best; rounded, because equal distances may differ in their last bits.
+        first = np.lexsort((-scores[a, b], np.round(distance, 6)))[0]
+        return int(a[first]), int(b[first])
+
+    def near_best(self, tissue: int) -> np.ndarray:
+        """Bool (λ, μ): within 0.005 of the best point."""
+        scores = self.scores[tissue]
+        known = np.isfinite(scores)
+        return known & (scores >= scores[known].max() - FLAT) if known.any() else known
+
+    def is_flat(self, tissue: int) -> bool:
+        """Whether λ and μ hardly matter: more than half of what is known lies within 0.005 of the best point."""
+        known = np.isfinite(self.scores[tissue])
+        return bool(2 * self.near_best(tissue).sum() > known.sum())
+
+    def at(self, tissue: int, place: tuple[float, float]) -> float:
+        """Score between the points, bilinear; NaN if a point that counts is not known."""
+        value = 0.0
+        for a, part_a in _neighbours(place[0], len(self.lam)):
+            for b, part_b in _neighbours(place[1], len(self.mu)):
+                value += part_a * part_b * float(self.scores[tissue, a, b])
+        return value
+
+
+def _neighbours(place: float, count: int) -> list[tuple[int, float]]:
+    """The one or two indices around a fractional one, and their parts."""
+    place = min(max(place, 0.0), count - 1.0)
+    lower = int(place)
+    part = place - lower
+    return [(lower, 1 - part), (lower + 1, part)] if part > 0 else [(lower, 1.0)]

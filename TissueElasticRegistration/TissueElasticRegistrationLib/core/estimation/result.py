@@ -1,0 +1,58 @@
+"""What an estimate of λ and μ returns, and what it tells on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..progress import Progress
+from ..tissues import Lame, Tissue, TissueParameters
+from .landscape import Landscape
+
+
+@dataclass(frozen=True)
+class TissueEstimate:
+    """The parameters of one tissue.
+
+    votes: whether ``lame`` comes from the search. If not (background, unsegmented, locked, too small, missing in the
+        moving segmentation, or nothing known yet) it is the start value.
+    point: indices (λ, μ) of ``lame`` in the landscape, None unless the tissue votes.
+    score, start_score: the landscape at ``lame`` and (interpolated) at the start value; NaN where it is not known.
+        Both come from registrations with the same parameters everywhere, so a result with all tissues' own parameters
+        will have other scores.
+    flat: λ and μ hardly change the score, so ``lame`` means little.
+    """
+
+    tissue: Tissue
+    lame: Lame
+    score: float
+    start_score: float
+    flat: bool
+    votes: bool
+    point: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """λ and μ for every tissue of a registrar, in the order of its tissues, which is also that of the landscape.
+
+    These are the values that register this pair best by ``objective``. They are no measurement of stiffness.
+
+    complete: False for the best so far. parameters: all of them together, ready for a registration.
+    warnings: one sentence each, about tissues without a vote and candidates that failed.
+    """
+
+    method: str
+    objective: str
+    landscape: Landscape
+    per_tissue: tuple[TissueEstimate, ...]
+    parameters: TissueParameters
+    complete: bool
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class EstimateProgress(Progress):
+    """Another point of the landscape is known; ``estimate`` is the best so far."""
+
+    estimate: Estimate
