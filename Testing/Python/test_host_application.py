@@ -100,6 +100,10 @@ class TestModules:
         assert after.parameters.count == 7
         assert after.ui.countBox.value == 7
 
+    def test_a_module_is_not_opened_twice(self, fresh_host, panel):
+        with pytest.raises(ValueError, match="HostModule is open already"):
+            fresh_host.load_module(MODULE)
+
     @pytest.mark.skipif(bool(SLICER_SOURCE), reason="Slicer's own section makes a menu in a way that PySide6 refuses")
     def test_developer_mode_has_a_reload_button(self, fresh_host, module_copy, developer_mode):
         before = fresh_host.load_module(module_copy)

@@ -85,13 +85,13 @@ class ObservedDict(MutableMapping):
         self._save = save
         self._load = load
 
-    def _store(self) -> None:
+    def _change(self, method: str, *arguments):
+        result = getattr(self._items, method)(*arguments)
         try:
             self._save(self._items)
         finally:
-            # As in Slicer an observed dictionary, not its content: each change of the same object is one level deeper
-            # and slower, until Python's recursion limit. Code must ask the parameter node for it each time.
-            self._items = self._load()
+            self._items = self._load()._items
+        return result
 
     def __repr__(self):
         return f"ObservedDict({self._items})"
@@ -105,19 +105,14 @@ class ObservedDict(MutableMapping):
     def __iter__(self):
         return iter(self._items)
 
-    def __contains__(self, key):
-        return key in self._items
-
     def __getitem__(self, key):
         return self._items[key]
 
     def __setitem__(self, key, value):
-        self._items[key] = value
-        self._store()
+        self._change("__setitem__", key, value)
 
     def __delitem__(self, key):
-        del self._items[key]
-        self._store()
+        self._change("__delitem__", key)
 
     def keys(self):
         return self._items.keys()
@@ -132,15 +127,10 @@ class ObservedDict(MutableMapping):
         return self._items.get(key)
 
     def pop(self, key):
-        value = self._items.pop(key)
-        self._store()
-        return value
+        return self._change("pop", key)
 
     def popitem(self):
-        pair = self._items.popitem()
-        self._store()
-        return pair
+        return self._change("popitem")
 
     def clear(self):
-        self._items.clear()
-        self._store()
+        self._change("clear")

@@ -52,8 +52,11 @@ class SlicerHost:
     def load_module(self, path: Path):
         """Open a scripted module and return its widget object; it is set up and entered.
 
-        Errors while it is imported or set up are raised here; Slicer prints them.
+        Errors while it is imported or set up are raised here; Slicer prints them. Raises ValueError for a module that
+        is open already: reload or unload it.
         """
+        if Path(path).stem in self._modules:
+            raise ValueError(f"{Path(path).stem} is open already.")
         module = scripted_modules.load_module(path)
         self._modules[module.objectName()] = module
         self.enter_module(module.objectName())
@@ -134,7 +137,10 @@ def start(scratch: Path, with_views: bool = True, mrml: MrmlHost | None = None) 
     """The host of this process. scratch: an existing folder for temporary files. mrml: a scene that exists already.
 
     Without OpenGL there are no views whatever with_views says, as in Slicer with --no-main-window.
+    Raises RuntimeError if there is a host already.
     """
+    if hasattr(slicer, "app"):
+        raise RuntimeError("There can be only one host in a process.")
     return SlicerHost(mrml or MrmlHost(scratch), scratch, with_views)
 
 
