@@ -216,9 +216,10 @@ def test_wait_ends_early_when_the_job_ends(jobs):
 
 
 def test_job_gets_its_share_of_time_however_often_it_reports(jobs):
-    """News every few microseconds must not end every wait at once: the main thread would then hold the interpreter."""
+    """News every millisecond must not end every wait at once: the main thread would do nothing but deliver them."""
     def job():
         while True:
+            time.sleep(0.0005)  # as in torch, others may run meanwhile
             yield Progress(0, "")
 
     jobs.start(job())
@@ -239,6 +240,17 @@ def test_close_ends_the_thread(jobs):
     assert not log[0].is_alive()
     jobs.start(short("again"))
     assert drain(jobs)[-1] == Finished("again")
+
+
+def test_jobs_after_a_close_share_a_thread_again(jobs):
+    jobs.start(endless())
+    jobs.close(PATIENCE_S)
+    found = set()
+    for _ in range(2):
+        jobs.start(threading.current_thread() for _ in "x")
+        until(lambda: jobs.idle)
+        found |= {item for item in jobs.take() if isinstance(item, threading.Thread)}
+    assert len(found) == 1 and threading.main_thread() not in found
 
 
 def test_close_does_not_wait_longer_than_told_for_a_step_that_hangs(jobs):
@@ -433,6 +445,35 @@ def test_callback_that_starts_another_job_is_the_last_one_of_the_older(runner):
     loop_until(lambda: newer.ended)
     loop_for(0.03)
     assert older.items == []
+
+
+def test_callback_that_cancels_is_the_last_one(runner):
+    heard = Heard()
+    callbacks = heard.callbacks()
+    callbacks["on_progress"] = lambda _: runner.cancel()
+    runner.start(short(), **callbacks)
+    until(lambda: runner._thread.idle)
+    loop_for(0.03)
+    assert heard.items == []
+
+
+def test_job_that_ends_between_two_looks_at_it_is_not_forgotten(runner):
+    class EndsAfterTheFirstLook(JobThread):
+        looks = 0
+
+        def take(self):
+            self.looks += 1
+            return [Finished("seen")] if self.looks == 2 else []
+
+        @property
+        def idle(self):
+            return self.looks > 0
+
+    heard = Heard()
+    runner._thread = EndsAfterTheFirstLook()
+    runner.start(short(), **heard.callbacks())
+    loop_for(0.05)
+    assert ("done", "seen") in heard.items
 
 
 def test_exception_of_a_callback_does_not_stop_the_ones_after_it(runner, qt_host):

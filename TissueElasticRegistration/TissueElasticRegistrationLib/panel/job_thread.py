@@ -129,7 +129,6 @@ class JobThread:
             self._close_jobs(dropped)
             if job is not None:
                 self._step(job)
-            del dropped, job  # waiting must not keep their arrays
 
     def _step(self, job: Generator) -> None:
         try:
