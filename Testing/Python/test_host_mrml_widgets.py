@@ -59,6 +59,8 @@ def test_nodes_without_the_attribute_are_left_out(mrml_scene):
     selector.addAttribute("vtkMRMLScalarVolumeNode", "Phase", "exhale")
     volume = add_volume(mrml_scene, "scan")
     assert selector.nodeCount() == 0
+    volume.SetAttribute("Phase", "inhale")
+    assert selector.nodeCount() == 0
     volume.SetAttribute("Phase", "exhale")
     assert selector.nodeCount() == 1
 
@@ -96,6 +98,14 @@ def test_choosing_sends_the_node_and_its_id(mrml_scene):
     assert (nodes, flags, ids) == ([volume], [True], [volume.GetID()])
 
 
+def test_new_node_is_sent_once(mrml_scene):
+    selector = make_selector(mrml_scene)
+    added = recorded(selector, "nodeAdded(vtkMRMLNode*)")
+    volume = add_volume(mrml_scene, "scan")
+    mrml_scene.AddNewNodeByClass("vtkMRMLTableNode", "table")
+    assert added == [volume]
+
+
 def test_node_that_is_not_in_the_list_chooses_none(mrml_scene):
     selector = make_selector(mrml_scene, noneEnabled=True)
     selector.setCurrentNode(add_volume(mrml_scene, "scan"))
@@ -111,6 +121,16 @@ def test_removed_node_becomes_none_and_is_sent(mrml_scene):
     mrml_scene.RemoveNode(volume)
     assert nodes[-1:] == [None]
     assert selector.currentNodeID == ""
+
+
+def test_removal_is_sent_while_the_node_is_still_in_the_scene(mrml_scene):
+    volume = add_volume(mrml_scene, "scan")
+    selector = make_selector(mrml_scene, noneEnabled=True)
+    selector.setCurrentNode(volume)
+    scenes = []
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: scenes.append(volume.GetScene()))
+    mrml_scene.RemoveNode(volume)
+    assert scenes == [mrml_scene]
 
 
 def test_another_node_takes_the_place_of_a_removed_one(mrml_scene):

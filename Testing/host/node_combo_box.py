@@ -197,9 +197,11 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         if event == "NodeAddedEvent" and not known and self._rows.row_of(node.GetID()) >= 0:
             self.nodeAdded.emit(node)
 
-    def _on_node(self) -> None:
-        """A node may have another name, be hidden or have another attribute."""
-        self._update()
+    def _on_node(self, node: slicer.vtkMRMLNode) -> None:
+        """A node may have another name, be hidden or have another attribute; most changes are none of these."""
+        shown_name = self._rows.name_of(node.GetID())
+        if shown_name != (node.GetName() or "" if self._accepts(node) else None):
+            self._update()
 
     def _update(self, leaving: slicer.vtkMRMLNode | None = None) -> None:
         """Make the rows those of the scene; `leaving` is about to be removed."""

@@ -25,6 +25,11 @@ class NodeRows:
         rows = range(self._box.count())
         return next((row for row in rows if self._box.itemData(row, NODE_ID) == node_id), -1)
 
+    def name_of(self, node_id: str) -> str | None:
+        """As shown; None if there is no such row."""
+        row = self.row_of(node_id)
+        return self._box.itemText(row) if row >= 0 else None
+
     def action_of(self, row: int) -> tuple[str, str] | None:
         action = self._box.itemData(row, ACTION)
         return None if action is None else tuple(action)

@@ -11,17 +11,17 @@ import vtk
 from .qt_binding import QtWidgets
 
 SCENE_EVENTS = (
-    slicer.vtkMRMLScene.NodeAddedEvent,
-    slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent,
-    slicer.vtkMRMLScene.NodeRemovedEvent,
-    slicer.vtkMRMLScene.EndCloseEvent,
-    slicer.vtkMRMLScene.EndImportEvent,
-    slicer.vtkMRMLScene.EndBatchProcessEvent,
+    "NodeAddedEvent",
+    "NodeAboutToBeRemovedEvent",
+    "NodeRemovedEvent",
+    "EndCloseEvent",
+    "EndImportEvent",
+    "EndBatchProcessEvent",
 )
 
 
 class SceneObserver:
-    """Calls on_scene(event name, node or None) and on_node() until the widget is destroyed.
+    """Calls on_scene(event name, node or None) and on_node(node) until the widget is destroyed.
 
     While the scene closes or imports nothing is called; the end of it counts once. The callbacks must be methods of
     the widget: they are held weakly, so that the observer does not keep the widget alive.
@@ -38,24 +38,30 @@ class SceneObserver:
         _remove_observers(self._scene_tags)
         _remove_observers(self._node_tags)
         for event in SCENE_EVENTS if scene is not None else ():
-            self._scene_tags.append((scene, scene.AddObserver(event, self._scene_event)))
+            tag = scene.AddObserver(getattr(scene, event), self._scene_callback(event))
+            self._scene_tags.append((scene, tag))
 
     def observe_nodes(self, nodes: Iterable[slicer.vtkMRMLNode]) -> None:
         _remove_observers(self._node_tags)
         for node in nodes:
             self._node_tags.append((node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._node_event)))
 
-    @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _scene_event(self, scene: slicer.vtkMRMLScene, event: str, node: slicer.vtkMRMLNode | None = None) -> None:
-        call = self._on_scene()
-        if call is not None and not scene.IsClosing() and not scene.IsImporting():
-            call(event, node)
+    def _scene_callback(self, event: str) -> Callable:
+        """VTK itself does not know the names of MRML's events."""
+
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def callback(scene: slicer.vtkMRMLScene, _: str, node: slicer.vtkMRMLNode | None = None) -> None:
+            call = self._on_scene()
+            if call is not None and not scene.IsClosing() and not scene.IsImporting():
+                call(event, node)
+
+        return callback
 
     def _node_event(self, node: slicer.vtkMRMLNode, event: str) -> None:
         call = self._on_node()
         scene = node.GetScene()
         if call is not None and scene is not None and not scene.IsClosing() and not scene.IsImporting():
-            call()
+            call(node)
 
 
 class EventObserver:
