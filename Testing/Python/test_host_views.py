@@ -143,7 +143,12 @@ class TestRequests:
             slicer.app.processEvents()
             assert renders(host) == before
         slicer.app.processEvents()
-        assert renders(host)["Red"] == before["Red"] + 1
+        after = renders(host)
+        assert after["Red"] == before["Red"] + 1
+        with slicer.util.RenderBlocker():
+            pass
+        slicer.app.processEvents()
+        assert renders(host) == after, "nothing was asked for"
 
     def test_after_closing_the_scene_the_views_go_on(self, host, volume):
         slicer.mrmlScene.Clear()
@@ -193,7 +198,9 @@ class TestLayout:
         manager = slicer.app.layoutManager()
         manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
         manager.sliceWidget("Red").setSliceOrientation("Coronal")
+        host.main_window(900, 600)
         host.reset()
+        assert host.views.grab("Red").shape == (400, 400, 3)
         assert manager.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
         assert manager.sliceWidget("Red").sliceOrientation == "Axial"
 

@@ -12,7 +12,7 @@ from .mrml import MrmlHost
 from .qt_binding import QtCore, QtWidgets
 from .stand_ins import stand_in
 from .view_widgets import qMRMLPlotWidget, qMRMLSliceWidget, qMRMLThreeDWidget
-from .views import SliceView, ThreeDView
+from .views import START_SIZE, SliceView, ThreeDView
 
 FOUR_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
 
@@ -97,10 +97,10 @@ class qSlicerLayoutManager(QtCore.QObject):
         self.setRenderPaused(False)
 
     def setRenderPaused(self, paused: bool) -> None:
-        for view in [*self._of(qMRMLSliceWidget), *self._of(qMRMLThreeDWidget)]:
-            view.viewWidget().setRenderPaused(paused)
+        for widget in self._of((qMRMLSliceWidget, qMRMLThreeDWidget)):
+            widget.viewWidget().setRenderPaused(paused)
 
-    def _of(self, kind: type) -> list:
+    def _of(self, kind: type | tuple[type, ...]) -> list:
         return [widget for widget in self._widgets.values() if isinstance(widget, kind)]
 
     def _by_name(self, kind: type, name: str):
@@ -166,8 +166,7 @@ class Views:
 
     def view(self, name: str) -> SliceView | ThreeDView:
         """The offscreen view with that layout name: Red, Green, Yellow, or 1 for the 3D view."""
-        widget = self._manager.sliceWidget(name) or self._manager.threeDWidget(name)
-        return widget._view
+        return next(view for view in self._all() if view.node.GetLayoutName() == name)
 
     def grab(self, name: str) -> np.ndarray:
         """(height, width, 3) uint8, top row first: the view drawn now."""
@@ -176,9 +175,14 @@ class Views:
         return view.pixels()
 
     def reset(self) -> None:
-        """The layout of the start; closing the scene has done the rest."""
+        """Layout and size of the start; closing the scene has done the rest."""
         self._manager.setLayout(FOUR_UP)
+        for view in self._all():
+            view.resize(*START_SIZE)
 
     def close(self) -> None:
-        for name in (*self._manager.sliceViewNames(), "1"):
-            self.view(name).close()
+        for view in self._all():
+            view.close()
+
+    def _all(self) -> list[SliceView | ThreeDView]:
+        return [widget._view for widget in self._manager._of((qMRMLSliceWidget, qMRMLThreeDWidget))]

@@ -112,9 +112,9 @@ class SlicerHost:
         self.mrml.clear()
         for name in list(self._modules):
             self.unload_module(name)
+        self._close_window()
         if self.views is not None:
             self.views.reset()
-        self._close_window()
         set_appearance()
         QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.DeferredDelete)
         errors = ["".join(traceback.format_exception(*error)) for error in self.slot_errors]

@@ -22,6 +22,7 @@ class _Surface(QtWidgets.QWidget):
         self._view = view
         self._picture = QtGui.QImage()
         self._pauses = 0
+        self._asked_while_paused = False
         self._timer = QtCore.QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
@@ -54,14 +55,18 @@ class _Surface(QtWidgets.QWidget):
 
     def resumeRender(self) -> int:
         self._pauses -= 1
-        self.scheduleRender()
+        if self._asked_while_paused and not self._pauses:
+            self._asked_while_paused = False
+            self.scheduleRender()
         return self._pauses
 
     def setRenderPaused(self, paused: bool) -> int:
         return self.pauseRender() if paused else self.resumeRender()
 
     def _request_render(self) -> None:
-        if not self._pauses:
+        if self._pauses:
+            self._asked_while_paused = True
+        else:
             self.forceRender()
 
     def paintEvent(self, event) -> None:

@@ -44,6 +44,8 @@ THREE_D_MANAGERS = [
     "vtkMRMLTransformsDisplayableManager3D",
 ]
 
+START_SIZE = (400, 400)  # width and height in pixels
+
 PROBE = """
 import vtkmodules.vtkRenderingOpenGL2
 from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
@@ -134,7 +136,7 @@ class OffscreenView:
 class SliceView(OffscreenView):
     """One slice view on a slice node of the scene, with its own slice logic."""
 
-    def __init__(self, application_logic, node: slicer.vtkMRMLSliceNode, size=(400, 400)) -> None:
+    def __init__(self, application_logic, node: slicer.vtkMRMLSliceNode) -> None:
         self._mapper = vtk.vtkImageMapper()
         self._mapper.SetColorWindow(255)
         self._mapper.SetColorLevel(127.5)
@@ -152,7 +154,7 @@ class SliceView(OffscreenView):
         self.logic.SetSliceNode(node)
         application_logic.GetSliceLogics().AddItem(self.logic)
         self.group.SetMRMLDisplayableNode(node)
-        self.resize(*size)
+        self.resize(*START_SIZE)
         self._observed.append((self.logic, self.logic.AddObserver(vtk.vtkCommand.ModifiedEvent, self._on_logic)))
         self._on_logic()
 
@@ -170,7 +172,7 @@ class SliceView(OffscreenView):
 class ThreeDView(OffscreenView):
     """One 3D view on a view node of the scene."""
 
-    def __init__(self, application_logic, node: slicer.vtkMRMLViewNode, size=(400, 400)) -> None:
+    def __init__(self, application_logic, node: slicer.vtkMRMLViewNode) -> None:
         factory = slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance()
         super().__init__(factory, THREE_D_MANAGERS, application_logic)
         self.node = node
@@ -183,7 +185,7 @@ class ThreeDView(OffscreenView):
         self.renderer.GradientBackgroundOn()
         self.renderer.SetBackground(node.GetBackgroundColor())
         self.renderer.SetBackground2(node.GetBackgroundColor2())
-        self.resize(*size)
+        self.resize(*START_SIZE)
 
     def reset_focal_point(self) -> None:
         """Turn around the centre of everything visible, the box around it excepted; the box follows."""
