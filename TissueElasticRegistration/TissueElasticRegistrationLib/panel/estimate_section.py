@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 from ..core.tissues import Lame
 from ..scene.tissue_nodes import SegmentInfo
 from .labels import show_text
-from .landscape_view import LandscapeView
+from .landscape_view import LandscapeView, ShownLandscape
 
 
 class EstimateSection:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import slicer
 from slicer.i18n import tr as _
@@ -20,6 +21,9 @@ from ..scene.nodes import InputNodes, OutputNodes
 from ..scene.overlays import write_jacobian_overlay
 from ..scene.session import PairSession, SessionOptions, Values
 from .worker import JobRunner
+
+if TYPE_CHECKING:
+    from ..core.images import ImagePair
 
 
 class Activity(Enum):
@@ -128,6 +132,11 @@ class RegistrationControl:
         """Why the current device was taken; empty before the first run."""
         registrar = None if self._session is None else self._session.registrar
         return "" if registrar is None else registrar.device_choice.reason
+
+    @property
+    def pair(self) -> ImagePair | None:
+        """The images of the last run, as they were read."""
+        return None if self._session is None else self._session.pair
 
     def _follow_now(self, request: Request) -> None:
         self._following, self._shown_since_start = request, False

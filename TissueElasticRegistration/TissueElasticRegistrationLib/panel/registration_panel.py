@@ -302,11 +302,10 @@ class RegistrationPanel:
         label = {Activity.LIVE: self.ui.liveStatusLabel, Activity.ESTIMATE: self.ui.estimateStatusLabel}
         show_text(label.get(activity, self.ui.statusLabel), sentence)
 
-    @staticmethod
-    def _findings(result):
+    def _findings(self, result):
         from ..core.reporting.verdict import findings
 
-        return findings(result)
+        return findings(self.control.pair, result, {})
 
     def _show_quality(self, on: bool) -> None:
         self.ui.qualityTable.visible = on

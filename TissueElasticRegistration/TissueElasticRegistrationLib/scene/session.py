@@ -53,7 +53,7 @@ class PairSession:
         self.inputs = inputs
         self.options = options
         self._state = state_of(inputs)
-        self._pair = read_pair(*inputs, ignored=ignored)
+        self.pair = read_pair(*inputs, ignored=ignored)
         self._registrar: Registrar | None = None
 
     @property
@@ -103,9 +103,9 @@ class PairSession:
             from ..core.registrar import Registrar
 
             options = self.options
-            self._registrar = Registrar(self._pair, initial=options.initial, finest_mm=options.finest_mm or None,
+            self._registrar = Registrar(self.pair, initial=options.initial, finest_mm=options.finest_mm or None,
                                         device=options.device,
-                                        threads=live_threads(self._pair.fixed.geometry.shape_kji))
+                                        threads=live_threads(self.pair.fixed.geometry.shape_kji))
         if not self._registrar.is_prepared:
             yield from self._registrar.prepare()
         return self._registrar
