@@ -67,8 +67,8 @@ class EstimateSection:
     def _shown(estimate, number: int) -> ShownLandscape:
         from ..core.reporting.landscape_picture import landscape_picture
 
-        row = estimate.per_tissue[number]
-        picture_rgb = landscape_picture(estimate.landscape, number, row.point)
+        row, landscape = estimate.per_tissue[number], estimate.landscape
+        picture_rgb = landscape_picture(landscape.scores[number], row.point, landscape.near_best(number))
         return ShownLandscape(row.tissue.id, row.tissue.name, picture_rgb, row.lame.lam, row.lame.mu, row.flat)
 
     def _take(self, estimate) -> None:
