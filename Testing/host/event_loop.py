@@ -9,8 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import PySide6
-
 from .qt_binding import QtCore, application
 
 UNTIL_INTERVAL_MS = 20
@@ -59,7 +57,7 @@ def keeps_gil() -> bool:
 @cache
 def _exec_keeping_gil() -> Callable[[], int] | None:
     """QCoreApplication::exec() called through ctypes.PyDLL, which does not release the global lock."""
-    root = Path(PySide6.__file__).parent
+    root = Path(QtCore.__file__).parent
     for pattern in ("Qt/lib/libQt6Core.so.6", "Qt/lib/QtCore.framework/Versions/A/QtCore"):
         library = root / pattern
         if library.exists():
