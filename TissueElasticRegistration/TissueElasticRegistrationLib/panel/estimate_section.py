@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 from ..core.tissues import Lame
 from ..scene.tissue_nodes import SegmentInfo
 from .labels import show_text
-from .landscape_view import LandscapeView, ShownLandscape
+from .landscape_view import LandscapeView
 
 
 class EstimateSection:
@@ -33,7 +33,7 @@ class EstimateSection:
     def show(self, estimate, is_complete: bool) -> None:
         """A partial estimate, or the end: then its values go into the sliders."""
         self._latest = estimate
-        self._view.show([self._shown(estimate, number) for number, row in enumerate(estimate.per_tissue) if row.votes])
+        self._view.show(estimate)
         if is_complete:
             self._take(estimate)
             flat = [row.tissue.name for row in estimate.per_tissue if row.flat]
@@ -62,14 +62,6 @@ class EstimateSection:
         self._view.clear()
         self._ui.undoEstimateButton.visible = False
         show_text(self._ui.estimateStatusLabel, "")
-
-    @staticmethod
-    def _shown(estimate, number: int) -> ShownLandscape:
-        from ..core.reporting.landscape_picture import landscape_picture
-
-        row, landscape = estimate.per_tissue[number], estimate.landscape
-        picture_rgb = landscape_picture(landscape.scores[number], row.point, landscape.near_best(number))
-        return ShownLandscape(row.tissue.id, row.tissue.name, picture_rgb, row.lame.lam, row.lame.mu, row.flat)
 
     def _take(self, estimate) -> None:
         self._set_values({row.tissue.id: row.lame for row in estimate.per_tissue
