@@ -138,9 +138,12 @@ def test_next_result_replaces_the_last_one(quality):
 
 
 def test_warnings_of_the_result_are_shown_as_text(quality):
+    import qt
+
     show, _, notes = quality
     show.show(a_result(LIVER, warnings=("First warning.", "Second <b>warning</b>.")))
     assert notes.text == "First warning.\nSecond <b>warning</b>."
+    assert notes.textFormat == qt.Qt.PlainText
 
 
 def test_findings_are_shown_with_their_verdict_instead(quality):
@@ -183,3 +186,11 @@ def test_long_lines_of_the_whole_image_do_not_widen_a_column(quality):
     narrow = table.columnWidth(1)
     show.show(a_result(LIVER))
     assert table.columnWidth(1) == narrow
+
+
+def test_columns_are_as_wide_as_their_texts(quality):
+    show, table, _ = quality
+    show.show(a_result(LIVER, landmark_errors=None))
+    for column in (2, 3):
+        assert table.columnWidth(column) > table.fontMetrics().horizontalAdvance(table.item(0, column).text())
+    assert table.columnWidth(4) < table.columnWidth(2)

@@ -129,7 +129,8 @@ def test_tissue_that_is_not_in_the_values_keeps_what_it_shows(panel):
 
 
 @pytest.mark.parametrize(("weight", "text"), [(199.526, "200"), (30.0, "30"), (1.0, "1"), (0.5, "0.5"),
-                                              (0.123456, "0.123"), (0.019953, "0.02"), (12.345, "12.3")])
+                                              (0.123456, "0.123"), (0.02512, "0.025"), (0.019953, "0.02"),
+                                              (12.345, "12.3")])
 def test_weights_are_shown_with_sensible_digits(panel, weight, text):
     panel.rows.show({LUNG: (weight, 1.0)})
     assert panel[f"lambdaBox_{LUNG}"].text == text
@@ -155,6 +156,9 @@ def test_name_that_is_too_long_is_shortened_with_its_whole_in_the_tool_tip(panel
     panel.container.resize(900, 200)
     panel.settle()
     assert label.text == name
+    panel.container.resize(300, 200)
+    panel.settle()
+    assert panel.container.width == 300 and label.text.endswith("…"), "the name keeps the panel wide"
 
 
 def test_empty_tissue_says_so_and_cannot_be_moved(panel):
@@ -232,6 +236,13 @@ def test_typed_weight_is_taken_with_all_its_digits(panel, keys):
 def test_typed_weight_beyond_the_range_is_brought_to_its_end(panel, keys, typed, taken):
     type_in(keys, panel[f"muBox_{SOFT}"], typed)
     assert panel.calls == [("changed", SOFT, 1.0, taken)]
+
+
+def test_typing_beyond_the_end_at_the_end_changes_nothing(panel, keys):
+    panel.rows.show({SOFT: (SCALE.highest, 1.0)})
+    type_in(keys, panel[f"lambdaBox_{SOFT}"], "500")
+    assert panel.calls == []
+    assert panel[f"lambdaBox_{SOFT}"].text == "200"
 
 
 def test_arrow_key_changes_a_weight_by_a_tenth(panel, keys):
@@ -355,7 +366,7 @@ def test_filter_that_is_gone_hides_nothing(fresh_host):
 
 
 def test_hundred_tissues_are_fast(fresh_host):
-    """CPU seconds, as other programs use the same processors; half of them are the host's, not Qt's."""
+    """0.3 s without the host, which takes more than half of what is measured here; best of three, in CPU seconds."""
     tissues = many(100)
     values = {tissue.id: (1.5, 2.5) for tissue in tissues}
     seconds = []
@@ -368,7 +379,7 @@ def test_hundred_tissues_are_fast(fresh_host):
         shown = time.process_time()
         panel.rows.show({**values, "id50": (3.0, 2.5)})
         seconds.append((made - began, shown - made, time.process_time() - shown))
-        if seconds[-1][0] < 0.5 and seconds[-1][1] < 0.06 and seconds[-1][2] < 0.015:
+        if seconds[-1][0] < 0.8 and seconds[-1][1] < 0.06 and seconds[-1][2] < 0.015:
             return
     raise AssertionError(f"too slow: {seconds}")
 

@@ -24,15 +24,18 @@ class Look:
 
     def swatch(self, color_rgb: tuple[float, float, float]) -> qt.QPixmap:
         """A square in a tissue's color (0 to 1) with an edge that keeps it visible on any panel."""
-        def draw(painter: qt.QPainter) -> None:
-            path = qt.QPainterPath()
-            path.addRoundedRect(6, 6, 52, 52, 10, 10)
-            red, green, blue = (round(255 * min(max(part, 0.0), 1.0)) for part in color_rgb)
-            painter.fillPath(path, qt.QBrush(qt.QColor(red, green, blue)))
-            painter.drawPath(path)
-
-        drawn = _drawn(draw, self.color, FAINT, stroke=4.0)
-        return drawn.scaled(self.side, self.side, qt.Qt.KeepAspectRatio, qt.Qt.SmoothTransformation)
+        pixmap = qt.QPixmap(self.side, self.side)
+        red, green, blue = (round(255 * min(max(part, 0.0), 1.0)) for part in color_rgb)
+        pixmap.fill(qt.QColor(red, green, blue))
+        edge = qt.QColor(self.color)
+        edge.setAlphaF(FAINT)
+        painter = qt.QPainter(pixmap)
+        try:
+            painter.setPen(edge)
+            painter.drawRect(0, 0, self.side - 1, self.side - 1)
+        finally:
+            painter.end()
+        return pixmap
 
 
 def look_of(widget: qt.QWidget) -> Look:
@@ -58,14 +61,13 @@ def _switch(off: Callable[[qt.QPainter], None], on: Callable[[qt.QPainter], None
     return icon
 
 
-def _drawn(draw: Callable[[qt.QPainter], None], color: qt.QColor, opacity: float = 1.0,
-           stroke: float = STROKE) -> qt.QPixmap:
+def _drawn(draw: Callable[[qt.QPainter], None], color: qt.QColor, opacity: float = 1.0) -> qt.QPixmap:
     pixmap = qt.QPixmap(CANVAS, CANVAS)
     pixmap.fill(qt.QColor(0, 0, 0, 0))
     ink = qt.QColor(color)
     ink.setAlphaF(opacity)
     pen = qt.QPen(ink)
-    pen.setWidthF(stroke)
+    pen.setWidthF(STROKE)
     pen.setCapStyle(qt.Qt.RoundCap)
     pen.setJoinStyle(qt.Qt.RoundJoin)
     painter = qt.QPainter(pixmap)

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import numpy as np
 import qt
 from slicer.i18n import tr as _
 
+from ..core.reporting.landscape_picture import landscape_picture
 from ..core.reporting.pictures import png
 from .labels import ElidedLabel
 from .number_texts import weight_text
 
-CHOSEN = _("Best so far for {name}: λ = {lam}, μ = {mu} (relative weights, no unit).")
+if TYPE_CHECKING:
+    from ..core.estimation.result import Estimate, TissueEstimate
+
+# Two pictures fit into a panel 320 pixels wide at the usual font size.
+SIDE_IN_LINES = 8
+CHOSEN = _("Best for {name}: λ = {lam}, μ = {mu} (relative weights, no unit); score {score:.3f}, with the values "
+           "before {start_score:.3f}.")
+AXES = _("λ grows to the right, μ upwards. The brighter the better; the ring is the best point.")
 FLAT = _("flat: not determined")
-FLAT_MEANING = _("More than half of the values that were tried are as good as the best one: the images say little "
-                 "about the elasticity of {name}.")
-
-
-class ShownLandscape(NamedTuple):
-    """What is shown of one tissue. ``picture_rgb``: (rows, columns, 3) uint8; λ and μ: the best point so far."""
-
-    tissue_id: str
-    name: str
-    picture_rgb: np.ndarray
-    lam: float
-    mu: float
-    is_flat: bool
+FLAT_MEANING = _("More than half of the values that were tried are as good as the best one (hatched): the images say "
+                 "little about the elasticity of {name}.")
 
 
 class LandscapeView:
-    """Shows landscapes in ``container`` (an empty widget), in as many columns as its width allows."""
+    """Shows the landscapes of an estimate in ``container`` (an empty widget), in as many columns as its width allows.
+
+    Tissues that have no vote in the estimate are left out.
+    """
 
     def __init__(self, container: qt.QWidget) -> None:
         layout = container.layout()
@@ -44,28 +43,46 @@ class LandscapeView:
         layout.addWidget(self._body)
         self._cells: dict[str, _Cell] = {}
         self._columns = 0
+        self._undrawn: dict[str, tuple[Estimate, int]] = {}
+        # A picture takes some milliseconds: one at a time, so that many tissues do not stop the event loop.
+        self._timer = qt.QTimer(self._body)  # and never after the widgets are gone
+        self._timer.setInterval(0)
+        self._timer.connect("timeout()", self._draw_next)
 
-    def show(self, landscapes: Sequence[ShownLandscape]) -> None:
-        """Show these, in this order; may be called for every partial result of an estimate."""
-        if [landscape.tissue_id for landscape in landscapes] != list(self._cells):
+    def show(self, estimate: Estimate) -> None:
+        """Show this estimate, soon; it may be a partial one that is followed by others."""
+        voters = {row.tissue.id: number for number, row in enumerate(estimate.per_tissue) if row.votes}
+        if list(voters) != list(self._cells):
             self.clear()
-            self._cells = {landscape.tissue_id: _Cell(landscape.tissue_id, self._body) for landscape in landscapes}
-        for landscape in landscapes:
-            self._cells[landscape.tissue_id].show(landscape)
-        self._arrange()
+            side = SIDE_IN_LINES * self._body.fontMetrics().height()
+            self._cells = {tissue_id: _Cell(tissue_id, side, self._body) for tissue_id in voters}
+            self._arrange()
+        self._undrawn = {tissue_id: (estimate, number) for tissue_id, number in voters.items()}
+        self._timer.start()
 
     def clear(self) -> None:
+        self._timer.stop()
+        self._undrawn = {}
         for cell in self._cells.values():
             self._grid.removeWidget(cell.widget)
             cell.widget.hide()
             cell.widget.deleteLater()
         self._cells, self._columns = {}, 0
 
+    def _draw_next(self) -> None:
+        if not self._undrawn:
+            self._timer.stop()
+            return
+        # The one that has waited longest comes first, also when the next estimate arrives before all are drawn.
+        tissue_id = min(self._undrawn, key=lambda tissue_id: self._cells[tissue_id].drawn)
+        self._cells[tissue_id].draw(*self._undrawn.pop(tissue_id))
+
     def _arrange(self) -> None:
         if not self._cells:
             return
-        wanted = max(cell.width for cell in self._cells.values()) + self._grid.horizontalSpacing()
-        columns = max(1, (self._body.width + self._grid.horizontalSpacing()) // wanted)
+        space = self._grid.horizontalSpacing()
+        wanted = max(cell.side for cell in self._cells.values()) + space
+        columns = max(1, (self._body.width + space) // wanted)
         if columns == self._columns:
             return
         for column in range(self._columns + 1):
@@ -89,15 +106,18 @@ class _Body(qt.QWidget):
 
 
 class _Cell:
-    """Name, picture, and the best point of one tissue."""
+    """Name, picture and best point of one tissue. ``side`` in pixels; ``drawn``: how often it was."""
 
-    def __init__(self, tissue_id: str, parent: qt.QWidget) -> None:
+    def __init__(self, tissue_id: str, side: int, parent: qt.QWidget) -> None:
+        self.side = side
+        self.drawn = 0
         self.widget = qt.QWidget(parent)
-        self.width = 0
         self._name = ElidedLabel(self.widget)
+        self._name.maximumWidth = side
         self._picture = qt.QLabel(self.widget)
         self._chosen = qt.QLabel(self.widget)
         self._flat = qt.QLabel(self.widget)
+        self._flat.setVisible(False)
         layout = qt.QVBoxLayout(self.widget)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -105,19 +125,24 @@ class _Cell:
                             ("Flat", self._flat)):
             label.setObjectName(f"landscape{kind}_{tissue_id}")
             layout.addWidget(label)
-        layout.addStretch(1)
 
-    def show(self, landscape: ShownLandscape) -> None:
+    def draw(self, estimate: Estimate, number: int) -> None:
+        """The tissue with this number in an estimate."""
+        self.drawn += 1
+        row = estimate.per_tissue[number]
+        hatched = estimate.landscape.near_best(number) if row.flat else None
         pixmap = qt.QPixmap()
-        pixmap.loadFromData(png(landscape.picture_rgb))
-        self.width = pixmap.width()
+        pixmap.loadFromData(png(landscape_picture(estimate.landscape.scores[number], row.point, hatched, self.side)))
         self._picture.setPixmap(pixmap)
-        self._name.setMaximumWidth(self.width)
-        self._name.show_text(landscape.name)
-        self._name.toolTip = landscape.name
-        lam, mu = weight_text(landscape.lam), weight_text(landscape.mu)
+        self._describe(row)
+
+    def _describe(self, row: TissueEstimate) -> None:
+        name, lam, mu = row.tissue.name, weight_text(row.lame.lam), weight_text(row.lame.mu)
+        self._name.show_text(name)
+        self._name.toolTip = name
         self._chosen.setText(f"<small>λ {lam} · μ {mu}</small>")
-        self._picture.toolTip = self._chosen.toolTip = CHOSEN.format(name=landscape.name, lam=lam, mu=mu)
+        self._chosen.toolTip = CHOSEN.format(name=name, lam=lam, mu=mu, score=row.score, start_score=row.start_score)
+        self._picture.toolTip = f"{self._chosen.toolTip}\n{AXES}"
         self._flat.setText(f"<small>{FLAT}</small>")
-        self._flat.toolTip = FLAT_MEANING.format(name=landscape.name)
-        self._flat.setVisible(landscape.is_flat)
+        self._flat.toolTip = FLAT_MEANING.format(name=name)
+        self._flat.setVisible(row.flat)

@@ -85,7 +85,6 @@ class QualityTable:
 
     def _fill(self, rows: list[list[_Cell]]) -> None:
         table = self._table
-        table.clearSpans()
         table.setRowCount(0)
         table.setRowCount(len(rows))
         short = [cells for cells in rows if len(cells) < len(COLUMNS)]
