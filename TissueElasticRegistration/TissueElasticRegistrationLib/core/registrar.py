@@ -50,7 +50,7 @@ class Registrar:
         self.device_choice = choose_device(device)
         self._wanted_initial = initial
         self._finest_mm = finest_mm
-        self._threads = threads
+        self.threads = threads
         self._initial: InitialAlignment | None = None
         self._pyramid: Pyramid | None = None
         self._parameters: TissueParameters | None = None
@@ -64,7 +64,7 @@ class Registrar:
 
         Raises ValueError if the images do not fit each other (see `prepare_pair`).
         """
-        return with_threads(self._prepare(), self._threads)
+        return with_threads(self._prepare(), self.threads)
 
     def register(self, parameters: TissueParameters) -> Job[None]:
         """Register from nothing with these parameters; until the end, the earlier registration stays what it was.
@@ -72,13 +72,13 @@ class Registrar:
         Raises ValueError if a parameter lies outside of the scale's range.
         """
         self._check(parameters)
-        return with_threads(self._solve(parameters, None, None, "register"), self._threads)
+        return with_threads(self._solve(parameters, None, None, "register"), self.threads)
 
     def refine(self, parameters: TissueParameters, steps: int = 20) -> Job[None]:
         """Continue from the current registration, at full resolution. Raises ValueError like `register`."""
         self._check(parameters)
         start = None if self._solution is None else self._solution.velocity
-        return with_threads(self._solve(parameters, start, self.solver.refinement(steps), "refine"), self._threads)
+        return with_threads(self._solve(parameters, start, self.solver.refinement(steps), "refine"), self.threads)
 
     def live(self, parameters: TissueParameters, jacobian: bool = False) -> Job[None]:
         """Move from the deformation shown last towards the one for these parameters; prepares first if needed.
@@ -87,13 +87,13 @@ class Registrar:
         any step; the next call goes on from the last frame. Changes nothing about `register` and `result`.
         Raises ValueError, at the first step, like `prepare` and `register`.
         """
-        return with_threads(self._follow(parameters, jacobian), self._threads)
+        return with_threads(self._follow(parameters, jacobian), self.threads)
 
     def result(self) -> Job[RegistrationResult]:
         """The registration with warped images, metrics and timings."""
         if self._solution is None:
             raise ValueError("There is no registration yet: call register() first.")
-        return with_threads(self._evaluated(), self._threads)
+        return with_threads(self._evaluated(), self.threads)
 
     def evaluate(self, displacement_ras_mm: np.ndarray, parameters: TissueParameters) -> Job[RegistrationResult]:
         """Judge a displacement from elsewhere, (K, J, I, 3) RAS mm on the grid `working`.geometry, fixed to moving.
@@ -103,7 +103,7 @@ class Registrar:
         self._check(parameters)
         if not self._initial.is_identity:
             raise ValueError("A deformation can only be evaluated by a registrar with initial='none'.")
-        return with_threads(self._judged(displacement_ras_mm, parameters), self._threads)
+        return with_threads(self._judged(displacement_ras_mm, parameters), self.threads)
 
     @property
     def is_prepared(self) -> bool:
@@ -112,9 +112,18 @@ class Registrar:
     @property
     def working(self) -> WorkingPair:
         """The pair on its working grid. Raises ValueError before `prepare`."""
-        if self._pyramid is None:
-            raise ValueError("The pair is not prepared yet: call prepare() first.")
-        return self._pyramid.pair
+        return self._require_pyramid().pair
+
+    @property
+    def pyramid(self) -> Pyramid:
+        """The working pair at several resolutions. Raises ValueError before `prepare`."""
+        return self._require_pyramid()
+
+    @property
+    def initial(self) -> InitialAlignment:
+        """The alignment done first. Raises ValueError before `prepare`."""
+        self._require_pyramid()
+        return self._initial
 
     @property
     def tissues(self) -> tuple[Tissue, ...]:
@@ -149,6 +158,11 @@ class Registrar:
         self._solution = None
         self._seconds = {"prepare": time.perf_counter() - began}
         yield Progress(1.0, "prepared")
+
+    def _require_pyramid(self) -> Pyramid:
+        if self._pyramid is None:
+            raise ValueError("The pair is not prepared yet: call prepare() first.")
+        return self._pyramid
 
     def _use(self, pyramid: Pyramid) -> None:
         self._pyramid = pyramid

@@ -64,6 +64,5 @@ class EstimateSection:
         show_text(self._ui.estimateStatusLabel, "")
 
     def _take(self, estimate) -> None:
-        self._set_values({row.tissue.id: row.lame for row in estimate.per_tissue
-                          if row.votes and row.tissue.id in self._before})
+        self._set_values({key: lame for key, lame in estimate.values().items() if key in self._before})
         self._ui.undoEstimateButton.visible = True

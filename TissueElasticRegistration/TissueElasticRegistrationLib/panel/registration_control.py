@@ -112,9 +112,10 @@ class RegistrationControl:
 
     def stop_following(self) -> None:
         """Leave the shown deformation as it is."""
+        self._wanted = None
         if self.activity is Activity.LIVE:
             self.cancel()
-        self._wanted = self._following = None
+        self._following = None
 
     def forget(self) -> None:
         """The scene closes or the inputs are gone: stop everything and drop all that was read from them."""

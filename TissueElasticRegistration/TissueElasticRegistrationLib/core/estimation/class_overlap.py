@@ -7,24 +7,24 @@ import SimpleITK as sitk
 import torch
 import torch.nn.functional as F
 
-from ..deformation import sampling_grid
 from ..evaluation import FEW_VOXELS
 from ..files.segmentation_files import matched_to
-from ..images import ImagePair
+from ..geometry import Geometry, flip_ras_lps
+from ..images import ImagePair, Segmentation
 from ..itk_bridge import resample_array
 from ..preprocessing import WorkingPair
-from ..tissues import BACKGROUND
+from ..tissues import BACKGROUND, Tissue
 
 
 class ClassOverlap:
-    """Dice of every tissue that both segmentations show with at least 50 voxels of the working grid.
+    """Dice, on the working grid, of every tissue that both segmentations show with at least 50 voxels.
 
-    Tissues are those of the same name. Only what the fixed image shows counts; where the deformation leads out of the
-    working grid there is no tissue.
+    Tissues are those of the same name. Only what the fixed image shows counts; outside of the moving segmentation there
+    is no tissue.
 
     initial: the alignment done first, from fixed to moving LPS mm. device: where displacements will be.
-    labels: the tissues that have a score, as labels of the fixed segmentation. silent: the other ones that have a
-    segment, and one sentence each on why.
+    labels: the tissues that have a score, as labels of the fixed segmentation. silent: for the other ones that have a
+    segment one sentence each on why.
 
     Raises ValueError if no tissue has a score.
     """
@@ -36,29 +36,23 @@ class ClassOverlap:
             raise ValueError("To estimate parameters, the moving image needs a segmentation too: its overlap with the "
                              "fixed one is what they are judged by.")
         moving = matched_to(pair.moving_segmentation, pair.fixed_segmentation)
-        moving_labels = resample_array(moving.labels_kji.astype(np.int32), moving.geometry, initial, working.geometry,
-                                       BACKGROUND, nearest=True)
-        fixed_labels = np.where(working.volume(working.fixed_mask) > 0, working.volume(working.labels), BACKGROUND)
-        self.labels, self.silent = _sorted_out(pair, {tissue.name.casefold() for tissue in moving.tissues},
-                                               fixed_labels, moving_labels)
+        shown = working.volume(working.fixed_mask) > 0
+        fixed_kji = np.where(shown, working.volume(working.labels), BACKGROUND)
+        self.labels, self.silent = _sorted_out(pair.fixed_segmentation.tissues, moving, fixed_kji)
         if not self.labels:
             raise ValueError("No tissue can be judged: the segmentations have no tissue of the same name with at least "
                              f"{FEW_VOXELS} voxels in both.")
-        shape = working.labels.shape
-        outside = torch.from_numpy(working.volume(working.fixed_mask) == 0).reshape(shape).to(device)
         self._classes = len(self.labels) + 1
-        self._moving = _numbered(moving_labels, self.labels).reshape(shape).to(device, torch.float32)
         # One number for each pair of classes; what the fixed image does not show gets numbers behind all of them.
-        fixed = _numbered(fixed_labels, self.labels).reshape(shape).to(device)
-        self._first_number = self._classes * torch.where(outside, self._classes, fixed)
+        fixed = np.where(shown, _numbered(fixed_kji, self.labels), self._classes)
+        self._first_number = torch.from_numpy(self._classes * fixed).reshape(working.labels.shape).to(device)
+        self._sampler = _LabelSampler(moving, _numbered(moving.labels_kji, self.labels), working, initial, device)
 
     def warp(self, displacement: torch.Tensor) -> torch.Tensor:
-        """The moving classes at x + u(x), (1, 1, *shape); displacement: (1, D, *shape) in voxels of the working grid.
-
-        Outside they are 0, which is no tissue.
+        """The moving classes 0, 1, ... at x + u(x), (1, 1, *shape); displacement: (1, D, *shape) in voxels of the
+        working grid.
         """
-        return F.grid_sample(self._moving, sampling_grid(displacement), mode="nearest", padding_mode="zeros",
-                             align_corners=False)
+        return self._sampler(displacement)
 
     def dice(self, warped: torch.Tensor) -> np.ndarray:
         """Dice of each of ``labels`` for what `warp` returned."""
@@ -68,15 +62,63 @@ class ClassOverlap:
         return (2 * np.diag(pairs) / (pairs.sum(0) + pairs.sum(1)))[1:]
 
 
-def _sorted_out(pair: ImagePair, moving_names: set[str], fixed_labels: np.ndarray,
-                moving_labels: np.ndarray) -> tuple[tuple[int, ...], dict[int, str]]:
+class _LabelSampler:
+    """Labels of the moving segmentation, nearest, at displaced voxels of the working grid; 0 outside.
+
+    They are taken from their own grid: brought to the working grid first, they would be rounded to voxels twice, which
+    moves a small tissue's Dice by more than λ and μ do.
+    """
+
+    def __init__(self, moving: Segmentation, labels_kji: np.ndarray, working: WorkingPair, initial: sitk.Transform,
+                 device: torch.device) -> None:
+        grid = moving.geometry
+        if not initial.IsLinear():
+            labels_kji = resample_array(labels_kji.astype(np.int32), grid, initial, working.geometry, 0, nearest=True)
+            grid, initial = working.geometry, sitk.Transform(3, sitk.sitkIdentity)
+        matrix, offset = _positions(working.geometry, grid, initial)
+        axes = slice(3 - working.dimension, 3)  # a single slice is sampled in its plane
+        shape = np.array(grid.shape_kji)[axes]
+        # grid_sample counts from -1 to 1 over the whole axis: twice the position in voxels by their number, shifted.
+        self._matrix = (2 * matrix[axes, axes] / shape[:, None]).tolist()
+        zero = ((2 * offset[axes] + 1) / shape - 1).tolist()
+        labels = labels_kji[0] if working.dimension == 2 else labels_kji
+        self._labels = torch.from_numpy(labels.astype(np.float32))[None, None].to(device)
+        indices = torch.meshgrid(*[torch.arange(n, dtype=torch.float32, device=device)
+                                   for n in working.labels.shape[2:]], indexing="ij")
+        self._rest = [_mixed(row, indices) + start for row, start in zip(self._matrix, zero, strict=True)]
+
+    def __call__(self, displacement: torch.Tensor) -> torch.Tensor:
+        places = [at_rest + _mixed(row, displacement[0])
+                  for row, at_rest in zip(self._matrix, self._rest, strict=True)]
+        return F.grid_sample(self._labels, torch.stack(places[::-1], -1)[None], mode="nearest", padding_mode="zeros",
+                             align_corners=False)
+
+
+def _positions(source: Geometry, target: Geometry, transform: sitk.Transform) -> tuple[np.ndarray, np.ndarray]:
+    """Matrix and offset from voxels of ``source`` to those of ``target``, both (k, j, i), for a linear transform from
+    the one's LPS mm to the other's.
+    """
+    corners = flip_ras_lps(source.points_ras_mm(np.vstack([np.zeros(3), np.eye(3)[::-1]])))
+    mapped = np.array([transform.TransformPoint(corner) for corner in corners.tolist()])
+    voxels_kji = target.points_ijk(flip_ras_lps(mapped))[:, ::-1]
+    return (voxels_kji[1:] - voxels_kji[0]).T, voxels_kji[0]
+
+
+def _mixed(row: list[float], components) -> torch.Tensor:
+    """Σ row[n] components[n], without those that do not count."""
+    return sum(weight * component for weight, component in zip(row, components, strict=True) if abs(weight) > 1e-12)
+
+
+def _sorted_out(tissues: tuple[Tissue, ...], moving: Segmentation,
+                fixed_kji: np.ndarray) -> tuple[tuple[int, ...], dict[int, str]]:
     """Labels of the tissues that can be scored, and why the others cannot."""
+    names = {tissue.name.casefold() for tissue in moving.tissues}
     labels, silent = [], {}
-    for tissue in pair.fixed_segmentation.tissues:
+    for tissue in tissues:
+        few = min(np.count_nonzero(array == tissue.label) for array in (fixed_kji, moving.labels_kji))
         if tissue.label == BACKGROUND:
             continue
-        few = min(np.count_nonzero(fixed_labels == tissue.label), np.count_nonzero(moving_labels == tissue.label))
-        if tissue.name.casefold() not in moving_names:
+        if tissue.name.casefold() not in names:
             silent[tissue.label] = f"'{tissue.name}' is not in the moving segmentation: it keeps its values."
         elif few < FEW_VOXELS:
             silent[tissue.label] = f"'{tissue.name}' has only {few} voxels in one of the images: it keeps its values."
@@ -85,8 +127,8 @@ def _sorted_out(pair: ImagePair, moving_names: set[str], fixed_labels: np.ndarra
     return tuple(labels), silent
 
 
-def _numbered(labels_kji: np.ndarray, labels: tuple[int, ...]) -> torch.Tensor:
+def _numbered(labels_kji: np.ndarray, labels: tuple[int, ...]) -> np.ndarray:
     """1, 2, ... where ``labels`` are, in their order, 0 elsewhere; int64."""
     numbers = np.zeros(1 + int(max(labels_kji.max(), *labels)), np.int64)
     numbers[list(labels)] = range(1, len(labels) + 1)
-    return torch.from_numpy(numbers[labels_kji])
+    return numbers[labels_kji]

@@ -1,7 +1,7 @@
 """The paper's search (Reithmeir et al. 2024, section 2.2): register with every pair of λ and μ of a grid, the same
 everywhere in the image; each tissue then takes the pair that brought its own labels together best.
 
-The registrations are quick ones, at a coarser level, each starting from the result of its neighbour.
+The registrations are quick ones, at a coarser level, each starting from the result of its neighbor.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def estimate_by_grid(registrar: Registrar, start: TissueParameters, locked: Coll
     """
     if points < FEWEST_POINTS:
         raise ValueError(f"The grid needs at least {FEWEST_POINTS} places for λ and for μ, not {points}.")
-    return with_threads(_search(registrar, start, frozenset(locked), points), registrar._threads)
+    return with_threads(_search(registrar, start, frozenset(locked), points), registrar.threads)
 
 
 def _search(registrar: Registrar, start: TissueParameters, locked: frozenset[int], points: int) -> Job[Estimate]:
     began = time.perf_counter()
     working = registrar.working
     yield Progress(0.0, "comparing the segmentations")
-    overlap = ClassOverlap(registrar.pair, working, registrar._initial.transform, registrar._pyramid.device)
+    overlap = ClassOverlap(registrar.pair, working, registrar.initial.transform, registrar.pyramid.device)
     yield Progress(0.0, "comparing the segmentations")
     return (yield from _GridSearch(registrar, overlap, start, locked, points, began).run())
 
@@ -65,7 +65,7 @@ class _GridSearch:
         self._voters = frozenset(overlap.labels) - locked
         if not self._voters:
             raise ValueError("There is nothing to estimate: every tissue that could be is locked.")
-        self._registrations = UniformRegistrations(registrar.solver, registrar._pyramid)
+        self._registrations = UniformRegistrations(registrar.solver, registrar.pyramid)
         self._weights = np.array([self._scale.weight(slider) for slider in np.linspace(0, 1, points).tolist()])
         self._scores = np.full((len(self._tissues), points, points), np.nan)
         numbers = {tissue.label: number for number, tissue in enumerate(self._tissues)}

@@ -50,6 +50,10 @@ class Estimate:
     seconds: float
     warnings: tuple[str, ...] = ()
 
+    def values(self) -> dict[str, Lame]:
+        """λ and μ by tissue id of the tissues that have a vote."""
+        return {row.tissue.id: row.lame for row in self.per_tissue if row.votes}
+
 
 @dataclass(frozen=True, eq=False)
 class EstimateProgress(Progress):
