@@ -1,0 +1,179 @@
+"""How quickly the slice views follow a slider, and whether the event loop stays free meanwhile, on the test host.
+
+    python Testing/benchmarks/live_latency.py [--cases 2d-192 2d-256 3d 3d-128] [--moves 20]
+
+Drags real sliders in the unmodified module, with four software-rendered views and the event loop that keeps the
+interpreter as Slicer's does. Drawing is slower here than in Slicer (there about 30 ms for three views), so it is listed
+by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "Testing"), str(ROOT / "TissueElasticRegistration")]
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from host import scene_builders  # noqa: E402
+from host.event_loop import LoopWatch, run_loop  # noqa: E402
+from host.mouse import click  # noqa: E402
+from host.slicer_host import start  # noqa: E402
+from measuring import print_table  # noqa: E402
+
+from training.phantoms import make_case  # noqa: E402
+
+MODULE = ROOT / "TissueElasticRegistration" / "TissueElasticRegistration.py"
+SLICES = ("Red", "Green", "Yellow")
+CASES = {"2d-192": (2, 1003, 2.0, None), "2d-256": (2, 1003, 1.5, None), "3d": (3, 3, 8.0, None),
+         "3d-128": (3, 3, 8.0, 128)}
+LONGEST_WAIT_S = 180.0
+
+
+class Watched:
+    """The opened module and when its slice views were drawn."""
+
+    def __init__(self, host, dimension: int, seed: int, spacing_mm: float, size: int | None) -> None:
+        self.host = host
+        self.panel = host.load_module(MODULE).panel
+        nodes = add_case(host.scene, make_case(dimension, seed, spacing_mm=spacing_mm), size)
+        host.main_window(1300, 900)
+        for selector, node in zip(("fixed", "moving", "segmentation"), nodes, strict=True):
+            getattr(self.panel.ui, f"{selector}Selector").setCurrentNode(node)
+        self.drawn: list[tuple[float, float, str]] = []  # when, how long, which view
+        for name in SLICES:
+            self._watch(host.views.view(name), name)
+        run_loop(timeout_s=0.3)
+
+    @property
+    def control(self):
+        return self.panel.control
+
+    def rest(self) -> None:
+        run_loop(lambda: self.control.activity.value == "idle" and not self.panel._update_timer.active,
+                 LONGEST_WAIT_S)
+
+    def slider(self, kind: str, name: str):
+        segmentation = self.panel._node.segmentation.GetSegmentation()
+        return self.panel.ui.tissueRowsWidget.findChild(
+            "QSlider", f"{kind}_{segmentation.GetSegmentIdBySegmentName(name)}")
+
+    def move(self, slider, steps: int) -> float:
+        """Move a slider; milliseconds until a slice view has been drawn."""
+        self.drawn.clear()
+        began = time.perf_counter()
+        slider.setValue(slider.value + steps)
+        run_loop(lambda: bool(self.drawn), 10.0)
+        return 1000 * (self.drawn[0][0] - began)
+
+    def _watch(self, view, name: str) -> None:
+        render = view.render
+
+        def watched() -> None:
+            began = time.perf_counter()
+            render()
+            self.drawn.append((time.perf_counter(), time.perf_counter() - began, name))
+
+        view.render = watched
+
+
+def add_case(scene, case, size: int | None) -> list:
+    """Fixed, moving and the fixed segmentation as nodes; ``size``: resampled to that many voxels along each axis."""
+    images = [case.fixed, case.moving]
+    labels, geometry = case.fixed_segmentation.labels_kji, case.fixed_segmentation.geometry
+    if size is not None:
+        images, labels, geometry = enlarged(images, labels, geometry, size)
+    nodes = []
+    for name, image in zip(("fixed", "moving"), images, strict=True):
+        node = scene_builders.add_volume(scene, name, image.array_kji, image.geometry.ijk_to_ras)
+        node.CreateDefaultDisplayNodes()
+        nodes.append(node)
+    masks = {tissue.name: labels == tissue.label for tissue in case.fixed_segmentation.tissues}
+    segmentation = scene_builders.add_segmentation(scene, "tissues", masks, geometry.ijk_to_ras)
+    segmentation.GetDisplayNode().SetOpacity2DFill(0.0)
+    return [*nodes, segmentation]
+
+
+def enlarged(images, labels, geometry, size: int):
+    """The same anatomy with size³ voxels: only the amount of work counts here."""
+    import SimpleITK as sitk
+
+    from TissueElasticRegistrationLib.core.images import Image
+    from TissueElasticRegistrationLib.core.itk_bridge import resample_array
+    from TissueElasticRegistrationLib.core.preprocessing import resampled_image
+
+    grid = geometry.resampled(geometry.spacing_kji_mm * np.array(geometry.shape_kji) / size, (size,) * 3)
+    labels = resample_array(labels.astype(np.int32), geometry, sitk.Transform(3, sitk.sitkIdentity), grid, 0,
+                            nearest=True)
+    return [Image(resampled_image(image, grid), grid, image.name) for image in images], labels, grid
+
+
+def measured(host, name: str, moves: int) -> list:
+    """One row of the table."""
+    watched = Watched(host, *CASES[name])
+    began = time.perf_counter()
+    with LoopWatch() as first_watch:
+        click(watched.panel.ui.liveCheckBox)
+        watched.rest()
+    first_s = time.perf_counter() - began
+    slider = watched.slider("mu", "liver")
+    rested, busy, draws = [], [], []
+    with LoopWatch() as watch:
+        for number in range(moves):
+            step = 40 if number % 8 < 4 else -40
+            rested.append(watched.move(slider, step))
+            run_loop(timeout_s=0.4)
+            draws += [seconds for _when, seconds, _view in watched.drawn]
+            busy.append(watched.move(slider, step // 2))
+            watched.rest()
+    cancel_ms, thread_ms = cancelled(watched)
+    loop, first_loop = watch.result(), first_watch.result()
+    host.reset()
+    return [name, f"{first_s:.1f}", f"{median(rested):.0f}", f"{max(rested):.0f}", f"{median(busy):.0f}",
+            f"{1000 * median(draws):.0f}", f"{loop.percentile_95_ms:.0f}", f"{loop.longest_ms:.0f}",
+            f"{first_loop.percentile_95_ms:.0f}", f"{first_loop.longest_ms:.0f}", f"{cancel_ms:.0f}",
+            f"{thread_ms:.0f}"]
+
+
+def cancelled(watched: Watched) -> tuple[float, float]:
+    """Milliseconds from the click on Cancel until the panel, and the worker thread, are idle; worst of three."""
+    panel, worst = watched.panel, (0.0, 0.0)
+    for seconds in (0.3, 1.0, 2.0):
+        click(panel.ui.applyButton)
+        run_loop(timeout_s=seconds)
+        if watched.control.activity.value != "apply":
+            continue
+        began = time.perf_counter()
+        click(panel.ui.applyButton)
+        panel_ms = 1000 * (time.perf_counter() - began)
+        panel._node.live = False
+        run_loop(lambda: watched.control._runner._thread.idle, 20.0)
+        worst = max(worst[0], panel_ms), max(worst[1], 1000 * (time.perf_counter() - began))
+    return worst
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--moves", type=int, default=12)
+    options = parser.parse_args()
+    import torch  # its import, about two seconds, belongs to the first use and not to a slider
+
+    host = start(Path(tempfile.mkdtemp()))
+    rows = [measured(host, name, options.moves) for name in options.cases]
+    print_table(f"ms; {torch.get_num_threads()} torch threads at most, load {os.getloadavg()[0]:.1f}", [
+        "case", "first (s)", "slider->drawn", "worst", "while running", "one view", "loop p95", "loop max",
+        "first p95", "first max", "cancel", "thread"], rows)
+    host.close()
+
+
+if __name__ == "__main__":
+    main()
