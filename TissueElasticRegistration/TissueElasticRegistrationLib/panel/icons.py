@@ -24,7 +24,8 @@ class Look:
 
     def swatch(self, color_rgb: tuple[float, float, float]) -> qt.QPixmap:
         """A square in a tissue's color (0 to 1) with an edge that keeps it visible on any panel."""
-        pixmap = qt.QPixmap(self.side, self.side)
+        side = 3 * self.side // 4
+        pixmap = qt.QPixmap(side, side)
         red, green, blue = (round(255 * min(max(part, 0.0), 1.0)) for part in color_rgb)
         pixmap.fill(qt.QColor(red, green, blue))
         edge = qt.QColor(self.color)
@@ -32,7 +33,7 @@ class Look:
         painter = qt.QPainter(pixmap)
         try:
             painter.setPen(edge)
-            painter.drawRect(0, 0, self.side - 1, self.side - 1)
+            painter.drawRect(0, 0, side - 1, side - 1)
         finally:
             painter.end()
         return pixmap

@@ -56,9 +56,18 @@ class WeightBox(qt.QDoubleSpinBox):
         self.setDecimals(BOX_DECIMALS)
         self.setRange(0.0, BOX_LIMIT)
         self.setKeyboardTracking(False)
+        self._edit = self.findChildren("QLineEdit")[0]
+        self._edit.connect("textEdited(QString)", self._take_comma_for_point)
 
     def textFromValue(self, value: float) -> str:
         return weight_text(value)
+
+    def _take_comma_for_point(self, text: str) -> None:
+        """Qt would take it for a separator of thousands and read 0,5 as 5."""
+        if "," in text:
+            place = self._edit.cursorPosition
+            self._edit.setText(text.replace(",", "."))
+            self._edit.cursorPosition = place
 
 
 class TissueRow:
@@ -157,7 +166,7 @@ class TissueRow:
         grid.setHorizontalSpacing(4)
         grid.setVerticalSpacing(0)
         grid.setColumnStretch(1, 1)
-        grid.addWidget(self._swatch, 0, 0)
+        grid.addWidget(self._swatch, 0, 0, qt.Qt.AlignCenter)
         grid.addLayout(heading, 0, 1, 1, 4)
         lines = (("λ", self.lam_slider, self.lam_box, self.preset, self.link),
                  ("μ", self.mu_slider, self.mu_box, self.lock, self.reset))
