@@ -55,13 +55,13 @@ class Landscape:
     def at(self, tissue: int, place: tuple[float, float]) -> float:
         """Score between the points, bilinear; NaN if a point that counts is not known."""
         value = 0.0
-        for a, part_a in _neighbours(place[0], len(self.lam)):
-            for b, part_b in _neighbours(place[1], len(self.mu)):
+        for a, part_a in _neighbors(place[0], len(self.lam)):
+            for b, part_b in _neighbors(place[1], len(self.mu)):
                 value += part_a * part_b * float(self.scores[tissue, a, b])
         return value
 
 
-def _neighbours(place: float, count: int) -> list[tuple[int, float]]:
+def _neighbors(place: float, count: int) -> list[tuple[int, float]]:
     """The one or two indices around a fractional one, and their parts."""
     place = min(max(place, 0.0), count - 1.0)
     lower = int(place)

@@ -11,14 +11,14 @@ from ..solvers.pyramid import Pyramid
 from ..tissues import Lame
 
 # Number of voxels of the level at which the registrations end, by dimension. The finest level is left out if the next
-# one still has enough: there, Dice rewards the softest parameters, which fit the noise best. On 2D phantoms of 2 mm,
-# the deformation inside the tissues is wrong by 1.1 mm with the parameters found at 2 mm and by 0.75 mm with those found
-# at 4 mm (by 0.7 and 0.5 mm when ties go to the start value), and the Dice of the final registration is the same.
+# one still has enough: there, Dice rewards the softest parameters, which fit the noise best. On 2D phantoms of 2 mm the
+# deformation inside the tissues is wrong by 1.1 mm with the parameters found at 2 mm, and by 0.75 mm with those found
+# at 4 mm (by 0.7 and 0.5 mm when ties go to the start value); the Dice of the final registration is the same.
 FEWEST_VOXELS = {2: 2_000, 3: 30_000}
 MOST_VOXELS = {2: 20_000, 3: 300_000}
-# Steps of a registration that starts from that of a neighbor. Measured with 5 x 5 points against registrations from zero
-# at the same level: on ten 2D phantoms (40 tissues) μ is found without bias (0.05 points), λ 0.3 points lower, and the
-# points are worse by 0.0002 in Dice, in a quarter of the time; on five 3D phantoms 0.0, 0.15 and 0.0005.
+# Steps of a registration that starts from that of a neighbor. Measured with 5 x 5 points against registrations from
+# zero at the same level: on ten 2D phantoms (40 tissues) μ is found without bias (0.05 points), λ 0.3 points lower, and
+# the points are worse by 0.0002 in Dice, in a quarter of the time; on five 3D phantoms by 0.0, 0.15 and 0.0005.
 NEIGHBOR_STEPS = {2: 25, 3: 12}
 
 
