@@ -7,12 +7,15 @@ import math
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from TissueElasticRegistrationLib.core import surface_distance
+from TissueElasticRegistrationLib.core.deformation import jacobian_determinant
 from TissueElasticRegistrationLib.core.geometry import Geometry, flip_ras_lps
 from TissueElasticRegistrationLib.core.itk_bridge import displacement_transform
 from TissueElasticRegistrationLib.core.metrics import (
     dice,
+    jacobian_determinant_kji,
     map_points_ras_mm,
     percent,
     surface_distances,
@@ -181,3 +184,17 @@ def test_percent_of_a_region():
     assert percent(mask, region) == pytest.approx(20)
     assert percent(mask) == pytest.approx(30)
     assert math.isnan(percent(mask, np.zeros_like(region)))
+
+
+def test_jacobian_determinant_of_numpy_is_that_of_torch():
+    rng = np.random.default_rng(3)
+    displacement = rng.normal(scale=0.2, size=(3, 5, 6, 7)).astype(np.float32)
+    expected = jacobian_determinant(torch.from_numpy(displacement)[None])[0].numpy()
+    np.testing.assert_allclose(jacobian_determinant_kji(displacement), expected, atol=1e-5)
+
+
+def test_jacobian_determinant_of_an_affine_map():
+    matrix = np.array([[0.1, 0.05, 0.0], [0.0, -0.2, 0.1], [0.3, 0.0, 0.2]])
+    points = np.stack(np.mgrid[:4, :5, :6], -1)
+    determinant = jacobian_determinant_kji(np.moveaxis(points @ matrix.T, -1, 0))
+    np.testing.assert_allclose(determinant, np.linalg.det(np.eye(3) + matrix), rtol=1e-6)

@@ -376,3 +376,39 @@ def test_a_second_registration_does_not_count_the_seconds_of_the_first():
         finish(registrar.refine(parameters, 3))
     finish(registrar.register(parameters))
     assert set(finish(registrar.result()).seconds) == {"prepare", "register", "evaluate"}
+
+
+# -- judging a deformation from elsewhere ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pair", [volume_pair, slice_pair])
+def test_judging_the_own_displacement_gives_the_own_result(pair):
+    registrar = prepared(pair(), initial="none", solver=quick_solver())
+    parameters = registrar.table_parameters()
+    finish(registrar.register(parameters))
+    own = finish(registrar.result())
+    inner = (slice(1, -1),) * 3
+    judged = finish(registrar.evaluate(own.displacement_ras_mm[inner], parameters))
+    np.testing.assert_allclose(judged.displacement_ras_mm[inner], own.displacement_ras_mm[inner], atol=1e-4)
+    assert judged.account.objective_after == pytest.approx(own.account.objective_after, abs=1e-4)
+    for mine, other in zip(own.tissues, judged.tissues, strict=True):
+        assert other.dice_after == pytest.approx(mine.dice_after, abs=1e-3, nan_ok=True)
+        assert other.strain_rms == pytest.approx(mine.strain_rms, rel=1e-3, nan_ok=True)
+
+
+def test_judging_no_motion_gives_the_measures_before():
+    registrar = prepared(volume_pair(), initial="none")
+    shape = registrar.working.geometry.shape_kji
+    judged = finish(registrar.evaluate(np.zeros((*shape, 3), np.float32), registrar.table_parameters()))
+    assert judged.similarity_after == pytest.approx(judged.similarity_before, abs=1e-6)
+    assert row(judged, "bone").dice_after == row(judged, "bone").dice_before
+    assert judged.negative_jacobian_percent == 0
+
+
+def test_judging_leaves_the_registration_alone():
+    registrar = prepared(slice_pair(), solver=quick_solver())
+    finish(registrar.register(registrar.table_parameters()))
+    before = registrar.displacement_ras_mm()[0]
+    zero = np.zeros((*registrar.working.geometry.shape_kji, 3), np.float32)
+    finish(registrar.evaluate(zero, registrar.table_parameters()))
+    np.testing.assert_array_equal(registrar.displacement_ras_mm()[0], before)
