@@ -38,6 +38,15 @@ def test_filter_shows_the_tissues_whose_name_contains_its_text(fresh_host):
     assert visible_rows(panel, 12) == list(range(12))
 
 
+def test_filter_follows_new_names(fresh_host):
+    tissues = many(9)
+    panel = Panel().show(tissues)
+    panel["tissueFilter"].text = "liver"
+    assert visible_rows(panel, 9) == []
+    panel.show([info("id0", "liver"), *tissues[1:]])
+    assert visible_rows(panel, 9) == [0]
+
+
 def test_filter_that_is_gone_hides_nothing(fresh_host):
     panel = Panel().show(many(12))
     panel["tissueFilter"].text = "rib 1"

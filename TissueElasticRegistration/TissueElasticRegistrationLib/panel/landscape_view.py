@@ -113,7 +113,6 @@ class _Cell:
         self.drawn = 0
         self.widget = qt.QWidget(parent)
         self._name = ElidedLabel(self.widget)
-        self._name.maximumWidth = side
         self._picture = qt.QLabel(self.widget)
         self._chosen = qt.QLabel(self.widget)
         self._flat = qt.QLabel(self.widget)
