@@ -93,8 +93,11 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
             self.initializeParameterNode()
 
     def onSceneEndImport(self, caller, event) -> None:
+        """The wrapper keeps what it has read, and it has read its nodes before they were in the scene."""
+        parameterNode = self.logic.getParameterNode()
+        parameterNode.parameterNode.Modified()
         if self.parent.isEntered:
-            self.setParameterNode(self.logic.getParameterNode())
+            self.setParameterNode(parameterNode)
 
     def onReload(self) -> None:
         """Developer mode: read the library's files anew as well."""
