@@ -75,6 +75,7 @@ class RegistrationPanel:
         self._shown_inputs = None
         # What the scene showed already when it was opened: nothing is computed before something changes.
         self._shown_before: Request | None = None
+        self._refusal = ""  # why Live could not be switched on, until the next click
         self._told = 0.0  # when progress was last shown
         self._fill_choices()
         self._connect()
@@ -96,7 +97,7 @@ class RegistrationPanel:
         self._show_quality(False)
         self._segments.stop()
         self._places.stop()
-        self._shown_before = None
+        self._shown_before, self._refusal = None, ""
         if node is not None:
             if input_problem(inputs_of(node)) is None and find_outputs(inputs_of(node)).transform is not None:
                 self._shown_before = request_of(node, describe_tissues(node.segmentation, find_empty=False))
@@ -204,7 +205,7 @@ class RegistrationPanel:
         node = self._node
         if not node.live:
             self.control.stop_following()
-            show_text(self.ui.liveStatusLabel, "")
+            show_text(self.ui.liveStatusLabel, self._refusal)
             return
         problem = self._problem or dependencies.torch_problem()
         if problem is not None:
@@ -236,13 +237,12 @@ class RegistrationPanel:
 
     def _on_live_clicked(self) -> None:
         """Only a click asks for PyTorch; a scene that was saved with live on does not."""
+        self._refusal = ""
         if self._node is None or not self.ui.liveCheckBox.checked:
             return
         if not self._ready(self.ui.liveStatusLabel):
-            sentence = self.ui.liveStatusLabel.text
+            self._refusal = self.ui.liveStatusLabel.text
             self._node.live = False
-            self.update()
-            show_text(self.ui.liveStatusLabel, sentence)
         else:
             self._shown_before = None
             self.parameters_changed()
