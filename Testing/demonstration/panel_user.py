@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import slicer.util
@@ -92,13 +93,14 @@ class PanelUser:
     def stay(self) -> None:
         """Let the image follow the sliders until the window is closed."""
         mouse.click(self._ui.liveCheckBox)
-        run_loop(lambda: not self.window.visible, LONGEST_S)
+        with suppress(WindowClosed):
+            run_loop(self._check, LONGEST_S)
 
     def _wait(self, stage: str, bar, label) -> None:
         """Until nothing runs any more."""
 
         def is_idle() -> bool:
-            self._require_window()
+            self._check()
             if self._widget.panel.control.activity.value == "idle":
                 return True
             self._progress(stage, bar.value / bar.maximum, label.text)
@@ -110,10 +112,10 @@ class PanelUser:
 
     def _settle(self) -> None:
         run_loop(timeout_s=SETTLE_S)
-        self._require_window()
+        self._check()
+
+    def _check(self) -> None:
         if self._errors:
             raise self._errors[0][1]
-
-    def _require_window(self) -> None:
         if not self.window.visible:
             raise WindowClosed
