@@ -60,11 +60,12 @@ def _add_tissues(scene: slicer.vtkMRMLScene, name: str, labels: Segmentation) ->
 
 
 class PanelCase:
-    """The module's panel in a window beside the views. ``nodes``: the pair in the scene, not chosen yet."""
+    """The module's panel in a window beside the green view. ``nodes``: the pair in the scene, not chosen yet."""
 
     def __init__(self, host) -> None:
         self.host = host
-        self.window = host.main_window(1280, 1000)
+        slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpGreenSliceView)
+        self.window = host.main_window(800, 640)
         host.load_module(MODULE)
         self.nodes = add_phantom(slicer.mrmlScene)
 
@@ -134,16 +135,16 @@ class PanelCase:
         texts = (ui.liveStatusLabel, ui.statusLabel, ui.estimateStatusLabel)
         assert run_loop(until, timeout_s), [label.text for label in texts]
 
-    def pixels(self, view: str = "Green") -> np.ndarray:
-        """(height, width, 3) uint8: what the view shows, without asking it to draw. Green shows the phantom."""
-        return self.host.views.view(view).pixels().copy()
+    def pixels(self) -> np.ndarray:
+        """(height, width, 3) uint8: what the view shows, without asking it to draw."""
+        return self.host.views.view("Green").pixels().copy()
 
-    def probe(self, view: str = "Green", step: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    def probe(self, step: int = 5) -> tuple[np.ndarray, np.ndarray]:
         """Every ``step``-th pixel of what the view shows: where it is, (N, 3) RAS mm, and its colour, (N, 3) floats."""
-        pixels = self.pixels(view)
+        pixels = self.pixels()
         rows, columns = (places.ravel() for places in np.mgrid[:pixels.shape[0]:step, :pixels.shape[1]:step])
         xy = np.stack([columns, pixels.shape[0] - 1 - rows, 0 * rows], -1)
-        matrix = slicer.util.arrayFromVTKMatrix(self.host.views.view(view).node.GetXYToRAS())
+        matrix = slicer.util.arrayFromVTKMatrix(self.host.views.view("Green").node.GetXYToRAS())
         return transformed(matrix, xy), pixels[rows, columns].astype(float)
 
 

@@ -7,6 +7,7 @@ import pytest
 import slicer
 from host.event_loop import run_loop
 from host.mouse import click, drag
+from host.qt_binding import QtCore, QtTest
 from host.scene_builders import node_ids
 from panel_case import phantom
 from scipy.ndimage import map_coordinates
@@ -190,6 +191,14 @@ def test_flicker_shows_both_volumes_in_turn(registered):
     registered.rest()
     np.testing.assert_array_equal(registered.pixels(), before)
     assert len(flickering(registered)) == 1
+
+
+def test_flicker_has_a_key(registered):
+    registered.window.activateWindow()
+    registered.wait(lambda: registered.window.isActiveWindow, 2.0)
+    QtTest.QTest.keyClick(registered.window, "F", QtCore.Qt.ControlModifier | QtCore.Qt.ShiftModifier)
+    registered.wait(lambda: registered.ui.flickerButton.checked, 2.0)
+    assert len(flickering(registered)) >= 3
 
 
 def test_everything_at_once_can_be_switched_off_again(registered):
