@@ -13,8 +13,8 @@ from slicer.i18n import tr as _
 
 from ..core.tissues import Lame
 from ..scene.checks import input_hints, input_problem
-from ..scene.input_state import state_of
 from ..scene.estimate_nodes import write_landscape
+from ..scene.input_state import state_of
 from ..scene.nodes import find_outputs
 from ..scene.tissue_nodes import SegmentInfo, describe_tissues
 from . import dependencies
@@ -85,9 +85,11 @@ class RegistrationPanel:
     # --- life cycle -------------------------------------------------------------------------------------------------
 
     def set_parameter_node(self, node: TissueElasticRegistrationParameterNode | None) -> None:
-        """Show and follow another parameter node, or none while the scene closes."""
-        for timer in (self._update_timer, self._segments_timer, self._places_timer):
-            timer.stop()
+        """Show and follow another parameter node, or none while the scene closes; the same one when it is entered."""
+        if node is not None and node is self._node:
+            self._read_tissues()
+            return
+        self._look_away()
         self._node = node
         self._shown_inputs = None
         self.control.forget()
@@ -95,8 +97,8 @@ class RegistrationPanel:
         self.estimate.forget()
         self.quality.clear()
         self._show_quality(False)
-        self._segments.stop()
-        self._places.stop()
+        show_text(self.ui.statusLabel, "")
+        show_text(self.ui.liveStatusLabel, "")
         self._shown_before, self._refusal = None, ""
         if node is not None:
             if input_problem(inputs_of(node)) is None and find_outputs(inputs_of(node)).transform is not None:
@@ -109,9 +111,17 @@ class RegistrationPanel:
             self._update_timer.start()
 
     def leave(self) -> None:
-        """The user opens another module: stop following, and what blinks."""
+        """The user opens another module: stop following, and what blinks. What the user waits for goes on."""
         self.ui.flickerButton.checked = False
+        self._look_away()
         self.control.stop_following()
+
+    def _look_away(self) -> None:
+        """Notice no changes until `update`."""
+        for timer in (self._update_timer, self._segments_timer, self._places_timer):
+            timer.stop()
+        self._segments.stop()
+        self._places.stop()
 
     def close(self) -> None:
         """The panel goes away: nothing may run or call back any more."""
