@@ -8,29 +8,15 @@ from functools import cache
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 import torch
-from synthetic_pairs import (
-    FIXED_GRID,
-    displaced,
-    pair_of,
-    prepared,
-    quick_solver,
-    rigid_lps_transform,
-    rigid_ras,
-    slice_case,
-    true_displacement_ras_mm,
-    volume_pair,
-)
+from estimation_case import overlap_of, registrar_of, thorax_registrar, thorax_slice
+from synthetic_pairs import quick_solver
 
-from TissueElasticRegistrationLib.core.estimation.class_overlap import ClassOverlap
 from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid
 from TissueElasticRegistrationLib.core.estimation.result import Estimate, EstimateProgress, TissueEstimate
 from TissueElasticRegistrationLib.core.estimation.uniform import UniformRegistrations
 from TissueElasticRegistrationLib.core.geometry import Geometry
 from TissueElasticRegistrationLib.core.images import Image, ImagePair, Segmentation
-from TissueElasticRegistrationLib.core.itk_bridge import displacement_transform, resample_array
-from TissueElasticRegistrationLib.core.metrics import dice
 from TissueElasticRegistrationLib.core.objective import Objective
 from TissueElasticRegistrationLib.core.parameter_scale import LogScale, PaperScale
 from TissueElasticRegistrationLib.core.progress import finish
@@ -40,21 +26,6 @@ from TissueElasticRegistrationLib.core.tissues import BACKGROUND, Lame, Tissue, 
 
 WEIGHTS = [LogScale().weight(slider) for slider in (0, 0.25, 0.5, 0.75, 1)]
 MIDDLE = TissueParameters({}, default=Lame(WEIGHTS[2], WEIGHTS[2]))
-
-
-@cache
-def thorax_slice() -> ImagePair:
-    return pair_of(slice_case())
-
-
-def registrar_of(pair: ImagePair, **options) -> Registrar:
-    options.setdefault("solver", quick_solver())
-    return prepared(pair, **options)
-
-
-@cache
-def thorax_registrar() -> Registrar:
-    return registrar_of(thorax_slice())
 
 
 @cache
@@ -70,10 +41,6 @@ def of_tissue(estimate: Estimate, name: str) -> TissueEstimate:
 def scores_of(estimate: Estimate, name: str) -> np.ndarray:
     number = [row.tissue.name for row in estimate.per_tissue].index(name)
     return estimate.landscape.scores[number]
-
-
-def overlap_of(registrar: Registrar) -> ClassOverlap:
-    return ClassOverlap(registrar.pair, registrar.working, registrar.initial.transform, torch.device("cpu"))
 
 
 # -- what is taken ---------------------------------------------------------------------------------------------------
@@ -140,81 +107,6 @@ def test_the_paper_s_scale_is_searched_from_0_to_1():
     estimate = finish(estimate_by_grid(registrar, registrar.table_parameters(), points=3))
     assert estimate.landscape.lam.tolist() == [0, 0.5, 1]
     finish(registrar.register(estimate.parameters))  # which checks the range
-
-
-# -- the score -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("pair", [thorax_slice, volume_pair])
-def test_labels_are_warped_as_the_whole_transform_says(pair: Callable[[], ImagePair]):
-    registrar = registrar_of(pair())
-    finish(registrar.register(registrar.table_parameters()))
-    working, moving, overlap = registrar.working, registrar.pair.moving_segmentation, overlap_of(registrar)
-    classes = working.volume(overlap.warp(registrar._solution.displacement)).astype(int)
-    transform = displacement_transform(*registrar.displacement_ras_mm())
-    wanted = resample_array(moving.labels_kji, moving.geometry, transform, working.geometry, 0, nearest=True)
-    assert np.mean(np.array([0, *overlap.labels])[classes] == wanted) > 0.999
-
-
-@pytest.mark.parametrize(("pair", "tolerance"), [(thorax_slice, 0.001), (volume_pair, 0.05)])
-def test_the_score_is_the_overlap_that_a_result_reports(pair: Callable[[], ImagePair], tolerance: float):
-    """There it is measured on the fixed image's grid, which for the volume is coarser than the working grid."""
-    registrar = registrar_of(pair())
-    finish(registrar.register(registrar.table_parameters()))
-    overlap = overlap_of(registrar)
-    found = overlap.dice(overlap.warp(registrar._solution.displacement))
-    rows = [row for row in finish(registrar.result()).tissues if row.tissue.label in overlap.labels]
-    assert len(found) == len(rows) >= 3
-    assert found == pytest.approx([row.dice_after for row in rows], abs=tolerance)
-    assert found.mean() > np.mean([row.dice_before for row in rows]) + 0.02
-
-
-def test_the_score_contains_the_initial_alignment():
-    matrix = rigid_ras((40, -25, 30), (0, 0, 12))
-    pair = volume_pair()
-    away = replace(pair, moving=displaced(pair.moving, matrix), moving_segmentation=_displaced(pair, matrix))
-    together = _score_at_rest(pair, "none")
-    assert _score_at_rest(away, rigid_lps_transform(matrix)) == pytest.approx(together, abs=1e-3)
-    assert _score_at_rest(away, rigid_lps_transform(np.eye(4))).max() < together.min() - 0.2
-
-
-def test_the_score_contains_an_initial_alignment_that_is_not_linear():
-    geometry = FIXED_GRID.resampled(FIXED_GRID.spacing_kji_mm * 1.5, FIXED_GRID.shape_kji)
-    truth = displacement_transform(true_displacement_ras_mm(geometry.voxel_centres_ras_mm()), geometry)
-    assert _score_at_rest(volume_pair(), truth).min() > _score_at_rest(volume_pair(), "none").min() + 0.2
-
-
-def test_padding_does_not_count():
-    """The displacement brings labels of the moving image into the padding."""
-    registrar = registrar_of(volume_pair())
-    working, overlap = registrar.working, overlap_of(registrar)
-    shown = working.volume(working.fixed_mask) > 0
-    warped = overlap.warp(torch.full((1, 3, *working.labels.shape[2:]), 8.0))
-    moving = np.array([0, *overlap.labels])[working.volume(warped).astype(int)]
-    assert (moving[~shown] > 0).any()
-    fixed = working.volume(working.labels)
-    wanted = [dice(fixed[shown], moving[shown], label) for label in overlap.labels]
-    assert overlap.dice(warped) == pytest.approx(np.nan_to_num(wanted))
-
-
-def test_what_is_moved_out_of_the_grid_does_not_overlap():
-    registrar = thorax_registrar()
-    overlap = overlap_of(registrar)
-    shape = registrar.working.labels.shape[2:]
-    assert overlap.dice(overlap.warp(torch.full((1, 2, *shape), 100.0))).tolist() == [0] * len(overlap.labels)
-
-
-def test_tissues_are_the_same_if_their_names_are_whatever_their_labels():
-    pair = thorax_slice()
-    moving = pair.moving_segmentation
-    renamed = replace(moving, labels_kji=np.where(moving.labels_kji > 0, 40 - moving.labels_kji, 0),
-                      tissues=tuple(Tissue(40 - t.label, t.name.upper()) for t in moving.tissues))
-    scores = []
-    for segmentation in (moving, renamed):
-        overlap = overlap_of(registrar_of(replace(pair, moving_segmentation=segmentation)))
-        shape = thorax_registrar().working.labels.shape[2:]
-        scores.append(overlap.dice(overlap.warp(torch.zeros(1, 2, *shape))))
-    assert scores[0].tolist() == scores[1].tolist()
 
 
 # -- who votes -------------------------------------------------------------------------------------------------------
@@ -403,17 +295,6 @@ def _without(segmentation: Segmentation, name: str) -> Segmentation:
     gone = next(tissue for tissue in segmentation.tissues if tissue.name == name)
     labels = np.where(segmentation.labels_kji == gone.label, BACKGROUND, segmentation.labels_kji)
     return replace(segmentation, labels_kji=labels, tissues=tuple(t for t in segmentation.tissues if t is not gone))
-
-
-def _displaced(pair: ImagePair, matrix_ras: np.ndarray) -> Segmentation:
-    moving = pair.moving_segmentation
-    return replace(moving, geometry=Geometry(moving.geometry.shape_kji, matrix_ras @ moving.geometry.ijk_to_ras))
-
-
-def _score_at_rest(pair: ImagePair, initial: sitk.Transform | str) -> np.ndarray:
-    registrar = registrar_of(pair, initial=initial)
-    overlap = overlap_of(registrar)
-    return overlap.dice(overlap.warp(torch.zeros(1, 3, *registrar.working.labels.shape[2:])))
 
 
 def _discs_pair() -> ImagePair:
