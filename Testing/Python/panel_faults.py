@@ -11,10 +11,12 @@ import slicer
 from host.mouse import click
 from panel_case import PanelCase, pause
 
-from TissueElasticRegistrationLib.core import live
+from TissueElasticRegistrationLib.core import live, registrar
+from TissueElasticRegistrationLib.core.estimation import uniform
 from TissueElasticRegistrationLib.core.solvers import direct
 
 THREAD = "TissueElasticRegistration"
+LIBRARY = "TissueElasticRegistrationLib"
 INPUT_REST_MS = 40  # instead of 400: how long the panel waits before it reads changed inputs again
 LOOK_AGAIN_S = 0.15
 
@@ -31,6 +33,17 @@ def make_panel_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "FINE_STEPS", {2: 5, 3: 4})
     monkeypatch.setattr(live, "FINE_ROUNDS", 3)
     monkeypatch.setattr(live, "CONVERGED", 0.0)
+    monkeypatch.setattr(uniform, "NEIGHBOR_STEPS", {2: 3, 3: 3})
+
+
+def make_preparing_slow(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.3) -> None:
+    prepare_pair = registrar.prepare_pair
+
+    def slowly(*arguments):
+        time.sleep(seconds)
+        return prepare_pair(*arguments)
+
+    monkeypatch.setattr(registrar, "prepare_pair", slowly)
 
 
 def make_steps_slow(monkeypatch: pytest.MonkeyPatch, step_s: float = 0.02) -> None:
@@ -38,10 +51,14 @@ def make_steps_slow(monkeypatch: pytest.MonkeyPatch, step_s: float = 0.02) -> No
     descend = direct.DirectSolver.descend
 
     def slowly(self, *arguments, **options):
-        for progress in (job := descend(self, *arguments, **options)):
+        job = descend(self, *arguments, **options)
+        while True:
+            try:
+                progress = next(job)
+            except StopIteration as end:
+                return end.value
             time.sleep(step_s)
             yield progress
-        return job
 
     monkeypatch.setattr(direct.DirectSolver, "descend", slowly)
 
@@ -68,6 +85,10 @@ def assert_live_works(panel: PanelCase) -> None:
     panel.rest()
     assert panel.parameters.live
     assert panel.ui.liveStatusLabel.text.startswith("Up to date"), panel.ui.liveStatusLabel.text
+    assert_slider_moves_image(panel)
+
+
+def assert_slider_moves_image(panel: PanelCase) -> None:
     before = deformation(panel)
     tissue = panel.widget.panel._tissues[0].id
     weight = 30.0 if panel.tissue(tissue, "muBox").value < 5 else 0.05

@@ -195,8 +195,7 @@ def test_an_input_is_deleted_while_live(ready, monkeypatch, name, resting):
         begin(ready, "live")
     remove(getattr(ready.nodes, name))
     look_again(ready)
-    assert not ready.ui.applyButton.enabled
-    assert is_sentence(ready.ui.liveStatusLabel.text), ready.ui.liveStatusLabel.text
+    assert_explained(ready, "Choose a ")
 
 
 def test_the_result_transform_is_deleted_while_a_slider_is_followed(ready, monkeypatch):
@@ -293,6 +292,18 @@ def test_another_segmentation_is_chosen_while_live(live):
     add_phantom(slicer.mrmlScene, "other ")
     choose(live.ui.segmentationSelector, "other fixed tissues")
     assert_live_works(live)
+
+
+def test_what_was_set_for_a_deleted_segmentation_does_not_pass_to_another_one(live):
+    add_phantom(slicer.mrmlScene, "other ")
+    start = live.tissue("id_bone", "muBox").value
+    live.tissue("id_bone", "muBox").setValue(0.3)
+    live.rest()
+    remove(live.nodes.segmentation)
+    look_again(live)
+    choose(live.ui.segmentationSelector, "other fixed tissues")
+    live.rest()
+    assert live.tissue("id_bone", "muBox").value == start
 
 
 def test_an_unknown_model_is_named_and_can_be_left(ready):
