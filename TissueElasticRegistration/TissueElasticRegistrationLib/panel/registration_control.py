@@ -116,6 +116,11 @@ class RegistrationControl:
             self._following = None  # it has not come to its end
         self._follow_wanted()
 
+    def cancel_estimate(self) -> None:
+        """Stop a search whose values nobody wants any more."""
+        if self.activity is Activity.ESTIMATE:
+            self.cancel()
+
     def stop_following(self) -> None:
         """Leave the shown deformation as it is."""
         self._wanted = None

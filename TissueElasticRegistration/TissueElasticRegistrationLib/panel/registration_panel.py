@@ -65,7 +65,7 @@ class RegistrationPanel:
             locked=self._on_locked, reset=lambda key: self._set_values({key: None}),
             preset=lambda key, weight: self._set_values({key: Lame(weight, weight)})))
         self.display = DisplaySection()
-        self.estimate = EstimateSection(ui, self._set_values)
+        self.estimate = EstimateSection(ui)
         self.quality = QualityTable(ui.qualityTable, ui.qualityLabel)
         self._update_timer = self._single_shot(COLLECT_MS, self.update)
         self._segments_timer = self._single_shot(INPUT_REST_MS, self._read_tissues)
@@ -164,6 +164,8 @@ class RegistrationPanel:
         if node.tunedSegmentation is not node.segmentation:
             if node.tunedSegmentation is not None:
                 keep_only(node, ())  # IDs such as "Segment_1" mean something else in every segmentation
+                self.control.cancel_estimate()
+                self.estimate.forget()
             node.tunedSegmentation = node.segmentation
         elif node.segmentation is not None:
             keep_only(node, [tissue.id for tissue in self._tissues])
@@ -242,7 +244,7 @@ class RegistrationPanel:
             self.estimate.cancelled()
         elif self._node is not None and self._ready(self.ui.estimateStatusLabel):
             request = request_of(self._node, self._tissues)
-            self.estimate.begin(self._tissues, row_values(self._node, self._tissues))
+            self.estimate.begin(self._node)
             self.control.estimate(request)
 
     def _on_live_clicked(self) -> None:
