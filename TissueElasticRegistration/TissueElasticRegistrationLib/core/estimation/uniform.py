@@ -52,10 +52,9 @@ class UniformRegistrations:
                 yield Progress((done + progress.fraction * stage.steps) / total, progress.text)
                 if isinstance(progress, Step):
                     velocity = progress.velocity
-                    if not torch.isfinite(velocity).all():
-                        # At once: torch's derivative of sampling at such places ends the whole process (2.13, 2D).
-                        raise ArithmeticError("the deformation has values that are not finite.")
             done += stage.steps
+        if not torch.isfinite(velocity).all():
+            raise ArithmeticError("The deformation has values that are not finite.")
         return velocity
 
     def displacement(self, velocity: torch.Tensor) -> torch.Tensor:
