@@ -138,7 +138,7 @@ def test_picture_of_the_window_shows_panel_and_views(finished, slicer_host):
     from PIL import Image
 
     with Image.open(finished.output / "panel.png") as picture:
-        assert picture.size == WINDOW_SIZE
+        assert picture.size == tuple(WINDOW_SIZE.values())
         colors = np.asarray(picture.convert("RGB")).reshape(-1, 3)
     lung = np.array([240, 160, 20])
     assert (np.abs(colors.astype(int) - lung).max(1) < 8).sum() > 300, "outline of the lung"

@@ -16,11 +16,12 @@ from TissueElasticRegistrationLib.core.images import ImagePair
 from TissueElasticRegistrationLib.core.tuning import with_values
 from TissueElasticRegistrationLib.progress_line import ProgressLine
 from TissueElasticRegistrationLib.register_command import OUTPUT_FILES, read_pair, run_facts, write_results
+from TissueElasticRegistrationLib.scene.nodes import find_outputs
 
 from .case_files import simulated_case
 from .overview import save_overview
 from .panel_user import PanelUser
-from .patient_scene import add_pair, show_outlines, without_named_background
+from .patient_scene import add_pair, hide, show_outlines, without_named_background
 from .runs import ESTIMATE, TABLE, UNIFORM, Runs, prepared, registered, uniform_parameters
 from .summary import summary
 
@@ -69,16 +70,20 @@ def run(options: argparse.Namespace, host: SlicerHost, progress: ProgressLine,
 
 
 def use_panel(host: SlicerHost, pair: ImagePair, options: argparse.Namespace,
-              progress: ProgressLine) -> tuple[PanelUser, Estimate | None]:
-    """Load the pair into the scene, open the module, estimate and register with its buttons."""
+              progress: ProgressLine, **window: float) -> tuple[PanelUser, Estimate | None]:
+    """Load the pair into the scene, open the module, estimate and register with its buttons.
+
+    options: name the image files. window: as for `SlicerHost.main_window`.
+    """
     with progress.busy("open", "the module beside four views"):
         inputs = add_pair(host.scene, pair, options.fixed, options.moving)
         show_outlines(inputs)
-        user = PanelUser(host, inputs, progress)
+        user = PanelUser(host, inputs, progress, **window)
     user.lock_bones()
     estimate = user.estimate()
     user.apply()
     user.show_grid()
+    hide(find_outputs(inputs).warped_segmentation)
     if host.layout is not None:
         host.layout.resetSliceViews()
         host.layout.resetThreeDViews()

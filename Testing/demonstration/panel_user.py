@@ -18,7 +18,7 @@ from TissueElasticRegistrationLib.scene.nodes import InputNodes, find_outputs
 from TissueElasticRegistrationLib.scene.tissue_nodes import describe_segments, describe_tissues
 
 MODULE = Path(__file__).parents[2] / "TissueElasticRegistration" / "TissueElasticRegistration.py"
-WINDOW_SIZE = (1500, 1240)  # pixels: all of the panel that matters
+WINDOW_SIZE = {"width": 1600, "height": 1200}  # pixels
 SETTLE_S = 0.3  # longer than the panel collects changes
 LONGEST_S = 24 * 3600.0
 
@@ -28,18 +28,21 @@ class WindowClosed(Exception):
 
 
 class PanelUser:
-    """Opens the module in a main window of the host, which holds a pair already, and chooses the pair there.
+    """Opens the module in a main window of the host, whose scene holds a pair already, and chooses the pair there.
 
-    All methods raise `WindowClosed` when the window is gone, and what a slot of the panel has raised.
+    window: as for `SlicerHost.main_window`. All methods raise `WindowClosed` when the window is gone, and what a slot
+    of the panel has raised.
     """
 
-    def __init__(self, host: SlicerHost, inputs: InputNodes, progress: ProgressLine) -> None:
-        self.window = host.main_window(*WINDOW_SIZE)
+    def __init__(self, host: SlicerHost, inputs: InputNodes, progress: ProgressLine,
+                 **window: float) -> None:
+        self.window = host.main_window(**(window or WINDOW_SIZE))
         self._errors = host.slot_errors
         self._inputs = inputs
         self._progress = progress
         self._widget = host.load_module(MODULE)
         self._ui = self._widget.ui
+        self.panel = self._widget.parent
         ui = self._ui
         selectors = (ui.fixedSelector, ui.movingSelector, ui.segmentationSelector, ui.movingSegmentationSelector,
                      ui.fixedLandmarksSelector, ui.movingLandmarksSelector)
@@ -81,6 +84,17 @@ class PanelUser:
         """Draw the deformation over the slices."""
         mouse.click(self._ui.gridCheckBox)
         self._settle()
+
+    def open_all_sections(self) -> None:
+        """Those that are closed."""
+        for section in self.sections():
+            if section.collapsed:
+                mouse.click(section)
+        self._settle()
+
+    def sections(self) -> list:
+        """The collapsible sections of the panel, from top to bottom."""
+        return slicer.util.findChildren(self.panel, className="ctkCollapsibleButton")
 
     def values(self) -> dict[str, Lame]:
         """λ and μ of every tissue by its id, as the panel shows them."""

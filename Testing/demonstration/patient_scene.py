@@ -52,11 +52,9 @@ def without_named_background(pair: ImagePair) -> ImagePair:
 def show_outlines(inputs: InputNodes) -> None:
     """Tissues of the fixed image as outlines in the slices and as surfaces in 3D, the largest of them transparent.
 
-    What only serves for measuring is hidden.
+    The other segmentations and the landmarks are hidden: they serve for measuring.
     """
-    for node in inputs[3:]:
-        if node is not None:
-            node.GetDisplayNode().SetVisibility(False)
+    hide(*inputs[3:])
     display, segmentation = inputs.segmentation.GetDisplayNode(), inputs.segmentation.GetSegmentation()
     display.SetVisibility2DFill(False)
     display.SetSliceIntersectionThickness(OUTLINE_PIXELS)
@@ -67,6 +65,13 @@ def show_outlines(inputs: InputNodes) -> None:
         display.SetSegmentOpacity3D(segment_id, INNER_OPACITY_3D)
     display.SetSegmentOpacity3D(max(voxels, key=voxels.get), OUTER_OPACITY_3D)
     inputs.segmentation.CreateClosedSurfaceRepresentation()
+
+
+def hide(*nodes: slicer.vtkMRMLDisplayableNode | None) -> None:
+    """In all views."""
+    for node in nodes:
+        if node is not None:
+            node.GetDisplayNode().SetVisibility(False)
 
 
 def _stem(file: str) -> str:
