@@ -106,8 +106,8 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, caller, event, node) -> None:
         """Nothing is chosen then. Left alone, a selector takes the next node in its list, as input or to overwrite."""
-        if self._parameterNode and self._guiTag is not None:
-            forget_node(self._parameterNode, node)
+        if self._parameterNode and self._guiTag is not None and forget_node(self._parameterNode, node):
+            self.panel.update()
 
     def onReload(self) -> None:
         """Developer mode: read the library's files anew as well."""

@@ -165,14 +165,31 @@ def test_what_was_measured_is_still_there_when_the_module_is_entered_again(ready
 
 
 @pytest.mark.parametrize("name", ["fixed", "moving", "segmentation", "moving_segmentation"])
-@pytest.mark.parametrize("what", ["apply", "estimate"])
-def test_an_input_is_deleted(ready, what, name):
-    begin(ready, what)
+def test_an_input_is_deleted_while_applying(ready, name):
+    begin(ready, "apply")
     remove(getattr(ready.nodes, name))
-    label = ready.ui.statusLabel if what == "apply" else ready.ui.estimateStatusLabel
-    ready.wait(lambda: ready.activity == "idle")
-    pause(0.2)
-    assert is_sentence(label.text.splitlines()[0]), label.text
+    ready.rest()
+    text = ready.ui.statusLabel.text
+    assert is_sentence(text) and ("no longer in the scene" in text) == (name != "segmentation"), text
+    assert ready.ui.applyButton.enabled == (name == "moving_segmentation")
+
+
+@pytest.mark.parametrize("name", ["fixed", "moving", "moving_segmentation"])
+def test_an_estimate_ends_well_though_an_image_is_deleted(ready, name):
+    begin(ready, "estimate")
+    remove(getattr(ready.nodes, name))
+    ready.rest()
+    assert ready.ui.estimateStatusLabel.text.startswith("Estimated in ")
+    assert not ready.ui.estimatePushButton.enabled
+
+
+def test_an_estimate_is_dropped_with_its_segmentation(ready):
+    begin(ready, "estimate")
+    remove(ready.nodes.segmentation)
+    pause(0.1)
+    assert ready.activity == "idle"
+    assert ready.ui.estimatePushButton.toolTip == "Choose a segmentation of the fixed volume."
+    assert not ready.ui.undoEstimateButton.visible
 
 
 @pytest.mark.parametrize(("parameter", "node_class"), [

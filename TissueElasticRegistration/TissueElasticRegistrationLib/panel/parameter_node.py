@@ -91,14 +91,14 @@ def outputs_of(node: TissueElasticRegistrationParameterNode) -> OutputNodes:
     return OutputNodes(node.outputTransform, node.outputVolume, node.outputSegmentation, node.outputTable)
 
 
-def forget_node(node: TissueElasticRegistrationParameterNode, removed: slicer.vtkMRMLNode) -> None:
-    """Choose nothing wherever ``removed`` is chosen, and forget what is stored about its segments."""
-    chosen = [name for name in node.allParameters if node.getValue(name) is removed]
+def forget_node(node: TissueElasticRegistrationParameterNode, removed: slicer.vtkMRMLNode) -> bool:
+    """Choose nothing wherever the user has chosen ``removed``; False if that was nowhere."""
+    chosen = [name for name in node.allParameters
+              if name != "tunedSegmentation" and node.getValue(name) is removed]
     with slicer.util.NodeModify(node.parameterNode):
-        if node.tunedSegmentation is removed:
-            keep_only(node, ())
         for name in chosen:
             node.setValue(name, None)
+    return bool(chosen)
 
 
 def locked_ids(node: TissueElasticRegistrationParameterNode) -> frozenset[str]:
