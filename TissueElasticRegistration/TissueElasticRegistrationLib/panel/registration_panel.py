@@ -41,7 +41,7 @@ from .tissue_row import RowCallbacks
 from .tissue_rows import TissueRows
 
 # Many parameters may change at once (a preset for all): they are looked at together, still within one frame.
-COLLECT_MS = 10
+COLLECT_MS = 5
 # A label that changes makes Qt lay out the whole panel: not for every step of a job.
 TELL_EVERY_S = 0.2
 # Painting a segment, or moving a volume, means reading and preparing everything anew: that waits until the brush rests.
