@@ -97,11 +97,14 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
             self.initializeParameterNode()
 
     def onSceneEndImport(self, caller, event) -> None:
-        """The wrapper keeps what it has read, and it has read its nodes before they were in the scene."""
-        parameterNode = self.logic.getParameterNode()
-        parameterNode.parameterNode.Modified()
+        """The wrapper keeps what it has read, and it has read its nodes before they were in the scene.
+
+        It tells its widgets before it has read everything again: they are connected anew.
+        """
+        self.setParameterNode(None)
+        self.logic.getParameterNode().parameterNode.Modified()
         if self.parent.isEntered:
-            self.setParameterNode(parameterNode)
+            self.initializeParameterNode()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, caller, event, node) -> None:
