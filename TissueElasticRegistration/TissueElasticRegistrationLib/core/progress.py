@@ -34,11 +34,14 @@ def finish(job: Job[Result], report: Callable[[Progress], None] | None = None) -
             report(progress)
 
 
-def part_of(job: Job[Result], begin: float, end: float) -> Job[Result]:
-    """The same job as a part of a longer one: its fractions 0 to 1 become ``begin`` to ``end``."""
+def part_of(job: Job[Result], begin: float, end: float, text: str | None = None) -> Job[Result]:
+    """The same job as a part of a longer one: its fractions 0 to 1 become ``begin`` to ``end``.
+
+    text: what is going on in the longer one, instead of the job's own words.
+    """
     while True:
         try:
             progress = next(job)
         except StopIteration as stop:
             return stop.value
-        yield Progress(begin + (end - begin) * progress.fraction, progress.text)
+        yield Progress(begin + (end - begin) * progress.fraction, text or progress.text)

@@ -83,7 +83,7 @@ class _GridSearch:
             text = f"λ {lame.lam:.3g}, μ {lame.mu:.3g}: {number} of {len(places)}"
             end = min(1.0, fraction + self._registrations.steps(velocity is None) / step_count)
             try:
-                found = yield from part_of(self._registrations.register(lame, velocity), fraction, end)
+                found = yield from part_of(self._registrations.register(lame, velocity), fraction, end, text)
                 self._scores[self._scored, a, b] = yield from self._judged(found, end, text)
                 velocity = found
             except torch.cuda.OutOfMemoryError:
