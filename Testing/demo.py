@@ -87,18 +87,22 @@ def _demonstrate(options: argparse.Namespace) -> int:
     os.environ[PLATFORM] = choose_platform()
     # Only now: a mistyped option should not wait for torch, Slicer and matplotlib.
     sys.path[:0] = [str(ROOT), str(ROOT / "Testing"), str(ROOT / "TissueElasticRegistration")]
+    from demonstration.calm import hide_missing_display
     from demonstration.main_job import run
     from demonstration.panel_user import WindowClosed
     from host.slicer_host import start
 
     from TissueElasticRegistrationLib.progress_line import ProgressLine
 
+    has_window = os.environ[PLATFORM] != NO_DISPLAY
+    if not has_window:
+        hide_missing_display()
     with tempfile.TemporaryDirectory() as scratch:
         host, progress = start(Path(scratch)), ProgressLine()
         try:
             finished = run(options, host, progress)
             print(finished.text)
-            if os.environ[PLATFORM] != NO_DISPLAY:
+            if has_window:
                 print("\nThe window stays open: move the sliders. Close it to end.", flush=True)
                 finished.user.stay()
         except WindowClosed:

@@ -66,7 +66,7 @@ def save_overview(pair: ImagePair, runs: Runs, path: Path) -> None:
     canvas = FigureCanvasAgg(overview(pair, runs))
     canvas.draw()
     picture = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    save_small_png(picture, (GRAY_COLORS, DIFFERENCE_COLORS, VOLUME_COLORS), path)
+    save_small_png(picture, path, (GRAY_COLORS, DIFFERENCE_COLORS, VOLUME_COLORS))
 
 
 def overview(pair: ImagePair, runs: Runs) -> Figure:

@@ -14,11 +14,12 @@ from .panel_user import PanelUser
 from .small_png import save_small_png
 
 GAP, ABOVE = 16, 3  # pixels between the columns, and above the first section of each
+MOST_USED = 200  # colors that are kept
 
 
 def save_window(user: PanelUser, path: Path) -> None:
     """The whole window as a small file."""
-    save_small_png(_array(user.window.save_picture), (), path)
+    save_small_png(_array(user.window.save_picture), path, most_used=MOST_USED)
 
 
 def save_side_by_side(columns: Sequence[np.ndarray], path: Path) -> None:
@@ -27,7 +28,7 @@ def save_side_by_side(columns: Sequence[np.ndarray], path: Path) -> None:
     gap = np.full((height, GAP, 3), 255, np.uint8)
     parts = [part for column in columns
              for part in (np.pad(column, ((0, height - len(column)), (0, 0), (0, 0)), mode="edge"), gap)]
-    save_small_png(np.ascontiguousarray(np.hstack(parts[:-1])), (), path)
+    save_small_png(np.ascontiguousarray(np.hstack(parts[:-1])), path, most_used=MOST_USED)
 
 
 def panel_in_columns(user: PanelUser, count: int) -> list[np.ndarray]:

@@ -10,10 +10,10 @@ import PIL.Image
 from matplotlib.colors import Colormap
 
 PALETTE_SIZE = 256
-MOST_USED = 36  # of all other colors: plain areas such as the background, bars and letters
+MOST_USED = 36  # plain areas such as the background, bars and letters
 
 
-def save_small_png(rgb: np.ndarray, exact: Iterable[Colormap], path: Path) -> None:
+def save_small_png(rgb: np.ndarray, path: Path, exact: Iterable[Colormap] = (), most_used: int = MOST_USED) -> None:
     """Write ``rgb`` (rows, columns, 3: uint8). The shades of the color maps ``exact`` and the most used other colors
     stay what they are; the rest, such as the soft edges of letters, shares what is left of the palette.
     """
@@ -21,7 +21,7 @@ def save_small_png(rgb: np.ndarray, exact: Iterable[Colormap], path: Path) -> No
     shades = [np.rint(255 * colors(np.arange(colors.N))[:, :3]) for colors in exact]
     kept = np.unique(_code(np.concatenate([np.zeros((0, 3)), *shades]).astype(np.uint8)))
     others = np.setdiff1d(codes[np.argsort(-count)], kept, assume_unique=True)
-    kept, others = np.concatenate([kept, others[:MOST_USED]]), others[MOST_USED:]
+    kept, others = np.concatenate([kept, others[:most_used]]), others[most_used:]
     if len(others):
         rest = PIL.Image.fromarray(_color(others)[None]).quantize(PALETTE_SIZE - len(kept), kmeans=2)
         kept = np.concatenate([kept, _code(np.reshape(rest.getpalette(), (-1, 3)))])[:PALETTE_SIZE]

@@ -183,6 +183,7 @@ class ThreeDView(OffscreenView):
         application_logic.GetViewLogics().AddItem(self.logic)
         self.group.SetMRMLDisplayableNode(node)
         self.renderer.GradientBackgroundOn()
+        self.renderer.DitherGradientOff()  # noise that no file can pack
         self.renderer.SetBackground(node.GetBackgroundColor())
         self.renderer.SetBackground2(node.GetBackgroundColor2())
         self.resize(*START_SIZE)
