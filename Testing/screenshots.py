@@ -27,7 +27,7 @@ from TissueElasticRegistrationLib.progress_line import ProgressLine  # noqa: E40
 from TissueElasticRegistrationLib.register_command import read_pair  # noqa: E402
 
 WIDE = {"width": 1520, "height": 1560}
-NARROW = {"width": 640, "height": 900, "panel_width": 320}
+NARROW = {"width": 1000, "height": 900, "panel_width": 320}
 NARROW_COLUMNS = 3
 LARGE_LETTERS = 1.5
 
