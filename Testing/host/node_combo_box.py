@@ -201,6 +201,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         return found is not None and value in (None, found)
 
     def _on_scene(self, event: str, node: slicer.vtkMRMLNode | None) -> None:
+        if node is not None and not _is_one_of(node, self._types()):
+            return
         known = node is not None and self._rows.row_of(node.GetID()) >= 0
         if event == "NodeAboutToBeRemovedEvent":
             if known:
@@ -220,18 +222,15 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
     def _update(self, leaving: slicer.vtkMRMLNode | None = None) -> None:
         """Make the rows those of the scene; `leaving` is about to be removed."""
         count = self._scene.GetNumberOfNodes() if self._scene is not None else 0
-        every = [self._scene.GetNthNode(index) for index in range(count)]
-        nodes = [node for node in every if node is not leaving and self._accepts(node)]
-        self._observer.observe_nodes([node for node in every if node is not leaving and self._may_come(node)])
+        types, every = self._types(), [self._scene.GetNthNode(index) for index in range(count)]
+        possible = [node for node in every if node is not leaving and _is_one_of(node, types)]
+        nodes = [node for node in possible if self._accepts(node)]
+        self._observer.observe_nodes(possible)
         self._rows.show_none(self.noneDisplay if self.noneEnabled and self._scene is not None else None)
         self._rows.show_actions(self._actions() if self._scene is not None else [])
         self._rows.show_nodes([(node.GetID(), node.GetName() or "") for node in nodes])
         if self.currentNode() is None:
             self.setCurrentNodeID("")
-
-    def _may_come(self, node: slicer.vtkMRMLNode) -> bool:
-        """Whether the node is in the list or a change of it could bring it there."""
-        return not self._types() or any(node.IsA(node_type) for node_type in self._types())
 
     def _actions(self) -> list[tuple[str, tuple[str, str]]]:
         """(text, (what to do, its argument)) of the entries below the nodes."""
@@ -315,3 +314,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
     baseName = QtCore.Property(
         str, lambda self: self._base_names.get(next(iter(self._types()), ""), ""), _set_base_name
     )
+
+
+def _is_one_of(node: slicer.vtkMRMLNode, types: list[str]) -> bool:
+    """Whether the node is in the list or a change of it could bring it there."""
+    return not types or any(node.IsA(node_type) for node_type in types)
