@@ -79,6 +79,7 @@ class _Surface(QtWidgets.QWidget):
         self.scheduleRender()
 
     def showEvent(self, event) -> None:
+        self._view.resize(self.width(), self.height())  # it may have been reset while it was hidden
         self.scheduleRender()
 
 
