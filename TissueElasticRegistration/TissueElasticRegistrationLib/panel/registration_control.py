@@ -36,7 +36,7 @@ class Activity(Enum):
 
 @dataclass(frozen=True)
 class Request:
-    """Everything one run depends on. ``values``: (λ, μ) by segment ID. ``locked``: ids that an estimate leaves alone."""
+    """Everything one run depends on. ``values``: (λ, μ) by segment ID. ``locked``: ids an estimate leaves alone."""
 
     inputs: InputNodes
     values: Values
