@@ -238,9 +238,9 @@ def addBalls():
 
     k, j, i = np.mgrid[0:24, 0:28, 0:32]
     nodes = []
-    for name, shift in (("fixed", 0.0), ("moving", 3.0)):
+    for name, shift in (("fixed", 0.0), ("moving", 2.0)):
         distance = np.sqrt((k - 11) ** 2 + (j - 13 - shift) ** 2 + (i - 17 + shift) ** 2)
-        image = 100 * np.exp(-((distance / 7) ** 4)) + 10 * np.cos(i / 3 + shift) * np.sin(j / 4)
+        image = 100 * np.exp(-((distance / 7) ** 4)) + 10 * np.cos(i / 3) * np.sin(j / 4)
         volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
         slicer.util.updateVolumeFromArray(volume, image.astype(np.float32))
         volume.SetSpacing(2.0, 2.0, 3.0)
