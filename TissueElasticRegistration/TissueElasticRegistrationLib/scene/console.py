@@ -11,6 +11,7 @@ import slicer
 import vtk
 
 from ..core.progress import Job, Progress, finish
+from .checks import input_problem
 from .moving_parent import put_under
 from .nodes import InputNodes, OutputNodes, require_in_scene
 from .session import PairSession, SessionOptions, Values
@@ -38,7 +39,7 @@ def register(inputs: InputNodes, values: Values, options: SessionOptions, output
     values: (λ, μ) by segment name or ID; all other tissues get their start values. Raises ValueError with one sentence,
     before anything is written, if nodes, options or values cannot be used.
     """
-    session = PairSession(inputs, options)
+    session = _session(inputs, options)
     result = finish(session.register(values, refine_steps), report)
     nodes = session.write(result, outputs)
     put_under(inputs.moving, nodes.transform, inputs.fixed)
@@ -52,7 +53,7 @@ def estimate(inputs: InputNodes, values: Values, options: SessionOptions, locked
     values: where the search starts, as in `register`. locked: segment IDs that keep them. Raises ValueError without a
     moving segmentation.
     """
-    return finish(PairSession(inputs, options).estimate(values, frozenset(locked), points), report)
+    return finish(_session(inputs, options).estimate(values, frozenset(locked), points), report)
 
 
 def evaluate(inputs: InputNodes, transform: slicer.vtkMRMLTransformNode, values: Values,
@@ -65,6 +66,14 @@ def evaluate(inputs: InputNodes, transform: slicer.vtkMRMLTransformNode, values:
     require_in_scene(transform, "vtkMRMLTransformNode", "transform")
     session = PairSession(inputs, SessionOptions(initial="none"), ignored=(transform, *transform_chain(transform)))
     return finish(_judged(session, transform, values), report)
+
+
+def _session(inputs: InputNodes, options: SessionOptions) -> PairSession:
+    """A session for nodes that can be registered and then moved. Raises ValueError, naming the node, for others."""
+    problem = input_problem(inputs)
+    if problem is not None:
+        raise ValueError(problem)
+    return PairSession(inputs, options)
 
 
 def _judged(session: PairSession, transform: slicer.vtkMRMLTransformNode,

@@ -28,18 +28,26 @@ if TYPE_CHECKING:
     from ..core.tissues import TissueParameters
 
 Values = Mapping[str, Lame | tuple[float, float]]
+ALIGNMENTS = ("auto", "none", "rigid")
 
 
 @dataclass(frozen=True)
 class SessionOptions:
     """What a session is prepared with; a change needs a new one. See `core.registrar.Registrar`.
 
-    finest_mm: smallest voxel of the working grid, 0 for as fine as the images and the voxel budget allow.
+    initial: "auto", "none" or "rigid". finest_mm: smallest voxel of the working grid, 0 for as fine as the images and
+    the voxel budget allow. Raises ValueError for an unknown alignment and for sizes below 0.
     """
 
     initial: str = "auto"
     device: str = "auto"
     finest_mm: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.initial not in ALIGNMENTS:
+            raise ValueError(f"There is no alignment '{self.initial}': choose {', '.join(ALIGNMENTS)}.")
+        if not self.finest_mm >= 0:
+            raise ValueError(f"The finest voxel cannot have {self.finest_mm:g} mm: choose 0 or more.")
 
 
 class PairSession:
