@@ -9,13 +9,14 @@ import pytest
 HAS_SLICER = find_spec("slicer") is not None
 HAS_QT = find_spec("PySide6") is not None
 collect_ignore_glob = [] if HAS_SLICER else ["test_scene_*.py"]
-collect_ignore_glob += [] if HAS_SLICER and HAS_QT else ["test_host_*.py"]
+collect_ignore_glob += [] if HAS_SLICER and HAS_QT else ["test_host_*.py", "test_panel_*.py"]
 
 
 def pytest_report_header():
     lines = [] if HAS_SLICER else ["left out: test_scene_*.py, they need the pip package slicer-core"]
     if not (HAS_SLICER and HAS_QT):
-        lines.append("left out: test_host_*.py, they need the pip packages slicer-core and PySide6_Essentials")
+        lines.append("left out: test_host_*.py and test_panel_*.py, they need the pip packages slicer-core and "
+                     "PySide6_Essentials")
     return lines
 
 
