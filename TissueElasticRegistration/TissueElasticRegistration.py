@@ -187,8 +187,8 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
                  initial="auto", device="auto", finestMm=0.0, progress=None):
         """Search (λ, μ) of each tissue for this pair; returns `core.estimation.result.Estimate`, writes nothing.
 
-        ``estimate.values()`` fits ``parameters`` of `register`. locked: segment IDs that keep their values. points:
-        positions of each slider that are tried. Others as in `register`.
+        ``estimate.values()`` fits ``parameters`` of `register`. locked: segment names or IDs that keep their values.
+        points: positions of each slider that are tried. Others as in `register`.
         """
         inputs = InputNodes(fixed, moving, segmentation, movingSegmentation)
         return estimate_parameters(inputs, parameters or {}, SessionOptions(initial, device, finestMm), locked, points,

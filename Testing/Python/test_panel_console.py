@@ -139,7 +139,7 @@ def test_parameters_are_given_by_name_or_id(logic):
 
 def test_locked_tissues_are_not_estimated(logic):
     nodes = add_phantom(slicer.mrmlScene)
-    values = logic.estimate(*nodes[:4], {"liver": (3.0, 4.0)}, locked=["id_liver", "id_bone"], points=3).values()
+    values = logic.estimate(*nodes[:4], {"liver": (3.0, 4.0)}, locked=["id_liver", "Bone"], points=3).values()
     assert values.keys() == {"id_lung", "id_soft"}
 
 
@@ -202,6 +202,9 @@ class TestErrors:
 
     def test_an_estimate_without_moving_segmentation(self, logic, nodes, refused):
         assert "moving" in refused(logic.estimate, *nodes[:3], None)
+
+    def test_locking_an_unknown_tissue(self, logic, nodes, refused):
+        assert "'spleen'" in refused(logic.estimate, *nodes[:4], locked=["spleen"])
 
     def test_an_estimate_with_everything_locked(self, logic, nodes, refused):
         ids = nodes.segmentation.GetSegmentation().GetSegmentIDs()

@@ -50,8 +50,8 @@ def estimate(inputs: InputNodes, values: Values, options: SessionOptions, locked
              points: int = 5, report: Report | None = None) -> Estimate:
     """The (λ, μ) of each tissue with which it fits best for this pair; nothing is written into the scene.
 
-    values: where the search starts, as in `register`. locked: segment IDs that keep them. Raises ValueError without a
-    moving segmentation.
+    values: where the search starts, as in `register`. locked: segment names or IDs that keep them. Raises ValueError
+    without a moving segmentation.
     """
     return finish(_session(inputs, options).estimate(values, frozenset(locked), points), report)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import slicer
 
 from ..core.progress import Job, Progress, part_of
-from ..core.tissues import Lame
+from ..core.tissues import Lame, find_tissue
 from ..core.tuning import with_values
 from .input_state import state_of
 from .nodes import InputNodes, OutputNodes
@@ -92,12 +92,16 @@ class PairSession:
                  ignore_unknown: bool = False) -> Job[Estimate]:
         """The best (λ, μ) of each tissue for this pair, starting from ``values`` (see `core.estimation.grid`).
 
-        locked: ids of tissues that keep their values.
+        locked: ids or names of tissues that keep their values. Raises ValueError for unknown ones in ``values`` or
+        ``locked`` unless ``ignore_unknown``, which takes ids only.
         """
         registrar = yield from part_of(self.prepared(), 0.0, 0.0)  # little of the whole
         from ..core.estimation.grid import estimate_by_grid
 
-        labels = {tissue.label for tissue in registrar.tissues if tissue.id in locked}
+        if ignore_unknown:
+            labels = {tissue.label for tissue in registrar.tissues if tissue.id in locked}
+        else:
+            labels = {find_tissue(registrar.tissues, key).label for key in locked}
         return (yield from estimate_by_grid(registrar, self.parameters(values, ignore_unknown), labels, points))
 
     def write(self, result: RegistrationResult, outputs: OutputNodes | None = None) -> OutputNodes:
