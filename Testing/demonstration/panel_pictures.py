@@ -9,17 +9,21 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import qt
+from matplotlib.colors import ListedColormap
+
+from TissueElasticRegistrationLib.core.reporting.pictures import TISSUE_COLORS
 
 from .panel_user import PanelUser
 from .small_png import save_small_png
 
 GAP, ABOVE = 16, 3  # pixels between the columns, and above the first section of each
 MOST_USED = 200  # colors that are kept
+TISSUES = ListedColormap(np.array(TISSUE_COLORS) / 255)  # kept too, though a swatch has few pixels
 
 
 def save_window(user: PanelUser, path: Path) -> None:
     """The whole window as a small file."""
-    save_small_png(_array(user.window.save_picture), path, most_used=MOST_USED)
+    save_small_png(_array(user.window.save_picture), path, [TISSUES], MOST_USED)
 
 
 def save_side_by_side(columns: Sequence[np.ndarray], path: Path) -> None:
@@ -28,13 +32,13 @@ def save_side_by_side(columns: Sequence[np.ndarray], path: Path) -> None:
     gap = np.full((height, GAP, 3), 255, np.uint8)
     parts = [part for column in columns
              for part in (np.pad(column, ((0, height - len(column)), (0, 0), (0, 0)), mode="edge"), gap)]
-    save_small_png(np.ascontiguousarray(np.hstack(parts[:-1])), path, most_used=MOST_USED)
+    save_small_png(np.ascontiguousarray(np.hstack(parts[:-1])), path, [TISSUES], MOST_USED)
 
 
 def panel_in_columns(user: PanelUser, count: int) -> list[np.ndarray]:
     """The whole panel, divided between sections into pieces of about the same height."""
     whole = _array(lambda path: user.panel.grab().save(str(path)))
-    tops = [section.mapTo(user.panel, qt.QPoint(0, 0)).y() - ABOVE for section in user.sections()]
+    tops = sorted(section.mapTo(user.panel, qt.QPoint(0, 0)).y() - ABOVE for section in user.sections())
     cuts = [min(tops, key=lambda top: abs(top - len(whole) * part / count)) for part in range(1, count)]
     return np.split(whole[: len(whole) - tops[0]], [tops[0], *cuts])[1:]
 

@@ -93,7 +93,7 @@ class PanelUser:
         self._settle()
 
     def sections(self) -> list:
-        """The collapsible sections of the panel, from top to bottom."""
+        """The collapsible sections of the panel."""
         return slicer.util.findChildren(self.panel, className="ctkCollapsibleButton")
 
     def values(self) -> dict[str, Lame]:
