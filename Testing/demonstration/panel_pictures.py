@@ -9,21 +9,24 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import qt
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 
+from TissueElasticRegistrationLib.core.reporting.landscape_picture import COLORS as LANDSCAPE_COLORS
 from TissueElasticRegistrationLib.core.reporting.pictures import TISSUE_COLORS
 
 from .panel_user import PanelUser
 from .small_png import save_small_png
 
 GAP, ABOVE = 16, 3  # pixels between the columns, and above the first section of each
-MOST_USED = 200  # colors that are kept
-TISSUES = ListedColormap(np.array(TISSUE_COLORS) / 255)  # kept too, though a swatch has few pixels
+MOST_USED = 180  # colors that are kept
+# Kept too, though a swatch or a landscape has few pixels.
+SMALL_AREAS = (ListedColormap(np.array(TISSUE_COLORS) / 255),
+               LinearSegmentedColormap.from_list("landscape", LANDSCAPE_COLORS / 255, N=48))
 
 
 def save_window(user: PanelUser, path: Path) -> None:
     """The whole window as a small file."""
-    save_small_png(_array(user.window.save_picture), path, [TISSUES], MOST_USED)
+    save_small_png(_array(user.window.save_picture), path, SMALL_AREAS, MOST_USED)
 
 
 def save_side_by_side(columns: Sequence[np.ndarray], path: Path) -> None:
@@ -32,7 +35,7 @@ def save_side_by_side(columns: Sequence[np.ndarray], path: Path) -> None:
     gap = np.full((height, GAP, 3), 255, np.uint8)
     parts = [part for column in columns
              for part in (np.pad(column, ((0, height - len(column)), (0, 0), (0, 0)), mode="edge"), gap)]
-    save_small_png(np.ascontiguousarray(np.hstack(parts[:-1])), path, [TISSUES], MOST_USED)
+    save_small_png(np.ascontiguousarray(np.hstack(parts[:-1])), path, SMALL_AREAS, MOST_USED)
 
 
 def panel_in_columns(user: PanelUser, count: int) -> list[np.ndarray]:

@@ -105,9 +105,9 @@ class PanelUser:
         return dict(request_of(node, describe_tissues(node.segmentation)).values)
 
     def stay(self) -> None:
-        """Let the image follow the sliders until the window is closed."""
+        """Let the image follow the sliders until the window is closed or somebody presses Ctrl-C."""
         mouse.click(self._ui.liveCheckBox)
-        with suppress(WindowClosed):
+        with suppress(WindowClosed, KeyboardInterrupt):
             run_loop(self._check, LONGEST_S)
 
     def _wait(self, stage: str, bar, label) -> None:
