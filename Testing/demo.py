@@ -87,20 +87,20 @@ def _demonstrate(options: argparse.Namespace) -> int:
     os.environ[PLATFORM] = choose_platform()
     # Only now: a mistyped option should not wait for torch, Slicer and matplotlib.
     sys.path[:0] = [str(ROOT), str(ROOT / "Testing"), str(ROOT / "TissueElasticRegistration")]
-    from demonstration.calm import hide_missing_display
+    from demonstration.calm import keep_terminal_calm
     from demonstration.main_job import run
-    from demonstration.panel_user import WindowClosed
+    from demonstration.panel_user import WINDOW_SIZE, WindowClosed, size_on_screen
     from host.slicer_host import start
 
     from TissueElasticRegistrationLib.progress_line import ProgressLine
 
+    keep_terminal_calm()
     has_window = os.environ[PLATFORM] != NO_DISPLAY
-    if not has_window:
-        hide_missing_display()
+    size = size_on_screen() if has_window else WINDOW_SIZE
     with tempfile.TemporaryDirectory() as scratch:
         host, progress = start(Path(scratch)), ProgressLine()
         try:
-            finished = run(options, host, progress)
+            finished = run(options, host, progress, size)
             print(finished.text)
             if has_window:
                 print("\nThe window stays open: move the sliders. Close it to end.", flush=True)

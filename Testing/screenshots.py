@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "Testing"), str(ROOT / "TissueElasticRegistration")]
 os.environ["QT_QPA_PLATFORM"] = "offscreen"  # the same pictures on every computer
 
-from demonstration.calm import hide_missing_display  # noqa: E402
+from demonstration.calm import keep_terminal_calm  # noqa: E402
 from demonstration.case_files import simulated_case  # noqa: E402
 from demonstration.main_job import use_panel  # noqa: E402
 from demonstration.panel_user import PanelUser  # noqa: E402
@@ -42,7 +42,7 @@ def main() -> None:
         with progress.busy("simulate", "a patient and a slice"):
             volume = simulated_case(Path(scratch) / "volume", spacing_mm=3.0)
             single_slice = simulated_case(Path(scratch) / "slice", dimension=2, spacing_mm=3.0)
-        hide_missing_display()
+        keep_terminal_calm()
         host = start(Path(scratch))
         take_wide(host, volume, folder / "panel.png", progress)
         take_narrow(host, single_slice, folder / "panel-narrow.png", progress)

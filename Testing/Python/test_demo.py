@@ -40,7 +40,7 @@ def finished(slicer_host, tmp_path_factory):
     log = io.StringIO()
     options = argparse.Namespace(**NOTHING, output=str(output))
     slicer_host.reset()
-    text, user = run(options, slicer_host, ProgressLine(log), lambda folder: simulated_case(folder, 2, 3, 8.0))
+    text, user = run(options, slicer_host, ProgressLine(log), simulate=lambda folder: simulated_case(folder, 2, 3, 8.0))
     values = user.values()
     assert not slicer_host.reset()
     return SimpleNamespace(output=output, text=text, log=log.getvalue(), values=values,

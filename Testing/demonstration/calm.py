@@ -1,4 +1,4 @@
-"""Without a display Qt and VTK complain on the terminal about what is missing; a demonstration needs nothing of it."""
+"""What Qt and VTK say on the terminal besides the demonstration: they miss a display, and warn of trifles."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from host.qt_binding import QtCore
 EXPECTED = "This plugin does not support"
 
 
-def hide_missing_display() -> None:
-    """Other messages still appear."""
+def keep_terminal_calm() -> None:
+    """Errors still appear, and what Qt says about anything but the missing display."""
     vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_ERROR)
     QtCore.qInstallMessageHandler(_show)
 

@@ -20,7 +20,7 @@ from TissueElasticRegistrationLib.scene.nodes import find_outputs
 
 from .case_files import simulated_case
 from .overview import save_overview
-from .panel_user import PanelUser
+from .panel_user import WINDOW_SIZE, PanelUser
 from .patient_scene import add_pair, hide, show_outlines, without_named_background
 from .runs import ESTIMATE, TABLE, UNIFORM, Runs, prepared, registered, uniform_parameters
 from .summary import summary
@@ -37,12 +37,13 @@ class Finished(NamedTuple):
     user: PanelUser
 
 
-def run(options: argparse.Namespace, host: SlicerHost, progress: ProgressLine,
+def run(options: argparse.Namespace, host: SlicerHost, progress: ProgressLine, window: dict[str, int] = WINDOW_SIZE,
         simulate: Callable[[Path], dict[str, str]] = simulated_case) -> Finished:
     """Do everything and write into ``options.output``.
 
-    options: as ``Testing/demo.py`` makes them. simulate: writes a case into a folder and returns the options that name
-    its files; asked if ``options`` names none. Raises ValueError, naming the file, for bad input.
+    options: as ``Testing/demo.py`` makes them. window: as for `SlicerHost.main_window`. simulate: writes a case into a
+    folder and returns the options that name its files; asked if ``options`` names none. Raises ValueError, naming the
+    file, for bad input.
     """
     began = time.perf_counter()
     output = Path(options.output)
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace, host: SlicerHost, progress: ProgressLine,
         table = registrar.table_parameters()
         runs = [registered(registrar, UNIFORM, uniform_parameters(registrar.tissues), progress),
                 registered(registrar, TABLE, table, progress)]
-        user, estimate = use_panel(host, pair, options, progress)
+        user, estimate = use_panel(host, pair, options, progress, **window)
         with progress.busy("write", "what the panel shows"):
             host.grab_window(folder / PANEL_FILE)
             host.mrml.save(folder / SCENE_FILE)

@@ -8,6 +8,7 @@ from pathlib import Path
 import slicer.util
 from host import mouse
 from host.event_loop import run_loop
+from host.qt_binding import application
 from host.slicer_host import SlicerHost
 
 from TissueElasticRegistrationLib.core.estimation.result import Estimate
@@ -19,12 +20,20 @@ from TissueElasticRegistrationLib.scene.tissue_nodes import describe_segments, d
 
 MODULE = Path(__file__).parents[2] / "TissueElasticRegistration" / "TissueElasticRegistration.py"
 WINDOW_SIZE = {"width": 1600, "height": 1200}  # pixels
+TITLE_BAR = 40
 SETTLE_S = 0.3  # longer than the panel collects changes
 LONGEST_S = 24 * 3600.0
 
 
 class WindowClosed(Exception):
     """The user has closed the window: nobody waits for a result."""
+
+
+def size_on_screen() -> dict[str, int]:
+    """`WINDOW_SIZE`, or less where the screen is smaller."""
+    room = application().primaryScreen().availableSize()
+    return {"width": min(WINDOW_SIZE["width"], room.width()),
+            "height": min(WINDOW_SIZE["height"], room.height() - TITLE_BAR)}
 
 
 class PanelUser:
@@ -36,7 +45,7 @@ class PanelUser:
 
     def __init__(self, host: SlicerHost, inputs: InputNodes, progress: ProgressLine,
                  **window: float) -> None:
-        self.window = host.main_window(**(window or WINDOW_SIZE))
+        self.window = host.main_window(**window)
         self._errors = host.slot_errors
         self._inputs = inputs
         self._progress = progress
