@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import slicer
 from host.event_loop import run_loop
-from host.mouse import click, drag
+from host.mouse import choose, click, drag
 from host.qt_binding import QtCore, QtTest
 from host.scene_builders import node_ids
-from panel_case import phantom
+from panel_case import add_phantom, phantom
 from scipy.ndimage import map_coordinates
 
 from TissueElasticRegistrationLib.core.geometry import Geometry
 from TissueElasticRegistrationLib.core.metrics import jacobian_determinant_kji
 from TissueElasticRegistrationLib.scene.live_transform import show_displacement
+from TissueElasticRegistrationLib.scene.views import current_layers
 
 LOWEST_HU, HIGHEST_HU = -1000.0, 1000.0
 GREY_STEPS = 3.0  # rounding of the volumes, of the resampling and of the blending
@@ -213,3 +214,86 @@ def test_everything_at_once_can_be_switched_off_again(registered):
         registered.rest()
     np.testing.assert_array_equal(registered.pixels(), before)
     assert node_ids(slicer.mrmlScene) - nodes == {registered.result.GetDisplayNodeID()}
+
+
+@pytest.mark.parametrize("name", ["difference", "jacobian"])
+def test_the_users_own_layers_come_back(registered, name):
+    slicer.util.setSliceViewerLayers(background=registered.nodes.moving, foreground=None)
+    registered.rest()
+    before, layers = registered.pixels(), current_layers(slicer.mrmlScene)
+    box = getattr(registered.ui, f"{name}CheckBox")
+    click(box)
+    registered.rest()
+    assert (registered.pixels() != before).any()
+    click(box)
+    registered.rest()
+    assert current_layers(slicer.mrmlScene) == layers
+    np.testing.assert_array_equal(registered.pixels(), before)
+
+
+def test_the_users_own_layers_come_back_after_flickering(registered):
+    slicer.util.setSliceViewerLayers(background=registered.nodes.moving, foreground=None)
+    layers = current_layers(slicer.mrmlScene)
+    click(registered.ui.flickerButton)
+    assert len(flickering(registered)) >= 2
+    click(registered.ui.flickerButton)
+    assert current_layers(slicer.mrmlScene) == layers
+
+
+def test_a_difference_ends_though_an_image_is_gone(registered):
+    display = registered.nodes.fixed.GetDisplayNode()
+    colors = display.GetColorNodeID()
+    click(registered.ui.differenceCheckBox)
+    registered.rest()
+    assert display.GetColorNodeID() != colors
+    slicer.mrmlScene.RemoveNode(registered.nodes.moving)
+    registered.rest()
+    click(registered.ui.differenceCheckBox)
+    registered.rest()
+    assert display.GetColorNodeID() == colors
+
+
+def test_a_jacobian_is_shown_as_soon_as_there_is_one(panel):
+    for node in panel.nodes[2:]:
+        node.GetDisplayNode().SetVisibility(False)
+    panel.choose_inputs()
+    click(panel.ui.jacobianCheckBox)
+    panel.rest()
+    assert colorful(panel.pixels()) == 0
+    panel.switch_live_on()
+    assert colorful(panel.pixels()) > 500
+
+
+def test_overlays_of_one_pair_go_when_another_is_chosen(registered):
+    for name in ("grid", "jacobian"):
+        click(getattr(registered.ui, f"{name}CheckBox"))
+        registered.rest()
+    assert colorful(registered.pixels()) > 2000
+    other = add_phantom(slicer.mrmlScene, "other ", seed=6)
+    for node in other[2:]:
+        node.GetDisplayNode().SetVisibility(False)
+    choose(registered.ui.fixedSelector, "other fixed")
+    registered.rest()
+    assert colorful(registered.pixels()) == 0
+
+
+def test_layers_that_the_user_changes_meanwhile_stay(registered):
+    click(registered.ui.differenceCheckBox)
+    registered.rest()
+    slicer.util.setSliceViewerLayers(background=registered.nodes.moving, foreground=None)
+    click(registered.ui.differenceCheckBox)
+    registered.rest()
+    for layers in current_layers(slicer.mrmlScene).values():
+        assert layers[:2] == (registered.nodes.moving.GetID(), None)
+
+
+def test_a_fade_that_is_chosen_meanwhile_stays(registered):
+    fade_to(registered, 0.9)
+    expected = registered.pixels()
+    fade_to(registered, 0.3)
+    click(registered.ui.jacobianCheckBox)
+    registered.rest()
+    fade_to(registered, 0.9)
+    click(registered.ui.jacobianCheckBox)
+    registered.rest()
+    np.testing.assert_array_equal(registered.pixels(), expected)

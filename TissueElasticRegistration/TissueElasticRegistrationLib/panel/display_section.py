@@ -19,7 +19,7 @@ from ..scene.overlays import (
     show_jacobian_overlay,
     write_jacobian_of_transform,
 )
-from ..scene.views import show_difference, show_fade
+from ..scene.views import ALPHA, Layers, current_layers, restore_layers, show_difference, show_fade
 
 FLICKER_MS = 500
 
@@ -35,11 +35,18 @@ class DisplaySettings(NamedTuple):
 
 
 class DisplaySection:
-    """Shows one pair as the settings say. Everything is a no-op until both volumes are there."""
+    """Shows one pair as the settings say. Everything is a no-op until both volumes are there.
+
+    Difference, Jacobian and flicker cover what the views show, and it comes back without them.
+    """
 
     def __init__(self) -> None:
         self._inputs: InputNodes | None = None
         self._settings: DisplaySettings | None = None
+        self._was_covered = False  # in the scene that was loaded
+        self._covered: dict[str, Layers] | None = None  # what the views showed before they were covered
+        self._cover: dict[str, Layers] = {}
+        self._drawn_on: slicer.vtkMRMLTransformNode | None = None  # may have a grid or a Jacobian
         self._moving_in_front = False
         self._flicker = qt.QTimer()
         self._flicker.setInterval(FLICKER_MS)
@@ -48,11 +55,13 @@ class DisplaySection:
     def update(self, inputs: InputNodes, settings: DisplaySettings) -> None:
         """Act on what differs from the last call; with other volumes, nothing is shown until a setting changes."""
         before, self._settings = self._settings, settings
-        if self._inputs is None or inputs[:2] != self._inputs[:2] or before is None:
-            self._inputs = inputs
-            return
+        if before is None:
+            self._was_covered = settings.jacobian or settings.difference
+        elif inputs[:2] != self._inputs[:2]:
+            self._clear_views()
+            before = None
         self._inputs = inputs
-        if before == settings or not self._complete():
+        if before in (None, settings) or not self._complete():
             return
         if settings.deformed != before.deformed:
             self._show_deformed()
@@ -68,10 +77,11 @@ class DisplaySection:
     def forget(self) -> None:
         """The scene closes: hold no node."""
         self._flicker.stop()
-        self._inputs = self._settings = None
+        self._inputs = self._settings = self._covered = self._drawn_on = None
+        self._cover = {}
 
     def set_flicker(self, on: bool) -> None:
-        """Show fixed and moving in turn; afterwards as the settings say."""
+        """Show fixed and moving in turn; afterwards what was shown before."""
         if on:
             self._flicker.start()
         else:
@@ -82,6 +92,8 @@ class DisplaySection:
     def show_pair(self) -> None:
         """Fixed and moving in all slice views, as the settings say: after Apply, or when following begins."""
         if self._complete():
+            self._covered = None
+            show_fade(self._inputs.fixed, self._inputs.moving, self._settings.fade / 100)
             self._show_layers()
             self.show_grid()
 
@@ -91,12 +103,18 @@ class DisplaySection:
         if transform is not None:
             show_grid(transform, self._settings.grid, region=self._inputs.fixed)
 
+    def deformation_shown(self) -> None:
+        """Following has shown its first picture: the transform and its Jacobian may have been made just now."""
+        self.show_grid()
+        overlay = self._overlay()
+        if overlay is not None and overlay.GetID() not in [layers.foreground_id for layers in self._cover.values()]:
+            self._show_layers()
+
     def deformation_changed(self) -> None:
         """There is a new result that came without a Jacobian."""
         transform = self._transform()
         if transform is not None and self._settings.jacobian:
             write_jacobian_of_transform(transform)
-            self._show_layers()
 
     def _show_deformed(self) -> None:
         transform = self._transform()
@@ -109,42 +127,83 @@ class DisplaySection:
 
     def _show_jacobian(self) -> None:
         transform = self._transform()
-        if transform is not None:
-            if self._settings.jacobian:
-                write_jacobian_of_transform(transform)
-            else:
-                remove_jacobian_overlay(transform)
+        if transform is not None and self._settings.jacobian:
+            write_jacobian_of_transform(transform)
         self._show_layers()
-
-    def _show_layers(self) -> None:
-        inputs, settings = self._inputs, self._settings
-        show_fade(inputs.fixed, inputs.moving, settings.fade / 100)
-        overlay = self._overlay()
-        if overlay is not None:
-            show_jacobian_overlay(overlay, settings.fade / 100)
-        elif settings.difference:
-            show_difference(inputs.fixed.GetScene(), True)
+        if transform is not None and not self._settings.jacobian:
+            remove_jacobian_overlay(transform)
 
     def _show_fade(self) -> None:
         """While the slider is dragged: only the opacity. A difference has none."""
+        fixed, moving, opacity = self._inputs.fixed, self._inputs.moving, self._settings.fade / 100
         overlay = self._overlay()
         if overlay is not None:
-            show_jacobian_overlay(overlay, self._settings.fade / 100)
+            show_jacobian_overlay(overlay, opacity)
         elif not self._settings.difference:
-            show_fade(self._inputs.fixed, self._inputs.moving, self._settings.fade / 100)
+            show_fade(fixed, moving, opacity)
+        if self._covered is not None:
+            self._covered = {view_id: Layers(fixed.GetID(), moving.GetID(), layers.label_id, opacity,
+                                             layers.label_opacity, ALPHA)
+                             for view_id, layers in self._covered.items()}
 
-    def _overlay(self) -> slicer.vtkMRMLScalarVolumeNode | None:
-        transform = self._transform() if self._settings.jacobian else None
-        return None if transform is None else jacobian_overlay_of(transform)
+    # --- covering what the views show -------------------------------------------------------------------------------
+
+    def _show_layers(self) -> None:
+        """Cover what the views show, or no longer, as the settings say."""
+        overlay = self._overlay()
+        if overlay is not None:
+            self._show_over(self._settings.fade / 100)
+            show_jacobian_overlay(overlay, self._settings.fade / 100)
+        elif self._settings.difference:
+            self._show_over(self._settings.fade / 100)
+            show_difference(self._inputs.fixed.GetScene(), True)
+        elif not self._flicker.active:
+            self._uncover()
+        self._cover = current_layers(self._inputs.fixed.GetScene())
+
+    def _show_over(self, opacity: float) -> None:
+        """The pair over whatever the views show."""
+        if self._covered is None:
+            self._covered = current_layers(self._inputs.fixed.GetScene())
+        show_fade(self._inputs.fixed, self._inputs.moving, opacity)
+
+    def _uncover(self) -> None:
+        covered, self._covered = self._covered, None
+        if covered is not None:
+            # Where the user has chosen other volumes meanwhile, they stay.
+            now = current_layers(slicer.mrmlScene)
+            restore_layers(slicer.mrmlScene, {
+                view_id: layers for view_id, layers in covered.items()
+                if view_id in now and now[view_id][:2] == self._cover.get(view_id, layers)[:2]})
+        elif self._was_covered:
+            show_fade(self._inputs.fixed, self._inputs.moving, self._settings.fade / 100)
+        self._was_covered = False
+
+    def _clear_views(self) -> None:
+        """Another pair is chosen: nothing that was drawn for the one before stays."""
+        if self._covered is not None:
+            self._uncover()
+        show_difference(slicer.mrmlScene, False)
+        transform, self._drawn_on, self._cover = self._drawn_on, None, {}
+        if transform is not None and transform.GetScene() is not None:
+            show_grid(transform, False)
+            remove_jacobian_overlay(transform)
 
     def _on_flicker(self) -> None:
         if self._complete():
             self._moving_in_front = not self._moving_in_front
-            show_fade(self._inputs.fixed, self._inputs.moving, float(self._moving_in_front))
+            self._show_over(float(self._moving_in_front))
+            self._cover = current_layers(slicer.mrmlScene)
+
+    def _overlay(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        transform = self._transform() if self._settings.jacobian else None
+        return None if transform is None else jacobian_overlay_of(transform)
 
     def _complete(self) -> bool:
         inputs = self._inputs
         return inputs is not None and all(node is not None and node.GetScene() is not None for node in inputs[:2])
 
     def _transform(self) -> slicer.vtkMRMLTransformNode | None:
-        return find_outputs(self._inputs).transform if self._complete() else None
+        """The pair's result."""
+        self._drawn_on = find_outputs(self._inputs).transform if self._complete() else None
+        return self._drawn_on

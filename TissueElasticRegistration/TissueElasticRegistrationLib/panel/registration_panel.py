@@ -311,7 +311,7 @@ class RegistrationPanel:
 
     def _on_shown(self, _transform, seconds: float) -> None:
         if not math.isnan(seconds):
-            self.display.show_grid()
+            self.display.deformation_shown()
 
     def _on_settled(self, seconds: float, notes: tuple[str, ...]) -> None:
         done = _("Up to date after {seconds:.1f} s.").format(seconds=seconds)
