@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import sys
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import slicer
 from host.mouse import click
 from panel_case import PanelCase, pause
-
-from TissueElasticRegistrationLib.core import live, registrar
-from TissueElasticRegistrationLib.core.estimation import uniform
-from TissueElasticRegistrationLib.core.solvers import direct
 
 THREAD = "TissueElasticRegistration"
 LIBRARY = "TissueElasticRegistrationLib"
@@ -27,16 +28,39 @@ def make_panel_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     Fewer steps, less waiting until the panel looks at changed inputs, nothing is drawn.
     """
     slicer.app.setRenderPaused(True)
-    monkeypatch.setattr("TissueElasticRegistrationLib.panel.registration_panel.INPUT_REST_MS", INPUT_REST_MS)
+    direct = library("core.solvers.direct")
     stages = (direct.Stage(4, 6), direct.Stage(2, 4), direct.Stage(1, 6))
-    monkeypatch.setattr(direct, "SETTINGS_2D", direct.DirectSettings(stages))
-    monkeypatch.setattr(live, "FINE_STEPS", {2: 5, 3: 4})
-    monkeypatch.setattr(live, "FINE_ROUNDS", 3)
-    monkeypatch.setattr(live, "CONVERGED", 0.0)
-    monkeypatch.setattr(uniform, "NEIGHBOR_STEPS", {2: 3, 3: 3})
+    quick = {
+        "panel.registration_panel": {"INPUT_REST_MS": INPUT_REST_MS},
+        "core.solvers.direct": {"SETTINGS_2D": direct.DirectSettings(stages)},
+        "core.live": {"FINE_STEPS": {2: 5, 3: 4}, "FINE_ROUNDS": 3, "CONVERGED": 0.0},
+        "core.estimation.uniform": {"NEIGHBOR_STEPS": {2: 3, 3: 3}},
+    }
+    for module, values in quick.items():
+        for name, value in values.items():
+            monkeypatch.setattr(library(module), name, value)
+
+
+def library(name: str):
+    """A module of the extension as it is loaded now: another one after a reload."""
+    return importlib.import_module(f"{LIBRARY}.{name}")
+
+
+@contextmanager
+def modules_put_back(*packages: str) -> Iterator[None]:
+    """What is imported anew inside the block must not be what the other tests of this process use."""
+    def is_of_them(name: str) -> bool:
+        return name.partition(".")[0] in packages
+
+    loaded = {name: module for name, module in sys.modules.items() if is_of_them(name)}
+    yield
+    for name in [name for name in sys.modules if is_of_them(name)]:
+        del sys.modules[name]
+    sys.modules.update(loaded)
 
 
 def make_preparing_slow(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.3) -> None:
+    registrar = library("core.registrar")
     prepare_pair = registrar.prepare_pair
 
     def slowly(*arguments):
@@ -48,7 +72,8 @@ def make_preparing_slow(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.3) -
 
 def make_steps_slow(monkeypatch: pytest.MonkeyPatch, step_s: float = 0.02) -> None:
     """So that there is time for something to happen while a job runs."""
-    descend = direct.DirectSolver.descend
+    solver = library("core.solvers.direct").DirectSolver
+    descend = solver.descend
 
     def slowly(self, *arguments, **options):
         job = descend(self, *arguments, **options)
@@ -60,7 +85,7 @@ def make_steps_slow(monkeypatch: pytest.MonkeyPatch, step_s: float = 0.02) -> No
             time.sleep(step_s)
             yield progress
 
-    monkeypatch.setattr(direct.DirectSolver, "descend", slowly)
+    monkeypatch.setattr(solver, "descend", slowly)
 
 
 def is_sentence(text: str) -> bool:
@@ -110,6 +135,12 @@ def look_again(panel: PanelCase) -> None:
     """Give the panel the time after which it looks at changed inputs, and let it finish what it does then."""
     pause(LOOK_AGAIN_S)
     panel.rest()
+
+
+def node_classes() -> Counter[str]:
+    """How many nodes of each class the scene has."""
+    scene = slicer.mrmlScene
+    return Counter(scene.GetNthNode(number).GetClassName() for number in range(scene.GetNumberOfNodes()))
 
 
 def worker_threads() -> list[threading.Thread]:

@@ -11,14 +11,12 @@ import slicer
 import torch
 from host.mouse import choose, click
 from panel_case import pause
-from panel_faults import assert_live_works, is_sentence, make_panel_quick
+from panel_faults import LIBRARY, assert_live_works, is_sentence, make_panel_quick, modules_put_back
 
 from TissueElasticRegistrationLib.core import registrar
 from TissueElasticRegistrationLib.core.devices import DeviceChoice
 from TissueElasticRegistrationLib.core.solvers.direct import DirectSolver
 from TissueElasticRegistrationLib.core.solvers.pyramid import Pyramid
-
-LIBRARIES = ("torch", "TissueElasticRegistrationLib")
 
 
 @pytest.fixture(autouse=True)
@@ -45,13 +43,10 @@ class HidingTorch(importlib.abc.MetaPathFinder):
 @pytest.fixture
 def just_started():
     """Nothing of torch and of the extension is loaded, as in a Slicer that has just been started."""
-    loaded = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in LIBRARIES}
-    for name in loaded:
-        del sys.modules[name]
-    yield
-    for name in [name for name in sys.modules if name.partition(".")[0] in LIBRARIES]:
-        del sys.modules[name]
-    sys.modules.update(loaded)
+    with modules_put_back("torch", LIBRARY):
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("torch", LIBRARY)]:
+            del sys.modules[name]
+        yield
 
 
 @pytest.fixture

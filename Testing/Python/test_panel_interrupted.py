@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 import pytest
@@ -20,6 +19,8 @@ from panel_faults import (
     make_panel_quick,
     make_preparing_slow,
     make_steps_slow,
+    modules_put_back,
+    node_classes,
     remove,
     worker_threads,
 )
@@ -50,21 +51,8 @@ def ready(panel):
 
 @pytest.fixture
 def library_as_it_was():
-    """What a reload imports anew must not be what the other tests of this process use."""
-    loaded = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == LIBRARY}
-    yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == LIBRARY]:
-        del sys.modules[name]
-    sys.modules.update(loaded)
-
-
-def node_classes() -> dict[str, int]:
-    """How many nodes of each class the scene has."""
-    scene, classes = slicer.mrmlScene, {}
-    for number in range(scene.GetNumberOfNodes()):
-        name = scene.GetNthNode(number).GetClassName()
-        classes[name] = classes.get(name, 0) + 1
-    return classes
+    with modules_put_back(LIBRARY):
+        yield
 
 
 # --- the end of things ----------------------------------------------------------------------------------------------
@@ -116,7 +104,7 @@ def test_the_module_is_reloaded(ready, library_as_it_was, what):
     assert not (ready.ui.progressBar.visible or ready.ui.estimateProgressBar.visible)
     if not ready.parameters.live:
         click(ready.ui.liveCheckBox)
-        ready.rest()
+    ready.rest()
     assert_slider_moves_image(ready)
 
 
