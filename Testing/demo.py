@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 NEEDED = ("fixed", "moving", "segmentation")
 ADDITIONAL = ("moving_segmentation", "landmarks", "tissues")
 PLATFORM, NO_DISPLAY = "QT_QPA_PLATFORM", "offscreen"
+DISPLAYS = {"DISPLAY": "xcb", "WAYLAND_DISPLAY": "wayland"}  # variable: Qt's name of the platform
+UNUSABLE = "No window: Qt cannot use the display (libxcb-cursor0 may be missing). Look at panel.png instead."
 PROBE = "from PySide6.QtGui import QGuiApplication; QGuiApplication([])"
 
 
@@ -48,10 +50,11 @@ def choose_platform() -> str:
     chosen = os.environ.get(PLATFORM)
     if chosen:
         return chosen
-    for variable, platform in (("DISPLAY", "xcb"), ("WAYLAND_DISPLAY", "wayland")):
-        if os.environ.get(variable) and _qt_starts_on(platform):
-            return platform
-    return NO_DISPLAY
+    there = [platform for variable, platform in DISPLAYS.items() if os.environ.get(variable)]
+    usable = next((platform for platform in there if _qt_starts_on(platform)), None)
+    if there and usable is None:
+        print(UNUSABLE, file=sys.stderr)
+    return usable or NO_DISPLAY
 
 
 def _qt_starts_on(platform: str) -> bool:

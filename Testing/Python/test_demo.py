@@ -269,12 +269,13 @@ def test_bad_file_leaves_nothing_behind(slicer_host, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_qt_is_asked_to_draw_only_where_it_can(monkeypatch):
+def test_qt_is_asked_to_draw_only_where_it_can(monkeypatch, capsys):
     for name in ("QT_QPA_PLATFORM", "WAYLAND_DISPLAY", "DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    assert demo.choose_platform() == "offscreen"
+    assert demo.choose_platform() == "offscreen" and not capsys.readouterr().err
     monkeypatch.setenv("DISPLAY", ":1234")
     assert demo.choose_platform() == "offscreen", "there is no such display"
+    assert "panel.png" in capsys.readouterr().err
     monkeypatch.setattr(demo, "_qt_starts_on", lambda platform: platform == "xcb")
     assert demo.choose_platform() == "xcb"
     monkeypatch.setenv("QT_QPA_PLATFORM", "vnc")
