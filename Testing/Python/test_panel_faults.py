@@ -103,7 +103,6 @@ def test_volumes_without_display_nodes(panel):
     panel.choose_inputs(number=4)
     panel.switch_live_on()
     assert_live_works(panel)
-    click(panel.ui.displayButton) if panel.ui.displayButton.collapsed else None
     for name in ("gridCheckBox", "jacobianCheckBox", "jacobianCheckBox", "differenceCheckBox", "deformedCheckBox"):
         click(getattr(panel.ui, name))
         panel.rest()
@@ -237,6 +236,18 @@ def test_the_result_transform_is_edited_while_live(live, with_what):
     live.rest()
     assert_live_works(live)
     assert np.abs(deformation(live)).max() < 50
+
+
+def test_what_cannot_be_drawn_is_explained_beside_its_switch(live):
+    live.transform.Inverse()
+    click(live.ui.jacobianCheckBox)
+    pause(0.1)
+    assert "holds no displacement grid" in live.ui.displayProblemLabel.text
+    live.tissue("id_liver", "muBox").setValue(40.0)
+    live.rest()
+    click(live.ui.jacobianCheckBox)
+    pause(0.1)
+    assert live.ui.displayProblemLabel.text == ""
 
 
 def test_another_modules_transform_is_put_on_the_moving_volume_while_live(live):

@@ -20,6 +20,7 @@ from ..scene.overlays import (
     write_jacobian_of_transform,
 )
 from ..scene.views import ALPHA, Layers, current_layers, restore_layers, show_difference, show_fade
+from .labels import show_text
 
 FLICKER_MS = 500
 
@@ -37,10 +38,12 @@ class DisplaySettings(NamedTuple):
 class DisplaySection:
     """Shows one pair as the settings say. Everything is a no-op until both volumes are there.
 
-    Difference, Jacobian and flicker cover what the views show, and it comes back without them.
+    Difference, Jacobian and flicker cover what the views show, and it comes back without them. What cannot be shown is
+    explained in ``problem_label``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, problem_label: qt.QLabel) -> None:
+        self._problem_label = problem_label
         self._inputs: InputNodes | None = None
         self._settings: DisplaySettings | None = None
         self._was_covered = False  # in the scene that was loaded
@@ -63,6 +66,14 @@ class DisplaySection:
         self._inputs = inputs
         if before in (None, settings) or not self._complete():
             return
+        try:
+            self._change(before, settings)
+        except ValueError as problem:  # a transform that somebody else has changed
+            show_text(self._problem_label, str(problem))
+        else:
+            show_text(self._problem_label, "")
+
+    def _change(self, before: DisplaySettings, settings: DisplaySettings) -> None:
         if settings.deformed != before.deformed:
             self._show_deformed()
         if settings.grid != before.grid:
@@ -76,6 +87,7 @@ class DisplaySection:
 
     def forget(self) -> None:
         """The scene closes: hold no node."""
+        show_text(self._problem_label, "")
         self._flicker.stop()
         self._inputs = self._settings = self._covered = self._drawn_on = None
         self._cover = {}

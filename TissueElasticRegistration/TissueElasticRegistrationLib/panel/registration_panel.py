@@ -64,7 +64,7 @@ class RegistrationPanel:
             changed=lambda key, lam, mu: self._set_values({key: Lame(lam, mu)}), linked=self._on_linked,
             locked=self._on_locked, reset=lambda key: self._set_values({key: None}),
             preset=lambda key, weight: self._set_values({key: Lame(weight, weight)})))
-        self.display = DisplaySection()
+        self.display = DisplaySection(ui.displayProblemLabel)
         self.estimate = EstimateSection(ui)
         self.quality = QualityTable(ui.qualityTable, ui.qualityLabel)
         self._update_timer = self._single_shot(COLLECT_MS, self.update)

@@ -16,7 +16,7 @@ from .grid_transform import read_transform
 from .made_nodes import make_owned_node, owned_node, remove_owned_node
 from .nodes import PREFIX, nodes_of_class, require_in_scene
 from .space import native_geometry
-from .vtk_images import fill_image, image_array
+from .vtk_images import fill_image, image_array, is_empty
 
 GRID_ATTRIBUTE = PREFIX + "Grid"
 GRID_COLOR = (1.0, 0.85, 0.3)
@@ -50,7 +50,7 @@ def show_grid(transform: slicer.vtkMRMLTransformNode, on: bool, spacing_mm: floa
             display.SetScalarVisibility(False)
             display.SetColor(GRID_COLOR)
             display.SetVisibility3D(False)
-            if spacing_mm is None and region is not None:
+            if spacing_mm is None and region is not None and not is_empty(region.GetImageData()):
                 spacing_mm = grid_spacing_mm(region)
         if spacing_mm is not None:
             display.SetGridSpacingMm(spacing_mm)
