@@ -258,6 +258,8 @@ def test_outputs_are_written_where_the_selectors_say(ready):
     assert slicer.util.arrayFromVolume(chosen["outputVolume"]).shape == \
         slicer.util.arrayFromVolume(ready.nodes.fixed).shape
     assert chosen["outputTable"].GetNumberOfRows() > 3
+    for name in ("outputVolume", "outputSegmentation"):
+        assert chosen[name].GetDisplayNode() is not None, name
 
 
 def test_an_input_is_refused_as_output(ready):

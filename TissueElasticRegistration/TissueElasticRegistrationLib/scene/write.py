@@ -34,8 +34,8 @@ def write_results(inputs: InputNodes, result: RegistrationResult, outputs: Outpu
 
     - transform: grid transform from parent in world RAS, referring to the fixed and the moving volume;
     - warped volume and warped segmentation (if there is one): on the fixed volume's grid, under its parent transform;
-      the segments keep ID, name, colour and tags, a new segmentation is drawn as outlines; a new volume gets the
-      moving volume's window and level;
+      the segments keep ID, name, colour and tags and are drawn as outlines, the volume gets the moving volume's window
+      and level, both unless the nodes have a display of their own;
     - metrics table: one row for each tissue.
 
     ``outputs`` says which nodes to overwrite. For those not given, the nodes a former registration of the pair has left
@@ -60,14 +60,15 @@ def write_results(inputs: InputNodes, result: RegistrationResult, outputs: Outpu
         require_in_scene(inputs.moving_segmentation, "vtkMRMLSegmentationNode", "moving segmentation")
         segments = make_segments(result.warped_segmentation, inputs.moving_segmentation, placement)
 
-    with _completed(inputs, outputs, with_segmentation=segments is not None) as (written, new):
+    with _completed(inputs, outputs, with_segmentation=segments is not None) as written:
+        never_shown = [node for node in written[1:3] if node is not None and node.GetDisplayNode() is None]
         write_transform(result.displacement_ras_mm, result.geometry, written.transform)
         write_volume(image, placement, written.warped_volume)
-        if written.warped_volume in new:
+        if written.warped_volume in never_shown:
             copy_volume_display(inputs.moving, written.warped_volume)
         if segments is not None:
             write_segments(segments, placement, written.warped_segmentation)
-            if written.warped_segmentation in new:
+            if written.warped_segmentation in never_shown:
                 show_outlines(written.warped_segmentation)
         write_metrics(table, written.metrics_table)
         link_transform(written.transform, inputs.fixed, inputs.moving)
@@ -87,9 +88,8 @@ def _check_outputs(inputs: InputNodes, outputs: OutputNodes) -> None:
 
 
 @contextmanager
-def _completed(inputs: InputNodes, outputs: OutputNodes,
-               with_segmentation: bool) -> Iterator[tuple[OutputNodes, list[slicer.vtkMRMLNode]]]:
-    """The output nodes, new ones where there was none, and the list of the new: removed again if the body fails."""
+def _completed(inputs: InputNodes, outputs: OutputNodes, with_segmentation: bool) -> Iterator[OutputNodes]:
+    """The output nodes, new ones where there was none, which are removed again if the body fails."""
     new: list[slicer.vtkMRMLNode] = []
     try:
         written = dict.fromkeys(OutputNodes._fields)
@@ -100,7 +100,7 @@ def _completed(inputs: InputNodes, outputs: OutputNodes,
                                                                           free_name(field, inputs))
                 new.append(written[field])
                 place_beside(inputs.fixed, written[field])
-        yield OutputNodes(**written), new
+        yield OutputNodes(**written)
     except BaseException:
         for node in new:
             remove_with_parts(node)
