@@ -215,3 +215,16 @@ def test_a_full_main_memory_is_not_hidden():
     registrar = prepared(pair_of(slice_case()), initial="none", solver=Full())
     with pytest.raises(torch.cuda.OutOfMemoryError):
         finish(registrar.register(registrar.table_parameters()))
+
+
+@pytest.mark.parametrize(("spacing_mm", "seed"), [(4.0, 1003), (8.0, 1007)])
+@pytest.mark.parametrize(("name", "mu"), [("liver", 2.0), ("soft", 2.0), ("lung", 1.0)])
+def test_small_moves_of_a_slider_are_followed(spacing_mm, seed, name, mu):
+    registrar = prepared(pair_of(make_case(2, seed, spacing_mm=spacing_mm)), initial="none")
+    parameters = registrar.table_parameters()
+    finish(registrar.register(parameters))
+    label = next(tissue.label for tissue in registrar.tissues if tissue.name == name)
+    changed = parameters.with_tissue(label, Lame(parameters[label].lam, mu))
+    before = objective_at(registrar, changed, registrar._live.velocity)
+    frames_of(registrar.live(changed))
+    assert objective_at(registrar, changed, registrar._live.velocity) < before - 2e-4

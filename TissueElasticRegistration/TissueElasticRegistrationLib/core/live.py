@@ -24,8 +24,10 @@ from .tissues import TissueParameters
 # The first steps are taken on the finest level that has no more voxels: about 0.1 s for the first ones on one core.
 FIRST_LEVEL_VOXELS = 80_000
 COARSE_STEPS = 16
-# Full resolution comes in rounds until one of them lowers J by less than CONVERGED.
-FINE_STEPS = {2: 12, 3: 8}
+# Full resolution comes in rounds until one of them lowers J by less than CONVERGED. The first round moves far; Adam's
+# steps do not shrink by themselves, so only smaller ones find what a small move of a slider changes.
+FINE_STEPS = {2: 16, 3: 8}
+FINE_RATES = (0.15, 0.04)  # of the first round and of the others
 FINE_ROUNDS = 6
 CONVERGED = 2e-4
 FINAL_RATE = 0.3
@@ -125,13 +127,14 @@ class LiveSolver:
         level = self._pyramid.level(1)
         best, before = None, float("inf")
         for number in range(FINE_ROUNDS):
-            for progress in self._solver.descend(level, velocity, maps, stage, self._warm_settings):
+            settings = replace(self._warm_settings, learning_rate=FINE_RATES[min(number, len(FINE_RATES) - 1)])
+            for progress in self._solver.descend(level, velocity, maps, stage, settings):
                 if isinstance(progress, Step):
                     if best is None or progress.objective < best.objective:
                         best = replace(progress, velocity=velocity)  # J was measured before the step
                     velocity = progress.velocity
                 yield replace(progress, fraction=0.5 + 0.5 * (number + progress.fraction) / FINE_ROUNDS)
-            if before - best.objective < CONVERGED:
+            if number + 1 >= len(FINE_RATES) and before - best.objective < CONVERGED:
                 break
             before = best.objective
         yield replace(best, fraction=1.0)
