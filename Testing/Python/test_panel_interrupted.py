@@ -157,9 +157,22 @@ def test_an_input_is_deleted_while_applying(ready, name):
     begin(ready, "apply")
     remove(getattr(ready.nodes, name))
     ready.rest()
-    text = ready.ui.statusLabel.text
-    assert is_sentence(text) and ("no longer in the scene" in text) == (name != "segmentation"), text
+    assert f"{name.replace('_', ' ')}" in ready.ui.statusLabel.text.lower()
+    assert ready.ui.statusLabel.text.endswith("is no longer in the scene.")
     assert ready.ui.applyButton.enabled == (name == "moving_segmentation")
+
+
+def test_voxels_are_changed_while_applying(ready):
+    begin(ready, "apply")
+    array = slicer.util.arrayFromVolume(ready.nodes.fixed)
+    slicer.util.updateVolumeFromArray(ready.nodes.fixed, array[:, ::-1])
+    ready.rest()
+    text = ready.ui.statusLabel.text
+    assert text.startswith("The inputs have changed while they were registered") and is_sentence(text)
+    assert ready.transform is None
+    click(ready.ui.applyButton)
+    ready.rest()
+    assert ready.ui.statusLabel.text.startswith("Registered")
 
 
 @pytest.mark.parametrize("name", ["fixed", "moving", "moving_segmentation"])

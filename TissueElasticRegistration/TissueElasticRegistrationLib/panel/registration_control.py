@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import slicer
 from slicer.i18n import tr as _
 
+from ..scene.checks import input_problem
 from ..scene.live_transform import show_displacement
 from ..scene.moving_parent import put_under
 from ..scene.nodes import InputNodes, OutputNodes
@@ -25,6 +26,8 @@ from .worker import JobRunner
 
 if TYPE_CHECKING:
     from ..core.images import ImagePair
+
+CHANGED_MEANWHILE = _("The inputs have changed while they were registered, so nothing was written: apply again.")
 
 
 class Activity(Enum):
@@ -216,6 +219,8 @@ class RegistrationControl:
 
     def _write(self, request: Request, result) -> None:
         try:
+            if not self._same_session(request):
+                raise ValueError(input_problem(request.inputs) or CHANGED_MEANWHILE)
             nodes = self._session.write(result, request.outputs)
             if self.deformed:
                 put_under(request.inputs.moving, nodes.transform, request.inputs.fixed)

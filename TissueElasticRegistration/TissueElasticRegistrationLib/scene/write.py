@@ -12,7 +12,15 @@ from ..core.result import RegistrationResult
 from .grid_transform import check_displacement, write_transform
 from .made_nodes import place_beside, remove_with_parts
 from .metrics_table import metrics_table, write_metrics
-from .nodes import InputNodes, OutputNodes, find_outputs, link_outputs, link_transform, require_in_scene
+from .nodes import (
+    InputNodes,
+    OutputNodes,
+    find_outputs,
+    link_outputs,
+    link_transform,
+    require_in_scene,
+    require_scalar_volume,
+)
 from .vtk_images import fill_image
 from .warped_nodes import (
     copy_volume_display,
@@ -46,7 +54,7 @@ def write_results(inputs: InputNodes, result: RegistrationResult, outputs: Outpu
     Raises ValueError, naming the node, for inputs that are gone and outputs that are inputs or of the wrong kind. If
     anything fails, new nodes are removed again.
     """
-    require_in_scene(inputs.fixed, "vtkMRMLVolumeNode", "fixed volume")
+    require_scalar_volume(inputs.fixed, "fixed volume")
     require_in_scene(inputs.moving, "vtkMRMLVolumeNode", "moving volume")
     outputs = find_outputs(inputs, outputs)
     _check_outputs(inputs, outputs)
