@@ -59,7 +59,7 @@ def modules_put_back(*packages: str) -> Iterator[None]:
     sys.modules.update(loaded)
 
 
-def make_preparing_slow(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.3) -> None:
+def make_preparing_slow(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.15) -> None:
     registrar = library("core.registrar")
     prepare_pair = registrar.prepare_pair
 
@@ -70,7 +70,7 @@ def make_preparing_slow(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.3) -
     monkeypatch.setattr(registrar, "prepare_pair", slowly)
 
 
-def make_steps_slow(monkeypatch: pytest.MonkeyPatch, step_s: float = 0.02) -> None:
+def make_steps_slow(monkeypatch: pytest.MonkeyPatch, step_s: float = 0.012) -> None:
     """So that there is time for something to happen while a job runs."""
     solver = library("core.solvers.direct").DirectSolver
     descend = solver.descend

@@ -113,6 +113,20 @@ def test_volumes_without_display_nodes(panel):
     assert panel.ui.statusLabel.text.startswith("Registered")
 
 
+@pytest.mark.parametrize(("value", "expected"), [(np.nan, "not finite numbers"), (7.0, "the image is constant")])
+def test_voxels_that_cannot_be_registered(ready, value, expected):
+    voxels = slicer.util.arrayFromVolume(ready.nodes.moving).copy()
+    slicer.util.updateVolumeFromArray(ready.nodes.moving, np.full(voxels.shape, value, np.float32))
+    ready.switch_live_on()
+    click(ready.ui.applyButton)
+    ready.rest()
+    for label in (ready.ui.liveStatusLabel, ready.ui.statusLabel):
+        assert label.text.startswith("moving: ") and expected in label.text
+    slicer.util.updateVolumeFromArray(ready.nodes.moving, voxels)
+    look_again(ready)
+    assert_live_works(ready)
+
+
 def test_sixty_segments(panel):
     segmentation = panel.nodes.segmentation
     source = segmentation.GetSegmentation().GetNthSegment(0)

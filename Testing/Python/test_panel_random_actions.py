@@ -34,6 +34,7 @@ def quick(fresh_host, monkeypatch):
     prepare(monkeypatch)
     with modules_put_back(LIBRARY):
         yield
+    tracemalloc.stop()
     slicer.app.setRenderPaused(False)
 
 
@@ -65,7 +66,8 @@ def test_random_actions_leave_nothing_behind(panel, seed, tmp_path, monkeypatch,
 
     def check() -> None:
         errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
-        assert not errors and not panel.host.slot_errors, (seed, errors, actions.done[-12:])
+        errors += [repr(error[1]) for error in panel.host.slot_errors]
+        assert not errors, f"seed {seed}: {errors} after " + ", ".join(actions.done[-15:])
 
     def do(number: int, without: str = "") -> None:
         actions.start_again()
@@ -81,6 +83,7 @@ def test_random_actions_leave_nothing_behind(panel, seed, tmp_path, monkeypatch,
     kept_mb = tracemalloc.get_traced_memory()[0] / 1e6
     tracemalloc.stop()
     assert kept_mb < MOST_KEPT_MB
+    assert set(actions.while_running) == {"idle", "live", "apply", "estimate"}
     panel.host.unload_module(NAME)
     pause(0.3)
     assert not worker_threads()
