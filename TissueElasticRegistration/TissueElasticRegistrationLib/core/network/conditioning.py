@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from .padding import Padding
 
 SLIDERS = 2  # λ and μ
 TISSUE_WIDTH = 32
+SLAB_VALUES = 500_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,18 +49,56 @@ class MapParameters:
         return self._shares[key]
 
     def _measured(self, padding: Padding, factor: int) -> torch.Tensor:
+        if self.labels.is_floating_point():
+            return average_pooled(padding.padded(self.labels), factor)
+        count = self.sliders.shape[1]
+        if not 0 <= int(self.labels.min()) <= int(self.labels.max()) < count:
+            raise ValueError(f"There are sliders for the labels 0 to {count - 1} only.")
         labels = padding.padded(self.labels)
-        if labels.is_floating_point():
-            return average_pooled(labels, factor)
         # One tissue after the other: all of them at full resolution would take much memory.
         return torch.cat([average_pooled((labels == tissue).to(self.sliders.dtype), factor)
-                          for tissue in range(self.sliders.shape[1])], 1)
+                          for tissue in range(count)], 1)
 
 
 def blended(values: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
     """Values per tissue (B, C, N) -> per voxel (B, N, *shape)."""
-    return torch.einsum("bcn,bcv->bnv", values.expand(len(shares), -1, -1),
-                        shares.flatten(2)).view(len(shares), -1, *shares.shape[2:])
+    return torch.matmul(values.transpose(1, 2), shares.flatten(2)).unflatten(2, shares.shape[2:])
+
+
+class Modulation(Protocol):
+    """A scale and a shift for every channel and voxel of one layer; the argument may be overwritten."""
+
+    def __call__(self, y: torch.Tensor) -> torch.Tensor: ...
+
+
+@dataclass(frozen=True, eq=False)
+class VoxelModulation:
+    """``factors`` (B, 2 channels, *shape): how much to add to a scale of 1, then the shift."""
+
+    factors: torch.Tensor
+
+    def __call__(self, y: torch.Tensor) -> torch.Tensor:
+        scale, shift = self.factors.chunk(2, 1)
+        if torch.is_grad_enabled():
+            return torch.addcmul(y + shift, y, scale)
+        return y.addcmul_(y, scale).add_(shift)
+
+
+@dataclass(frozen=True, eq=False)
+class TissueModulation:
+    """``factors`` (B, C, 2 channels) as in `VoxelModulation`, for every tissue; ``shares`` (B, C, *shape)."""
+
+    factors: torch.Tensor
+    shares: torch.Tensor
+
+    def __call__(self, y: torch.Tensor) -> torch.Tensor:
+        if torch.is_grad_enabled():
+            return VoxelModulation(blended(self.factors, self.shares))(y)
+        # In slabs, as the factors of a whole volume would be twice as large as the features themselves.
+        thickness = max(1, SLAB_VALUES * y.shape[2] // y.numel())
+        for part, shares in zip(y.split(thickness, 2), self.shares.split(thickness, 2), strict=True):
+            VoxelModulation(blended(self.factors, shares))(part)
+        return y
 
 
 class MapModulation(nn.Module):
@@ -87,22 +127,21 @@ class MapModulation(nn.Module):
             nn.init.normal_(last.weight, 0, 0.05)
             nn.init.zeros_(last.bias)
 
-    def forward(self, parameters: MapParameters | torch.Tensor,
-                padding: Padding) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """(scale, shift) for each layer, each (B or 1, channels, *shape of the layer)."""
+    def forward(self, parameters: MapParameters | torch.Tensor, padding: Padding) -> list[Modulation]:
+        """One for each layer."""
         if self.tissue is not None:
             return self._by_tissue(parameters, padding)
         maps = self._slider_maps(parameters, padding)
-        return [_scale_and_shift(head(2 * maps[factor] - 1))
+        return [VoxelModulation(head(2 * maps[factor] - 1))
                 for head, factor in zip(self.heads, self.factors, strict=True)]
 
-    def _by_tissue(self, parameters: MapParameters | torch.Tensor, padding: Padding):
+    def _by_tissue(self, parameters: MapParameters | torch.Tensor, padding: Padding) -> list[Modulation]:
         if not isinstance(parameters, MapParameters):
             raise ValueError("This network needs tissues with sliders (MapParameters), not maps of sliders.")
         code = self.tissue(2 * parameters.sliders - 1)
         # The finest first: the coarser shares are then averages of it.
         shares = {factor: parameters.shares(padding, factor) for factor in sorted(set(self.factors))}
-        return [_scale_and_shift(blended(head(code), shares[factor]))
+        return [TissueModulation(head(code), shares[factor])
                 for head, factor in zip(self.heads, self.factors, strict=True)]
 
     def _slider_maps(self, parameters: MapParameters | torch.Tensor, padding: Padding) -> dict[int, torch.Tensor]:
@@ -111,17 +150,3 @@ class MapModulation(nn.Module):
             return {factor: blended(parameters.sliders, parameters.shares(padding, factor)) for factor in factors}
         maps = padding.padded(parameters)
         return {factor: average_pooled(maps, factor) for factor in factors}
-
-
-def _scale_and_shift(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    scale, shift = values.chunk(2, 1)
-    return 1 + scale, shift
-
-
-def modulated(y: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-    """y * scale + shift; ``y`` is overwritten where no gradient needs it."""
-    if torch.is_grad_enabled():
-        return torch.addcmul(shift, y, scale)
-    return torch.addcmul(shift, y, scale, out=y)
-
-

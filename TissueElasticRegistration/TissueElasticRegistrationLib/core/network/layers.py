@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -38,9 +39,31 @@ def convolve(x: torch.Tensor, kernel: Kernel) -> torch.Tensor:
     return y.view(samples, out, *x.shape[2:])
 
 
-def upsampled(x: torch.Tensor) -> torch.Tensor:
-    """Every voxel twice along every axis."""
-    return F.interpolate(x, scale_factor=2, mode="nearest")
+def convolve_upsampled(x: torch.Tensor, kernel: Kernel) -> torch.Tensor:
+    """`convolve` of ``x`` with every voxel repeated along every axis.
+
+    In volumes, where no gradient is needed, without making the large tensor in between: neighbours of equal value share
+    one weight, so each corner of the fine cells is a convolution of ``x`` with 2^D instead of 3^D weights.
+    """
+    if torch.is_grad_enabled() or x.dim() == 4 or len(kernel.weight) > 1:
+        return convolve(F.interpolate(x, scale_factor=2, mode="nearest"), kernel)
+    shape = x.shape[2:]
+    fine = x.new_empty(len(x), kernel.weight.shape[1], *[2 * size for size in shape])
+    bias = None if kernel.bias is None else kernel.bias[0]
+    for corner in itertools.product((0, 1), repeat=len(shape)):
+        padded = F.conv3d(x, _corner_weight(kernel.weight[0], corner), bias, padding=1)
+        inner = [slice(side, side + size) for side, size in zip(corner, shape, strict=True)]
+        fine[(..., *[slice(side, None, 2) for side in corner])] = padded[(..., *inner)]
+    return fine
+
+
+def _corner_weight(weight: torch.Tensor, corner: tuple[int, ...]) -> torch.Tensor:
+    """(out, in, *3) -> (out, in, *2): along each axis, the weights that meet the same coarse voxel are added."""
+    for axis, side in enumerate(corner, start=2):
+        before, middle, after = weight.unbind(axis)
+        pair = (before + middle, after) if side else (before, middle + after)
+        weight = torch.stack(pair, axis)
+    return weight
 
 
 def max_pooled(x: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ..deformation import integrate, resize
-from .conditioning import MapModulation, MapParameters, modulated
+from .conditioning import MapModulation, MapParameters
 from .config import NetworkConfig
 from .layers import (
     HyperKernels,
@@ -24,8 +24,8 @@ from .layers import (
     activated,
     average_pooled,
     convolve,
+    convolve_upsampled,
     max_pooled,
-    upsampled,
 )
 from .padding import Padding
 
@@ -118,7 +118,7 @@ class RegistrationNetwork(nn.Module):
         for number, (layer, part) in enumerate(zip(self._layers, parts, strict=True)):
             kernel = kernels[len(self.config.encoder) + number]
             y = self._convolved(y, layer, part, kernel)
-            y = activated(y if modulations is None else modulated(y, *modulations[number]))
+            y = activated(y if modulations is None else modulations[number](y))
         return features.padding.velocity(self.flow(y).float())
 
     def displacement(self, velocity: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
@@ -148,11 +148,10 @@ class RegistrationNetwork(nn.Module):
                    kernel: Kernel) -> torch.Tensor:
         if y is None:
             return part.clone()  # later steps overwrite
-        if layer.upsampled:
-            y = upsampled(y)
+        apply = convolve_upsampled if layer.upsampled else convolve
         if part is None:
-            return convolve(y, kernel)
-        return convolve(y, kernel.of_inputs(0, layer.before, False)).add_(part)
+            return apply(y, kernel)
+        return apply(y, kernel.of_inputs(0, layer.before, False)).add_(part)
 
     def _vector(self, parameters: MapParameters | torch.Tensor) -> torch.Tensor:
         count = self.config.parameters
