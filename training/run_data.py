@@ -1,0 +1,98 @@
+"""The data of a run: the sources its configuration names, and what it is validated on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from TissueElasticRegistrationLib.core.parameter_scale import SCALES
+from TissueElasticRegistrationLib.core.tissue_table import table_parameters
+from TissueElasticRegistrationLib.core.tissues import BACKGROUND, BACKGROUND_ID, Tissue
+from training.phantoms.subject import TISSUE_NAMES
+
+from .augmentation import NO_AUGMENTATION, AugmentationSettings
+from .config import TrainingConfig
+from .datasets.pair import TrainingPair
+from .datasets.phantom_pairs import FIRST_VALIDATION, phantom_folder
+from .datasets.sources import (
+    MOST_TISSUES,
+    Sampling,
+    Source,
+    TrainingSet,
+    from_folder,
+    from_shapes,
+    merged,
+    mixed,
+)
+from .parameter_sampling import draw_sliders
+from .validation import Validation
+
+JUDGED_TISSUES = ("lung", "bone", "liver")  # the classes of the paper
+
+
+def training_set(config: TrainingConfig, rank: int = 0, world: int = 1) -> TrainingSet:
+    """The batches of this process."""
+    sampling = Sampling(
+        shape=config.shape, batch=config.batch, seed=config.seed, ends=config.ends, equal=config.equal,
+        augmentation=AugmentationSettings() if config.augment else NO_AUGMENTATION,
+        adaptive=config.adaptive, tissues=_kept_tissues(config))
+    return TrainingSet(training_source(config), sampling, config.steps, rank, world)
+
+
+def training_source(config: TrainingConfig) -> Source:
+    """The sources that the configuration names, mixed. Raises ValueError for unknown names."""
+    makers = {
+        "phantoms": lambda: from_folder(phantoms(config), config.phantoms, config.first_phantoms,
+                                        config.steps_per_phantom),
+        "shapes": lambda: from_shapes(config.shape),
+    }
+    shares = config.shares()
+    unknown = sorted(set(shares) - set(makers))
+    if unknown:
+        raise ValueError(f"Unknown source of data {unknown}; there are {', '.join(makers)}.")
+    return mixed({name: makers[name]() for name in shares}, shares)
+
+
+def phantoms(config: TrainingConfig):
+    """The folder of phantoms that this run uses."""
+    return phantom_folder(Path(config.cache).expanduser(), config.dimension, config.spacing_mm)
+
+
+def validation_set(config: TrainingConfig) -> Validation:
+    """Phantoms that are never trained on."""
+    folder = phantoms(config)
+    pairs = [folder[FIRST_VALIDATION + number].fitted(config.shape) for number in range(config.validation_pairs)]
+    return as_validation(config, pairs, TISSUE_NAMES, JUDGED_TISSUES)
+
+
+def as_validation(config: TrainingConfig, pairs: list[TrainingPair], names: dict[int, str],
+                  judged: tuple[str, ...] = ()) -> Validation:
+    """Pairs with the sliders of the tissue table, and with random ones that only depend on the seed.
+
+    names: of the labels. judged: names of those whose overlap counts, none for all.
+    """
+    kept = _kept_tissues(config)
+    if kept is not None:
+        pairs = [merged(pair, kept) for pair in pairs]
+    tissues = MOST_TISSUES if kept is None else kept + 1
+    generator = np.random.default_rng([config.seed, FIRST_VALIDATION])
+    random = draw_sliders(generator, len(pairs), tissues, config.ends, 0.0 if config.adaptive else 1.0)
+    table = np.repeat(table_sliders(config, names)[None, :tissues], len(pairs), axis=0)
+    return Validation(pairs, table, random, tuple(label for label, name in names.items() if name in judged) or None)
+
+
+def table_sliders(config: TrainingConfig, names: dict[int, str]) -> np.ndarray:
+    """(MOST_TISSUES, 2) slider positions of the tissue table; for models without tissues those of soft tissue."""
+    scale = SCALES[config.scale]
+    background = Tissue(BACKGROUND, "background", BACKGROUND_ID)
+    parameters = table_parameters([background, *[Tissue(label, name) for label, name in names.items()]], scale)
+    lames = [parameters[label] for label in range(MOST_TISSUES)]
+    sliders = np.array([(scale.slider(lame.lam), scale.slider(lame.mu)) for lame in lames], np.float32)
+    if not config.adaptive:
+        sliders[:] = sliders[max(names, default=0)]
+    return sliders
+
+
+def _kept_tissues(config: TrainingConfig) -> int | None:
+    return len(config.tissues) if config.conditioning == "hyper" else None
