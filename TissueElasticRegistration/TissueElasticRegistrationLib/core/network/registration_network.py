@@ -119,7 +119,7 @@ class RegistrationNetwork(nn.Module):
             kernel = kernels[len(self.config.encoder) + number]
             y = self._convolved(y, layer, part, kernel)
             y = activated(y if modulations is None else modulations[number](y))
-        return features.padding.velocity(self.flow(y).float())
+        return features.padding.velocity(self.flow(y).to(features.images.dtype))  # half precision ends here
 
     def displacement(self, velocity: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
         """The displacement (B, D, *shape) in voxels of the images' grid that a velocity stands for."""
