@@ -23,16 +23,16 @@ class AugmentationSettings:
     """
 
     flips: float = 0.5
-    transposes: float = 0.5
+    transposes: float = 0.3
     swaps: float = 0.5
-    inversions: float = 0.25
+    inversions: float = 0.2
     gammas: float = 0.4
     gamma: float = 2.5
-    curves: float = 0.2
+    curves: float = 0.1
     unlike: float = 0.05  # the fixed image alone is inverted
     noises: float = 0.3
     noise: float = 0.03
-    views: float = 0.4
+    views: float = 0.3
     zoom: float = 1.5
     turn: float = 20.0
 

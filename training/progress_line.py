@@ -14,7 +14,7 @@ class ProgressLine:
         self._started = clock()
 
     def at(self, step: int, objective: float) -> str:
-        """One line for the state after ``step`` steps. Rate and time left are those of this run, not of earlier ones."""
+        """One line for the state after ``step`` steps; the rate is that of this run, not of those it goes on from."""
         elapsed = max(self._clock() - self._started, 1e-9)
         rate = (step - self._first) / elapsed
         left = duration((self._steps - step) / rate) if rate > 0 else "?"

@@ -15,14 +15,17 @@ from .augmentation import NO_AUGMENTATION, AugmentationSettings
 from .config import TrainingConfig
 from .datasets.pair import TrainingPair
 from .datasets.phantom_pairs import FIRST_VALIDATION, phantom_folder
+from .datasets.project_data import PAIRS, real_pairs, single_volumes
+from .datasets.published import LUNG_CT, NLST, acdc_pairs, learn2reg_pairs
+from .datasets.simulated import simulated_folder
 from .datasets.sources import (
     MOST_TISSUES,
     Sampling,
     Source,
     TrainingSet,
     from_folder,
+    from_list,
     from_shapes,
-    merged,
     mixed,
 )
 from .parameter_sampling import draw_sliders
@@ -46,6 +49,14 @@ def training_source(config: TrainingConfig) -> Source:
         "phantoms": lambda: from_folder(phantoms(config), config.phantoms, config.first_phantoms,
                                         config.steps_per_phantom),
         "shapes": lambda: from_shapes(config.shape),
+        **{f"simulated-{name}": lambda name=name, volume=volume: from_folder(
+            simulated_folder(config.cache, name, volume, config.shape, config.spacing_mm), config.simulated)
+           for name, volume in single_volumes(config.data).items()},
+        **{case: lambda case=case: from_list(real_pairs(config.data, (case,), config.dimension, config.spacing_mm))
+           for case in PAIRS},
+        "nlst": lambda: from_list(learn2reg_pairs(Path(config.data) / "NLST", NLST)),
+        "lungct": lambda: from_list(learn2reg_pairs(Path(config.data) / "LungCT", LUNG_CT)),
+        "acdc": lambda: from_list(acdc_pairs(Path(config.data) / "ACDC" / "training")),
     }
     shares = config.shares()
     unknown = sorted(set(shares) - set(makers))
@@ -56,7 +67,7 @@ def training_source(config: TrainingConfig) -> Source:
 
 def phantoms(config: TrainingConfig):
     """The folder of phantoms that this run uses."""
-    return phantom_folder(Path(config.cache).expanduser(), config.dimension, config.spacing_mm)
+    return phantom_folder(config.cache, config.dimension, config.spacing_mm)
 
 
 def validation_set(config: TrainingConfig) -> Validation:
@@ -73,13 +84,12 @@ def as_validation(config: TrainingConfig, pairs: list[TrainingPair], names: dict
     names: of the labels. judged: names of those whose overlap counts, none for all.
     """
     kept = _kept_tissues(config)
-    if kept is not None:
-        pairs = [merged(pair, kept) for pair in pairs]
     tissues = MOST_TISSUES if kept is None else kept + 1
     generator = np.random.default_rng([config.seed, FIRST_VALIDATION])
     random = draw_sliders(generator, len(pairs), tissues, config.ends, 0.0 if config.adaptive else 1.0)
     table = np.repeat(table_sliders(config, names)[None, :tissues], len(pairs), axis=0)
-    return Validation(pairs, table, random, tuple(label for label, name in names.items() if name in judged) or None)
+    return Validation(pairs, table, random, tuple(label for label, name in names.items() if name in judged) or None,
+                      kept)
 
 
 def table_sliders(config: TrainingConfig, names: dict[int, str]) -> np.ndarray:
@@ -95,4 +105,4 @@ def table_sliders(config: TrainingConfig, names: dict[int, str]) -> np.ndarray:
 
 
 def _kept_tissues(config: TrainingConfig) -> int | None:
-    return len(config.tissues) if config.conditioning == "hyper" else None
+    return len(config.tissues) if config.conditioning == "hyper" and config.adaptive else None

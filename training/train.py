@@ -27,6 +27,7 @@ from . import checkpoints
 from .checkpoints import State
 from .config import TrainingConfig, parse_arguments
 from .datasets.pair import Batch
+from .history import History
 from .losses import batch_terms
 from .progress_line import ProgressLine
 from .run_data import training_set, validation_set
@@ -42,11 +43,14 @@ def train(config: TrainingConfig, report: Callable[[str], None] = print) -> Stat
     output = Path(config.output).expanduser()
     torch.manual_seed(config.seed)
     trainee = Trainee(config.network())
+    if config.dimension == 2:
+        trainee.to(memory_format=torch.channels_last)  # 15 % less time per step on a CPU; in 3D it gains nothing
     model, optimiser = fabric.setup(trainee, torch.optim.Adam(trainee.parameters(), lr=config.learning_rate))
     state = State(model, optimiser)
     if config.resume and checkpoints.restore(fabric, output, state, config) and fabric.is_global_zero:
         report(f"Resumed after {state.step} steps.")
     validation = validation_set(config) if fabric.is_global_zero else None
+    history = History(output, state.step) if fabric.is_global_zero else None
     progress, saved_s = ProgressLine(state.step, config.steps), time.monotonic()
 
     for batch in batches(fabric, config, state.step):
@@ -55,7 +59,8 @@ def train(config: TrainingConfig, report: Callable[[str], None] = print) -> Stat
         if due:
             objective = float(fabric.all_reduce(objective))
             fabric.log("training/objective", objective, state.step)
-            if fabric.is_global_zero:
+            if history is not None:
+                history.add(state.step, objective)
                 report(progress.at(state.step, objective))
         if state.step % config.validate_every == 0 or state.step == config.steps:
             judge(fabric, config, state, validation, report)

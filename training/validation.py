@@ -25,13 +25,19 @@ class Validation:
     """Pairs with the sliders at which a user would begin, and a random set of sliders for each.
 
     ``sliders``, ``random_sliders``: (pairs, C, 2). ``judged``: labels whose overlap counts; None for all but the
-    background.
+    background. ``tissues``: labels above it are background to the network, but not when its result is judged.
     """
 
     pairs: Sequence[TrainingPair]
     sliders: np.ndarray
     random_sliders: np.ndarray
     judged: tuple[int, ...] | None = None
+    tissues: int | None = None
+
+    def batch(self, number: int, sliders: np.ndarray, device: torch.device | str) -> Batch:
+        """One pair with its row of ``sliders``, on a device."""
+        batch = collate([self.pairs[number].merged(self.tissues)], sliders[number:number + 1])
+        return Batch(*[part.to(device) if isinstance(part, torch.Tensor) else part for part in batch])
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ def validate(network: nn.Module, objective: Objective, validation: Validation, i
     totals, similarities, rows = [], [], []
     for number, pair in enumerate(validation.pairs):
         for sliders in (validation.random_sliders, validation.sliders):
-            batch = to_device(collate([pair], sliders[number:number + 1]), device)
+            batch = validation.batch(number, sliders, device)
             velocity = network(batch.fixed, batch.moving, batch.labels, batch.sliders)
             terms = batch_terms(objective, velocity, batch, integration_steps)
             totals.append(float(terms.total))
@@ -75,7 +81,7 @@ def endpoint_error_mm(pair: TrainingPair, displacement: torch.Tensor) -> float:
     spacing = np.array(pair.spacing_mm).reshape(-1, *[1] * len(pair.shape))
     error_mm = np.linalg.norm((displacement[0].numpy() - pair.displacement) * spacing, axis=0)
     where = pair.fixed_labels > 0
-    return float(error_mm[where if pair.valid is None else where & pair.valid].mean())
+    return _mean(error_mm[where if pair.valid is None else where & pair.valid])
 
 
 def mean_dice(pair: TrainingPair, displacement: torch.Tensor, judged: tuple[int, ...] | None = None) -> float:
@@ -93,7 +99,7 @@ def picture(network: nn.Module, validation: Validation, integration_steps: int,
     """Fixed, moving, moved, difference before and after, one row per pair: (rows, columns, 3) uint8; middle slices."""
     rows = []
     for number, pair in enumerate(validation.pairs[:PICTURE_ROWS]):
-        batch = to_device(collate([pair], validation.sliders[number:number + 1]), device)
+        batch = validation.batch(number, validation.sliders, device)
         velocity = network(batch.fixed, batch.moving, batch.labels, batch.sliders)
         displacement = displacement_of(velocity, pair.shape, integration_steps)
         moved = warp(batch.moving, displacement)[0, 0].cpu().numpy()
@@ -105,16 +111,12 @@ def picture(network: nn.Module, validation: Validation, integration_steps: int,
     return np.vstack(rows)
 
 
-def to_device(batch: Batch, device: torch.device | str) -> Batch:
-    """The batch with its tensors elsewhere."""
-    return Batch(*[part.to(device) if isinstance(part, torch.Tensor) else part for part in batch])
-
-
 def _plane(image: np.ndarray) -> np.ndarray:
     return image if image.ndim == 2 else image[:, image.shape[1] // 2]
 
 
 def _mean(values: Sequence[float]) -> float:
     """Mean of those that are numbers; NaN of none."""
-    known = [value for value in values if value == value]
-    return float(np.mean(known)) if known else float("nan")
+    known = np.asarray(values, float)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if known.size else float("nan")

@@ -40,6 +40,14 @@ class TrainingPair:
         return replace(self, fixed=self.moving, moving=self.fixed, fixed_labels=self.moving_labels,
                        moving_labels=self.fixed_labels, displacement=None, valid=None)
 
+    def merged(self, tissues: int | None) -> TrainingPair:
+        """Labels above ``tissues`` become background; None keeps all."""
+        if tissues is None:
+            return self
+        fixed, moving = (None if labels is None else np.where(labels > tissues, 0, labels).astype(np.uint8)
+                         for labels in (self.fixed_labels, self.moving_labels))
+        return replace(self, fixed_labels=fixed, moving_labels=moving)
+
     def fitted(self, shape: Sequence[int]) -> TrainingPair:
         """Cropped or padded around its centre to another shape. Padding repeats the border and is not valid."""
         shape = tuple(shape)

@@ -22,7 +22,7 @@ REPLACEMENTS = 10_000_000
 
 def phantom_folder(cache: str | Path, dimension: int, spacing_mm: float) -> CaseFolder:
     """The cached phantoms of one dimension and voxel size."""
-    return CaseFolder(Path(cache) / f"phantoms-{dimension}d-{spacing_mm:g}mm",
+    return CaseFolder(Path(cache).expanduser() / f"phantoms-{dimension}d-{spacing_mm:g}mm",
                       lambda number: phantom_pair(dimension, number, spacing_mm))
 
 

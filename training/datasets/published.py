@@ -1,8 +1,8 @@
 """The three data sets of Reithmeir et al. 2024, as they are published, with the preprocessing of the paper.
 
 - NLST and LungCT in the layout of Learn2Reg: ``<name>_dataset.json`` and imagesTr, with segmentations of the same file
-  names in ``labelsTr`` (values 1 lung, 2 bone, 3 liver), or by TotalSegmentator in ``totalsegmentatorTr``: one file with
-  all labels (version 2), or a folder of masks called like the image.
+  names in ``labelsTr`` (values 1 lung, 2 bone, 3 liver), or by TotalSegmentator in ``totalsegmentatorTr``: one file
+  with all labels (version 2), or a folder of masks called like the image.
 - ACDC: folders ``patientNNN`` with ``Info.cfg`` and the two frames it names, with their ``_gt`` segmentations.
 
 None of them may be passed on, so tests read files of the same layout made on the spot.

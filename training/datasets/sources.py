@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -105,15 +105,5 @@ class TrainingSet(Dataset):
 
     def _pair(self, step: int, place: int) -> TrainingPair:
         generator = np.random.default_rng([self._sampling.seed, step, place + 1])
-        pair = self._source(generator, step).fitted(self._sampling.shape)
-        if self._sampling.tissues is not None:
-            pair = merged(pair, self._sampling.tissues)
+        pair = self._source(generator, step).fitted(self._sampling.shape).merged(self._sampling.tissues)
         return augmented(pair, generator, self._sampling.augmentation)
-
-
-def merged(pair: TrainingPair, tissues: int) -> TrainingPair:
-    """Labels above ``tissues`` become background."""
-    def kept(labels: np.ndarray | None) -> np.ndarray | None:
-        return None if labels is None else np.where(labels > tissues, 0, labels).astype(np.uint8)
-
-    return replace(pair, fixed_labels=kept(pair.fixed_labels), moving_labels=kept(pair.moving_labels))

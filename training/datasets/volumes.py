@@ -1,4 +1,4 @@
-"""Files as upright volumes of equal voxels: array axes are inferior to superior, anterior to posterior, right to left."""
+"""Files as upright volumes of equal voxels: array axes lead to superior, posterior and left."""
 
 from __future__ import annotations
 
