@@ -6,6 +6,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -58,10 +59,11 @@ def restore(fabric: Fabric, folder: Path, state: State, config: TrainingConfig) 
     return True
 
 
-def network_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The weights of the network itself in a checkpoint, on the CPU."""
-    model = torch.load(path, map_location="cpu", weights_only=True)["model"]
-    return {name.removeprefix("network."): tensor for name, tensor in model.items()}
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """All parts of a checkpoint, tensors on the CPU. Raises ValueError if there is none."""
+    if not path.exists():
+        raise ValueError(f"{path}: there is no such checkpoint.")
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _check(stored: dict, config: TrainingConfig, path: Path) -> None:

@@ -27,6 +27,7 @@ from . import checkpoints
 from .checkpoints import State
 from .config import TrainingConfig, parse_arguments
 from .datasets.pair import Batch
+from .export import export
 from .history import History
 from .losses import batch_terms
 from .progress_line import ProgressLine
@@ -70,6 +71,8 @@ def train(config: TrainingConfig, report: Callable[[str], None] = print) -> Stat
             checkpoints.save(fabric, output, state, config)
             saved_s = time.monotonic()
     checkpoints.save(fabric, output, state, config)
+    if fabric.is_global_zero and (output / checkpoints.BEST).exists():
+        export(output, output / config.name, version="0")
     return state
 
 
