@@ -20,7 +20,7 @@ LUNG_BONE_LIVER = (1, 2, 3)
 
 @pytest.fixture(scope="module")
 def phantom():
-    return phantom_pair(2, 4, 8.0)
+    return phantom_pair(2, 3, 6.0)
 
 
 def sliders_for(pairs):
@@ -44,21 +44,21 @@ def test_the_true_displacement_has_no_error_and_the_best_overlap(phantom):
 
 def test_the_endpoint_error_is_in_mm_and_inside_the_body(phantom):
     wrong = torch.from_numpy(phantom.displacement)[None].clone()
-    wrong[:, 0] += 0.5  # voxels of 8 mm
-    assert endpoint_error_mm(phantom, wrong) == pytest.approx(4.0, rel=1e-5)
+    wrong[:, 0] += 0.5  # voxels of 6 mm
+    assert endpoint_error_mm(phantom, wrong) == pytest.approx(3.0, rel=1e-5)
     wrong = torch.from_numpy(np.where(phantom.fixed_labels > 0, phantom.displacement, 99))[None]
     assert endpoint_error_mm(phantom, wrong) == 0
 
 
 def test_scores_without_truth_or_labels_are_not_numbers(phantom):
     bare = replace(phantom, displacement=None, moving_labels=None)
-    scores = validate(answering(torch.zeros(1, 2, 24, 24)), TrainingConfig().objective(), validation_of(bare), 4)
+    scores = validate(answering(torch.zeros(1, 2, 32, 32)), TrainingConfig().objective(), validation_of(bare), 4)
     assert np.isnan(scores.epe_mm) and np.isnan(scores.dice) and np.isfinite(scores.objective)
 
 
 def test_validation_prefers_a_network_that_knows_the_truth(phantom):
     objective = TrainingConfig().objective()
-    truth = torch.nn.functional.interpolate(torch.from_numpy(phantom.displacement)[None], size=(24, 24)) / 2
+    truth = torch.nn.functional.interpolate(torch.from_numpy(phantom.displacement)[None], size=(32, 32)) / 2
     scores, lazy = (validate(answering(velocity), objective, validation_of(phantom), 4)
                     for velocity in (truth, 0 * truth))
     assert scores.similarity > lazy.similarity and scores.epe_mm < lazy.epe_mm and scores.dice > lazy.dice

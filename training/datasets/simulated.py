@@ -33,7 +33,7 @@ FORCE_WIDTHS = (0.08, 0.25)  # of random forces, as a share of the image
 MOTION_SHARE = (0.02, 0.09)  # 99th percentile of the motion, as a share of the image
 SMALLEST_DETERMINANT = 0.15
 LARGEST_NOISE = 0.02
-LEAST_SIZE = 40  # voxels of a slice along each axis
+LEAST_SIZE = 0.4  # of a slice along each axis, as a share of the wanted size
 LEAST_TISSUE_SHARE = 0.25  # slices with less than this inside the body are not used
 MOST_LABELS = 15
 UNSEGMENTED = 100_000
@@ -81,7 +81,7 @@ class Simulator:
         """Of two or three dimensions, as ``shape`` says. The same number always gives the same pair."""
         dimension = len(shape)
         generator = np.random.default_rng([number, dimension])
-        image, labels = self._section(generator, dimension)
+        image, labels = self._section(generator, shape)
         known = TrainingPair(image, image, labels, labels, (self._spacing_mm,) * dimension).fitted(shape)
         image, labels = known.fixed, known.fixed_labels
         displacement = self._motion(generator, labels)
@@ -93,15 +93,16 @@ class Simulator:
         return TrainingPair(fixed, moving, labels, moving_labels.astype(np.uint8), known.spacing_mm,
                             displacement.astype(np.float32), known.valid)
 
-    def _section(self, generator: np.random.Generator, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    def _section(self, generator: np.random.Generator, shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """The whole volume, or a random slice across a random axis that shows enough of the body."""
-        if dimension == 3:
+        if len(shape) == 3:
             return self._image, self._labels
         for _ in range(100):
             axis = int(generator.integers(3))
             place = int(generator.integers(self._labels.shape[axis]))
             labels = np.take(self._labels, place, axis)
-            if min(labels.shape) >= LEAST_SIZE and np.mean(labels > 0) > LEAST_TISSUE_SHARE:
+            large = all(size >= LEAST_SIZE * wanted for size, wanted in zip(labels.shape, shape, strict=True))
+            if large and np.mean(labels > 0) > LEAST_TISSUE_SHARE:
                 return np.take(self._image, place, axis), labels
         raise ValueError("No slice of the volume shows enough tissue.")
 
