@@ -1,4 +1,5 @@
-"""Command line: ``python -m TissueElasticRegistrationLib register --fixed F --moving M --segmentation S --output DIR``.
+"""Command line: ``python -m TissueElasticRegistrationLib register --fixed F --moving M --segmentation S --output DIR``,
+and ``... models``.
 
 Exit codes: 0 done, 2 bad input (one sentence on stderr, nothing written), 1 anything else.
 """
@@ -52,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     register.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     register.add_argument("--seed", type=int, default=0)
     register.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
+    models = commands.add_parser("models", help="list the networks that can be used", allow_abbrev=False)
+    models.set_defaults(run=_models)
+    models.add_argument("--folder", help="where the model packs are (default: those that come with the module)")
     return parser
 
 
@@ -64,6 +68,12 @@ def _register(options: argparse.Namespace) -> None:
         register_files(options, progress)
     finally:
         progress.close()
+
+
+def _models(options: argparse.Namespace) -> None:
+    from .models_command import models_text
+
+    print(models_text(options.folder))
 
 
 def _one_line(error: ValueError) -> str:

@@ -4,6 +4,8 @@ Large volumes start on a coarse level, where a step takes milliseconds. Taken al
 deformation towards its own blurred solution. So, as in MG/Opt (Nash 2000), its objective is tilted until the last
 settled deformation is stationary for the parameters it was settled with: only the change of the parameters moves
 anything. Coarse stages add a correction to the full velocity, fine detail stays.
+
+With a network the change is what the network says of it, at once; where the objective disagrees, the steps above.
 """
 
 from __future__ import annotations
@@ -49,8 +51,11 @@ class Frame(Progress):
 
 @dataclass(frozen=True, eq=False)
 class _Settled:
+    """``answer``: the solver's answer without steps for ``parameters``, if it has one."""
+
     velocity: torch.Tensor
     parameters: TissueParameters
+    answer: torch.Tensor | None
 
 
 class LiveSolver:
@@ -67,7 +72,7 @@ class LiveSolver:
     def start_from(self, velocity: torch.Tensor, parameters: TissueParameters) -> None:
         """Take a finished registration with these parameters as what is shown now."""
         self.velocity = self._full(velocity.to(self._pyramid.device))
-        self._settled = _Settled(self.velocity, parameters)
+        self._settled = _Settled(self.velocity, parameters, self._solver.answer(self._pyramid, parameters))
 
     def follow(self, parameters: TissueParameters) -> Job[None]:
         """Register from what was shown last, or from zero the first time. It may be dropped at any step.
@@ -76,7 +81,12 @@ class LiveSolver:
         end.
         """
         steps, shown, latest = 0, -float("inf"), None
-        for progress in self._from_zero(parameters) if self._settled is None else self._warm(parameters):
+        answer = self._solver.answer(self._pyramid, parameters)
+        if answer is not None:
+            steps, job = FIRST_FRAME_STEPS, self._from_answer(parameters, answer)
+        else:
+            job = self._by_steps(parameters)
+        for progress in job:
             if not isinstance(progress, Step):
                 yield progress
                 continue
@@ -88,7 +98,33 @@ class LiveSolver:
         if latest is not None:
             self.velocity = latest.velocity
             yield latest
-        self._settled = _Settled(self.velocity, parameters)
+        self._settled = _Settled(self.velocity, parameters, answer)
+
+    def _by_steps(self, parameters: TissueParameters) -> Job[None]:
+        return self._from_zero(parameters) if self._settled is None else self._warm(parameters)
+
+    def _from_answer(self, parameters: TissueParameters, answer: torch.Tensor) -> Job[None]:
+        """The answer, or what it says of the change of the parameters, then rounds at full resolution.
+
+        Steps alone where the deformation is better without it.
+        """
+        before = torch.zeros_like(answer)
+        if self._settled is not None:
+            before = self._settled.velocity
+            answer = before + (answer - self._settled.answer)
+        yield Step(0.1, "network", answer, float("nan"))
+        maps = self._pyramid.parameter_maps(parameters)
+        if self._referee_value(answer, maps) <= self._referee_value(before, maps):
+            yield from self._rounds(answer, maps)
+        else:
+            self.velocity = before
+            yield from self._by_steps(parameters)
+
+    def _referee_value(self, velocity: torch.Tensor, maps: Maps) -> float:
+        """J, on the finest level on which it takes no longer than a few steps."""
+        level = self._pyramid.level((self._coarse_factors() or [1])[0])
+        return self._solver.value(level, resize(velocity, level.velocity_shape), level.parameter_maps(*maps),
+                                  self._settings)
 
     def _from_zero(self, parameters: TissueParameters) -> Job[None]:
         """The stages of a full registration, each shown as it goes."""

@@ -133,7 +133,7 @@ class Registrar:
     @property
     def notes(self) -> tuple[str, ...]:
         """What went differently from what was asked for, one sentence each; also among the warnings of a result."""
-        return self._notes
+        return (*(() if self._solution is None else self._solution.notes), *self._notes)
 
     def table_parameters(self) -> TissueParameters:
         """Start values for `tissues` by their names."""
@@ -151,9 +151,7 @@ class Registrar:
         self._initial = initial_alignment(self.pair, self._wanted_initial)
         yield Progress(0.4, "resampling")
         pyramid = Pyramid(prepare_pair(self.pair, self._initial.transform, self._finest_mm), self.device_choice.device)
-        yield Progress(0.8, "building levels")
-        for stage in self.solver.settings(pyramid.pair.dimension).stages:
-            pyramid.level(stage.factor)
+        yield from part_of(self.solver.prepare(pyramid), 0.8, 1.0)
         self._use(pyramid)
         self._solution = None
         self._seconds = {"prepare": time.perf_counter() - began}
@@ -177,6 +175,8 @@ class Registrar:
         began = time.perf_counter()
         solution = yield from self._falling_back(
             lambda: self.solver.solve(self._pyramid, parameters, start, stages))
+        if start is not None:  # what is to be known of the start still is
+            solution = replace(solution, notes=(*self._solution.notes, *solution.notes))
         self._solution, self._parameters = solution, parameters
         self._live.start_from(solution.velocity, parameters)
         if start is None:
@@ -214,7 +214,7 @@ class Registrar:
     def _evaluated(self) -> Job[RegistrationResult]:
         result = yield from evaluate(self.pair, self.working, self._initial, self._solution, self._parameters,
                                      self.solver.objective, dict(self._seconds))
-        return replace(result, warnings=(*result.warnings, *self._notes))
+        return replace(result, warnings=(*result.warnings, *self.notes))
 
     def _judged(self, displacement_ras_mm: np.ndarray, parameters: TissueParameters) -> Job[RegistrationResult]:
         yield Progress(0.0, "similarity")

@@ -8,6 +8,9 @@ from typing import Literal
 Conditioning = Literal["map", "hyper"]
 MapLayer = Literal["conv", "tissue"]
 
+# What a card asks for is built, so there are limits.
+MOST_LAYERS, MOST_CHANNELS = 60, 4096
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -68,3 +71,5 @@ class NetworkConfig:
                    self.modulation_width, self.integration_steps)
         if not (self.encoder and self.final and self.hyper_widths) or min(numbers) < 1:
             raise ValueError("A network needs at least one level, and at least one channel everywhere.")
+        if len(numbers) > MOST_LAYERS or max(numbers) > MOST_CHANNELS:
+            raise ValueError("The network is too large to be one of this kind.")

@@ -66,12 +66,13 @@ class Step(Progress):
 @dataclass(frozen=True, eq=False)
 class Solution:
     """``velocity`` (1, D, *velocity shape), ``displacement`` (1, D, *working shape); voxels of their own grids, on the
-    CPU.
+    CPU. ``notes``: what a user should know about how it was found, one sentence each.
     """
 
     velocity: torch.Tensor
     displacement: torch.Tensor
     account: SolverAccount
+    notes: tuple[str, ...] = ()
 
 
 class DirectSolver:
@@ -93,6 +94,12 @@ class DirectSolver:
     def refinement(self, steps: int) -> tuple[Stage, ...]:
         """Further steps at full resolution."""
         return (Stage(1, steps),)
+
+    def prepare(self, pyramid: Pyramid) -> Job[None]:
+        """Whatever registrations of the pair need and no parameter can change, made before the first of them."""
+        for stage in self.settings(pyramid.pair.dimension).stages:
+            yield Progress(0.0, "building levels")
+            pyramid.level(stage.factor)
 
     def solve(self, pyramid: Pyramid, parameters: TissueParameters, start: torch.Tensor | None = None,
               stages: tuple[Stage, ...] | None = None) -> Job[Solution]:
@@ -143,6 +150,15 @@ class DirectSolver:
             optimiser.step()
             yield Step((step + 1) / stage.steps, text, velocity + smoothed(control.detach()), objective)
         return velocity + smoothed(control.detach())
+
+    def answer(self, pyramid: Pyramid, parameters: TissueParameters) -> torch.Tensor | None:
+        """A velocity for the full level that takes no steps; a direct solver has none."""
+        return None
+
+    @torch.no_grad()
+    def value(self, level: Level, velocity: torch.Tensor, maps: Maps, settings: DirectSettings) -> float:
+        """The objective of a velocity on its level's grid."""
+        return float(self._terms(level, velocity, maps, settings).total)
 
     def gradient(self, level: Level, velocity: torch.Tensor, maps: Maps, stage: Stage,
                  settings: DirectSettings) -> torch.Tensor:
