@@ -16,9 +16,9 @@ from .config import TrainingConfig
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 # What may differ when a run goes on; anything else would make it another run.
-CHANGEABLE = {"output", "resume", "cache", "data", "sources", "simulated", "steps", "decay_from", "validate_every",
-              "patience", "picture_every", "log_every", "checkpoint_minutes", "accelerator", "devices", "strategy",
-              "workers", "threads", "precision"}
+CHANGEABLE = {"output", "resume", "cache", "data", "sources", "simulated", "background", "steps", "decay_from",
+              "validate_every", "patience", "picture_every", "log_every", "checkpoint_minutes", "accelerator",
+              "devices", "strategy", "workers", "threads", "precision"}
 
 
 @dataclass(eq=False)

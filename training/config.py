@@ -46,6 +46,7 @@ class TrainingConfig:
     phantoms: int = _option(1000, "how many different phantoms")
     first_phantoms: int = _option(48, "how many of them at the beginning; the others join as training goes on")
     steps_per_phantom: int = _option(20, "steps after which one more phantom joins")
+    background: bool = _option(True, "make phantoms in another process while training goes on")
     simulated: int = _option(120, "how many pairs with made motion on each real image")
     augment: bool = _option(True, "flips, transposes, swap, other contrast, other views")
 

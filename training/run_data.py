@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from training.phantoms.subject import TISSUE_NAMES
 from .augmentation import NO_AUGMENTATION, AugmentationSettings
 from .config import TrainingConfig
 from .datasets.pair import TrainingPair
-from .datasets.phantom_pairs import FIRST_VALIDATION, phantom_folder
+from .datasets.phantom_pairs import FIRST_VALIDATION, fill_in_background, phantom_folder
 from .datasets.project_data import PAIRS, real_pairs, single_volumes
 from .datasets.published import LUNG_CT, NLST, acdc_pairs, learn2reg_pairs
 from .datasets.simulated import simulated_folder
@@ -68,6 +70,19 @@ def training_source(config: TrainingConfig) -> Source:
 def phantoms(config: TrainingConfig):
     """The folder of phantoms that this run uses."""
     return phantom_folder(config.cache, config.dimension, config.spacing_mm)
+
+
+@contextmanager
+def phantoms_in_background(config: TrainingConfig, wanted: bool = True) -> Iterator[None]:
+    """While inside, another process makes the phantoms of this run that are not in the cache yet, if ``wanted``."""
+    wanted = wanted and config.background and "phantoms" in config.shares()
+    process = fill_in_background(config.cache, config.dimension, config.spacing_mm, config.phantoms) if wanted else None
+    try:
+        yield
+    finally:
+        if process is not None:
+            process.terminate()
+            process.wait()
 
 
 def validation_set(config: TrainingConfig) -> Validation:

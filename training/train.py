@@ -31,7 +31,7 @@ from .export import export
 from .history import History
 from .losses import batch_terms
 from .progress_line import ProgressLine
-from .run_data import training_set, validation_set
+from .run_data import phantoms_in_background, training_set, validation_set
 from .trainee import Trainee
 from .validation import Validation, picture, validate
 
@@ -41,6 +41,12 @@ LAST_LEARNING_RATE = 0.02  # of the first
 def train(config: TrainingConfig, report: Callable[[str], None] = print) -> State:
     """Run a training to its end and return its last state; `report` gets lines of text, in the first process only."""
     fabric = start_fabric(config)
+    with phantoms_in_background(config, fabric.is_global_zero):
+        return run(fabric, config, report)
+
+
+def run(fabric: Fabric, config: TrainingConfig, report: Callable[[str], None]) -> State:
+    """The training itself, in one of the processes that share it."""
     output = Path(config.output).expanduser()
     torch.manual_seed(config.seed)
     trainee = Trainee(config.network())

@@ -81,7 +81,7 @@ def test_a_run_exports_a_pack_that_answers_as_the_trained_network(tmp_path_facto
     output = tmp_path_factory.mktemp("run")
     config = TrainingConfig(name="tiny", output=str(output), cache=str(tmp_path_factory.getbasetemp() / "phantoms"),
                             shape=(32, 32), spacing_mm=12.0, phantoms=2, steps=2, batch=2, validate_every=1,
-                            validation_pairs=1, accelerator="cpu", **options)
+                            validation_pairs=1, accelerator="cpu", background=False, **options)
     lines = []
     state = train(config, lines.append)
     pack = load_pack(Path(output) / "tiny")

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from training import checkpoints  # noqa: E402
 from training.config import TrainingConfig, from_dict, parse_arguments  # noqa: E402
 from training.history import read_history  # noqa: E402
 from training.progress_line import ProgressLine, duration  # noqa: E402
-from training.run_data import validation_set  # noqa: E402
+from training.run_data import phantoms_in_background, validation_set  # noqa: E402
 from training.train import learning_rate, train  # noqa: E402
 from training.trainee import Trainee, slider_vector  # noqa: E402
 
@@ -40,7 +41,7 @@ def tiny(cache, tmp_path):
         settings = {"output": str(tmp_path / output), "cache": str(cache), "shape": (32, 32), "spacing_mm": 12.0,
                     "phantoms": 6, "first_phantoms": 3, "steps_per_phantom": 2, "steps": 12, "batch": 2, "warm_up": 2,
                     "validation_pairs": 2, "validate_every": 6, "log_every": 1, "picture_every": 1, "seed": 5,
-                    "accelerator": "cpu", "integration_steps": 4}
+                    "accelerator": "cpu", "integration_steps": 4, "background": False}
         return TrainingConfig(**{**settings, **changes})
     return make
 
@@ -135,6 +136,22 @@ def test_the_best_weights_are_kept(tiny):
     assert best["best"] == state.best and best["step"] == 4 - state.waited
 
 
+def test_phantoms_are_made_in_the_background_until_training_ends(tiny, tmp_path):
+    config = tiny(cache=str(tmp_path / "cache"), background=True, phantoms=5000, steps=1)
+    with phantoms_in_background(config):
+        wait_for(lambda: len(list((tmp_path / "cache").rglob("*.npz"))) > 2)
+    made = len(list((tmp_path / "cache").rglob("*.npz")))
+    time.sleep(0.5)
+    assert len(list((tmp_path / "cache").rglob("*.npz"))) == made < 5000
+
+
+def wait_for(condition, timeout_s=60.0):
+    until = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 def test_pictures_of_validation_pairs_and_a_log_are_written(tiny):
     config = tiny()
     run(config)
@@ -148,9 +165,9 @@ def test_two_processes_give_the_loss_curve_of_one_with_the_same_global_batch(tin
     alone, shared = tiny("alone", steps=10), tiny("shared", steps=10)
     run(alone)
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in dataclasses.asdict(shared).items()
-                 if value != getattr(TrainingConfig, name) and not isinstance(value, tuple)]
+                 if value != getattr(TrainingConfig, name) and not isinstance(value, (tuple, bool))]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
-               "training.train", *arguments, "--shape", *map(str, shared.shape)]
+               "training.train", *arguments, "--no-background", "--shape", *map(str, shared.shape)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "USE_LIBUV": "0",
                    "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "TissueElasticRegistration")))}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)

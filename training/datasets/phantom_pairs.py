@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,9 +56,12 @@ def fill_in_background(cache: str | Path, dimension: int, spacing_mm: float, cou
     """Make the first ``count`` phantoms in another process of lowest priority; training goes on meanwhile."""
     command = [sys.executable, "-m", "training.datasets.phantom_pairs", str(cache), str(dimension), str(spacing_mm),
                str(count)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    # The other process shall find what this one has found, however it was told.
+    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
 
 
 if __name__ == "__main__":
+    if hasattr(os, "nice"):
+        os.nice(19)
     folder, dimension, spacing, count = sys.argv[1:]
     phantom_folder(folder, int(dimension), float(spacing)).fill(range(int(count)))
