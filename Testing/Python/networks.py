@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from TissueElasticRegistrationLib.core.model_pack import ModelCard
 from TissueElasticRegistrationLib.core.network import MapParameters, NetworkConfig, RegistrationNetwork
 
 
@@ -46,3 +47,11 @@ def box_labels(count: int, shape: tuple[int, ...], tissues: int, seed: int = 2) 
 
 def _map_parameters(shape):
     return MapParameters(box_labels(1, shape, 4), torch.rand(1, 4, 2))
+
+
+def model_card(config: NetworkConfig, **changes) -> ModelCard:
+    """A card for a made-up network."""
+    fields = {"name": "made-up", "version": "1", "network": config, "regulariser": "elastic", "scale": "log",
+              "spacing_mm": (2.0, 8.0), "orientation": {2: "radiological", 3: "SPL"}[config.dimension],
+              "training": "not trained", "licence": "Apache-2.0"}
+    return ModelCard(**{**fields, **changes})

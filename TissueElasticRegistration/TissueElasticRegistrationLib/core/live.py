@@ -112,13 +112,16 @@ class LiveSolver:
         if self._settled is not None:
             before = self._settled.velocity
             answer = before + (answer - self._settled.answer)
-        yield Step(0.1, "network", answer, float("nan"))
+        yield Step(0.0, "network", answer, float("nan"))
         maps = self._pyramid.parameter_maps(parameters)
-        if self._referee_value(answer, maps) <= self._referee_value(before, maps):
-            yield from self._rounds(answer, maps)
-        else:
+        if not self._referee_value(answer, maps) <= self._referee_value(before, maps):  # also if not a number
             self.velocity = before
             yield from self._by_steps(parameters)
+            return
+        if self._settled is None:
+            factors = [stage.factor for stage in self._solver.refinement(COARSE_STEPS) if stage.factor > 1]
+            answer = yield from self._on_coarse_levels(answer, maps, factors, tilted=False)
+        yield from self._rounds(answer, maps)
 
     def _referee_value(self, velocity: torch.Tensor, maps: Maps) -> float:
         """J, on the finest level on which it takes no longer than a few steps."""
@@ -144,16 +147,23 @@ class LiveSolver:
     def _warm(self, parameters: TissueParameters) -> Job[None]:
         """Coarse stages first where the volume is large, then rounds at full resolution until J rests."""
         maps = self._pyramid.parameter_maps(parameters)
-        velocity = self.velocity
-        factors = self._coarse_factors()
+        velocity = yield from self._on_coarse_levels(self.velocity, maps, self._coarse_factors(), tilted=True)
+        yield from self._rounds(velocity, maps)
+
+    def _on_coarse_levels(self, velocity: torch.Tensor, maps: Maps, factors: list[int],
+                          tilted: bool) -> Job[torch.Tensor]:
+        """Coarse stages one after the other; returns the full velocity with all they changed.
+
+        tilted: only what the change of the parameters asks for, not what differs from a level's own solution.
+        """
         for number, factor in enumerate(factors):
             stage = self._stage(factor, COARSE_STEPS)
-            for progress in self._corrected(velocity, maps, stage, self._tilt(stage)):
+            for progress in self._corrected(velocity, maps, stage, self._tilt(stage) if tilted else None):
                 yield replace(progress, fraction=0.5 * (number + progress.fraction) / len(factors))
                 if isinstance(progress, Step):
                     corrected = progress.velocity
             velocity = corrected
-        yield from self._rounds(velocity, maps)
+        return velocity
 
     def _rounds(self, velocity: torch.Tensor, maps: Maps) -> Job[None]:
         """Full resolution until J rests; the last `Step` is the best of all, the start included."""
@@ -172,7 +182,8 @@ class LiveSolver:
             before = best.objective
         yield replace(best, fraction=1.0)
 
-    def _corrected(self, velocity: torch.Tensor, maps: Maps, stage: Stage, tilt: torch.Tensor) -> Job[None]:
+    def _corrected(self, velocity: torch.Tensor, maps: Maps, stage: Stage,
+                   tilt: torch.Tensor | None) -> Job[None]:
         """A coarse stage: what it changes is added to the full velocity, which keeps its detail."""
         level = self._pyramid.level(stage.factor)
         coarse = resize(velocity, level.velocity_shape)

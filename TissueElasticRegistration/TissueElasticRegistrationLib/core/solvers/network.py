@@ -21,6 +21,7 @@ from .network_pair import NetworkPair
 from .pyramid import Pyramid
 
 NETWORK_PART = 0.1  # of the progress, when steps follow
+CORRECTED_FACTORS = (4, 2, 1)
 
 
 class NetworkSolver(DirectSolver):
@@ -50,6 +51,13 @@ class NetworkSolver(DirectSolver):
         yield from super().prepare(pyramid)
         yield Progress(0.5, f"encoding by {self.pack.card.name}")
         self._pair(pyramid)
+
+    def refinement(self, steps: int) -> tuple[Stage, ...]:
+        """Steps at full resolution, and before them half as many that correct what is wrong on a large scale.
+
+        The coarse ones take little time and make up for a network that has not seen such images.
+        """
+        return tuple(Stage(factor, steps if factor == 1 else steps // 2) for factor in CORRECTED_FACTORS)
 
     def answer(self, pyramid: Pyramid, parameters: TissueParameters) -> torch.Tensor:
         """The network's velocity (1, D, *velocity shape of the full level), in voxels of that grid."""
