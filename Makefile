@@ -1,4 +1,4 @@
-# make demo   register a made-up patient (or yours, see below), write the results and a picture
+# make demo   open the module with a made-up patient (or yours, see below), estimate, register, save everything
 # make test   check style, run all tests
 #
 # Both set up what they need first, into .venv (see Testing/environment.sh); the second time that takes no time.
@@ -21,8 +21,7 @@ VENV_PYTHON := .venv/bin/python
 # $(call option,--name,VALUE) is the option when VALUE was given, otherwise nothing.
 option = $(if $(strip $(2)),$(1) "$(2)")
 
-# No display is needed, and nothing outside of .venv may leak in.
-export QT_QPA_PLATFORM ?= offscreen
+# Nothing outside of .venv may leak in.
 export PYTHONNOUSERSITE = 1
 unexport PYTHONPATH PYTHONHOME
 

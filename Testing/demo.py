@@ -1,12 +1,15 @@
-"""The project's main job from files to files: register one pair twice, with and without knowing its tissues.
+"""The module in a window of its own, beside four views, with a patient in it: estimated, registered, saved as files.
 
 ``make demo``, or ``python Testing/demo.py [--fixed F --moving M --segmentation S ...] [--output DIR]``. Without files
-it simulates a patient. Exit codes: 0 done, 2 bad input (one sentence on stderr, nothing written), 1 anything else.
+it simulates a patient; without a display it takes a picture of the window. Exit codes: 0 done, 2 bad input (one
+sentence on stderr, nothing written), 1 anything else.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED = ("fixed", "moving", "segmentation")
 ADDITIONAL = ("moving_segmentation", "landmarks", "tissues")
+PLATFORM, NO_DISPLAY = "QT_QPA_PLATFORM", "offscreen"
+PROBE = "from PySide6.QtGui import QGuiApplication; QGuiApplication([])"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,14 +26,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         check_options(options)
-        _demonstrate(options)
+        return _demonstrate(options)
     except ValueError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("cancelled", file=sys.stderr)
         return 1
-    return 0
 
 
 def check_options(options: argparse.Namespace) -> None:
@@ -39,18 +43,36 @@ def check_options(options: argparse.Namespace) -> None:
         raise ValueError(f"{', '.join(missing)} must be given too: {given[0]} alone does not say what to register.")
 
 
+def choose_platform() -> str:
+    """Where Qt draws: what QT_QPA_PLATFORM says, else on the display, if there is one and Qt can use it."""
+    chosen = os.environ.get(PLATFORM)
+    if chosen:
+        return chosen
+    for variable, platform in (("DISPLAY", "xcb"), ("WAYLAND_DISPLAY", "wayland")):
+        if os.environ.get(variable) and _qt_starts_on(platform):
+            return platform
+    return NO_DISPLAY
+
+
+def _qt_starts_on(platform: str) -> bool:
+    """Qt ends the process where it cannot draw, so another process tries first."""
+    probe = subprocess.run([sys.executable, "-c", PROBE], env={**os.environ, PLATFORM: platform}, capture_output=True,
+                           timeout=60, check=False)
+    return probe.returncode == 0
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:
         self.exit(2, f"error: {message}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="demo", description="Register one pair of images with a tissue table and with a uniform one. "
-                                              "Without files, a simulated patient is registered.")
+    parser = _Parser(prog="demo", description="Open the module with a pair of images, estimate and register. "
+                                              "Without files, a patient is simulated.")
     parser.add_argument("--fixed", help="image that stays as it is")
     parser.add_argument("--moving", help="image that is deformed onto it")
     parser.add_argument("--segmentation", help="tissues of the fixed image: label map or .seg.nrrd")
-    parser.add_argument("--moving-segmentation", help="tissues of the moving image, to measure the overlap")
+    parser.add_argument("--moving-segmentation", help="tissues of the moving image: for the estimate and the overlap")
     parser.add_argument("--landmarks", help="csv with fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z in LPS mm")
     parser.add_argument("--tissues", help="names of the labels, such as 1=lung,2=soft,3=bone")
     parser.add_argument("--output", default="demo-output", metavar="DIR", help="folder for the results")
@@ -61,21 +83,32 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _demonstrate(options: argparse.Namespace) -> None:
+def _demonstrate(options: argparse.Namespace) -> int:
+    os.environ[PLATFORM] = choose_platform()
     # Only now: a mistyped option should not wait for torch, Slicer and matplotlib.
     sys.path[:0] = [str(ROOT), str(ROOT / "Testing"), str(ROOT / "TissueElasticRegistration")]
     from demonstration.main_job import run
-    from host.mrml import MrmlHost
+    from demonstration.panel_user import WindowClosed
+    from host.slicer_host import start
 
     from TissueElasticRegistrationLib.progress_line import ProgressLine
 
     with tempfile.TemporaryDirectory() as scratch:
-        host, progress = MrmlHost(Path(scratch)), ProgressLine()
+        host, progress = start(Path(scratch)), ProgressLine()
         try:
-            print(run(options, host, progress))
+            finished = run(options, host, progress)
+            print(finished.text)
+            if os.environ[PLATFORM] != NO_DISPLAY:
+                print("\nThe window stays open: move the sliders. Close it to end.", flush=True)
+                finished.user.stay()
+        except WindowClosed:
+            progress.close()
+            print("cancelled: the window was closed", file=sys.stderr)
+            return 1
         finally:
             progress.close()
             host.close()
+    return 0
 
 
 if __name__ == "__main__":

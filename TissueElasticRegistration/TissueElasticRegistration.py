@@ -16,13 +16,15 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from TissueElasticRegistrationLib.panel.parameter_node import TissueElasticRegistrationParameterNode
+from TissueElasticRegistrationLib.panel.parameter_node import TissueElasticRegistrationParameterNode, forget_node
 from TissueElasticRegistrationLib.panel.registration_panel import RegistrationPanel
 from TissueElasticRegistrationLib.panel.reloading import forget_library
 from TissueElasticRegistrationLib.scene.console import Registered, evaluate, register
 from TissueElasticRegistrationLib.scene.console import estimate as estimate_parameters
 from TissueElasticRegistrationLib.scene.nodes import InputNodes
 from TissueElasticRegistrationLib.scene.session import SessionOptions
+
+BEFORE_SELECTORS = 1.0  # priority of an observer
 
 
 class TissueElasticRegistration(ScriptedLoadableModule):
@@ -67,6 +69,8 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved,
+                         priority=BEFORE_SELECTORS)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
@@ -93,8 +97,20 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
             self.initializeParameterNode()
 
     def onSceneEndImport(self, caller, event) -> None:
+        """The wrapper keeps what it has read, and it has read its nodes before they were in the scene.
+
+        It tells its widgets before it has read everything again: they are connected anew.
+        """
+        self.setParameterNode(None)
+        self.logic.getParameterNode().parameterNode.Modified()
         if self.parent.isEntered:
-            self.setParameterNode(self.logic.getParameterNode())
+            self.initializeParameterNode()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAboutToBeRemoved(self, caller, event, node) -> None:
+        """Nothing is chosen then. Left alone, a selector takes the next node in its list, as input or to overwrite."""
+        if self._parameterNode and self._guiTag is not None and forget_node(self._parameterNode, node):
+            self.panel.update()
 
     def onReload(self) -> None:
         """Developer mode: read the library's files anew as well."""

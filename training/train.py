@@ -42,7 +42,11 @@ def train(config: TrainingConfig, report: Callable[[str], None] = print) -> Stat
     """Run a training to its end and return its last state; `report` gets lines of text, in the first process only."""
     fabric = start_fabric(config)
     with phantoms_in_background(config, fabric.is_global_zero):
-        return run(fabric, config, report)
+        state = run(fabric, config, report)
+    if torch.distributed.is_initialized():
+        fabric.barrier()  # no process leaves while another still needs it
+        torch.distributed.destroy_process_group()
+    return state
 
 
 def run(fabric: Fabric, config: TrainingConfig, report: Callable[[str], None]) -> State:

@@ -67,3 +67,13 @@ def fresh_host(slicer_host):
     yield slicer_host
     errors = slicer_host.reset()
     assert not errors, "\n".join(errors)
+
+
+@pytest.fixture
+def panel(fresh_host):
+    """The module of this extension, opened in a window beside the views, with a phantom in the scene."""
+    if fresh_host.views is None:
+        pytest.skip("there is no OpenGL")
+    from panel_case import PanelCase
+
+    return PanelCase(fresh_host)

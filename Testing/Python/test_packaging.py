@@ -191,6 +191,19 @@ def test_scene_imports_no_user_interface():
         assert not any(name.startswith("TissueElasticRegistrationLib.panel") for name in imported_modules(file)), file
 
 
+def test_panel_contains_no_mathematics():
+    allowed = {"qt", "ctk", "slicer", "vtk", "TissueElasticRegistrationLib", *sys.stdlib_module_names}
+    late = {"PyTorchUtils"}  # Slicer's extension that installs torch, when it is needed first
+    for file in (*python_files(LIB / "panel"), MODULE / f"{MODULE.name}.py"):
+        found = imported_packages(file) - allowed - late
+        assert found <= ({"numpy"} if file.name == f"{MODULE.name}.py" else set()), file  # the self test makes images
+
+
+def test_module_opens_without_torch():
+    for file in (*python_files(LIB / "panel"), *python_files(LIB / "scene"), MODULE / f"{MODULE.name}.py"):
+        assert "torch" not in imported_packages(file), file
+
+
 def test_nothing_at_run_time_needs_development_packages():
     development = {"training", "Testing", "matplotlib", "scipy", "pyamg", "pytest", "PySide6"}
     for file in python_files(MODULE):

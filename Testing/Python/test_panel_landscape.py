@@ -97,7 +97,7 @@ def test_each_tissue_has_its_own_landscape(view):
 def test_name_and_best_point_stand_with_the_picture(view):
     view.show(row("a"))
     assert view["landscapeName_a"].text == "liver"
-    assert "λ 2 · μ 12.3" in view["landscapeChosen_a"].text
+    assert "λ 2 · ↑ μ 12.3" in view["landscapeChosen_a"].text
     tip = view["landscapePicture_a"].toolTip
     assert all(part in tip for part in ("liver", "no unit", "0.950", "0.900", "λ grows to the right"))
 

@@ -27,6 +27,7 @@ from TissueElasticRegistrationLib.core.images import Image, ImagePair, Segmentat
 from TissueElasticRegistrationLib.core.itk_bridge import displacement_transform, sitk_image
 from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
+from TissueElasticRegistrationLib.core.solvers.direct import DirectSolver
 from TissueElasticRegistrationLib.core.tissues import Lame, Tissue, TissueParameters
 from training.phantoms import PhantomCase, make_case
 
@@ -412,3 +413,18 @@ def test_judging_leaves_the_registration_alone():
     zero = np.zeros((*registrar.working.geometry.shape_kji, 3), np.float32)
     finish(registrar.evaluate(zero, registrar.table_parameters()))
     np.testing.assert_array_equal(registrar.displacement_ras_mm()[0], before)
+
+
+class Exploding(DirectSolver):
+    """A solver whose velocity is not finite from the third step on."""
+
+    def _terms(self, level, velocity, *arguments, **options):
+        self.calls = getattr(self, "calls", 0) + 1
+        return super()._terms(level, velocity * (float("nan") if self.calls > 2 else 1.0), *arguments, **options)
+
+
+@pytest.mark.parametrize("pair", [volume_pair, slice_pair])
+def test_a_velocity_that_is_not_finite_ends_the_registration_and_not_the_process(pair):
+    registrar = prepared(pair(), initial="none", solver=Exploding())
+    with pytest.raises(ArithmeticError, match="unstable: the objective is nan"):
+        finish(registrar.register(registrar.table_parameters()))

@@ -214,8 +214,14 @@ def test_second_run_fires_one_transform_event(mrml_scene):
     assert len(events) == 1
 
 
+def test_new_segmentation_is_drawn_as_outlines(mrml_scene):
+    display = write_new(mrml_scene)[2].warped_segmentation.GetDisplayNode()
+    assert display.GetVisibility2DOutline() and not display.GetVisibility2DFill()
+
+
 def test_second_run_keeps_what_the_user_changed_in_the_display(mrml_scene):
     inputs, _, outputs = write_new(mrml_scene)
+    outputs.warped_segmentation.GetDisplayNode().SetVisibility2DFill(True)
     outputs.warped_volume.GetDisplayNode().SetAutoWindowLevel(False)
     outputs.warped_volume.GetDisplayNode().SetWindowLevel(77, 7)
     outputs.warped_segmentation.GetDisplayNode().SetSegmentOpacity3D("id_bone", 0.25)
@@ -224,6 +230,7 @@ def test_second_run_keeps_what_the_user_changed_in_the_display(mrml_scene):
     display = outputs.warped_segmentation.GetDisplayNode()
     assert outputs.warped_volume.GetDisplayNode().GetWindow() == 77
     assert display.GetSegmentOpacity3D("id_bone") == 0.25 and not display.GetSegmentVisibility("id_lung")
+    assert display.GetVisibility2DFill()
 
 
 def test_second_run_refreshes_surfaces_shown_in_3d(mrml_scene):

@@ -30,6 +30,12 @@ def phantom():
     return phantom_pair(2, 4, 8.0)
 
 
+@pytest.fixture(scope="module")
+def cases():
+    """One phantom of each dimension, by dimension."""
+    return {2: make_case(2, 4, spacing_mm=6.0), 3: make_case(3, 4, spacing_mm=12.0)}
+
+
 def moved(pair, image):
     """The moving image (or labels) at the corresponding points of the fixed one."""
     tensor = torch.from_numpy(np.asarray(image, np.float32))[None, None]
@@ -41,8 +47,8 @@ def moved(pair, image):
 
 
 @pytest.mark.parametrize("dimension", [2, 3])
-def test_truth_of_a_phantom_makes_its_images_alike(dimension):
-    pair = phantom_pair(dimension, 4, {2: 6.0, 3: 12.0}[dimension])
+def test_truth_of_a_phantom_makes_its_images_alike(cases, dimension):
+    pair = as_training_pair(cases[dimension])
     where = pair.valid & (pair.fixed_labels > 0)
     after = np.abs(pair.fixed - moved(pair, pair.moving))[where].mean()
     assert after < 0.7 * np.abs(pair.fixed - pair.moving)[where].mean()
@@ -51,8 +57,8 @@ def test_truth_of_a_phantom_makes_its_images_alike(dimension):
 
 
 @pytest.mark.parametrize("dimension", [2, 3])
-def test_a_phantom_is_to_training_what_it_is_to_the_registrar(dimension):
-    case = make_case(dimension, 4, spacing_mm=12.0)
+def test_a_phantom_is_to_training_what_it_is_to_the_registrar(cases, dimension):
+    case = cases[dimension]
     pair = as_training_pair(case)
     prepared = prepare_pair(ImagePair(case.fixed, case.moving, case.fixed_segmentation),
                             sitk.Transform(3, sitk.sitkIdentity))

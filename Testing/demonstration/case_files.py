@@ -8,8 +8,7 @@ from TissueElasticRegistrationLib.core.files.output_folder import output_folder
 from training.phantoms import make_case
 
 DIMENSION, SPACING_MM, PATIENT = 3, 6.0, 3
-# Air is named too: it then counts as segmented, and no thin shell of "unsegmented" tissue is made around the skin.
-TISSUES = "0=air,1=lung,2=bone,3=liver,4=soft"
+TISSUES = "1=lung,2=bone,3=liver,4=soft"
 
 
 def simulated_case(folder: Path, dimension: int = DIMENSION, patient: int = PATIENT,

@@ -1,4 +1,4 @@
-"""The measurements of both registrations side by side, one row for each tissue."""
+"""The measurements of all registrations side by side, one row for each tissue."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from matplotlib.patches import Rectangle
 
 from TissueElasticRegistrationLib.core.result import TissueResult
 
-from .runs import Runs
-from .summary import shown_tissues
+from .runs import ESTIMATE, TABLE, UNIFORM, Runs
 
-BEFORE_COLOR, TISSUE_COLOR, UNIFORM_COLOR = "#8a8a8a", "#0b6b6b", "#b0487a"
-BAR_HEIGHT = 0.24
+BEFORE_COLOR = "#8a8a8a"
+RUN_COLORS = {UNIFORM: "#b0487a", TABLE: "#0b6b6b", ESTIMATE: "#c26a00"}
+THICKEST_BAR, BARS_SHARE = 0.24, 0.8  # of the height of a row
 LONGEST_NAME = 18
 SWATCH_WIDTH, NAME_START = 17, 26  # pixels
 
@@ -40,23 +40,24 @@ MEASURES = (
 
 def measured(runs: Runs) -> list[Measure]:
     """Those of the measures that have a value for some tissue."""
-    return [m for m in MEASURES if any(np.isfinite(m.after(tissue)) for tissue, _ in shown_tissues(runs))]
+    return [m for m in MEASURES if any(np.isfinite(m.after(row)) for rows in runs.tissues() for row in rows)]
 
 
 def draw_measure(axes: Axes, measure: Measure, runs: Runs, size: float) -> None:
-    """Bars from top to bottom: before, uniform table, tissue table; the value at the end of each."""
-    rows = shown_tissues(runs)
+    """Bars from top to bottom: before, then each registration; the value at the end of each."""
+    rows = runs.tissues()
     largest = 0.0
-    for place, (tissue, uniform) in enumerate(rows):
-        bars = [(measure.after(uniform), UNIFORM_COLOR), (measure.after(tissue), TISSUE_COLOR)]
+    for place, results in enumerate(rows):
+        bars = [(measure.after(row), RUN_COLORS[run.name]) for run, row in zip(runs, results, strict=True)]
         if measure.before is not None:
-            bars.insert(0, (measure.before(tissue), BEFORE_COLOR))
+            bars.insert(0, (measure.before(results[0]), BEFORE_COLOR))
+        height = min(THICKEST_BAR, BARS_SHARE / len(bars))
         bars = [(value, color) for value, color in bars if np.isfinite(value)]
         if not bars:
             axes.text(0, place, "  not measured", va="center", fontsize=size, color="#a0a0a0")
         for number, (value, color) in enumerate(bars):
-            level = place + (number - (len(bars) - 1) / 2) * BAR_HEIGHT
-            axes.barh(level, value, 0.82 * BAR_HEIGHT, color=color)
+            level = place + (number - (len(bars) - 1) / 2) * height
+            axes.barh(level, value, 0.82 * height, color=color)
             axes.text(value, level, f" {value:.{measure.digits}f}", va="center", ha="left", fontsize=size, color=color)
             largest = max(largest, value)
     axes.set_xlim(0, 1.3 * largest if largest > 0 else 1)
@@ -69,18 +70,18 @@ def draw_measure(axes: Axes, measure: Measure, runs: Runs, size: float) -> None:
 
 def tissue_names(runs: Runs) -> list[str]:
     """The rows' names, very long ones cut."""
-    names = [tissue.tissue.name for tissue, _ in shown_tissues(runs)]
+    names = [rows[0].tissue.name for rows in runs.tissues()]
     return [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME - 1]}…" for name in names]
 
 
 def draw_tissue_names(axes: Axes, width: float, runs: Runs, colors: dict[int, tuple[float, ...]], size: float) -> None:
     """The rows' names, each with the color of the tissue's outline; ``width`` of the axes in pixels."""
-    rows = shown_tissues(runs)
+    rows = runs.tissues()
     axes.set_xlim(0, width)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.axis("off")
-    for place, ((tissue, _), name) in enumerate(zip(rows, tissue_names(runs), strict=True)):
-        color = colors.get(tissue.tissue.label)
+    for place, (results, name) in enumerate(zip(rows, tissue_names(runs), strict=True)):
+        color = colors.get(results[0].tissue.label)
         if color is not None:
             axes.add_patch(Rectangle((0, place - 0.16), SWATCH_WIDTH, 0.32, facecolor=color, edgecolor="#404040",
                                      linewidth=0.6))

@@ -1,62 +1,112 @@
-"""The demonstration from beginning to end: files, scene, two registrations, results, picture, table."""
+"""The demonstration from beginning to end: files, scene, the module's panel, results, picture, table."""
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from host.mrml import MrmlHost
+from host.slicer_host import SlicerHost
 
+from TissueElasticRegistrationLib.core.estimation.result import Estimate
 from TissueElasticRegistrationLib.core.files.output_folder import output_folder
+from TissueElasticRegistrationLib.core.images import ImagePair
+from TissueElasticRegistrationLib.core.tuning import with_values
 from TissueElasticRegistrationLib.progress_line import ProgressLine
 from TissueElasticRegistrationLib.register_command import OUTPUT_FILES, read_pair, run_facts, write_results
+from TissueElasticRegistrationLib.scene.nodes import find_outputs
 
 from .case_files import simulated_case
 from .overview import save_overview
-from .patient_scene import add_pair, add_results, pair_in_scene
-from .runs import register_twice
+from .panel_user import PanelUser
+from .patient_scene import add_pair, hide, show_outlines, without_named_background
+from .runs import ESTIMATE, TABLE, UNIFORM, Runs, prepared, registered, uniform_parameters
 from .summary import summary
 
-SCENE_FILE, PICTURE_FILE = "scene.mrb", "overview.png"
+SCENE_FILE, PANEL_FILE, PICTURE_FILE = "scene.mrb", "panel.png", "overview.png"
 CASE_FOLDER = "case"
 SEED = 0
 
 
-def run(options: argparse.Namespace, host: MrmlHost, progress: ProgressLine,
-        simulate: Callable[[Path], dict[str, str]] = simulated_case) -> str:
-    """Do everything, write into ``options.output`` and return the text to print.
+class Finished(NamedTuple):
+    """``text`` for the terminal; ``user`` sits in front of the panel, which shows the result."""
+
+    text: str
+    user: PanelUser
+
+
+def run(options: argparse.Namespace, host: SlicerHost, progress: ProgressLine,
+        simulate: Callable[[Path], dict[str, str]] = simulated_case) -> Finished:
+    """Do everything and write into ``options.output``.
 
     options: as ``Testing/demo.py`` makes them. simulate: writes a case into a folder and returns the options that name
     its files; asked if ``options`` names none. Raises ValueError, naming the file, for bad input.
     """
-    seconds: dict[str, float] = {}
+    began = time.perf_counter()
     output = Path(options.output)
     if not options.fixed:
-        with _timed(seconds, "simulate"), progress.busy("simulate", "a patient who breathes, by finite elements"):
+        with progress.busy("simulate", "a patient who breathes, by finite elements"):
             options = argparse.Namespace(**{**vars(options), **simulate(output / CASE_FOLDER)})
-    with output_folder(output, (*OUTPUT_FILES, SCENE_FILE, PICTURE_FILE)) as folder:
-        with _timed(seconds, "load"), progress.busy("load", "files into a Slicer scene"):
-            files = read_pair(options)
-            nodes = add_pair(host.scene, files, options.fixed, options.moving)
-            pair = pair_in_scene(nodes, files)
-        runs = register_twice(pair, progress)
-        with _timed(seconds, "write"), progress.busy("write", "results as files"):
-            began = time.perf_counter()
-            write_results(folder, pair, runs.tissue.result, lambda: run_facts(SEED, time.perf_counter() - began))
-        with _timed(seconds, "scene"), progress.busy("write", "results into the scene, scene.mrb"):
-            for one in runs:
-                add_results(nodes, one.result, one.name)
-            host.save(folder / SCENE_FILE)
-        with _timed(seconds, "picture"), progress.busy("draw", PICTURE_FILE):
+    with output_folder(output, (*OUTPUT_FILES, SCENE_FILE, PANEL_FILE, PICTURE_FILE)) as folder:
+        pair = without_named_background(read_pair(options))
+        registrar = prepared(pair, progress)
+        table = registrar.table_parameters()
+        runs = [registered(registrar, UNIFORM, uniform_parameters(registrar.tissues), progress),
+                registered(registrar, TABLE, table, progress)]
+        user, estimate = use_panel(host, pair, options, progress)
+        with progress.busy("write", "what the panel shows"):
+            host.grab_window(folder / PANEL_FILE)
+            host.mrml.save(folder / SCENE_FILE)
+        if estimate is not None:
+            parameters = with_values(table, registrar.tissues, user.values(), ignore_unknown=True)
+            runs.append(registered(registrar, ESTIMATE, parameters, progress))
+        runs = Runs(runs)
+        with progress.busy("write", "results as files"):
+            _write_files(folder, pair, runs, estimate)
             save_overview(pair, runs, folder / PICTURE_FILE)
-    return summary(pair, runs, seconds, output)
+    return Finished(summary(pair, runs, time.perf_counter() - began, output), user)
 
 
-@contextmanager
-def _timed(seconds: dict[str, float], what: str) -> Iterator[None]:
+def use_panel(host: SlicerHost, pair: ImagePair, options: argparse.Namespace,
+              progress: ProgressLine, **window: float) -> tuple[PanelUser, Estimate | None]:
+    """Load the pair into the scene, open the module, estimate and register with its buttons.
+
+    options: name the image files. window: as for `SlicerHost.main_window`.
+    """
+    with progress.busy("open", "the module beside four views"):
+        inputs = add_pair(host.scene, pair, options.fixed, options.moving)
+        show_outlines(inputs)
+        user = PanelUser(host, inputs, progress, **window)
+    user.lock_bones()
+    estimate = user.estimate()
+    user.apply()
+    user.show_grid()
+    hide(find_outputs(inputs).warped_segmentation)
+    if host.layout is not None:
+        host.layout.resetSliceViews()
+        host.layout.resetThreeDViews()
+    return user, estimate
+
+
+def _write_files(folder: Path, pair: ImagePair, runs: Runs, estimate: Estimate | None) -> None:
     began = time.perf_counter()
-    yield
-    seconds[what] = time.perf_counter() - began
+
+    def facts() -> dict[str, Any]:
+        known = run_facts(SEED, time.perf_counter() - began)
+        if estimate is not None:
+            known["estimate"] = _estimate_facts(estimate)
+            known["seconds"]["estimate"] = estimate.seconds
+        return known
+
+    write_results(folder, pair, runs.applied.result, facts)
+
+
+def _estimate_facts(estimate: Estimate) -> dict[str, Any]:
+    """As ``result.json`` tells it."""
+    landscape = estimate.landscape
+    return {"method": estimate.method, "objective": estimate.objective,
+            "grid": {"lambda": landscape.lam, "mu": landscape.mu},
+            "per_tissue": [{"id": row.tissue.id, "lambda": row.lame.lam, "mu": row.lame.mu, "score": row.score,
+                            "flat": row.flat} for row in estimate.per_tissue if row.votes]}

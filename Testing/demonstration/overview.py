@@ -1,4 +1,4 @@
-"""Both registrations in one picture: images, differences, deformation, change of volume, measurements."""
+"""All registrations in one picture: images, differences, deformation, change of volume, measurements."""
 
 from __future__ import annotations
 
@@ -18,13 +18,11 @@ from matplotlib.patches import Patch
 from TissueElasticRegistrationLib.core.images import ImagePair
 from TissueElasticRegistrationLib.core.preprocessing import is_ct
 from TissueElasticRegistrationLib.core.reporting.report_pictures import grid_line_spacing_mm
-from TissueElasticRegistrationLib.core.result import RegistrationResult
 
 from .charts import (
     BEFORE_COLOR,
     NAME_START,
-    TISSUE_COLOR,
-    UNIFORM_COLOR,
+    RUN_COLORS,
     draw_measure,
     draw_tissue_names,
     measured,
@@ -44,10 +42,10 @@ from .panels import (
     volume_norm,
     volume_saturation,
 )
-from .planes import shown_planes
-from .runs import Runs
+from .planes import shown_plane
+from .runs import ESTIMATE, TABLE, UNIFORM, Run, Runs
 from .small_png import save_small_png
-from .summary import shown_tissues, weight_text
+from .summary import weight_text
 
 # All lengths in pixels of the finished picture.
 WIDTH, DPI = 1600, 100
@@ -57,7 +55,9 @@ HEADING, TITLES, SECTION_GAP, SCALES = 40, 30, 22, 62
 COLUMNS, COLUMNS_BEFORE = 6, 3
 LONGEST_DETAIL = 60  # letters on the right of a heading
 TALLEST = 1.2  # of a panel's width
-TALLEST_CHART_ROW = 110
+TALLEST_CHART_ROW = 120
+TITLES_OF_COLUMNS = ("Fixed", "Moving", "|Difference|", "|Difference|", "Deformation", "Volume change")
+TITLES_OF_RUNS = {UNIFORM: "Uniform", TABLE: "Tissue table", ESTIMATE: "Auto-estimate"}
 LARGE, NORMAL, SMALL = 14.5, 13.0, 11.0  # points
 
 
@@ -71,27 +71,31 @@ def save_overview(pair: ImagePair, runs: Runs, path: Path) -> None:
 
 def overview(pair: ImagePair, runs: Runs) -> Figure:
     """The picture as a figure of ``WIDTH`` pixels."""
-    views = [PlaneView.of(pair, plane) for plane in shown_planes(pair)]
+    view = PlaneView.of(pair, shown_plane(pair))
     with matplotlib.rc_context({"font.family": "DejaVu Sans", "axes.linewidth": 0.8}):
-        page = _Page([view.fixed.shape for view in views])
-        _draw_page(page, pair, runs, views)
+        page = _Page(view, len(runs))
+        _draw_page(page, pair, runs)
     return page.figure
 
 
 class _Page:
-    """Where everything goes: columns of equal width, one block of rows for each registration."""
+    """Where everything goes: columns of equal width, one row of panels for each registration."""
 
-    def __init__(self, shapes: list[tuple[int, int]]) -> None:
+    def __init__(self, view: PlaneView, run_count: int) -> None:
+        self.view = view
         free = WIDTH - LEFT - RIGHT - GROUP_GAP - (COLUMNS - 2) * GAP
         self.panel_width = free // COLUMNS
-        self.row_heights = [round(min(rows / columns, TALLEST) * self.panel_width) for rows, columns in shapes]
-        block = sum(self.row_heights) + (len(shapes) - 1) * GAP
+        rows, columns = view.fixed.shape
+        self.panel_height = round(min(rows / columns, TALLEST) * self.panel_width)
         self.first_top = TOP + HEADING + TITLES
-        self.second_top = self.first_top + block + SECTION_GAP + HEADING
-        self.bottom = self.second_top + block
+        self.bottom = self.top(run_count - 1) + self.panel_height
         self.height = self.bottom + SCALES + BOTTOM
         self.figure = Figure(figsize=(WIDTH / DPI, self.height / DPI), dpi=DPI, facecolor="white")
         self._renderer = FigureCanvasAgg(self.figure).get_renderer()
+
+    def top(self, row: int) -> int:
+        """The upper edge of the panels in a row."""
+        return self.first_top + row * (self.panel_height + SECTION_GAP + HEADING)
 
     def left(self, column: int) -> int:
         """The left edge of a column."""
@@ -107,11 +111,10 @@ class _Page:
         return self.figure.add_axes((left / WIDTH, 1 - (top + height) / self.height, width / WIDTH,
                                      height / self.height))
 
-    def panel(self, column: int, block_top: int, row: int, view: PlaneView) -> Axes:
-        """Axes without ticks for one picture of ``view``, in pixels of its plane."""
-        top = block_top + sum(self.row_heights[:row]) + row * GAP
-        axes = self.axes(self.left(column), top, self.panel_width, self.row_heights[row])
-        rows, columns = view.fixed.shape
+    def panel(self, column: int, row: int) -> Axes:
+        """Axes without ticks for one picture, in pixels of the plane."""
+        axes = self.axes(self.left(column), self.top(row), self.panel_width, self.panel_height)
+        rows, columns = self.view.fixed.shape
         axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xticks=[], yticks=[], aspect="equal",
                  autoscale_on=False)
         axes.spines[:].set_color("#b0b0b0")
@@ -134,52 +137,48 @@ class _Page:
         self.figure.add_artist(Line2D(ends, [1 - base / self.height] * 2, color=color, linewidth=1.8))
 
 
-def _draw_page(page: _Page, pair: ImagePair, runs: Runs, views: list[PlaneView]) -> None:
+def _draw_page(page: _Page, pair: ImagePair, runs: Runs) -> None:
+    view = page.view
     page.heading(0, 2, TOP, "Before", _shortened(f"{pair.moving.name} to {pair.fixed.name}"), "#404040")
-    page.heading(3, 5, TOP, "Tissue table", _table_text(runs), TISSUE_COLOR)
-    page.heading(3, 5, page.second_top - HEADING, "Uniform table", "every tissue 1, air too", UNIFORM_COLOR)
-    titles = ("Fixed", "Moving", "|Difference|", "|Difference|", "Deformation", "Volume change")
-    for column, title in enumerate(titles):
+    for column, title in enumerate(TITLES_OF_COLUMNS):
         page.text(page.left(column) + page.panel_width / 2, page.first_top - 8, title, fontsize=NORMAL, ha="center",
                   va="baseline")
-    saturation = volume_saturation(views, [run.result for run in runs])
-    for row, view in enumerate(views):
-        before = [page.panel(column, page.first_top, row, view) for column in range(COLUMNS_BEFORE)]
-        draw_image(before[0], view)
-        draw_orientation(before[0], view, SMALL)
-        draw_image(before[1], view, moving=True)
-        draw_difference(before[2], view)
-        for top, one in ((page.first_top, runs.tissue), (page.second_top, runs.uniform)):
-            _draw_after(page, top, row, view, one.result, saturation)
-        middle = page.first_top + sum(page.row_heights[:row]) + row * GAP + page.row_heights[row] / 2
-        page.text(LEFT / 2 - 2, middle, view.plane.name.capitalize(), fontsize=NORMAL, rotation=90, ha="center",
-                  va="center")
-    _draw_scales(page, pair, views[0], saturation)
-    _draw_measurements(page, runs, views[0])
+    before = [page.panel(column, 0) for column in range(COLUMNS_BEFORE)]
+    draw_image(before[0], view)
+    draw_orientation(before[0], view, SMALL)
+    draw_image(before[1], view, moving=True)
+    draw_difference(before[2], view)
+    page.text(LEFT / 2 - 2, page.first_top + page.panel_height / 2, view.plane.name.capitalize(), fontsize=NORMAL,
+              rotation=90, ha="center", va="center")
+    saturation = volume_saturation([view], [run.result for run in runs])
+    for row, run in enumerate(runs):
+        top = TOP if row == 0 else page.top(row) - HEADING
+        page.heading(3, 5, top, TITLES_OF_RUNS[run.name], _table_text(runs, run), RUN_COLORS[run.name])
+        panels = [page.panel(column, row) for column in range(COLUMNS_BEFORE, COLUMNS)]
+        draw_difference(panels[0], view, run.result)
+        draw_grid(panels[1], view, run.result)
+        draw_volume_change(panels[2], view, run.result, saturation)
+    _draw_scales(page, pair, saturation)
+    _draw_measurements(page, runs)
 
 
-def _draw_after(page: _Page, top: int, row: int, view: PlaneView, result: RegistrationResult,
-                saturation: float) -> None:
-    panels = [page.panel(column, top, row, view) for column in range(COLUMNS_BEFORE, COLUMNS)]
-    draw_difference(panels[0], view, result)
-    draw_grid(panels[1], view, result)
-    draw_volume_change(panels[2], view, result, saturation)
-
-
-def _table_text(runs: Runs) -> str:
-    """Names and weights of the tissues, softest first."""
+def _table_text(runs: Runs, run: Run) -> str:
+    """Names and weights (λ, μ) of the tissues, softest first."""
+    if run.name == UNIFORM:
+        return "every tissue 1, air too"
+    number = runs.index(run)
     weights: dict[str, list[str]] = {}
-    for tissue, _ in sorted(shown_tissues(runs), key=lambda rows: rows[0].parameters.mu):
-        weights.setdefault(weight_text(tissue.parameters), []).append(tissue.tissue.name)
-    text = "   ".join(f"{', '.join(names)} {weight}" for weight, names in weights.items())
-    return _shortened(text)
+    for row in sorted((rows[number] for rows in runs.tissues()), key=lambda row: row.parameters.stiffness):
+        weights.setdefault(weight_text(row.parameters), []).append(row.tissue.name)
+    return _shortened("   ".join(f"{', '.join(names)} {weight}" for weight, names in weights.items()))
 
 
 def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST_DETAIL else f"{text[:LONGEST_DETAIL - 1]}…"
 
 
-def _draw_scales(page: _Page, pair: ImagePair, view: PlaneView, saturation: float) -> None:
+def _draw_scales(page: _Page, pair: ImagePair, saturation: float) -> None:
+    view = page.view
     low, high = view.windows[0]
     factor, unit = (high - low, "HU") if is_ct(pair.fixed) else (100.0, "% of window")
     difference = ScalarMappable(Normalize(0, DIFFERENCE_RANGE * factor), DIFFERENCE_COLORS)
@@ -204,27 +203,30 @@ def _draw_scale(page: _Page, column: int, colors: ScalarMappable, ticks: list[fl
               va="baseline")
 
 
-def _draw_measurements(page: _Page, runs: Runs, view: PlaneView) -> None:
+def _draw_measurements(page: _Page, runs: Runs) -> None:
     """Charts in the free space below the images before the registration."""
     left, right = page.left(0), page.right(COLUMNS_BEFORE - 1)
-    page.heading(0, COLUMNS_BEFORE - 1, page.second_top - HEADING, "Measured", "", "#404040")
-    top = page.second_top + TITLES
-    bottom = min(page.bottom, top + TALLEST_CHART_ROW * len(shown_tissues(runs)))
+    page.heading(0, COLUMNS_BEFORE - 1, page.top(1) - HEADING, "Measured", "", "#404040")
+    top = page.top(1) + TITLES
+    bottom = min(page.bottom, top + TALLEST_CHART_ROW * len(runs.tissues()))
     names_width = NAME_START + max(page.text_width(name, NORMAL) for name in tissue_names(runs)) + 16
-    draw_tissue_names(page.axes(left, top, names_width, bottom - top), names_width, runs, view.colors, NORMAL)
+    draw_tissue_names(page.axes(left, top, names_width, bottom - top), names_width, runs, page.view.colors, NORMAL)
     measures = measured(runs)
     width = (right - left - names_width) / len(measures)
     for number, measure in enumerate(measures):
         start = left + names_width + number * width
         draw_measure(page.axes(start, top, width - 12, bottom - top), measure, runs, SMALL)
         page.text(start, top - 8, measure.title, fontsize=NORMAL, va="baseline")
-    errors, other = runs.tissue.result.landmark_errors, runs.uniform.result.landmark_errors
-    if errors is not None:
-        text = (f"Landmark error (n = {errors.n}): {errors.before_mean:.2f} mm before, "
-                f"{other.after_mean:.2f} mm uniform, {errors.after_mean:.2f} mm tissue table")
-        page.text(left, page.bottom + 24, text, fontsize=NORMAL, va="center")
+    if runs[0].result.landmark_errors is not None:
+        page.text(left, page.bottom + 24, _landmark_text(runs), fontsize=NORMAL, va="center")
     handles = [Patch(color=color, label=label) for color, label in
-               ((BEFORE_COLOR, "before"), (UNIFORM_COLOR, "uniform table"), (TISSUE_COLOR, "tissue table"))]
-    page.figure.legend(handles=handles, loc="lower left", ncols=3, frameon=False, fontsize=NORMAL, borderpad=0,
-                       borderaxespad=0, handlelength=1.0, columnspacing=1.6,
+               ((BEFORE_COLOR, "before"), *((RUN_COLORS[run.name], TITLES_OF_RUNS[run.name].lower()) for run in runs))]
+    page.figure.legend(handles=handles, loc="lower left", ncols=len(handles), frameon=False, fontsize=NORMAL,
+                       borderpad=0, borderaxespad=0, handlelength=1.0, columnspacing=1.6,
                        bbox_to_anchor=(left / WIDTH, BOTTOM / page.height))
+
+
+def _landmark_text(runs: Runs) -> str:
+    before = runs[0].result.landmark_errors
+    after = ", ".join(f"{run.result.landmark_errors.after_mean:.2f} {run.name}" for run in runs)
+    return f"Landmark error in mm (n = {before.n}): {before.before_mean:.2f} before, {after}"

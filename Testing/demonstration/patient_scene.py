@@ -1,4 +1,4 @@
-"""An image pair as a Slicer user has it: volumes, segmentations and markups in a scene, and the results beside them."""
+"""An image pair as a Slicer user has it: volumes, segmentations and markups in a scene, and how they are shown."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import slicer
+import slicer.util
 import vtk
 
-from TissueElasticRegistrationLib.core.files.segmentation_files import matched_to
 from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation
 from TissueElasticRegistrationLib.core.preprocessing import intensity_windows
 from TissueElasticRegistrationLib.core.reporting.pictures import tissue_color
-from TissueElasticRegistrationLib.core.result import RegistrationResult
 from TissueElasticRegistrationLib.core.tissues import BACKGROUND, Tissue
-from TissueElasticRegistrationLib.scene.nodes import InputNodes, OutputNodes
-from TissueElasticRegistrationLib.scene.read import read_pair
+from TissueElasticRegistrationLib.scene.nodes import InputNodes
 from TissueElasticRegistrationLib.scene.segments import BINARY_LABELMAP, oriented_image
-from TissueElasticRegistrationLib.scene.write import write_results
+
+OUTLINE_PIXELS = 2
+OUTER_OPACITY_3D, INNER_OPACITY_3D = 0.15, 0.8
 
 
 def add_pair(scene: slicer.vtkMRMLScene, pair: ImagePair, fixed_file: str, moving_file: str) -> InputNodes:
@@ -43,30 +43,35 @@ def add_pair(scene: slicer.vtkMRMLScene, pair: ImagePair, fixed_file: str, movin
     return InputNodes(fixed, moving, segmentation, moving_segmentation, fixed_landmarks, moving_landmarks)
 
 
-def pair_in_scene(nodes: InputNodes, files: ImagePair) -> ImagePair:
-    """What the nodes hold, with the label values of the files: a scene knows segments, neither values nor background.
+def without_named_background(pair: ImagePair) -> ImagePair:
+    """The pair as Slicer knows it: there, what belongs to no segment has no name."""
+    segmentation = pair.fixed_segmentation
+    return replace(pair, fixed_segmentation=replace(segmentation, tissues=tuple(_shown(segmentation))))
 
-    A background that the user has named is a tissue again.
+
+def show_outlines(inputs: InputNodes) -> None:
+    """Tissues of the fixed image as outlines in the slices and as surfaces in 3D, the largest of them transparent.
+
+    The other segmentations and the landmarks are hidden: they serve for measuring.
     """
-    pair = read_pair(*nodes)
-    fixed = matched_to(pair.fixed_segmentation, files.fixed_segmentation)
-    named = tuple(tissue for tissue in files.fixed_segmentation.tissues if tissue.label == BACKGROUND)
-    fixed = replace(fixed, tissues=(*named, *fixed.tissues))
-    moving = pair.moving_segmentation
-    return replace(pair, fixed_segmentation=fixed, moving_segmentation=moving and matched_to(moving, fixed))
+    hide(*inputs[3:])
+    display, segmentation = inputs.segmentation.GetDisplayNode(), inputs.segmentation.GetSegmentation()
+    display.SetVisibility2DFill(False)
+    display.SetSliceIntersectionThickness(OUTLINE_PIXELS)
+    voxels = {}
+    for segment_id in segmentation.GetSegmentIDs():
+        mask = slicer.util.arrayFromSegmentBinaryLabelmap(inputs.segmentation, segment_id, inputs.fixed)
+        voxels[segment_id] = np.count_nonzero(mask)
+        display.SetSegmentOpacity3D(segment_id, INNER_OPACITY_3D)
+    display.SetSegmentOpacity3D(max(voxels, key=voxels.get), OUTER_OPACITY_3D)
+    inputs.segmentation.CreateClosedSurfaceRepresentation()
 
 
-def add_results(nodes: InputNodes, result: RegistrationResult, table: str) -> OutputNodes:
-    """New nodes for the transform, warped volume, warped segmentation and metrics, named after the table used."""
-    transform = nodes.fixed.GetScene().AddNewNodeByClass("vtkMRMLTransformNode")
-    written = write_results(nodes, result, OutputNodes(transform))
-    moving = nodes.moving.GetName()
-    names = OutputNodes(f"{moving} to {nodes.fixed.GetName()} ({table})", f"{moving} warped ({table})",
-                        f"{moving} tissues warped ({table})", f"Metrics ({table})")
-    for node, name in zip(written, names, strict=True):
+def hide(*nodes: slicer.vtkMRMLDisplayableNode | None) -> None:
+    """In all views."""
+    for node in nodes:
         if node is not None:
-            node.SetName(name)
-    return written
+            node.GetDisplayNode().SetVisibility(False)
 
 
 def _stem(file: str) -> str:
@@ -117,6 +122,7 @@ def _add_segmentation(scene: slicer.vtkMRMLScene, name: str, segmentation: Segme
 def _add_markups(scene: slicer.vtkMRMLScene, name: str, points_ras_mm: np.ndarray,
                  labels: Collection[str]) -> slicer.vtkMRMLMarkupsFiducialNode:
     node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
+    node.CreateDefaultDisplayNodes()
     for point, label in zip(points_ras_mm, labels, strict=True):
         node.AddControlPoint(vtk.vtkVector3d(*point), label)
     return node

@@ -1,4 +1,4 @@
-"""Which planes the picture shows, cut to the segmented part of the body."""
+"""Which plane the picture shows, cut to the segmented part of the body."""
 
 from __future__ import annotations
 
@@ -11,20 +11,18 @@ from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation
 from TissueElasticRegistrationLib.core.reporting.picture_planes import Plane, picture_planes
 from TissueElasticRegistrationLib.core.tissues import BACKGROUND
 
-MOST_PLANES = 2
 LONGEST_SIDE_PIXELS = 480
 MARGIN = 0.05  # of the longest side of what is segmented
 LEAST_MARGIN_MM = 12.0
 
 
-def shown_planes(pair: ImagePair) -> list[Plane]:
-    """Two planes: coronal, axial, sagittal in this order, those last that are less than half as large as another."""
+def shown_plane(pair: ImagePair) -> Plane:
+    """Coronal, else axial, else sagittal: the first that is at least half as large as the largest."""
     box_ras_mm = _segmented_box(pair.fixed_segmentation)
     by_name = {plane.name: plane for plane in picture_planes(pair.fixed_segmentation)}
-    ordered = [by_name[name] for name in ("coronal", "axial", "sagittal") if name in by_name]
-    cut = [_cut(plane, box_ras_mm) for plane in ordered]
+    cut = [_cut(by_name[name], box_ras_mm) for name in ("coronal", "axial", "sagittal") if name in by_name]
     largest_mm2 = max(_area_mm2(plane) for plane in cut)
-    return sorted(cut, key=lambda plane: _area_mm2(plane) < largest_mm2 / 2)[:MOST_PLANES]
+    return next(plane for plane in cut if _area_mm2(plane) >= largest_mm2 / 2)
 
 
 def _segmented_box(segmentation: Segmentation) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The same pair registered with the tissue table and with a uniform one."""
+"""One pair registered with several tables of λ and μ."""
 
 from __future__ import annotations
 
@@ -7,46 +7,57 @@ from typing import NamedTuple
 from TissueElasticRegistrationLib.core.images import ImagePair
 from TissueElasticRegistrationLib.core.progress import Job, Result, finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
-from TissueElasticRegistrationLib.core.result import RegistrationResult
+from TissueElasticRegistrationLib.core.result import RegistrationResult, TissueResult
 from TissueElasticRegistrationLib.core.tissue_table import SOFT
-from TissueElasticRegistrationLib.core.tissues import Lame, Tissue, TissueParameters
+from TissueElasticRegistrationLib.core.tissues import BACKGROUND_ID, UNSEGMENTED_ID, Lame, Tissue, TissueParameters
 from TissueElasticRegistrationLib.progress_line import ProgressLine
-from TissueElasticRegistrationLib.register_command import thread_count
+from TissueElasticRegistrationLib.scene.session import live_threads
+
+UNIFORM, TABLE, ESTIMATE = "uniform", "table", "estimate"
 
 
 class Run(NamedTuple):
-    """One registration; ``name`` says which table it was made with."""
+    """One registration; ``name`` says where its λ and μ come from."""
 
     name: str
     result: RegistrationResult
-    seconds: float  # of the optimisation alone
+
+    @property
+    def seconds(self) -> float:
+        """Of the optimisation alone."""
+        return self.result.seconds["register"]
 
 
-class Runs(NamedTuple):
-    """Both registrations."""
+class Runs(tuple[Run, ...]):
+    """All registrations of the pair; the last one is what the panel has applied."""
 
-    tissue: Run
-    uniform: Run
+    @property
+    def applied(self) -> Run:
+        return self[-1]
+
+    def tissues(self) -> list[tuple[TissueResult, ...]]:
+        """For every segmented tissue its results in all runs."""
+        rows = zip(*(run.result.tissues for run in self), strict=True)
+        return [row for row in rows if row[0].tissue.id not in (BACKGROUND_ID, UNSEGMENTED_ID)]
 
 
-def register_twice(pair: ImagePair, progress: ProgressLine) -> Runs:
-    """Prepare the pair once, then register it from nothing with each table."""
-    registrar = Registrar(pair, threads=thread_count(pair))
+def prepared(pair: ImagePair, progress: ProgressLine) -> Registrar:
+    """A registrar, ready to register, with the panel's number of threads."""
+    registrar = Registrar(pair, threads=live_threads(pair.fixed.geometry.shape_kji))
+    _finish("prepare", registrar.prepare(), progress)
+    return registrar
 
-    def run(stage: str, job: Job[Result]) -> Result:
-        return finish(job, lambda step: progress(stage, step.fraction, step.text))
 
-    run("prepare", registrar.prepare())
-    runs, before = [], 0.0
-    for name, parameters in (("tissue table", registrar.table_parameters()),
-                             ("uniform table", uniform_parameters(registrar.tissues))):
-        run(f"register, {name}", registrar.register(parameters))
-        result = run(f"evaluate, {name}", registrar.result())
-        runs.append(Run(name, result, result.seconds["register"] - before))
-        before = result.seconds["register"]
-    return Runs(*runs)
+def registered(registrar: Registrar, name: str, parameters: TissueParameters, progress: ProgressLine) -> Run:
+    """Register from nothing, and measure."""
+    _finish(f"register, {name}", registrar.register(parameters), progress)
+    return Run(name, _finish(f"measure, {name}", registrar.result(), progress))
 
 
 def uniform_parameters(tissues: tuple[Tissue, ...]) -> TissueParameters:
     """No knowledge of tissues: everything, air included, is as stiff as soft tissue."""
     return TissueParameters({tissue.label: Lame(SOFT, SOFT) for tissue in tissues})
+
+
+def _finish(stage: str, job: Job[Result], progress: ProgressLine) -> Result:
+    return finish(job, lambda step: progress(stage, step.fraction, step.text))

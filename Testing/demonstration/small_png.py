@@ -18,8 +18,8 @@ def save_small_png(rgb: np.ndarray, exact: Iterable[Colormap], path: Path) -> No
     stay what they are; the rest, such as the soft edges of letters, shares what is left of the palette.
     """
     codes, place, count = np.unique(_code(rgb), return_inverse=True, return_counts=True)
-    shades = np.concatenate([np.rint(255 * colors(np.arange(colors.N))[:, :3]) for colors in exact])
-    kept = np.unique(_code(shades.astype(np.uint8)))
+    shades = [np.rint(255 * colors(np.arange(colors.N))[:, :3]) for colors in exact]
+    kept = np.unique(_code(np.concatenate([np.zeros((0, 3)), *shades]).astype(np.uint8)))
     others = np.setdiff1d(codes[np.argsort(-count)], kept, assume_unique=True)
     kept, others = np.concatenate([kept, others[:MOST_USED]]), others[MOST_USED:]
     if len(others):

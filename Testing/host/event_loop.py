@@ -22,13 +22,13 @@ def run_loop(until: Callable[[], bool] | None = None, timeout_s: float = 5.0, ke
     a timer, which lets threads take a step as any Python code in a timer does. What it raises is raised here.
     """
     application()
-    reached: list[bool | Exception] = []
+    reached: list[bool | BaseException] = []
 
     def check() -> None:
         try:
             if until():
                 reached.append(True)
-        except Exception as error:
+        except BaseException as error:  # Ctrl-C too
             reached.append(error)
         if reached:
             QtCore.QCoreApplication.exit()
@@ -44,7 +44,7 @@ def run_loop(until: Callable[[], bool] | None = None, timeout_s: float = 5.0, ke
     (exec_keeping_gil or QtCore.QCoreApplication.exec)()
     poll.stop()
     end.stop()
-    if reached and isinstance(reached[0], Exception):
+    if reached and isinstance(reached[0], BaseException):
         raise reached[0]
     return bool(reached)
 

@@ -32,7 +32,7 @@ PANEL_WIDTH = 440
 class MainWindow(QtWidgets.QMainWindow):
     """``slicer.util.mainWindow()``; views may be None."""
 
-    def __init__(self, views: QtWidgets.QWidget | None, width: int, height: int) -> None:
+    def __init__(self, views: QtWidgets.QWidget | None, width: int, height: int, panel_width: int) -> None:
         super().__init__()
         self.setObjectName("qSlicerMainWindow")  # by this slicer.util finds it
         self.setWindowTitle("Slicer")
@@ -46,7 +46,7 @@ class MainWindow(QtWidgets.QMainWindow):
         if views is not None:
             splitter.addWidget(views)
             views.show()
-        splitter.setSizes([PANEL_WIDTH, max(width - PANEL_WIDTH, 0)])
+        splitter.setSizes([panel_width, max(width - panel_width, 0)])
         splitter.setStretchFactor(1, 1)
         self.setCentralWidget(splitter)
         self.resize(width, height)

@@ -11,6 +11,20 @@ from .scene_observer import SceneObserver
 from .stand_ins import stand_in
 
 
+class _ElidingComboBox(QtWidgets.QComboBox):
+    """Shortens a long name in its middle, as the box in Slicer's own does."""
+
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:
+        style, option = QtWidgets.QStyle, QtWidgets.QStyleOptionComboBox()
+        self.initStyleOption(option)
+        room = self.style().subControlRect(style.CC_ComboBox, option, style.SC_ComboBoxEditField, self)
+        option.currentText = self.fontMetrics().elidedText(option.currentText, QtCore.Qt.ElideMiddle, room.width())
+        painter = QtWidgets.QStylePainter(self)
+        painter.drawComplexControl(style.CC_ComboBox, option)
+        painter.drawControl(style.CE_ComboBoxLabel, option)
+        painter.end()
+
+
 @stand_in(_validity_changed="currentNodeChanged(bool)")
 class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
     """The list follows the scene: nodes that come, go or get another name, and the ends of closing and importing.
@@ -40,7 +54,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         self._type_labels: dict[str, str] = {}
         self._user_actions: list[QtGui.QAction] = []
         self._scene_is_changing = False
-        self._box = QtWidgets.QComboBox()
+        self._box = _ElidingComboBox()
         self._rows = NodeRows(self._box)
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -14,7 +14,7 @@ import slicer.util
 
 from . import application, ctk_widgets, mrml_widgets, pythonqt, scripted_modules, slicer_packages
 from .layout import Views, qSlicerLayoutManager
-from .main_window import MainWindow, set_appearance
+from .main_window import PANEL_WIDTH, MainWindow, set_appearance
 from .mrml import MrmlHost
 from .qt_binding import QtCore
 from .views import opengl_works
@@ -89,11 +89,16 @@ class SlicerHost:
         """What the end of the application does to a module."""
         scripted_modules.unload_module(self._modules.pop(name))
 
-    def main_window(self, width: int = 1280, height: int = 800, font_points: float | None = None, dark: bool = False):
-        """Open a window with the module panel and the views. Until `reset`, slicer.util.mainWindow() is this window."""
+    def main_window(self, width: int = 1280, height: int = 800, font_points: float | None = None, dark: bool = False,
+                    panel_width: int = PANEL_WIDTH):
+        """Open a window with the module panel and the views. Until `reset`, slicer.util.mainWindow() is this window.
+
+        All lengths in pixels; panel_width includes the scroll bar.
+        """
         set_appearance(font_points, dark)
         self._close_window()
-        self._window = MainWindow(self.layout.viewport() if self.layout else None, width, height)
+        self._window = MainWindow(self.layout.viewport() if self.layout else None, width, height,
+                                  panel_width)
         for module in self._modules.values():
             if module.panel is not None and module.panel.isEntered:
                 self._window.show_module(module.panel)

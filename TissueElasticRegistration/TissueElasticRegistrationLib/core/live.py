@@ -23,7 +23,7 @@ from .solvers.direct import DirectSolver, Maps, Stage, Step
 from .solvers.pyramid import Pyramid
 from .tissues import TissueParameters
 
-# The first steps are taken on the finest level that has no more voxels: about 0.1 s for the first four on one core.
+# The first steps are taken on the finest level that has no more voxels: about 0.1 s for the first ones on one core.
 FIRST_LEVEL_VOXELS = 80_000
 COARSE_STEPS = 16
 # Full resolution comes in rounds until one of them lowers J by less than CONVERGED.
@@ -32,7 +32,7 @@ FINE_ROUNDS = 6
 CONVERGED = 2e-4
 FINAL_RATE = 0.3
 # When to show: first after a few steps, as Adam's first ones are small; then about as often as people can see.
-FIRST_FRAME_STEPS = 4
+FIRST_FRAME_STEPS = 3
 FRAME_INTERVAL_S = 0.05
 
 

@@ -14,7 +14,7 @@ import torch
 
 from .alignment import InitialAlignment, Mode, initial_alignment
 from .deformation import integrate, jacobian_determinant
-from .devices import choose_device
+from .devices import DeviceChoice, choose_device
 from .evaluation import evaluate, padded_array, total_displacement_ras_mm
 from .geometry import Geometry
 from .images import ImagePair
@@ -29,6 +29,7 @@ from .threads import with_threads
 from .tissue_table import table_parameters
 from .tissues import Tissue, TissueParameters
 
+CARD_TOO_SMALL = "The memory of the graphics card was too small for this pair: the CPU computed instead."
 PREPARING = 0.2  # part of the progress of a live job that has to prepare the pair first
 
 
@@ -105,6 +106,16 @@ class Registrar:
             raise ValueError("A deformation can only be evaluated by a registrar with initial='none'.")
         return with_threads(self._judged(displacement_ras_mm, parameters), self.threads)
 
+    def falling_back(self, make_job: Callable[[], Job[Result]]) -> Job[Result]:
+        """A job with `pyramid`, done again on the CPU, from then on its device, if the graphics card is too small."""
+        try:
+            return (yield from make_job())
+        except torch.cuda.OutOfMemoryError:
+            if self._pyramid.device.type == "cpu":
+                raise
+        self._use(self._on_cpu(self.working))
+        return (yield from make_job())
+
     @property
     def is_prepared(self) -> bool:
         return self._pyramid is not None
@@ -150,9 +161,9 @@ class Registrar:
         yield Progress(0.0, "aligning")
         self._initial = initial_alignment(self.pair, self._wanted_initial)
         yield Progress(0.4, "resampling")
-        pyramid = Pyramid(prepare_pair(self.pair, self._initial.transform, self._finest_mm), self.device_choice.device)
-        yield from part_of(self.solver.prepare(pyramid), 0.8, 1.0)
-        self._use(pyramid)
+        working = prepare_pair(self.pair, self._initial.transform, self._finest_mm)
+        yield Progress(0.8, "building levels")
+        self._use(self._complete_pyramid(working))
         self._solution = None
         self._seconds = {"prepare": time.perf_counter() - began}
         yield Progress(1.0, "prepared")
@@ -161,6 +172,22 @@ class Registrar:
         if self._pyramid is None:
             raise ValueError("The pair is not prepared yet: call prepare() first.")
         return self._pyramid
+
+    def _complete_pyramid(self, working: WorkingPair) -> Pyramid:
+        """With all that the solver prepares, on the device, or on the CPU if the graphics card is too small."""
+        pyramid = Pyramid(working, self.device_choice.device)
+        try:
+            self.solver.prepare(pyramid)
+        except torch.cuda.OutOfMemoryError:
+            if pyramid.device.type == "cpu":
+                raise
+            pyramid = self._on_cpu(working)
+        return pyramid
+
+    def _on_cpu(self, working: WorkingPair) -> Pyramid:
+        self._notes = (CARD_TOO_SMALL,)
+        self.device_choice = DeviceChoice(torch.device("cpu"), CARD_TOO_SMALL)
+        return Pyramid(working, "cpu")
 
     def _use(self, pyramid: Pyramid) -> None:
         self._pyramid = pyramid
@@ -173,7 +200,7 @@ class Registrar:
 
     def _solve(self, parameters: TissueParameters, start: torch.Tensor | None, stages, what: str) -> Job[None]:
         began = time.perf_counter()
-        solution = yield from self._falling_back(
+        solution = yield from self.falling_back(
             lambda: self.solver.solve(self._pyramid, parameters, start, stages))
         if start is not None:  # what is to be known of the start still is
             solution = replace(solution, notes=(*self._solution.notes, *solution.notes))
@@ -190,12 +217,12 @@ class Registrar:
             prepared = PREPARING
             yield from part_of(self._prepare(), 0.0, prepared)
         self._check(parameters)
-        for progress in self._falling_back(lambda: self._live.follow(parameters)):
-            fraction = prepared + (1 - prepared) * progress.fraction
-            if isinstance(progress, Step):
-                yield self._frame(fraction, progress, jacobian)
-            else:
-                yield replace(progress, fraction=fraction)
+        for progress in self.falling_back(lambda: self._frames(parameters, jacobian)):
+            yield replace(progress, fraction=prepared + (1 - prepared) * progress.fraction)
+
+    def _frames(self, parameters: TissueParameters, jacobian: bool) -> Job[None]:
+        for progress in self._live.follow(parameters):
+            yield self._frame(progress.fraction, progress, jacobian) if isinstance(progress, Step) else progress
 
     @torch.no_grad()
     def _frame(self, fraction: float, step: Step, jacobian: bool) -> Frame:
@@ -225,14 +252,3 @@ class Registrar:
         solution = Solution(torch.zeros(0), displacement, account)
         return (yield from evaluate(self.pair, working, self._initial, solution, parameters, self.solver.objective,
                                     {"prepare": self._seconds["prepare"]}))
-
-    def _falling_back(self, make_job: Callable[[], Job[Result]]) -> Job[Result]:
-        """The job, done again on the CPU if the graphics card runs out of memory."""
-        try:
-            return (yield from make_job())
-        except torch.cuda.OutOfMemoryError:
-            if self._pyramid.device.type == "cpu":
-                raise
-        self._notes = ("The memory of the graphics card was too small for this pair: the CPU computed instead.",)
-        self._use(Pyramid(self.working, "cpu"))
-        return (yield from make_job())

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
-from ..core.tissues import Lame
-from ..scene.tissue_nodes import SegmentInfo
 from .labels import show_text
 from .landscape_view import LandscapeView
+from .parameter_node import TissueElasticRegistrationParameterNode, Tuning, restore_tuning, take_values, tuning_of
+
+if TYPE_CHECKING:
+    from ..core.estimation.result import Estimate
 
 
 class EstimateSection:
-    """``set_values`` stores λ and μ by tissue id, None for back to the start value."""
+    """What it finds belongs to the segmentation that was chosen when the search began.
 
-    def __init__(self, ui, set_values: Callable[[Mapping[str, Lame | None]], None]) -> None:
+    latest: the last `Estimate`, also a partial one; None before there is anything.
+    """
+
+    def __init__(self, ui) -> None:
         self._ui = ui
-        self._set_values = set_values
         self._view = LandscapeView(ui.landscapeWidget)
-        self._before: dict[str, Lame] = {}
-        self._latest = None
+        self._node: TissueElasticRegistrationParameterNode | None = None
+        self._before: Tuning | None = None
+        self.latest: Estimate | None = None
         ui.undoEstimateButton.connect("clicked(bool)", self.undo)
 
-    def begin(self, tissues: Sequence[SegmentInfo], values: Mapping[str, Lame]) -> None:
-        """A search starts; ``values`` are what `undo` goes back to."""
-        self._before = dict(values)
-        self._latest = None
+    def begin(self, node: TissueElasticRegistrationParameterNode) -> None:
+        """A search starts; what is set now is what `undo` goes back to."""
+        self._node, self._before = node, tuning_of(node)
+        self.latest = None
         self._view.clear()
         self._ui.undoEstimateButton.visible = False
 
     def show(self, estimate, is_complete: bool) -> None:
         """A partial estimate, or the end: then its values go into the sliders."""
-        self._latest = estimate
+        self.latest = estimate
         self._view.show(estimate)
         if is_complete:
             self._take(estimate)
@@ -44,25 +49,25 @@ class EstimateSection:
 
     def cancelled(self) -> None:
         """The search ends early: the best so far is taken, if there is anything yet."""
-        if self._latest is None:
+        if self.latest is None:
             show_text(self._ui.estimateStatusLabel, _("Cancelled."))
             return
-        self._take(self._latest)
+        self._take(self.latest)
         show_text(self._ui.estimateStatusLabel, _("Cancelled; the best values so far were taken."))
 
     def undo(self) -> None:
         """Back to the values before the search."""
-        self._set_values(self._before)
+        restore_tuning(self._node, self._before)
         self._ui.undoEstimateButton.visible = False
         show_text(self._ui.estimateStatusLabel, _("The values are what they were before the estimate."))
 
     def forget(self) -> None:
-        """The scene closes."""
-        self._before, self._latest = {}, None
+        """The scene closes, or another segmentation is chosen."""
+        self._node = self._before = self.latest = None
         self._view.clear()
         self._ui.undoEstimateButton.visible = False
         show_text(self._ui.estimateStatusLabel, "")
 
     def _take(self, estimate) -> None:
-        self._set_values({key: lame for key, lame in estimate.values().items() if key in self._before})
+        take_values(self._node, estimate.values())
         self._ui.undoEstimateButton.visible = True

@@ -139,7 +139,7 @@ class _Cell:
         name, lam, mu = row.tissue.name, weight_text(row.lame.lam), weight_text(row.lame.mu)
         self._name.show_text(name)
         self._name.toolTip = name
-        self._chosen.setText(f"<small>λ {lam} · μ {mu}</small>")
+        self._chosen.setText(f"<small>→ λ {lam} · ↑ μ {mu}</small>")  # the arrows name the axes
         self._chosen.toolTip = CHOSEN.format(name=name, lam=lam, mu=mu, score=row.score, start_score=row.start_score)
         self._picture.toolTip = f"{self._chosen.toolTip}\n{AXES}"
         self._flat.setText(f"<small>{FLAT}</small>")

@@ -1,7 +1,7 @@
 """Everything the user sets in the panel, kept in the scene: saved, loaded and restored with it."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import slicer.util
 from slicer import (
@@ -18,7 +18,7 @@ from ..core.tissues import Lame
 from ..core.tuning import scaled_together
 from ..scene.nodes import InputNodes, OutputNodes
 from ..scene.session import SessionOptions
-from ..scene.tissue_nodes import SegmentInfo
+from ..scene.tissue_nodes import SegmentInfo, describe_tissues
 from .choices import Alignment, Device
 from .registration_control import Request
 
@@ -91,6 +91,16 @@ def outputs_of(node: TissueElasticRegistrationParameterNode) -> OutputNodes:
     return OutputNodes(node.outputTransform, node.outputVolume, node.outputSegmentation, node.outputTable)
 
 
+def forget_node(node: TissueElasticRegistrationParameterNode, removed: slicer.vtkMRMLNode) -> bool:
+    """Choose nothing wherever the user has chosen ``removed``; False if that was nowhere."""
+    chosen = [name for name in node.allParameters
+              if name != "tunedSegmentation" and node.getValue(name) is removed]
+    with slicer.util.NodeModify(node.parameterNode):
+        for name in chosen:
+            node.setValue(name, None)
+    return bool(chosen)
+
+
 def locked_ids(node: TissueElasticRegistrationParameterNode) -> frozenset[str]:
     """Tissues that only their own sliders change."""
     return frozenset(key for key, on in node.tissueLocked.items() if on)
@@ -119,6 +129,51 @@ def set_row_values(node: TissueElasticRegistrationParameterNode, values: Mapping
                     del stored[tissue_id]
 
 
+class Tuning(NamedTuple):
+    """All that is stored about λ and μ."""
+
+    lam: dict[str, float]
+    mu: dict[str, float]
+    all_lambda: int
+    all_mu: int
+
+
+def tuning_of(node: TissueElasticRegistrationParameterNode) -> Tuning:
+    """A copy, for `restore_tuning`."""
+    return Tuning(dict(node.tissueLambda.items()), dict(node.tissueMu.items()), node.allLambda, node.allMu)
+
+
+def restore_tuning(node: TissueElasticRegistrationParameterNode, tuning: Tuning) -> None:
+    """Store what `tuning_of` saw; about segments that are gone, nothing. One event."""
+    with slicer.util.NodeModify(node.parameterNode):
+        for stored, before in ((node.tissueLambda, tuning.lam), (node.tissueMu, tuning.mu)):
+            for tissue_id in [key for key in stored if key not in before]:
+                del stored[tissue_id]
+            for tissue_id, weight in before.items():
+                stored[tissue_id] = weight
+        node.allLambda, node.allMu = tuning.all_lambda, tuning.all_mu
+        keep_only(node, [tissue.id for tissue in _tissues_of(node)])
+
+
+def take_values(node: TissueElasticRegistrationParameterNode, values: Mapping[str, Lame]) -> None:
+    """Store λ and μ that shall be used as they are: the sliders for all tissues go back to the middle.
+
+    What these sliders made of the other tissues is stored as well. One event.
+    """
+    tissues = _tissues_of(node)
+    known = {tissue.id for tissue in tissues}
+    with slicer.util.NodeModify(node.parameterNode):
+        if node.allLambda or node.allMu:
+            locked = locked_ids(node)
+            set_row_values(node, {key: lame for key, lame in used_values(node, tissues).items() if key not in locked})
+            node.allLambda = node.allMu = 0
+        set_row_values(node, {key: lame for key, lame in values.items() if key in known})
+
+
+def _tissues_of(node: TissueElasticRegistrationParameterNode) -> Sequence[SegmentInfo]:
+    return describe_tissues(node.segmentation, find_empty=False)
+
+
 def keep_only(node: TissueElasticRegistrationParameterNode, tissue_ids: Collection[str]) -> None:
     """Forget what is stored about other tissues: their segments were deleted, or another segmentation was chosen."""
     with slicer.util.NodeModify(node.parameterNode):
@@ -127,13 +182,16 @@ def keep_only(node: TissueElasticRegistrationParameterNode, tissue_ids: Collecti
                 del stored[tissue_id]
 
 
+def used_values(node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]) -> dict[str, Lame]:
+    """λ and μ that a registration uses: those of the rows, changed by the sliders for all tissues."""
+    return scaled_together(row_values(node, tissues), locked_ids(node), node.allLambda / STEPS_PER_DECADE,
+                           node.allMu / STEPS_PER_DECADE, SCALE)
+
+
 def request_of(node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]) -> Request:
     """What the panel asks for now, the sliders for all tissues included."""
-    locked = locked_ids(node)
-    values = scaled_together(row_values(node, tissues), locked, node.allLambda / STEPS_PER_DECADE,
-                             node.allMu / STEPS_PER_DECADE, SCALE)
     return Request(
-        inputs=inputs_of(node), values=values, outputs=outputs_of(node), locked=locked,
+        inputs=inputs_of(node), values=used_values(node, tissues), outputs=outputs_of(node), locked=locked_ids(node),
         options=SessionOptions(node.alignment.value, node.device.value, node.finestMm),
         refine_steps=node.refineSteps, jacobian=node.showJacobian, grid_points=node.gridPoints,
     )

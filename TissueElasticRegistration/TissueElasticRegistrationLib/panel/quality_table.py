@@ -21,6 +21,8 @@ COLUMNS = (
     (_("Folding %"), _("Share of the voxels at which the deformation folds, in percent")),
     (_("Strain"), _("Root mean square of the strain tensor's norm, no unit")),
 )
+REMARKS = 1  # column
+MOST_ROWS = 14  # that are shown without scrolling
 WHOLE_IMAGE = _("Whole image")
 SIMILARITY = _("Similarity")
 SIMILARITY_MEANING = _("Squared local correlation of the images, before → after; 1 is the most, no unit. "
@@ -95,6 +97,15 @@ class QualityTable:
             self._write(row, cells)
             table.setSpan(row, len(cells) - 1, 1, len(COLUMNS) - len(cells) + 1)
         table.resizeRowsToContents()
+        table.setColumnHidden(REMARKS, not any(cells[REMARKS].text for cells in rows if cells not in short))
+        self._fit_height()
+
+    def _fit_height(self) -> None:
+        """All rows, if they are not too many: scrolling within the panel, which is scrolled itself, is tedious."""
+        table = self._table
+        rows = sum(table.rowHeight(row) for row in range(min(table.rowCount, MOST_ROWS)))
+        around = table.horizontalHeader().sizeHint.height() + table.horizontalScrollBar().sizeHint.height()
+        table.setFixedHeight(rows + around + 2 * table.frameWidth)
 
     def _write(self, row: int, cells: list[_Cell]) -> None:
         for column, cell in enumerate(cells):

@@ -20,6 +20,7 @@ from ..scene.moving_parent import put_under
 from ..scene.nodes import InputNodes, OutputNodes
 from ..scene.overlays import write_jacobian_overlay
 from ..scene.session import PairSession, SessionOptions, Values
+from .dependencies import loading_problem
 from .worker import JobRunner
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class RegistrationControl:
         self._runner = JobRunner()
         self._session: PairSession | None = None
         self._wanted: Request | None = None  # to be followed as soon as what runs now allows it
-        self._following: Request | None = None  # what the deformation in the scene is on its way to, or shows
+        self._following: Request | None = None  # what the scene is on its way to, shows, or failed to show
         self._shown_since_start = False
         self._began = 0.0
 
@@ -85,10 +86,15 @@ class RegistrationControl:
         A run in progress is left when it has shown something, so that a slider that never rests still moves the image.
         Nothing happens if this is what is shown already. After an apply or an estimate it goes on by itself.
         """
-        starting = self.activity is Activity.LIVE and not self._shown_since_start and self._same_session(request)
-        if starting or self.activity in (Activity.APPLY, Activity.ESTIMATE):
+        same_session = self._same_session(request)
+        starting = self.activity is Activity.LIVE and not self._shown_since_start and same_session
+        if self.activity in (Activity.APPLY, Activity.ESTIMATE):
             self._wanted = request
-        elif not (request.looks_like(self._following) and self._same_session(request)):
+        elif request.looks_like(self._following) and same_session:
+            self._wanted = None
+        elif starting:
+            self._wanted = request
+        else:
             self._follow_now(request)
 
     def apply(self, request: Request) -> None:
@@ -109,6 +115,11 @@ class RegistrationControl:
         if was is Activity.LIVE:
             self._following = None  # it has not come to its end
         self._follow_wanted()
+
+    def cancel_estimate(self) -> None:
+        """Stop a search whose values nobody wants any more."""
+        if self.activity is Activity.ESTIMATE:
+            self.cancel()
 
     def stop_following(self) -> None:
         """Leave the shown deformation as it is."""
@@ -140,7 +151,7 @@ class RegistrationControl:
         return None if self._session is None else self._session.pair
 
     def _follow_now(self, request: Request) -> None:
-        self._following, self._shown_since_start = request, False
+        self._following, self._wanted, self._shown_since_start = request, None, False
         self._start(Activity.LIVE, request, lambda session: session.live(request.values, request.jacobian),
                     self._settled)
 
@@ -222,11 +233,16 @@ class RegistrationControl:
         self._follow_wanted()
 
     def _fail(self, activity: Activity, error: BaseException) -> None:
-        """One sentence for the user. Only what nobody foresaw goes to the log, with its place."""
-        self._following = None
+        """One sentence for the user. Only what nobody foresaw goes to the log, with its place.
+
+        What could not be followed is not tried again before something changes.
+        """
+        if activity is not Activity.LIVE:
+            self._following = None
         self._set(Activity.IDLE)
-        if isinstance(error, ValueError):
-            self._listener.failed(activity, str(error))
+        sentence = str(error) if isinstance(error, ValueError) else loading_problem(error)
+        if sentence:
+            self._listener.failed(activity, sentence)
         else:
             logging.error("%s failed.", activity.value, exc_info=error)
             message = _("Something went wrong ({error}); the error log has the details.")

@@ -13,11 +13,14 @@ from slicer.i18n import tr as _
 
 from ..core.tissues import Lame
 from ..scene.checks import input_hints, input_problem
+from ..scene.estimate_nodes import write_landscape
+from ..scene.input_state import state_of
 from ..scene.nodes import find_outputs
 from ..scene.tissue_nodes import SegmentInfo, describe_tissues
 from . import dependencies
 from .display_section import DisplaySection, DisplaySettings
 from .estimate_section import EstimateSection
+from .input_watch import Watch, place_events, segment_events
 from .labels import show_text
 from .parameter_node import (
     DIRECT,
@@ -34,15 +37,14 @@ from .parameter_node import (
 )
 from .quality_table import QualityTable
 from .registration_control import Activity, Listener, RegistrationControl, Request
-from .segment_watch import SegmentWatch
 from .tissue_row import RowCallbacks
 from .tissue_rows import TissueRows
 
 # Many parameters may change at once (a preset for all): they are looked at together, still within one frame.
-COLLECT_MS = 10
+COLLECT_MS = 5
 # A label that changes makes Qt lay out the whole panel: not for every step of a job.
 TELL_EVERY_S = 0.2
-# Painting a segment means reading and preparing everything anew: that waits until the brush rests.
+# Painting a segment, or moving a volume, means reading and preparing everything anew: that waits until the brush rests.
 INPUT_REST_MS = 400
 
 
@@ -63,14 +65,17 @@ class RegistrationPanel:
             locked=self._on_locked, reset=lambda key: self._set_values({key: None}),
             preset=lambda key, weight: self._set_values({key: Lame(weight, weight)})))
         self.display = DisplaySection()
-        self.estimate = EstimateSection(ui, self._set_values)
+        self.estimate = EstimateSection(ui)
         self.quality = QualityTable(ui.qualityTable, ui.qualityLabel)
-        self._segments = SegmentWatch(self._on_segments_changed)
         self._update_timer = self._single_shot(COLLECT_MS, self.update)
-        self._inputs_timer = self._single_shot(INPUT_REST_MS, self._read_tissues)
+        self._segments_timer = self._single_shot(INPUT_REST_MS, self._read_tissues)
+        self._places_timer = self._single_shot(INPUT_REST_MS, self.update)
+        self._segments = Watch(self._segments_timer.start)
+        self._places = Watch(self._places_timer.start)
         self._shown_inputs = None
         # What the scene showed already when it was opened: nothing is computed before something changes.
         self._shown_before: Request | None = None
+        self._refusal = ""  # why Live could not be switched on, until the next click
         self._told = 0.0  # when progress was last shown
         self._fill_choices()
         self._connect()
@@ -80,9 +85,11 @@ class RegistrationPanel:
     # --- life cycle -------------------------------------------------------------------------------------------------
 
     def set_parameter_node(self, node: TissueElasticRegistrationParameterNode | None) -> None:
-        """Show and follow another parameter node, or none while the scene closes."""
-        self._update_timer.stop()
-        self._inputs_timer.stop()
+        """Show and follow another parameter node, or none while the scene closes; the same one when it is entered."""
+        if node is not None and node is self._node:
+            self._read_tissues()
+            return
+        self._look_away()
         self._node = node
         self._shown_inputs = None
         self.control.forget()
@@ -90,8 +97,9 @@ class RegistrationPanel:
         self.estimate.forget()
         self.quality.clear()
         self._show_quality(False)
-        self._segments.stop()
-        self._shown_before = None
+        show_text(self.ui.statusLabel, "")
+        show_text(self.ui.liveStatusLabel, "")
+        self._shown_before, self._refusal = None, ""
         if node is not None:
             if input_problem(inputs_of(node)) is None and find_outputs(inputs_of(node)).transform is not None:
                 self._shown_before = request_of(node, describe_tissues(node.segmentation, find_empty=False))
@@ -103,9 +111,17 @@ class RegistrationPanel:
             self._update_timer.start()
 
     def leave(self) -> None:
-        """The user opens another module: stop following, and what blinks."""
+        """The user opens another module: stop following, and what blinks. What the user waits for goes on."""
         self.ui.flickerButton.checked = False
+        self._look_away()
         self.control.stop_following()
+
+    def _look_away(self) -> None:
+        """Notice no changes until `update`."""
+        for timer in (self._update_timer, self._segments_timer, self._places_timer):
+            timer.stop()
+        self._segments.stop()
+        self._places.stop()
 
     def close(self) -> None:
         """The panel goes away: nothing may run or call back any more."""
@@ -120,14 +136,18 @@ class RegistrationPanel:
         node = self._node
         if node is None:
             return
-        if self._segments.watch(node.segmentation) or node.tunedSegmentation is not node.segmentation:
+        if self._segments.observe(segment_events(node.segmentation)) or (
+                node.tunedSegmentation is not node.segmentation):
             self._read_tissues()
             return
         inputs = inputs_of(node)
+        self._places.observe(place_events(inputs))
         self._show_problem(input_problem(inputs))
-        if inputs != self._shown_inputs:
-            self._shown_inputs = inputs
+        state = inputs, state_of(inputs)
+        if state != self._shown_inputs:
+            self._shown_inputs = state
             show_text(self.ui.hintsLabel, "\n".join(input_hints(inputs)))
+        self._show_model()
         self._show_rows()
         self.display.update(inputs, DisplaySettings(node.fade, node.deformed, node.showGrid, node.showJacobian,
                                                     node.showDifference))
@@ -139,17 +159,26 @@ class RegistrationPanel:
         node = self._node
         if node is None:
             return
-        self._segments.watch(node.segmentation)
+        self._segments.observe(segment_events(node.segmentation))
         self._tissues = describe_tissues(node.segmentation)
         if node.tunedSegmentation is not node.segmentation:
             if node.tunedSegmentation is not None:
                 keep_only(node, ())  # IDs such as "Segment_1" mean something else in every segmentation
+                self.control.cancel_estimate()
+                self.estimate.forget()
             node.tunedSegmentation = node.segmentation
         elif node.segmentation is not None:
             keep_only(node, [tissue.id for tissue in self._tissues])
         self.rows.set_tissues(self._tissues)
         self._shown_inputs = None
         self.update()
+
+    def _show_model(self) -> None:
+        """The chosen model; one that a scene names and this computer does not have is listed as such."""
+        selector, name = self.ui.modelSelector, self._node.model
+        if selector.findData(name) < 0:
+            selector.addItem(_("{name} (not installed)").format(name=name), name)
+        selector.setCurrentIndex(selector.findData(name))
 
     def _show_rows(self) -> None:
         node = self._node
@@ -188,7 +217,7 @@ class RegistrationPanel:
         node = self._node
         if not node.live:
             self.control.stop_following()
-            show_text(self.ui.liveStatusLabel, "")
+            show_text(self.ui.liveStatusLabel, self._refusal)
             return
         problem = self._problem or dependencies.torch_problem()
         if problem is not None:
@@ -215,18 +244,17 @@ class RegistrationPanel:
             self.estimate.cancelled()
         elif self._node is not None and self._ready(self.ui.estimateStatusLabel):
             request = request_of(self._node, self._tissues)
-            self.estimate.begin(self._tissues, row_values(self._node, self._tissues))
+            self.estimate.begin(self._node)
             self.control.estimate(request)
 
     def _on_live_clicked(self) -> None:
         """Only a click asks for PyTorch; a scene that was saved with live on does not."""
+        self._refusal = ""
         if self._node is None or not self.ui.liveCheckBox.checked:
             return
         if not self._ready(self.ui.liveStatusLabel):
-            sentence = self.ui.liveStatusLabel.text
+            self._refusal = self.ui.liveStatusLabel.text
             self._node.live = False
-            self.update()
-            show_text(self.ui.liveStatusLabel, sentence)
         else:
             self._shown_before = None
             self.parameters_changed()
@@ -238,6 +266,10 @@ class RegistrationPanel:
         problem = dependencies.ensure_torch()
         show_text(label, problem or "")
         return problem is None
+
+    def _on_model(self, index: int) -> None:
+        if self._node is not None:
+            self._node.model = self.ui.modelSelector.itemData(index)
 
     def _on_reset_all(self) -> None:
         locked = locked_ids(self._node)
@@ -254,9 +286,6 @@ class RegistrationPanel:
 
     def _on_locked(self, tissue_id: str, on: bool) -> None:
         self._node.tissueLocked[tissue_id] = on
-
-    def _on_segments_changed(self) -> None:
-        self._inputs_timer.start()
 
     # --- what the control tells -------------------------------------------------------------------------------------
 
@@ -297,6 +326,8 @@ class RegistrationPanel:
 
     def _on_estimated(self, estimate, is_complete: bool) -> None:
         self.estimate.show(estimate, is_complete)
+        if is_complete and self._node is not None:
+            write_landscape(estimate, self._node.segmentation, self._node.parameterNode, self._node.fixedVolume)
 
     def _on_failed(self, activity: Activity, sentence: str) -> None:
         label = {Activity.LIVE: self.ui.liveStatusLabel, Activity.ESTIMATE: self.ui.estimateStatusLabel}
@@ -325,8 +356,11 @@ class RegistrationPanel:
         ui.estimatePushButton.connect("clicked(bool)", self._on_estimate)
         ui.liveCheckBox.connect("clicked(bool)", self._on_live_clicked)
         ui.resetAllButton.connect("clicked(bool)", self._on_reset_all)
+        ui.modelSelector.connect("activated(int)", self._on_model)
         ui.copyQualityButton.connect("clicked(bool)", self.quality.copy)
         ui.flickerButton.connect("toggled(bool)", self.display.set_flicker)
+        self._flicker_key = qt.QShortcut(qt.QKeySequence("Ctrl+Shift+F"), ui.displayButton)
+        self._flicker_key.connect("activated()", ui.flickerButton.toggle)
 
     @staticmethod
     def _single_shot(milliseconds: int, slot: Callable[[], None]) -> qt.QTimer:

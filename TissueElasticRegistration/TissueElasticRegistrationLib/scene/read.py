@@ -124,8 +124,8 @@ def read_pair(fixed: slicer.vtkMRMLVolumeNode, moving: slicer.vtkMRMLVolumeNode,
     """All nodes of a registration as one pair in world RAS; `nodes.InputNodes` has the same order.
 
     Transforms that a former registration of this pair has written are no part of the input: the moving nodes may stay
-    under them. ``ignored``: further transforms that count as absent. Segments of the moving image get the labels of their
-    counterparts in the fixed one (`matched_to`).
+    under them. ``ignored``: further transforms that count as absent. Segments of the moving image get the labels of
+    their counterparts in the fixed one (`matched_to`).
     """
     if (fixed_landmarks is None) != (moving_landmarks is None):
         lonely = (fixed_landmarks or moving_landmarks).GetName()

@@ -86,7 +86,7 @@ class PairSession:
 
         locked: ids of tissues that keep their values.
         """
-        registrar = yield from self.prepared()
+        registrar = yield from part_of(self.prepared(), 0.0, 0.0)  # little of the whole
         from ..core.estimation.grid import estimate_by_grid
 
         labels = {tissue.label for tissue in registrar.tissues if tissue.id in locked}

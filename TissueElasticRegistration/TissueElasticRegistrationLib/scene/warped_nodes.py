@@ -53,6 +53,12 @@ def copy_volume_display(source: slicer.vtkMRMLVolumeNode, node: slicer.vtkMRMLSc
     display.SetAndObserveColorNodeID(shown.GetColorNodeID())
 
 
+def show_outlines(node: slicer.vtkMRMLSegmentationNode) -> None:
+    """Outlines instead of filled areas in the slices, so that what lies below can be compared with them."""
+    node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetVisibility2DFill(False)
+
+
 def make_segments(labels: Segmentation, source: slicer.vtkMRMLSegmentationNode,
                   placement: Placement) -> dict[str, slicer.vtkSegment]:
     """Segments by ID that share one labelmap; names, colours and tags are those of the segments of ``source``.

@@ -14,7 +14,14 @@ from .made_nodes import place_beside, remove_with_parts
 from .metrics_table import metrics_table, write_metrics
 from .nodes import InputNodes, OutputNodes, find_outputs, link_outputs, link_transform, require_in_scene
 from .vtk_images import fill_image
-from .warped_nodes import copy_volume_display, make_segments, placement_like, write_segments, write_volume
+from .warped_nodes import (
+    copy_volume_display,
+    make_segments,
+    placement_like,
+    show_outlines,
+    write_segments,
+    write_volume,
+)
 
 __all__ = ["write_results", "write_transform"]
 
@@ -27,7 +34,8 @@ def write_results(inputs: InputNodes, result: RegistrationResult, outputs: Outpu
 
     - transform: grid transform from parent in world RAS, referring to the fixed and the moving volume;
     - warped volume and warped segmentation (if there is one): on the fixed volume's grid, under its parent transform;
-      the segments keep ID, name, colour and tags, a new volume gets the moving volume's window and level;
+      the segments keep ID, name, colour and tags, a new segmentation is drawn as outlines; a new volume gets the
+      moving volume's window and level;
     - metrics table: one row for each tissue.
 
     ``outputs`` says which nodes to overwrite. For those not given, the nodes a former registration of the pair has left
@@ -59,6 +67,8 @@ def write_results(inputs: InputNodes, result: RegistrationResult, outputs: Outpu
             copy_volume_display(inputs.moving, written.warped_volume)
         if segments is not None:
             write_segments(segments, placement, written.warped_segmentation)
+            if written.warped_segmentation in new:
+                show_outlines(written.warped_segmentation)
         write_metrics(table, written.metrics_table)
         link_transform(written.transform, inputs.fixed, inputs.moving)
         link_outputs(written)

@@ -40,7 +40,8 @@ def estimate_by_grid(registrar: Registrar, start: TissueParameters, locked: Coll
     """
     if points < FEWEST_POINTS:
         raise ValueError(f"The grid needs at least {FEWEST_POINTS} places for λ and for μ, not {points}.")
-    return with_threads(_search(registrar, start, frozenset(locked), points), registrar.threads)
+    job = registrar.falling_back(lambda: _search(registrar, start, frozenset(locked), points))
+    return with_threads(job, registrar.threads)
 
 
 def _search(registrar: Registrar, start: TissueParameters, locked: frozenset[int], points: int) -> Job[Estimate]:
@@ -71,6 +72,7 @@ class _GridSearch:
         numbers = {tissue.label: number for number, tissue in enumerate(self._tissues)}
         self._scored = [numbers[label] for label in overlap.labels]
         self._failures: list[str] = []
+        self._notes = registrar.notes
 
     def run(self) -> Job[Estimate]:
         places = list(_snake(len(self._weights)))
@@ -84,6 +86,8 @@ class _GridSearch:
                 found = yield from part_of(self._registrations.register(lame, velocity), fraction, end)
                 self._scores[self._scored, a, b] = yield from self._judged(found, end, text)
                 velocity = found
+            except torch.cuda.OutOfMemoryError:
+                raise  # the registrar falls back to the CPU
             except (RuntimeError, ArithmeticError) as error:
                 reason = next(iter(str(error).splitlines()), type(error).__name__)
                 self._failures.append(f"λ = {lame.lam:.3g} with μ = {lame.mu:.3g} could not be registered: {reason}")
@@ -107,8 +111,9 @@ class _GridSearch:
         parameters = self._start
         for row in per_tissue:
             parameters = parameters.with_tissue(row.tissue.label, row.lame)
+        warnings = (*self._overlap.silent.values(), *self._failures, *self._notes)
         return Estimate(METHOD, self._overlap.name, landscape, per_tissue, parameters, complete,
-                        time.perf_counter() - self._began, (*self._overlap.silent.values(), *self._failures))
+                        time.perf_counter() - self._began, warnings)
 
     def _choice(self, landscape: Landscape, number: int, tissue: Tissue) -> TissueEstimate:
         start = self._start[tissue.label]

@@ -95,10 +95,9 @@ class DirectSolver:
         """Further steps at full resolution."""
         return (Stage(1, steps),)
 
-    def prepare(self, pyramid: Pyramid) -> Job[None]:
-        """Whatever registrations of the pair need and no parameter can change, made before the first of them."""
+    def prepare(self, pyramid: Pyramid) -> None:
+        """Make what registrations of the pair need and no parameter can change."""
         for stage in self.settings(pyramid.pair.dimension).stages:
-            yield Progress(0.0, "building levels")
             pyramid.level(stage.factor)
 
     def solve(self, pyramid: Pyramid, parameters: TissueParameters, start: torch.Tensor | None = None,
@@ -132,6 +131,7 @@ class DirectSolver:
         tilt: a linear term, J - <tilt, velocity> is minimised instead of J (see `live`).
 
         Yields twice in each step, a `Step` when it is complete: with large volumes, half of one takes a while already.
+        Raises ArithmeticError if the objective is not finite any more.
         """
         from_zero = start is None
         velocity = (torch.zeros(1, len(level.shape), *level.velocity_shape, device=level.fixed.device) if from_zero
@@ -146,6 +146,7 @@ class DirectSolver:
                 total = self._terms(level, current, maps, settings, stage.weight, from_zero).total
                 goal = total if tilt is None else total - (tilt * current).sum()
             objective = float(total.detach())
+            _require_finite(objective)  # the derivative of sampling would end the whole process (torch 2.13, 2D)
             text = f"level 1/{stage.factor}, J = {objective:.4f}"
             yield Progress((step + 0.5) / stage.steps, text)
             goal.backward()
@@ -200,6 +201,7 @@ class DirectSolver:
         terms = [self._terms(level, velocity, maps, settings) for velocity in candidates]
         best = min(range(len(candidates)), key=lambda number: float(terms[number].total))
         velocity, after = candidates[best], terms[best]
+        _require_finite(float(after.total))
         before = self._terms(level, torch.zeros_like(velocity), maps, settings)
         account = _account(before, after, steps)
         displacement = resize(integrate(velocity, settings.integration_steps), level.shape)
@@ -218,6 +220,11 @@ def _account(before: ObjectiveTerms, after: ObjectiveTerms, steps: int) -> Solve
     return SolverAccount(objective_before=float(before.total), objective_after=float(after.total),
                          similarity_before=float(before.similarity), similarity_after=float(after.similarity),
                          energy_after=float(after.energy), steps=steps)
+
+
+def _require_finite(objective: float) -> None:
+    if not math.isfinite(objective):
+        raise ArithmeticError(f"The registration has become unstable: the objective is {objective}.")
 
 
 def _step_size(settings: DirectSettings, step: int, steps: int) -> float:

@@ -46,10 +46,9 @@ class NetworkSolver(DirectSolver):
         self._pairs: WeakKeyDictionary[Pyramid, NetworkPair] = WeakKeyDictionary()
         self._networks: dict[torch.device, RegistrationNetwork] = {}
 
-    def prepare(self, pyramid: Pyramid) -> Job[None]:
+    def prepare(self, pyramid: Pyramid) -> None:
         """Levels and features of a pair. Raises ValueError if the model does not fit the pair (see `NetworkPair`)."""
-        yield from super().prepare(pyramid)
-        yield Progress(0.5, f"encoding by {self.pack.card.name}")
+        super().prepare(pyramid)
         self._pair(pyramid)
 
     def refinement(self, steps: int) -> tuple[Stage, ...]:
@@ -74,11 +73,13 @@ class NetworkSolver(DirectSolver):
             return (yield from super().solve(pyramid, parameters, start, stages))
         yield Progress(0.0, "network")
         pair = self._pair(pyramid)
-        velocity = pair.velocity(parameters)
+        velocity, notes = pair.velocity(parameters), pair.notes(parameters)
         yield Progress(0.5 * NETWORK_PART, "network")
-        answer = yield from part_of(super().solve(pyramid, parameters, velocity, ()), 0.5 * NETWORK_PART, NETWORK_PART)
-        notes = pair.notes(parameters)
-        if not answer.account.objective_after <= answer.account.objective_before:  # also where it is not a number
+        answer = None
+        if bool(velocity.isfinite().all()):
+            job = super().solve(pyramid, parameters, velocity, ())
+            answer = yield from part_of(job, 0.5 * NETWORK_PART, NETWORK_PART)
+        if answer is None or answer.account.objective_after > answer.account.objective_before:
             return (yield from part_of(self._from_zero(pyramid, parameters, stages or (), notes), NETWORK_PART, 1.0))
         if stages:
             answer = yield from part_of(super().solve(pyramid, parameters, velocity, stages), NETWORK_PART, 1.0)

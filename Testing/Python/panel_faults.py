@@ -1,0 +1,145 @@
+"""What the tests of faults in the running panel share: quick jobs, jobs in progress, sentences."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+
+import pytest
+import slicer
+from host.mouse import click
+from panel_case import PanelCase, pause
+
+from TissueElasticRegistrationLib.core import live, registrar
+from TissueElasticRegistrationLib.core.estimation import uniform
+from TissueElasticRegistrationLib.core.solvers import direct
+
+THREAD = "TissueElasticRegistration"
+LIBRARY = "TissueElasticRegistrationLib"
+INPUT_REST_MS = 40  # instead of 400: how long the panel waits before it reads changed inputs again
+LOOK_AGAIN_S = 0.15
+
+
+def make_panel_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that ask neither how good a registration is nor what it looks like. Before the panel is made.
+
+    Fewer steps, less waiting until the panel looks at changed inputs, nothing is drawn.
+    """
+    slicer.app.setRenderPaused(True)
+    monkeypatch.setattr("TissueElasticRegistrationLib.panel.registration_panel.INPUT_REST_MS", INPUT_REST_MS)
+    stages = (direct.Stage(4, 6), direct.Stage(2, 4), direct.Stage(1, 6))
+    monkeypatch.setattr(direct, "SETTINGS_2D", direct.DirectSettings(stages))
+    monkeypatch.setattr(live, "FINE_STEPS", {2: 5, 3: 4})
+    monkeypatch.setattr(live, "FINE_ROUNDS", 3)
+    monkeypatch.setattr(live, "CONVERGED", 0.0)
+    monkeypatch.setattr(uniform, "NEIGHBOR_STEPS", {2: 3, 3: 3})
+
+
+def make_preparing_slow(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.3) -> None:
+    prepare_pair = registrar.prepare_pair
+
+    def slowly(*arguments):
+        time.sleep(seconds)
+        return prepare_pair(*arguments)
+
+    monkeypatch.setattr(registrar, "prepare_pair", slowly)
+
+
+def make_steps_slow(monkeypatch: pytest.MonkeyPatch, step_s: float = 0.02) -> None:
+    """So that there is time for something to happen while a job runs."""
+    descend = direct.DirectSolver.descend
+
+    def slowly(self, *arguments, **options):
+        job = descend(self, *arguments, **options)
+        while True:
+            try:
+                progress = next(job)
+            except StopIteration as end:
+                return end.value
+            time.sleep(step_s)
+            yield progress
+
+    monkeypatch.setattr(direct.DirectSolver, "descend", slowly)
+
+
+def is_sentence(text: str) -> bool:
+    """One line that begins like a sentence, ends like one, and shows nothing of the program's inside."""
+    inside = r"vtk|MRML|Error\b|Traceback|0x[0-9a-f]+|None|\bNode\b|error log"
+    return bool(re.fullmatch(r"['A-Z0-9][^\n]*[.?]", text)) and not re.search(inside, text)
+
+
+def assert_explained(panel: PanelCase, expected: str) -> None:
+    """Apply is off and its tool tip says why; so does the status line if Live is on; nothing runs."""
+    tip = panel.ui.applyButton.toolTip
+    assert not panel.ui.applyButton.enabled
+    assert expected in tip and is_sentence(tip), tip
+    assert not panel.ui.estimatePushButton.enabled and panel.ui.estimatePushButton.toolTip == tip
+    if panel.parameters.live:
+        assert panel.ui.liveStatusLabel.text == tip
+    assert panel.activity == "idle"
+
+
+def assert_live_works(panel: PanelCase) -> None:
+    """Live is on, up to date, with the moving volume under a result; moving a slider moves the image again."""
+    panel.rest()
+    assert panel.parameters.live
+    assert panel.ui.liveStatusLabel.text.startswith("Up to date"), panel.ui.liveStatusLabel.text
+    assert_slider_moves_image(panel)
+
+
+def assert_slider_moves_image(panel: PanelCase) -> None:
+    before = deformation(panel)
+    tissue = panel.widget.panel._tissues[0].id
+    weight = 30.0 if panel.tissue(tissue, "muBox").value < 5 else 0.05
+    panel.tissue(tissue, "muBox").setValue(weight)
+    panel.rest()
+    assert panel.ui.liveStatusLabel.text.startswith("Up to date"), panel.ui.liveStatusLabel.text
+    assert (deformation(panel) != before).any()
+
+
+def deformation(panel: PanelCase):
+    """A copy of what the moving volume's outermost transform holds."""
+    transform = panel.nodes.moving
+    while transform.GetParentTransformNode() is not None:
+        transform = transform.GetParentTransformNode()
+    return slicer.util.arrayFromGridTransform(transform).copy()
+
+
+def look_again(panel: PanelCase) -> None:
+    """Give the panel the time after which it looks at changed inputs, and let it finish what it does then."""
+    pause(LOOK_AGAIN_S)
+    panel.rest()
+
+
+def worker_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == THREAD]
+
+
+def begin(panel: PanelCase, what: str) -> None:
+    """Be in the middle of something: "prepare" (of Live), "live" (something is shown already), "apply", "estimate"."""
+    ui = panel.ui
+    if what in ("prepare", "live"):
+        click(ui.liveCheckBox)
+        panel.wait(lambda: panel.activity == "live")
+        panel.wait(lambda: is_preparing(panel) if what == "prepare" else panel.transform is not None)
+        assert panel.activity == "live"
+    elif what == "apply":
+        click(ui.applyButton)
+        panel.wait(lambda: ui.progressBar.value > 0)
+        assert panel.activity == "apply"
+    else:
+        if ui.estimateButton.collapsed:
+            click(ui.estimateButton)
+        click(ui.estimatePushButton)
+        panel.wait(lambda: panel.widget.panel.estimate.latest is not None)
+        assert panel.activity == "estimate"
+
+
+def is_preparing(panel: PanelCase) -> bool:
+    registrar = panel.widget.panel.control._session.registrar
+    return registrar is not None and not registrar.is_prepared
+
+
+def remove(node: slicer.vtkMRMLNode) -> None:
+    slicer.mrmlScene.RemoveNode(node)
