@@ -61,6 +61,8 @@ class TrainingConfig:
     integration_steps: int = _option(7, "squarings from velocity to displacement")
     seed: int = _option(0, "decides weights, data and parameters")
 
+    validate_on: str = _option("phantoms", "what to validate on: other cases than those of the training",
+                               choices=("phantoms", "nlst", "lungct", "acdc"))
     validation_pairs: int = _option(12, "pairs that are never trained on")
     validate_every: int = _option(1000, "steps between validations")
     patience: int = _option(0, "validations without a better result after which training ends; 0: never")

@@ -15,10 +15,11 @@ from training.phantoms.subject import TISSUE_NAMES
 
 from .augmentation import NO_AUGMENTATION, AugmentationSettings
 from .config import TrainingConfig
+from .datasets.case_files import CaseFolder
 from .datasets.pair import TrainingPair
 from .datasets.phantom_pairs import FIRST_VALIDATION, fill_in_background, phantom_folder
 from .datasets.project_data import PAIRS, real_pairs, single_volumes
-from .datasets.published import LUNG_CT, NLST, acdc_pairs, learn2reg_pairs
+from .datasets.published import ACDC_CLASSES, LUNG_CLASSES, LUNG_CT, NLST, acdc_pairs, learn2reg_pairs
 from .datasets.simulated import simulated_folder
 from .datasets.sources import (
     MOST_TISSUES,
@@ -33,6 +34,7 @@ from .datasets.sources import (
 from .parameter_sampling import draw_sliders
 from .validation import Validation
 
+PUBLISHED = {"nlst": LUNG_CLASSES, "lungct": LUNG_CLASSES, "acdc": ACDC_CLASSES}
 JUDGED_TISSUES = ("lung", "bone", "liver")  # the classes of the paper
 
 
@@ -56,9 +58,7 @@ def training_source(config: TrainingConfig) -> Source:
            for name, volume in single_volumes(config.data).items()},
         **{case: lambda case=case: from_list(real_pairs(config.data, (case,), config.dimension, config.spacing_mm))
            for case in PAIRS},
-        "nlst": lambda: from_list(learn2reg_pairs(Path(config.data) / "NLST", NLST)),
-        "lungct": lambda: from_list(learn2reg_pairs(Path(config.data) / "LungCT", LUNG_CT)),
-        "acdc": lambda: from_list(acdc_pairs(Path(config.data) / "ACDC" / "training")),
+        **{name: lambda name=name: from_list(published_pairs(config, name, "train")) for name in PUBLISHED},
     }
     shares = config.shares()
     unknown = sorted(set(shares) - set(makers))
@@ -67,7 +67,7 @@ def training_source(config: TrainingConfig) -> Source:
     return mixed({name: makers[name]() for name in shares}, shares)
 
 
-def phantoms(config: TrainingConfig):
+def phantoms(config: TrainingConfig) -> CaseFolder:
     """The folder of phantoms that this run uses."""
     return phantom_folder(config.cache, config.dimension, config.spacing_mm)
 
@@ -85,11 +85,25 @@ def phantoms_in_background(config: TrainingConfig, wanted: bool = True) -> Itera
             process.wait()
 
 
+def published_pairs(config: TrainingConfig, name: str, split: str) -> list[TrainingPair]:
+    """One split of a published data set below the data folder."""
+    folder = Path(config.data).expanduser()
+    if name == "acdc":
+        return acdc_pairs(folder / "ACDC" / "training", split)
+    directory, recipe = {"nlst": ("NLST", NLST), "lungct": ("LungCT", LUNG_CT)}[name]
+    return learn2reg_pairs(folder / directory, recipe, split)
+
+
 def validation_set(config: TrainingConfig) -> Validation:
-    """Phantoms that are never trained on."""
-    folder = phantoms(config)
-    pairs = [folder[FIRST_VALIDATION + number].fitted(config.shape) for number in range(config.validation_pairs)]
-    return as_validation(config, pairs, TISSUE_NAMES, JUDGED_TISSUES)
+    """Pairs that are never trained on, with the same tissues every time."""
+    if config.validate_on == "phantoms":
+        folder, names, judged = phantoms(config), TISSUE_NAMES, JUDGED_TISSUES
+        pairs = [folder[FIRST_VALIDATION + number] for number in range(config.validation_pairs)]
+    else:
+        pairs = published_pairs(config, config.validate_on, "validation")[: config.validation_pairs]
+        names = dict(enumerate(PUBLISHED[config.validate_on], start=1))
+        judged = PUBLISHED[config.validate_on]
+    return as_validation(config, [pair.fitted(config.shape) for pair in pairs], names, judged)
 
 
 def as_validation(config: TrainingConfig, pairs: list[TrainingPair], names: dict[int, str],

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from training.config import TrainingConfig
 from training.datasets.published import ACDC_SHAPE, LUNG_CT, NLST, Recipe, acdc_pairs, learn2reg_pairs
 from training.datasets.volumes import resampled, upright
+from training.run_data import validation_set
 
 SMALL_NLST = Recipe(NLST.clip, 4.0, (16, 20), coronal=True)
 SMALL_LUNG = Recipe(LUNG_CT.clip, 4.0, (16, 12, 20))
@@ -167,6 +169,28 @@ def test_acdc_pixels_are_made_equal_to_1_8_mm(tmp_path):
         sitk.WriteImage(volume, str(path))
     (after,) = acdc_pairs(tmp_path)
     assert np.sum(after.fixed_labels > 0) == pytest.approx(2 * np.sum(before.fixed_labels > 0), rel=0.05)
+
+
+def test_patients_are_split_as_in_the_paper(tmp_path):
+    for number in range(1, 53):
+        (tmp_path / f"patient{number:03d}").mkdir()
+    write_patient(tmp_path, 51)
+    write_patient(tmp_path, 52)
+    assert len(acdc_pairs(tmp_path, "validation")) == 2
+    with pytest.raises(ValueError, match="patient001"):
+        acdc_pairs(tmp_path)
+    with pytest.raises(ValueError, match="no patient folders for test"):
+        acdc_pairs(tmp_path, "test")
+
+
+def test_a_run_can_be_validated_on_published_pairs(tmp_path):
+    for number in range(1, 53):
+        (tmp_path / "ACDC" / "training" / f"patient{number:03d}").mkdir(parents=True)
+    write_patient(tmp_path / "ACDC" / "training", 51)
+    (tmp_path / "ACDC" / "training" / "patient052").rmdir()
+    config = TrainingConfig(data=str(tmp_path), validate_on="acdc", sources=("acdc",), shape=(128, 128))
+    validation = validation_set(config)
+    assert [pair.shape for pair in validation.pairs] == [(128, 128)] and validation.judged == (1, 2, 3)
 
 
 def test_patients_without_info_or_frames_are_named(tmp_path):

@@ -43,6 +43,7 @@ class Recipe:
 NLST = Recipe(clip=(-980.0, 1518.0), spacing_mm=1.5, shape=(224, 224), coronal=True)
 LUNG_CT = Recipe(clip=(-980.0, 600.0), spacing_mm=2.0, shape=(192, 128, 192))
 ACDC_SPACING_MM, ACDC_SHAPE = 1.8, (128, 128)
+ACDC_SPLITS = {"train": slice(50), "validation": slice(50, 70), "test": slice(70, 100)}  # patients, in order
 
 
 def learn2reg_pairs(folder: str | Path, recipe: Recipe, split: str = "train") -> list[TrainingPair]:
@@ -55,11 +56,16 @@ def learn2reg_pairs(folder: str | Path, recipe: Recipe, split: str = "train") ->
     return [_learn2reg_pair(folder, recipe, entry) for entry in _entries(folder, split)]
 
 
-def acdc_pairs(folder: str | Path) -> list[TrainingPair]:
-    """Middle slices of every patient folder, fixed at the end of diastole, moving at the end of systole."""
-    patients = sorted(path for path in Path(folder).glob("patient*") if path.is_dir())
+def acdc_pairs(folder: str | Path, split: str = "train") -> list[TrainingPair]:
+    """Middle slices of the patients of one split, fixed at the end of diastole, moving at the end of systole.
+
+    Raises ValueError if there are none, or if one of them is incomplete.
+    """
+    if split not in ACDC_SPLITS:
+        raise ValueError(f"There is no split '{split}'; there are {', '.join(ACDC_SPLITS)}.")
+    patients = sorted(path for path in Path(folder).glob("patient*") if path.is_dir())[ACDC_SPLITS[split]]
     if not patients:
-        raise ValueError(f"{folder}: there are no patient folders.")
+        raise ValueError(f"{folder}: there are no patient folders for {split}.")
     return [_acdc_pair(patient) for patient in patients]
 
 
