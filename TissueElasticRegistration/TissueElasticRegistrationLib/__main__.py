@@ -45,7 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     register.add_argument("--initial", default="auto", metavar="auto|none|rigid|T.h5",
                           help="alignment done first (auto: rigid if the images' frames do not fit)")
     register.add_argument("--landmarks", help="csv with fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z in LPS mm")
-    register.add_argument("--model", default="direct", help="direct: the solver without a network")
+    register.add_argument("--model", default="direct", metavar="direct|NAME|FOLDER",
+                          help="direct: the solver without a network; or a model pack (see the command models)")
     register.add_argument("--parameters", help="json with λ and μ per tissue; default: the table of tissues")
     register.add_argument("--estimate", default="none", choices=["none", "grid", "gradient"],
                           help="search for this patient's parameters")
