@@ -24,7 +24,7 @@ class TrainingConfig:
     """One run. Numbers are those of a short run on a CPU; the commands of the shipped models are in README.md."""
 
     name: str = _option("model", "name of the model and of its pack")
-    output: str = _option("training-output", "folder of checkpoints, log, pictures and the finished pack")
+    output: str = _option("~/tissue-elastic-training", "folder of checkpoints, log, pictures and the finished pack")
     resume: bool = _option(True, "go on from the last checkpoint in the output folder, if there is one")
 
     dimension: int = _option(2, "2 for slices, 3 for volumes", choices=(2, 3))
