@@ -300,6 +300,19 @@ def test_shares_are_measured_once_per_pair(monkeypatch):
     network(fixed, moving, parameters.with_sliders(torch.rand(1, 3, 2)))
 
 
+def test_shares_measured_for_one_network_do_not_disturb_another():
+    """They differ where the networks pad differently."""
+    shape = (24, 40)
+    fixed, moving = images(1, shape)
+    labels, sliders = box_labels(1, shape, 3), torch.rand(1, 3, 2)
+    shallow = awake(NetworkConfig(2, map_layer="tissue", encoder=(8, 8), decoder=(8, 8), final=(8,)))
+    deep = awake(NetworkConfig(2, map_layer="tissue"))
+    parameters = MapParameters(labels, sliders)
+    with torch.inference_mode():
+        shallow(fixed, moving, parameters)
+        torch.testing.assert_close(deep(fixed, moving, parameters), deep(fixed, moving, MapParameters(labels, sliders)))
+
+
 # --- Beginnings and mistakes ----------------------------------------------------------------------------------------
 
 

@@ -36,7 +36,7 @@ from TissueElasticRegistrationLib.core.objective import Objective
 from TissueElasticRegistrationLib.core.parameter_scale import LogScale, PaperScale
 from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
-from TissueElasticRegistrationLib.core.solvers.direct import DirectSolver, with_detail
+from TissueElasticRegistrationLib.core.solvers.direct import DirectSolver, Stage, with_detail
 from TissueElasticRegistrationLib.core.solvers.network import NetworkSolver
 from TissueElasticRegistrationLib.core.tissues import Lame, Tissue, TissueParameters
 
@@ -336,6 +336,14 @@ def test_with_a_start_the_network_solver_is_the_direct_solver():
     arguments = (registrar.pyramid, parameters, start, registrar.solver.refinement(3))
     torch.testing.assert_close(finish(registrar.solver.solve(*arguments)).velocity,
                                finish(quick_solver().solve(*arguments)).velocity)
+
+
+def test_gradients_can_be_taken_at_an_answer():
+    registrar = prepared(slice_pair(), solver=solver_with(helpful_pack()), initial="none")
+    pyramid, solver, parameters = registrar.pyramid, registrar.solver, registrar.table_parameters()
+    gradient = solver.gradient(pyramid.level(1), solver.answer(pyramid, parameters),
+                               pyramid.parameter_maps(parameters), Stage(1, 1), solver.settings(2))
+    assert gradient.abs().max() > 0
 
 
 def test_steps_asked_for_at_once_follow_the_answer():

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from .config import NetworkConfig
-from .layers import average_pooled
+from .layers import arranged, average_pooled
 from .padding import Padding
 
 SLIDERS = 2  # λ and μ
@@ -61,8 +62,12 @@ class MapParameters:
 
 
 def blended(values: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """Values per tissue (B, C, N) -> per voxel (B, N, *shape)."""
-    return torch.matmul(values.transpose(1, 2), shares.flatten(2)).unflatten(2, shares.shape[2:])
+    """Values per tissue (B, C, N) -> per voxel (B, N, *shape), laid out as `arranged` does."""
+    if shares.dim() == 4:
+        per_voxel = torch.matmul(shares.flatten(2).transpose(1, 2), values).transpose(1, 2)
+    else:
+        per_voxel = torch.matmul(values.transpose(1, 2), shares.flatten(2))
+    return per_voxel.unflatten(2, shares.shape[2:])
 
 
 class Modulation(Protocol):
@@ -73,32 +78,35 @@ class Modulation(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class VoxelModulation:
-    """``factors`` (B, 2 channels, *shape): how much to add to a scale of 1, then the shift."""
+    """``scale`` (what is added to a scale of 1) and ``shift``, (B, channels, *shape)."""
 
-    factors: torch.Tensor
+    scale: torch.Tensor
+    shift: torch.Tensor
 
     def __call__(self, y: torch.Tensor) -> torch.Tensor:
-        scale, shift = self.factors.chunk(2, 1)
         if torch.is_grad_enabled():
-            return torch.addcmul(y + shift, y, scale)
-        return y.addcmul_(y, scale).add_(shift)
+            return torch.addcmul(y + self.shift, y, self.scale)
+        return y.addcmul_(y, self.scale).add_(self.shift)
 
 
 @dataclass(frozen=True, eq=False)
 class TissueModulation:
-    """``factors`` (B, C, 2 channels) as in `VoxelModulation`, for every tissue; ``shares`` (B, C, *shape)."""
+    """``factors`` (B, C, 2 channels), scale and shift of every tissue; ``shares`` (B, C, *shape)."""
 
     factors: torch.Tensor
     shares: torch.Tensor
 
     def __call__(self, y: torch.Tensor) -> torch.Tensor:
         if torch.is_grad_enabled():
-            return VoxelModulation(blended(self.factors, self.shares))(y)
+            return self._of_voxels(self.shares)(y)
         # In slabs, as the factors of a whole volume would be twice as large as the features themselves.
         thickness = max(1, SLAB_VALUES * y.shape[2] // y.numel())
         for part, shares in zip(y.split(thickness, 2), self.shares.split(thickness, 2), strict=True):
-            VoxelModulation(blended(self.factors, shares))(part)
+            self._of_voxels(shares)(part)
         return y
+
+    def _of_voxels(self, shares: torch.Tensor) -> VoxelModulation:
+        return VoxelModulation(*(blended(factor, shares) for factor in self.factors.chunk(2, 2)))
 
 
 class MapModulation(nn.Module):
@@ -132,7 +140,8 @@ class MapModulation(nn.Module):
         if self.tissue is not None:
             return self._by_tissue(parameters, padding)
         maps = self._slider_maps(parameters, padding)
-        return [VoxelModulation(head(2 * maps[factor] - 1))
+        maps = {factor: arranged(2 * values - 1) for factor, values in maps.items()}
+        return [_convolved_modulation(head, maps[factor])
                 for head, factor in zip(self.heads, self.factors, strict=True)]
 
     def _by_tissue(self, parameters: MapParameters | torch.Tensor, padding: Padding) -> list[Modulation]:
@@ -150,3 +159,13 @@ class MapModulation(nn.Module):
             return {factor: blended(parameters.sliders, parameters.shares(padding, factor)) for factor in factors}
         maps = padding.padded(parameters)
         return {factor: average_pooled(maps, factor) for factor in factors}
+
+
+def _convolved_modulation(head: nn.Sequential, maps: torch.Tensor) -> VoxelModulation:
+    """What ``head`` says of slider maps on [-1, 1]; its last layer, one voxel wide, as a product of matrices."""
+    *first, last = head
+    for layer in first:
+        maps = layer(maps)
+    codes = maps.movedim(1, -1)
+    halves = zip(last.weight.flatten(1).chunk(2), last.bias.chunk(2), strict=True)
+    return VoxelModulation(*(F.linear(codes, weight, bias).movedim(-1, 1) for weight, bias in halves))

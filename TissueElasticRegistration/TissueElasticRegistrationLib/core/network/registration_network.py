@@ -22,6 +22,7 @@ from .layers import (
     Kernel,
     LearnedKernels,
     activated,
+    arranged,
     average_pooled,
     convolve,
     convolve_upsampled,
@@ -98,6 +99,7 @@ class RegistrationNetwork(nn.Module):
         images = padding.padded(torch.cat([moving, fixed], 1))
         if self.config.pooled_input:
             images = average_pooled(images)
+        images = arranged(images)
         if self.config.conditioning == "hyper":
             return Features(images, padding)
         return Features(images, padding, self._fixed_parts(images, self.kernels()))
