@@ -51,11 +51,11 @@ class Frame(Progress):
 
 @dataclass(frozen=True, eq=False)
 class _Settled:
-    """``answer``: the solver's answer without steps for ``parameters``, if it has one."""
+    """``answer``: the solver's answer without steps for ``parameters``, once it was needed."""
 
     velocity: torch.Tensor
     parameters: TissueParameters
-    answer: torch.Tensor | None
+    answer: torch.Tensor | None = None
 
 
 class LiveSolver:
@@ -72,7 +72,7 @@ class LiveSolver:
     def start_from(self, velocity: torch.Tensor, parameters: TissueParameters) -> None:
         """Take a finished registration with these parameters as what is shown now."""
         self.velocity = self._full(velocity.to(self._pyramid.device))
-        self._settled = _Settled(self.velocity, parameters, self._solver.answer(self._pyramid, parameters))
+        self._settled = _Settled(self.velocity, parameters)
 
     def follow(self, parameters: TissueParameters) -> Job[None]:
         """Register from what was shown last, or from zero the first time. It may be dropped at any step.
@@ -110,6 +110,9 @@ class LiveSolver:
         """
         before = torch.zeros_like(answer)
         if self._settled is not None:
+            if self._settled.answer is None:
+                earlier = self._solver.answer(self._pyramid, self._settled.parameters)
+                self._settled = replace(self._settled, answer=earlier)
             before = self._settled.velocity
             answer = before + (answer - self._settled.answer)
         yield Step(0.0, "network", answer, float("nan"))
