@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from training.phantoms.subject import TISSUE_NAMES
 
 from .config import CACHE, TrainingConfig
 from .datasets.pair import TrainingPair, collate
-from .datasets.phantom_pairs import FIRST_TEST, phantom_folder
+from .datasets.phantom_pairs import FIRST_TEST, load_of, phantom_folder
 from .losses import displacement_of
 from .run_data import table_sliders
 from .trainee import network_parameters
@@ -71,8 +72,8 @@ class Model:
 def unseen_pairs(cache: str | Path, dimension: int, spacing_mm: float, count: int, load: str) -> list[TrainingPair]:
     """Phantoms with that load that are used for nothing else."""
     folder = phantom_folder(cache, dimension, spacing_mm)
-    first = FIRST_TEST + list(LOADS).index(load)
-    return [folder[first + len(LOADS) * number] for number in range(count)]
+    numbers = (number for number in itertools.count(FIRST_TEST) if load_of(number) == load)
+    return [folder[number] for number in itertools.islice(numbers, count)]
 
 
 def accuracy(model: Model, pair: TrainingPair) -> Accuracy:

@@ -13,8 +13,9 @@ from TissueElasticRegistrationLib.core.model_pack import ModelCard, load_pack, s
 from TissueElasticRegistrationLib.core.network import NetworkConfig, RegistrationNetwork
 from training import evaluate
 from training.datasets.pair import TrainingPair
-from training.datasets.phantom_pairs import phantom_pair
+from training.datasets.phantom_pairs import FIRST_TEST, as_training_pair, phantom_pair
 from training.evaluate import Model, accuracy, response
+from training.phantoms import make_case
 from training.validation import endpoint_error_mm
 
 LUNG, SOFT = 1, 4
@@ -106,6 +107,13 @@ def test_every_kind_of_pack_can_be_judged(phantom, tmp_path, options, rows):
     model = Model(load_pack(pack_in(tmp_path / "tiny", **options)))
     assert model.table().shape == (rows, 2)
     assert np.isfinite(accuracy(model, phantom).epe_mm)
+
+
+def test_pairs_of_a_load_are_moved_by_it(tmp_path):
+    (found,) = evaluate.unseen_pairs(tmp_path, 2, 12.0, 1, "gravity")
+    candidates = [as_training_pair(make_case(2, FIRST_TEST + number, load="gravity", spacing_mm=12.0))
+                  for number in range(3)]
+    assert any(np.allclose(found.displacement, pair.displacement, atol=3e-3) for pair in candidates)
 
 
 def test_the_command_writes_a_row_per_load_and_slider(tmp_path, monkeypatch, capsys):

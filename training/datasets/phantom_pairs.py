@@ -29,11 +29,16 @@ def phantom_folder(cache: str | Path, dimension: int, spacing_mm: float) -> Case
 
 def phantom_pair(dimension: int, number: int, spacing_mm: float) -> TrainingPair:
     """Subject ``number``; the loads take turns. One whose motion cannot be inverted (1 of 600) is replaced."""
-    load = list(LOADS)[number % len(LOADS)]
+    load = load_of(number)
     try:
         return as_training_pair(make_case(dimension, number, load=load, spacing_mm=spacing_mm))
     except RuntimeError:
         return as_training_pair(make_case(dimension, number + REPLACEMENTS, load=load, spacing_mm=spacing_mm))
+
+
+def load_of(number: int) -> str:
+    """What moves subject ``number``."""
+    return list(LOADS)[number % len(LOADS)]
 
 
 def as_training_pair(case: PhantomCase) -> TrainingPair:
