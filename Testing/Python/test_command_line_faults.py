@@ -239,7 +239,7 @@ def test_initial_of_two_dimensions(fault, tmp_path):
 
 
 @pytest.mark.parametrize(("option", "value", "expected"), [
-    ("model", "deepest", "--model deepest: there is no such model"),
+    ("model", "deepest", "--model deepest: There is no model 'deepest'"),
     ("refine", "-3", "--refine -3: the number of steps must be at least 0"),
     ("refine", "many", "argument --refine: invalid int value: 'many'"),
     ("seed", "x", "argument --seed: invalid int value: 'x'"),

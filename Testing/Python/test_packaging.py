@@ -24,7 +24,7 @@ FLOORS = [
     {
         *("geometry", "images", "tissues", "parameter_scale", "tissue_table", "tuning"),
         *("progress", "threads", "devices"),
-        *("similarity", "elasticity", "deformation", "sampling", "network"),
+        *("similarity", "elasticity", "deformation", "sampling", "network", "orientation"),
     },
     {
         *("objective", "model_pack", "metrics", "surface_distance", "result", "itk_bridge"),

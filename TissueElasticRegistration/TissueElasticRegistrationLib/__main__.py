@@ -1,4 +1,5 @@
-"""Command line: ``python -m TissueElasticRegistrationLib register --fixed F --moving M --segmentation S --output DIR``.
+"""Command line: ``python -m TissueElasticRegistrationLib register --fixed F --moving M --segmentation S --output DIR``,
+and ``... models``.
 
 Exit codes: 0 done, 2 bad input (one sentence on stderr, nothing written), 1 anything else.
 """
@@ -44,7 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     register.add_argument("--initial", default="auto", metavar="auto|none|rigid|T.h5",
                           help="alignment done first (auto: rigid if the images' frames do not fit)")
     register.add_argument("--landmarks", help="csv with fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z in LPS mm")
-    register.add_argument("--model", default="direct", help="direct: the solver without a network")
+    register.add_argument("--model", default="direct", metavar="direct|NAME|FOLDER",
+                          help="direct: the solver without a network; or a model pack (see the command models)")
     register.add_argument("--parameters", help="json with λ and μ per tissue; default: the table of tissues")
     register.add_argument("--estimate", default="none", choices=["none", "grid", "gradient"],
                           help="search for this patient's parameters")
@@ -52,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     register.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     register.add_argument("--seed", type=int, default=0)
     register.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
+    models = commands.add_parser("models", help="list the networks that can be used", allow_abbrev=False)
+    models.set_defaults(run=_models)
+    models.add_argument("--folder", help="where the model packs are (default: those that come with the module)")
     return parser
 
 
@@ -64,6 +69,12 @@ def _register(options: argparse.Namespace) -> None:
         register_files(options, progress)
     finally:
         progress.close()
+
+
+def _models(options: argparse.Namespace) -> None:
+    from .models_command import models_text
+
+    print(models_text(options.folder))
 
 
 def _one_line(error: ValueError) -> str:

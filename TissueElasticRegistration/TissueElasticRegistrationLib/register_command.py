@@ -24,12 +24,14 @@ from .core.files.segmentation_files import parse_tissue_names, read_segmentation
 from .core.files.transform_files import read_transform
 from .core.images import ImagePair
 from .core.itk_bridge import resample_array
-from .core.objective import Objective
+from .core.model_pack import find_pack, load_pack
 from .core.preprocessing import UNSEGMENTED_NAME
 from .core.progress import Job, Progress, Result, finish
 from .core.registrar import Registrar
 from .core.reporting.report import report_html
 from .core.result import RegistrationResult
+from .core.solvers.direct import DirectSolver
+from .core.solvers.network import NetworkSolver
 from .core.tissues import BACKGROUND, Tissue, TissueParameters
 
 try:
@@ -45,22 +47,21 @@ Report = Callable[[str, float, str], None]
 
 def register_files(options: argparse.Namespace, report: Report) -> RegistrationResult:
     """Run the command; ``report`` is told stage, fraction and text. Raises ValueError for any bad input."""
-    if options.model != "direct":
-        raise ValueError(f"--model {options.model}: there is no such model, only 'direct' (no network) is available.")
     if options.estimate != "none":
         raise ValueError(f"--estimate {options.estimate}: the estimation of parameters is not available yet.")
     if options.device == "cuda":
-        raise ValueError("--device cuda: the direct solver computes on the CPU only, use auto or cpu.")
+        raise ValueError("--device cuda: the command computes on the CPU only, use auto or cpu.")
     if options.refine < 0:
         raise ValueError(f"--refine {options.refine}: the number of steps must be at least 0.")
+    solver = solver_for(options.model)
     with output_folder(options.output, OUTPUT_FILES) as folder:
         report("read", 0.0, "files")
         pair = read_pair(options)
-        _check_parameters(options, pair)
-        result = _registered(pair, options, report)
+        _check_parameters(options, pair, solver)
+        result = _registered(pair, options, solver, report)
         report("write", 0.0, "results")
         began = time.perf_counter()
-        write_results(folder, pair, result, lambda: run_facts(options.seed, time.perf_counter() - began))
+        write_results(folder, pair, result, lambda: run_facts(solver, options.seed, time.perf_counter() - began))
         report("write", 1.0, "done")
     return result
 
@@ -98,11 +99,25 @@ def thread_count(pair: ImagePair) -> int | None:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def run_facts(seed: int, write_seconds: float) -> dict:
+def solver_for(model: str) -> DirectSolver:
+    """The solver of ``--model``: "direct", the name of a model pack, or the folder of one (a text with / or \\)."""
+    if model == "direct":
+        return DirectSolver()
+    try:
+        return NetworkSolver(load_pack(model) if set(model) & set("/\\") else find_pack(model))
+    except ValueError as error:
+        raise ValueError(f"--model {model}: {error}") from error
+
+
+def run_facts(solver: DirectSolver, seed: int, write_seconds: float) -> dict:
     """What a result does not know about its run (see `result_json`)."""
+    model = {"name": "direct", "version": __version__, "sha256": None}
+    if isinstance(solver, NetworkSolver):
+        card = solver.pack.card
+        model = {"name": card.name, "version": card.version, "sha256": card.sha256}
     return {
-        "model": {"name": "direct", "version": __version__, "sha256": None},
-        "solver": "direct",
+        "model": model,
+        "solver": solver.name,
         "device": "cpu",
         "seed": seed,
         "versions": {"TissueElasticRegistration": __version__, "python": platform.python_version(),
@@ -113,19 +128,20 @@ def run_facts(seed: int, write_seconds: float) -> dict:
     }
 
 
-def _check_parameters(options: argparse.Namespace, pair: ImagePair) -> None:
+def _check_parameters(options: argparse.Namespace, pair: ImagePair, solver: DirectSolver) -> None:
     """Refuse a bad parameter file before any computing; which tissues there really are is known after preparing."""
     if options.parameters:
         possible = (*pair.fixed_segmentation.tissues, Tissue(BACKGROUND, "background"), Tissue(-1, UNSEGMENTED_NAME))
-        read_parameters(options.parameters, possible, TissueParameters(), Objective().scale)
+        read_parameters(options.parameters, possible, TissueParameters(), solver.objective.scale)
 
 
-def _registered(pair: ImagePair, options: argparse.Namespace, report: Report) -> RegistrationResult:
+def _registered(pair: ImagePair, options: argparse.Namespace, solver: DirectSolver,
+                report: Report) -> RegistrationResult:
     torch.manual_seed(options.seed)
     initial = options.initial
     if initial not in ("auto", "none", "rigid"):
         initial = read_transform(initial)
-    registrar = Registrar(pair, initial=initial, threads=thread_count(pair))
+    registrar = Registrar(pair, solver, initial, threads=thread_count(pair))
 
     def run(stage: str, job: Job[Result]) -> Result:
         return finish(job, lambda progress: _tell(report, stage, progress))

@@ -4,6 +4,8 @@ Large volumes start on a coarse level, where a step takes milliseconds. Taken al
 deformation towards its own blurred solution. So, as in MG/Opt (Nash 2000), its objective is tilted until the last
 settled deformation is stationary for the parameters it was settled with: only the change of the parameters moves
 anything. Coarse stages add a correction to the full velocity, fine detail stays.
+
+With a network the change is what the network says of it, at once; where the objective disagrees, the steps above.
 """
 
 from __future__ import annotations
@@ -51,8 +53,11 @@ class Frame(Progress):
 
 @dataclass(frozen=True, eq=False)
 class _Settled:
+    """``answer``: the solver's answer without steps for ``parameters``, once it was needed."""
+
     velocity: torch.Tensor
     parameters: TissueParameters
+    answer: torch.Tensor | None = None
 
 
 class LiveSolver:
@@ -78,7 +83,12 @@ class LiveSolver:
         end.
         """
         steps, shown, latest = 0, -float("inf"), None
-        for progress in self._from_zero(parameters) if self._settled is None else self._warm(parameters):
+        answer = self._solver.answer(self._pyramid, parameters)
+        if answer is not None:
+            steps, job = FIRST_FRAME_STEPS, self._from_answer(parameters, answer)
+        else:
+            job = self._by_steps(parameters)
+        for progress in job:
             if not isinstance(progress, Step):
                 yield progress
                 continue
@@ -90,7 +100,39 @@ class LiveSolver:
         if latest is not None:
             self.velocity = latest.velocity
             yield latest
-        self._settled = _Settled(self.velocity, parameters)
+        self._settled = _Settled(self.velocity, parameters, answer)
+
+    def _by_steps(self, parameters: TissueParameters) -> Job[None]:
+        return self._from_zero(parameters) if self._settled is None else self._warm(parameters)
+
+    def _from_answer(self, parameters: TissueParameters, answer: torch.Tensor) -> Job[None]:
+        """The answer, or what it says of the change of the parameters, then rounds at full resolution.
+
+        Steps alone where the deformation is better without it.
+        """
+        before = torch.zeros_like(answer)
+        if self._settled is not None:
+            if self._settled.answer is None:
+                earlier = self._solver.answer(self._pyramid, self._settled.parameters)
+                self._settled = replace(self._settled, answer=earlier)
+            before = self._settled.velocity
+            answer = before + (answer - self._settled.answer)
+        yield Step(0.0, "network", answer, float("nan"))
+        maps = self._pyramid.parameter_maps(parameters)
+        if not self._referee_value(answer, maps) <= self._referee_value(before, maps):  # also if not a number
+            self.velocity = before
+            yield from self._by_steps(parameters)
+            return
+        if self._settled is None:
+            factors = [stage.factor for stage in self._solver.refinement(COARSE_STEPS) if stage.factor > 1]
+            answer = yield from self._on_coarse_levels(answer, maps, factors, tilted=False)
+        yield from self._rounds(answer, maps)
+
+    def _referee_value(self, velocity: torch.Tensor, maps: Maps) -> float:
+        """J, on the finest level on which it takes no longer than a few steps."""
+        level = self._pyramid.level((self._coarse_factors() or [1])[0])
+        return self._solver.value(level, resize(velocity, level.velocity_shape), level.parameter_maps(*maps),
+                                  self._settings)
 
     def _from_zero(self, parameters: TissueParameters) -> Job[None]:
         """The stages of a full registration, each shown as it goes."""
@@ -110,16 +152,23 @@ class LiveSolver:
     def _warm(self, parameters: TissueParameters) -> Job[None]:
         """Coarse stages first where the volume is large, then rounds at full resolution until J rests."""
         maps = self._pyramid.parameter_maps(parameters)
-        velocity = self.velocity
-        factors = self._coarse_factors()
+        velocity = yield from self._on_coarse_levels(self.velocity, maps, self._coarse_factors(), tilted=True)
+        yield from self._rounds(velocity, maps)
+
+    def _on_coarse_levels(self, velocity: torch.Tensor, maps: Maps, factors: list[int],
+                          tilted: bool) -> Job[torch.Tensor]:
+        """Coarse stages one after the other; returns the full velocity with all they changed.
+
+        tilted: only what the change of the parameters asks for, not what differs from a level's own solution.
+        """
         for number, factor in enumerate(factors):
             stage = self._stage(factor, COARSE_STEPS)
-            for progress in self._corrected(velocity, maps, stage, self._tilt(stage)):
+            for progress in self._corrected(velocity, maps, stage, self._tilt(stage) if tilted else None):
                 yield replace(progress, fraction=0.5 * (number + progress.fraction) / len(factors))
                 if isinstance(progress, Step):
                     corrected = progress.velocity
             velocity = corrected
-        yield from self._rounds(velocity, maps)
+        return velocity
 
     def _rounds(self, velocity: torch.Tensor, maps: Maps) -> Job[None]:
         """Full resolution until J rests; the last `Step` is the best of all, the start included."""
@@ -139,7 +188,8 @@ class LiveSolver:
             before = best.objective
         yield replace(best, fraction=1.0)
 
-    def _corrected(self, velocity: torch.Tensor, maps: Maps, stage: Stage, tilt: torch.Tensor) -> Job[None]:
+    def _corrected(self, velocity: torch.Tensor, maps: Maps, stage: Stage,
+                   tilt: torch.Tensor | None) -> Job[None]:
         """A coarse stage: what it changes is added to the full velocity, which keeps its detail."""
         level = self._pyramid.level(stage.factor)
         coarse = resize(velocity, level.velocity_shape)

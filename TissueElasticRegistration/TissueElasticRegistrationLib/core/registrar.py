@@ -144,7 +144,7 @@ class Registrar:
     @property
     def notes(self) -> tuple[str, ...]:
         """What went differently from what was asked for, one sentence each; also among the warnings of a result."""
-        return self._notes
+        return (*(() if self._solution is None else self._solution.notes), *self._notes)
 
     def table_parameters(self) -> TissueParameters:
         """Start values for `tissues` by their names."""
@@ -174,11 +174,10 @@ class Registrar:
         return self._pyramid
 
     def _complete_pyramid(self, working: WorkingPair) -> Pyramid:
-        """All levels on the device, or on the CPU if the graphics card is too small."""
+        """With all that the solver prepares, on the device, or on the CPU if the graphics card is too small."""
         pyramid = Pyramid(working, self.device_choice.device)
         try:
-            for stage in self.solver.settings(working.dimension).stages:
-                pyramid.level(stage.factor)
+            self.solver.prepare(pyramid)
         except torch.cuda.OutOfMemoryError:
             if pyramid.device.type == "cpu":
                 raise
@@ -203,6 +202,8 @@ class Registrar:
         began = time.perf_counter()
         solution = yield from self.falling_back(
             lambda: self.solver.solve(self._pyramid, parameters, start, stages))
+        if start is not None:  # what is to be known of the start still is
+            solution = replace(solution, notes=(*self._solution.notes, *solution.notes))
         self._solution, self._parameters = solution, parameters
         self._live.start_from(solution.velocity, parameters)
         if start is None:
@@ -240,7 +241,7 @@ class Registrar:
     def _evaluated(self) -> Job[RegistrationResult]:
         result = yield from evaluate(self.pair, self.working, self._initial, self._solution, self._parameters,
                                      self.solver.objective, dict(self._seconds))
-        return replace(result, warnings=(*result.warnings, *self._notes))
+        return replace(result, warnings=(*result.warnings, *self.notes))
 
     def _judged(self, displacement_ras_mm: np.ndarray, parameters: TissueParameters) -> Job[RegistrationResult]:
         yield Progress(0.0, "similarity")

@@ -66,12 +66,13 @@ class Step(Progress):
 @dataclass(frozen=True, eq=False)
 class Solution:
     """``velocity`` (1, D, *velocity shape), ``displacement`` (1, D, *working shape); voxels of their own grids, on the
-    CPU.
+    CPU. ``notes``: what a user should know about how it was found, one sentence each.
     """
 
     velocity: torch.Tensor
     displacement: torch.Tensor
     account: SolverAccount
+    notes: tuple[str, ...] = ()
 
 
 class DirectSolver:
@@ -94,6 +95,11 @@ class DirectSolver:
         """Further steps at full resolution."""
         return (Stage(1, steps),)
 
+    def prepare(self, pyramid: Pyramid) -> None:
+        """Make what registrations of the pair need and no parameter can change."""
+        for stage in self.settings(pyramid.pair.dimension).stages:
+            pyramid.level(stage.factor)
+
     def solve(self, pyramid: Pyramid, parameters: TissueParameters, start: torch.Tensor | None = None,
               stages: tuple[Stage, ...] | None = None) -> Job[Solution]:
         """Register, one optimiser step at a time.
@@ -101,9 +107,11 @@ class DirectSolver:
         start: velocity of an earlier solution of the same pair, at any resolution, for a warm start.
         stages: None for those of the settings.
 
-        A refinement (a start, and only stages at full resolution) never ends with a higher objective than it began.
+        A stage coarser than the start corrects it and keeps its detail. Stages that are asked for, for a start, never
+        end with a higher objective than it had.
         """
         settings = self.settings(pyramid.pair.dimension)
+        refining = start is not None and stages is not None
         stages = settings.stages if stages is None else stages
         maps = pyramid.parameter_maps(parameters)
         total = max(1, sum(stage.steps for stage in stages))
@@ -111,9 +119,9 @@ class DirectSolver:
         for stage in stages:
             level = pyramid.level(stage.factor)
             job = self.descend(level, velocity, level.parameter_maps(*maps), stage, settings)
-            velocity = yield from part_of(job, done / total, (done + stage.steps) / total)
+            found = yield from part_of(job, done / total, (done + stage.steps) / total)
+            velocity = found if velocity is None else with_detail(found, velocity)
             done += stage.steps
-        refining = start is not None and all(stage.factor == 1 for stage in stages)
         return self._solution(pyramid, [velocity, start] if refining else [velocity], maps, settings, done)
 
     def descend(self, level: Level, start: torch.Tensor | None, maps: Maps, stage: Stage, settings: DirectSettings,
@@ -145,6 +153,15 @@ class DirectSolver:
             optimiser.step()
             yield Step((step + 1) / stage.steps, text, velocity + smoothed(control.detach()), objective)
         return velocity + smoothed(control.detach())
+
+    def answer(self, pyramid: Pyramid, parameters: TissueParameters) -> torch.Tensor | None:
+        """A velocity for the full level that takes no steps; a direct solver has none."""
+        return None
+
+    @torch.no_grad()
+    def value(self, level: Level, velocity: torch.Tensor, maps: Maps, settings: DirectSettings) -> float:
+        """The objective of a velocity on its level's grid."""
+        return float(self._terms(level, velocity, maps, settings).total)
 
     def gradient(self, level: Level, velocity: torch.Tensor, maps: Maps, stage: Stage,
                  settings: DirectSettings) -> torch.Tensor:
@@ -180,7 +197,7 @@ class DirectSolver:
                   steps: int) -> Solution:
         """The candidate with the lowest objective at full resolution, the first one of equals."""
         level = pyramid.level(1)
-        candidates = [velocity.to(level.fixed.device) for velocity in candidates]
+        candidates = [resize(velocity.to(level.fixed.device), level.velocity_shape) for velocity in candidates]
         terms = [self._terms(level, velocity, maps, settings) for velocity in candidates]
         best = min(range(len(candidates)), key=lambda number: float(terms[number].total))
         velocity, after = candidates[best], terms[best]
@@ -189,6 +206,14 @@ class DirectSolver:
         account = _account(before, after, steps)
         displacement = resize(integrate(velocity, settings.integration_steps), level.shape)
         return Solution(velocity.cpu(), displacement.cpu(), account)
+
+
+def with_detail(coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
+    """A velocity found on a coarser grid, with what a finer one of before had and that grid cannot hold."""
+    fine = fine.detach().to(coarse.device)
+    if fine.numel() <= coarse.numel():
+        return coarse
+    return fine + resize(coarse - resize(fine, coarse.shape[2:]), fine.shape[2:])
 
 
 def _account(before: ObjectiveTerms, after: ObjectiveTerms, steps: int) -> SolverAccount:

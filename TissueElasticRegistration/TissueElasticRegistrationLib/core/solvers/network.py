@@ -1,0 +1,108 @@
+"""The network as a solver: its answer is where the direct solver starts, if that is a better place than no deformation.
+
+The objective decides (the referee): whatever network comes as a pack, no registration ends worse than it began.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from weakref import WeakKeyDictionary
+
+import torch
+
+from ..model_pack import ModelPack
+from ..network import RegistrationNetwork
+from ..objective import Objective
+from ..progress import Job, Progress, part_of
+from ..tissues import TissueParameters
+from .direct import DirectSolver, Solution, Stage
+from .network_pair import NetworkPair
+from .pyramid import Pyramid
+
+NETWORK_PART = 0.1  # of the progress, when steps follow
+CORRECTED_FACTORS = (4, 2, 1)
+
+
+class NetworkSolver(DirectSolver):
+    """A direct solver whose registrations from nothing start with a network's answer.
+
+    refiner: whose settings are used for all further steps; its objective must be the one the model was trained with
+    (None: a direct solver with that objective). Pairs are encoded when first seen and forgotten with their pyramid.
+    """
+
+    name = "network+direct"
+
+    def __init__(self, pack: ModelPack, refiner: DirectSolver | None = None) -> None:
+        card = pack.card
+        objective = Objective(card.parameter_scale, card.regulariser)
+        if refiner is not None and (refiner.objective.scale, refiner.objective.regulariser) != (
+                objective.scale, objective.regulariser):
+            raise ValueError(f"The model '{card.name}' was trained with the {card.regulariser} regulariser on the "
+                             f"{card.scale} scale, the solver that refines it must use the same.")
+        super().__init__(objective if refiner is None else refiner.objective,
+                         None if refiner is None else refiner._settings)
+        self.pack = pack
+        self._pairs: WeakKeyDictionary[Pyramid, NetworkPair] = WeakKeyDictionary()
+        self._networks: dict[torch.device, RegistrationNetwork] = {}
+
+    def prepare(self, pyramid: Pyramid) -> None:
+        """Levels and features of a pair. Raises ValueError if the model does not fit the pair (see `NetworkPair`)."""
+        super().prepare(pyramid)
+        self._pair(pyramid)
+
+    def refinement(self, steps: int) -> tuple[Stage, ...]:
+        """Steps at full resolution, and before them half as many that correct what is wrong on a large scale.
+
+        The coarse ones take little time and make up for a network that has not seen such images.
+        """
+        return tuple(Stage(factor, steps if factor == 1 else steps // 2) for factor in CORRECTED_FACTORS)
+
+    def answer(self, pyramid: Pyramid, parameters: TissueParameters) -> torch.Tensor:
+        """The network's velocity (1, D, *velocity shape of the full level), in voxels of that grid."""
+        return self._pair(pyramid).velocity(parameters)
+
+    def solve(self, pyramid: Pyramid, parameters: TissueParameters, start: torch.Tensor | None = None,
+              stages: tuple[Stage, ...] | None = None) -> Job[Solution]:
+        """Without a start: the network's answer, refined by ``stages`` (None: not at all).
+
+        Where the network's objective is higher than that of no deformation, the direct solver registers from zero, and
+        the solution says so. With a start, exactly what the direct solver does.
+        """
+        if start is not None:
+            return (yield from super().solve(pyramid, parameters, start, stages))
+        yield Progress(0.0, "network")
+        pair = self._pair(pyramid)
+        velocity, notes = pair.velocity(parameters), pair.notes(parameters)
+        yield Progress(0.5 * NETWORK_PART, "network")
+        answer = None
+        if bool(velocity.isfinite().all()):
+            job = super().solve(pyramid, parameters, velocity, ())
+            answer = yield from part_of(job, 0.5 * NETWORK_PART, NETWORK_PART)
+        if answer is None or answer.account.objective_after > answer.account.objective_before:
+            return (yield from part_of(self._from_zero(pyramid, parameters, stages or (), notes), NETWORK_PART, 1.0))
+        if stages:
+            answer = yield from part_of(super().solve(pyramid, parameters, velocity, stages), NETWORK_PART, 1.0)
+        return replace(answer, notes=notes)
+
+    def _from_zero(self, pyramid: Pyramid, parameters: TissueParameters, stages: tuple[Stage, ...],
+                   notes: tuple[str, ...]) -> Job[Solution]:
+        notes = (*notes, f"The answer of the model '{self.pack.card.name}' was worse than no deformation: the direct "
+                         "solver registered from zero instead.")
+        every = (*self.settings(pyramid.pair.dimension).stages, *stages)
+        solution = yield from super().solve(pyramid, parameters, None, every)
+        if solution.account.objective_after > solution.account.objective_before:
+            solution = yield from super().solve(pyramid, parameters, torch.zeros_like(solution.velocity), ())
+        return replace(solution, notes=notes)
+
+    def _pair(self, pyramid: Pyramid) -> NetworkPair:
+        if pyramid not in self._pairs:
+            self._pairs[pyramid] = NetworkPair(self.pack, self._network_on(pyramid.device), pyramid)
+        return self._pairs[pyramid]
+
+    def _network_on(self, device: torch.device) -> RegistrationNetwork:
+        if device.type == "cpu":
+            return self.pack.network
+        if device not in self._networks:
+            self._networks[device] = copy.deepcopy(self.pack.network).to(device)
+        return self._networks[device]

@@ -1,0 +1,93 @@
+"""A trained network as a model pack, with a card that says what was really done.
+
+    python -m training.export OUTPUT_OF_A_RUN FOLDER_OF_THE_PACK --version 1.0
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import platform
+from pathlib import Path
+
+import torch
+
+from TissueElasticRegistrationLib import __version__
+from TissueElasticRegistrationLib.core.model_pack import ModelCard, save_pack
+from TissueElasticRegistrationLib.core.network import RegistrationNetwork
+
+from .augmentation import AugmentationSettings
+from .checkpoints import BEST, read_checkpoint
+from .config import TrainingConfig, from_dict
+from .run_data import validation_set
+from .trainee import Trainee
+from .validation import Scores, validate
+
+LICENCE = "Apache-2.0"
+REST_OF_BODY = "background"
+# Labels that no hypernetwork of the paper has a place for.
+MERGED_INTO_REST = ("soft", "unsegmented")
+WHAT_SOURCES_ARE = {
+    "phantoms": "drawn thoraxes with finite-element motion (this project)",
+    "shapes": "random shapes with random contrast (this project)",
+    "simulated-thorax": "a thorax CT with made motion (TCIA 4D-Lung, patient 103, CC BY 3.0)",
+    "simulated-abdomen": "an abdominal CT with made motion (TotalSegmentator's example, Apache-2.0)",
+    "simulated-mr": "an abdominal MR with made motion (TotalSegmentator's example, Apache-2.0)",
+    "simulated-brain": "a brain MR with made motion (VoxelMorph's test scan, Apache-2.0)",
+    "nlst": "NLST (Learn2Reg)", "lungct": "LungCT (Learn2Reg)", "acdc": "ACDC"}
+
+
+def export(run: str | Path, folder: str | Path, version: str, checkpoint: str = BEST, note: str = "") -> ModelCard:
+    """Write the pack of a run, scored once more on its validation pairs; ``note`` is added to the card's account."""
+    stored = read_checkpoint(Path(run).expanduser() / checkpoint)
+    config = from_dict(stored["config"])
+    trainee = Trainee(config.network())
+    trainee.load_state_dict(stored["model"])
+    trainee.eval()
+    scores = validate(trainee, config.objective(), validation_set(config), config.integration_steps)
+    return export_network(config, trainee.network, stored["step"], scores, folder, version, note)
+
+
+def export_network(config: TrainingConfig, network: RegistrationNetwork, step: int, scores: Scores,
+                   folder: str | Path, version: str, note: str = "") -> ModelCard:
+    """Write the pack of a network after ``step`` steps of a run."""
+    zoom = AugmentationSettings().zoom if config.augment else 1.0
+    vector = config.conditioning == "hyper" and config.adaptive
+    card = ModelCard(
+        name=config.name, version=version, network=network.config, regulariser=config.regulariser, scale=config.scale,
+        spacing_mm=(config.spacing_mm / zoom, config.spacing_mm * zoom),
+        orientation="any" if config.augment else {2: "radiological", 3: "SPL"}[config.dimension],
+        training=account(config, step, note), licence=LICENCE,
+        tissues=(REST_OF_BODY, *config.tissues) if vector else (), rest=MERGED_INTO_REST if vector else (),
+        metrics={f"validation_{name}": value for name, value in dataclasses.asdict(scores).items()
+                 if math.isfinite(value)},
+        software={"TissueElasticRegistration": __version__, "torch": torch.__version__,
+                  "python": platform.python_version()})
+    return save_pack(folder, network, card)
+
+
+def account(config: TrainingConfig, step: int, note: str = "") -> str:
+    """What the network has learnt from, in words."""
+    data = ", ".join(f"{100 * share:.0f} % {WHAT_SOURCES_ARE.get(name, name)}"
+                     for name, share in config.shares().items())
+    shape = " x ".join(map(str, config.shape))
+    change = "with" if config.augment else "without"
+    return (f"{step} of {config.steps} steps of {config.batch} pairs of {shape} voxels: {data}; {change} changes of "
+            f"contrast, orientation and size; seed {config.seed}. {note}").strip()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.export", description=__doc__.splitlines()[0])
+    parser.add_argument("run", help="output folder of the run")
+    parser.add_argument("folder", help="folder of the pack")
+    parser.add_argument("--version", required=True, help="of the model")
+    parser.add_argument("--checkpoint", default=BEST, help="file in the output folder")
+    parser.add_argument("--note", default="", help="what else the card should say about the training")
+    arguments = parser.parse_args()
+    card = export(arguments.run, arguments.folder, arguments.version, arguments.checkpoint, arguments.note)
+    print(f"{card.name} {card.version}: " + ", ".join(f"{name} {value:.4g}" for name, value in card.metrics.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""The data of a run: the sources its configuration names, and what it is validated on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from TissueElasticRegistrationLib.core.parameter_scale import SCALES
+from TissueElasticRegistrationLib.core.tissue_table import table_parameters
+from TissueElasticRegistrationLib.core.tissues import BACKGROUND, BACKGROUND_ID, Tissue
+from training.phantoms.subject import TISSUE_NAMES
+
+from .augmentation import NO_AUGMENTATION, AugmentationSettings
+from .config import TrainingConfig
+from .datasets.case_files import CaseFolder
+from .datasets.pair import TrainingPair
+from .datasets.phantom_pairs import FIRST_VALIDATION, fill_in_background, phantom_folder
+from .datasets.project_data import PAIRS, real_pairs, single_volumes
+from .datasets.published import ACDC_CLASSES, LUNG_CLASSES, LUNG_CT, NLST, acdc_pairs, learn2reg_pairs
+from .datasets.simulated import simulated_folder
+from .datasets.sources import (
+    MOST_TISSUES,
+    Sampling,
+    Source,
+    TrainingSet,
+    from_folder,
+    from_list,
+    from_shapes,
+    mixed,
+)
+from .parameter_sampling import draw_sliders
+from .validation import Validation
+
+PUBLISHED = {"nlst": LUNG_CLASSES, "lungct": LUNG_CLASSES, "acdc": ACDC_CLASSES}
+JUDGED_TISSUES = ("lung", "bone", "liver")  # the classes of the paper
+
+
+def training_set(config: TrainingConfig, rank: int = 0, world: int = 1) -> TrainingSet:
+    """The batches of this process."""
+    sampling = Sampling(
+        shape=config.shape, batch=config.batch, seed=config.seed, ends=config.ends, equal=config.equal,
+        augmentation=AugmentationSettings() if config.augment else NO_AUGMENTATION,
+        adaptive=config.adaptive, tissues=_kept_tissues(config))
+    return TrainingSet(training_source(config), sampling, config.steps, rank, world)
+
+
+def training_source(config: TrainingConfig) -> Source:
+    """The sources that the configuration names, mixed. Raises ValueError for unknown names."""
+    makers = {
+        "phantoms": lambda: from_folder(phantoms(config), config.phantoms, config.first_phantoms,
+                                        config.steps_per_phantom),
+        "shapes": lambda: from_shapes(config.shape),
+        **{f"simulated-{name}": lambda name=name, volume=volume: from_folder(
+            simulated_folder(config.cache, name, volume, config.shape, config.spacing_mm), config.simulated)
+           for name, volume in single_volumes(config.data).items()},
+        **{case: lambda case=case: from_list(real_pairs(config.data, (case,), config.dimension, config.spacing_mm))
+           for case in PAIRS},
+        **{name: lambda name=name: from_list(published_pairs(config, name, "train")) for name in PUBLISHED},
+    }
+    shares = config.shares()
+    unknown = sorted(set(shares) - set(makers))
+    if unknown:
+        raise ValueError(f"Unknown source of data {unknown}; there are {', '.join(makers)}.")
+    return mixed({name: makers[name]() for name in shares}, shares)
+
+
+def phantoms(config: TrainingConfig) -> CaseFolder:
+    """The folder of phantoms that this run uses."""
+    return phantom_folder(config.cache, config.dimension, config.spacing_mm)
+
+
+@contextmanager
+def phantoms_in_background(config: TrainingConfig, wanted: bool = True) -> Iterator[None]:
+    """While inside, another process makes the phantoms of this run that are not in the cache yet, if ``wanted``."""
+    wanted = wanted and config.background and "phantoms" in config.shares()
+    process = fill_in_background(config.cache, config.dimension, config.spacing_mm, config.phantoms) if wanted else None
+    try:
+        yield
+    finally:
+        if process is not None:
+            process.terminate()
+            process.wait()
+
+
+def published_pairs(config: TrainingConfig, name: str, split: str) -> list[TrainingPair]:
+    """One split of a published data set below the data folder."""
+    folder = Path(config.data).expanduser()
+    if name == "acdc":
+        return acdc_pairs(folder / "ACDC" / "training", split)
+    directory, recipe = {"nlst": ("NLST", NLST), "lungct": ("LungCT", LUNG_CT)}[name]
+    return learn2reg_pairs(folder / directory, recipe, split)
+
+
+def validation_set(config: TrainingConfig) -> Validation:
+    """Pairs that are never trained on, with the same tissues every time."""
+    if config.validate_on == "phantoms":
+        folder, names, judged = phantoms(config), TISSUE_NAMES, JUDGED_TISSUES
+        pairs = [folder[FIRST_VALIDATION + number] for number in range(config.validation_pairs)]
+    else:
+        pairs = published_pairs(config, config.validate_on, "validation")[: config.validation_pairs]
+        names = dict(enumerate(PUBLISHED[config.validate_on], start=1))
+        judged = PUBLISHED[config.validate_on]
+    return as_validation(config, [pair.fitted(config.shape) for pair in pairs], names, judged)
+
+
+def as_validation(config: TrainingConfig, pairs: list[TrainingPair], names: dict[int, str],
+                  judged: tuple[str, ...] = ()) -> Validation:
+    """Pairs with the sliders of the tissue table, and with random ones that only depend on the seed.
+
+    names: of the labels. judged: names of those whose overlap counts, none for all.
+    """
+    kept = _kept_tissues(config)
+    tissues = MOST_TISSUES if kept is None else kept + 1
+    generator = np.random.default_rng([config.seed, FIRST_VALIDATION])
+    random = draw_sliders(generator, len(pairs), tissues, config.ends, 0.0 if config.adaptive else 1.0)
+    table = np.repeat(table_sliders(config, names)[None, :tissues], len(pairs), axis=0)
+    return Validation(pairs, table, random, tuple(label for label, name in names.items() if name in judged) or None,
+                      kept)
+
+
+def table_sliders(config: TrainingConfig, names: dict[int, str]) -> np.ndarray:
+    """(MOST_TISSUES, 2) slider positions of the tissue table; for models without tissues those of soft tissue."""
+    scale = SCALES[config.scale]
+    background = Tissue(BACKGROUND, "background", BACKGROUND_ID)
+    parameters = table_parameters([background, *[Tissue(label, name) for label, name in names.items()]], scale)
+    lames = [parameters[label] for label in range(MOST_TISSUES)]
+    sliders = np.array([(scale.slider(lame.lam), scale.slider(lame.mu)) for lame in lames], np.float32)
+    if not config.adaptive:
+        sliders[:] = sliders[max(names, default=0)]
+    return sliders
+
+
+def _kept_tissues(config: TrainingConfig) -> int | None:
+    return len(config.tissues) if config.conditioning == "hyper" and config.adaptive else None

@@ -1,0 +1,50 @@
+"""The network as training calls it: from a batch's tensors to a velocity, whatever the conditioning."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from TissueElasticRegistrationLib.core.network import MapParameters, NetworkConfig, RegistrationNetwork
+
+from .losses import slider_maps
+
+
+class Trainee(nn.Module):
+    """Labels (B, *shape) and sliders (B, C, 2) become what this kind of network wants to know.
+
+    Plain tensors in and out, so that wrappers for mixed precision and several processes can handle them.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.network = RegistrationNetwork(config)
+
+    def forward(self, fixed: torch.Tensor, moving: torch.Tensor, labels: torch.Tensor,
+                sliders: torch.Tensor) -> torch.Tensor:
+        """Velocity (B, D, *velocity shape) for images (B, 1, *shape)."""
+        return self.network(fixed, moving, network_parameters(self.network.config, labels, sliders))
+
+
+def network_parameters(config: NetworkConfig, labels: torch.Tensor,
+                       sliders: torch.Tensor) -> MapParameters | torch.Tensor:
+    """What a network of this kind is told about tissues."""
+    if config.conditioning == "hyper":
+        return slider_vector(sliders, config.parameters)
+    if config.map_layer == "tissue":
+        return MapParameters(labels[:, None], sliders)
+    return slider_maps(labels, sliders)
+
+
+def slider_vector(sliders: torch.Tensor, parameters: int) -> torch.Tensor:
+    """Sliders (B, C, 2) as the vector (B, ``parameters``) of a hypernetwork.
+
+    2 C numbers: first λ of every tissue, background first, then μ of every tissue. 2: λ and μ of all. C: μ of every
+    tissue (diffusion). 1: μ of all.
+    """
+    tissues = sliders.shape[1]
+    by_tissue = {2 * tissues: sliders.movedim(2, 1).flatten(1), tissues: sliders[:, :, 1]}
+    by_count = {2: sliders[:, 0], 1: sliders[:, 0, 1:], **by_tissue}
+    if parameters not in by_count:
+        raise ValueError(f"A vector of {parameters} numbers cannot be made for {tissues} tissues.")
+    return by_count[parameters]

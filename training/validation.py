@@ -1,0 +1,122 @@
+"""How good a network is on pairs it has never seen, by the same measures as the extension."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from TissueElasticRegistrationLib.core.deformation import folding, warp
+from TissueElasticRegistrationLib.core.metrics import dice
+from TissueElasticRegistrationLib.core.objective import Objective
+from TissueElasticRegistrationLib.core.reporting import pictures
+
+from .datasets.pair import Batch, TrainingPair, collate
+from .losses import batch_terms, displacement_of
+
+PICTURE_ROWS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Pairs with the sliders at which a user would begin, and a random set of sliders for each.
+
+    ``sliders``, ``random_sliders``: (pairs, C, 2). ``judged``: labels whose overlap counts; None for all but the
+    background. ``tissues``: labels above it are background to the network, but not when its result is judged.
+    """
+
+    pairs: Sequence[TrainingPair]
+    sliders: np.ndarray
+    random_sliders: np.ndarray
+    judged: tuple[int, ...] | None = None
+    tissues: int | None = None
+
+    def batch(self, number: int, sliders: np.ndarray, device: torch.device | str) -> Batch:
+        """One pair with its row of ``sliders``, on a device."""
+        batch = collate([self.pairs[number].merged(self.tissues)], sliders[number:number + 1])
+        return Batch(*[part.to(device) if isinstance(part, torch.Tensor) else part for part in batch])
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Means over pairs. ``objective`` and ``similarity``: at both sets of sliders, lower and higher is better.
+
+    ``epe_mm``: mean distance to the true correspondence inside the body, NaN where it is unknown. ``dice``: of fixed
+    labels and moved moving labels. ``folding_percent``: voxels at which the deformation folds.
+    """
+
+    objective: float
+    similarity: float
+    epe_mm: float
+    dice: float
+    folding_percent: float
+
+
+@torch.no_grad()
+def validate(network: nn.Module, objective: Objective, validation: Validation, integration_steps: int,
+             device: torch.device | str = "cpu") -> Scores:
+    """Scores of a network called as (fixed, moving, labels, sliders) -> velocity."""
+    totals, similarities, rows = [], [], []
+    for number, pair in enumerate(validation.pairs):
+        for sliders in (validation.random_sliders, validation.sliders):
+            batch = validation.batch(number, sliders, device)
+            velocity = network(batch.fixed, batch.moving, batch.labels, batch.sliders)
+            terms = batch_terms(objective, velocity, batch, integration_steps)
+            totals.append(float(terms.total))
+            similarities.append(float(terms.similarity))
+        displacement = displacement_of(velocity, pair.shape, integration_steps).cpu()  # at the user's sliders
+        rows.append((endpoint_error_mm(pair, displacement), mean_dice(pair, displacement, validation.judged),
+                     100 * float(folding(displacement).float().mean())))
+    epe_mm, overlap, folded = (_mean(column) for column in zip(*rows, strict=True))
+    return Scores(float(np.mean(totals)), float(np.mean(similarities)), epe_mm, overlap, folded)
+
+
+def endpoint_error_mm(pair: TrainingPair, displacement: torch.Tensor) -> float:
+    """Mean distance in mm to the truth over the body, where it is valid; displacement (1, D, *shape) in voxels."""
+    if pair.displacement is None:
+        return float("nan")
+    spacing = np.array(pair.spacing_mm).reshape(-1, *[1] * len(pair.shape))
+    error_mm = np.linalg.norm((displacement[0].numpy() - pair.displacement) * spacing, axis=0)
+    where = pair.fixed_labels > 0
+    return _mean(error_mm[where if pair.valid is None else where & pair.valid])
+
+
+def mean_dice(pair: TrainingPair, displacement: torch.Tensor, judged: tuple[int, ...] | None = None) -> float:
+    """Mean overlap of the labels that are in both images after moving; NaN without labels."""
+    if pair.moving_labels is None:
+        return float("nan")
+    moved = warp(torch.from_numpy(pair.moving_labels)[None, None].float(), displacement, mode="nearest")[0, 0].numpy()
+    labels = judged or [label for label in np.unique(pair.fixed_labels).tolist() if label]
+    return _mean([dice(pair.fixed_labels, moved, label) for label in labels])
+
+
+@torch.no_grad()
+def picture(network: nn.Module, validation: Validation, integration_steps: int,
+            device: torch.device | str = "cpu") -> np.ndarray:
+    """Fixed, moving, moved, difference before and after, one row per pair: (rows, columns, 3) uint8; middle slices."""
+    rows = []
+    for number, pair in enumerate(validation.pairs[:PICTURE_ROWS]):
+        batch = validation.batch(number, validation.sliders, device)
+        velocity = network(batch.fixed, batch.moving, batch.labels, batch.sliders)
+        displacement = displacement_of(velocity, pair.shape, integration_steps)
+        moved = warp(batch.moving, displacement)[0, 0].cpu().numpy()
+        fixed, moving, moved = (_plane(image) for image in (pair.fixed, pair.moving, moved))
+        everywhere = np.ones(fixed.shape, bool)
+        rows.append(np.hstack([*[pictures.gray(image, (0, 1)) for image in (fixed, moving, moved)],
+                               pictures.difference(fixed, moving, everywhere),
+                               pictures.difference(fixed, moved, everywhere)]))
+    return np.vstack(rows)
+
+
+def _plane(image: np.ndarray) -> np.ndarray:
+    return image if image.ndim == 2 else image[:, image.shape[1] // 2]
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Mean of those that are numbers; NaN of none."""
+    known = np.asarray(values, float)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if known.size else float("nan")
