@@ -38,7 +38,7 @@ def batch_terms(objective: Objective, velocity: torch.Tensor, batch: Batch, inte
     valid = inside(displacement).detach() * batch.mask
     lam, mu = weight_maps(objective.scale, batch.labels, batch.sliders)
     correlation, region = local_ncc(batch.fixed, warped, valid, objective.windows(batch.spacing))
-    weighted = objective.scale.similarity_weight(lam, mu) * correlation
+    weighted = objective.similarity_weight(lam, mu) * correlation
     similarity = weighted.flatten(1).sum(1) / region.flatten(1).sum(1).clamp_min(1.0)
     energy = objective.energy_density(displacement, batch.spacing, lam, mu).flatten(1).mean(1)
     return PairTerms(similarity, energy)

@@ -56,7 +56,9 @@ def run(fabric: Fabric, config: TrainingConfig, report: Callable[[str], None]) -
     trainee = Trainee(config.network())
     if config.dimension == 2:
         trainee.to(memory_format=torch.channels_last)  # 15 % less time per step on a CPU; in 3D it gains nothing
-    model, optimiser = fabric.setup(trainee, torch.optim.Adam(trainee.parameters(), lr=config.learning_rate))
+    fused = fabric.device.type == "cpu"  # a fifth of the time, which matters with the many weights of a hypernetwork
+    adam = torch.optim.Adam(trainee.parameters(), lr=config.learning_rate, fused=fused)
+    model, optimiser = fabric.setup(trainee, adam)
     state = State(model, optimiser)
     if config.resume and checkpoints.restore(fabric, output, state, config) and fabric.is_global_zero:
         report(f"Resumed after {state.step} steps.")

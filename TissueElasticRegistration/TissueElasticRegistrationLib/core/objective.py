@@ -53,8 +53,12 @@ class Objective:
             weight: factor on the energy.
         """
         correlation, region = local_ncc(fixed, warped, mask, self.windows(spacing_mm))
-        similarity = masked_mean(self.scale.similarity_weight(lam, mu) * correlation, region)
+        similarity = masked_mean(self.similarity_weight(lam, mu) * correlation, region)
         return ObjectiveTerms(similarity, weight * self.energy_density(displacement, spacing_mm, lam, mu).mean())
+
+    def similarity_weight(self, lam: torch.Tensor, mu: torch.Tensor) -> torch.Tensor | float:
+        """w_sim(x) of the scale. Diffusion has one weight w: on the paper's scale 2 (1 - w), HyperMorph's loss."""
+        return self.scale.similarity_weight(mu if self.regulariser == "diffusion" else lam, mu)
 
     def energy_density(self, displacement: torch.Tensor, spacing_mm: Sequence[float],
                        lam: torch.Tensor | float, mu: torch.Tensor | float) -> torch.Tensor:
