@@ -27,6 +27,8 @@ class TrainingConfig:
     output: str = _option("~/tissue-elastic-training", "folder of checkpoints, log, pictures and the finished pack")
     resume: bool = _option(True, "go on from the last checkpoint in the output folder, if there is one")
 
+    start_from: str = _option("", "folder of a finished pack with whose weights the run begins (fine-tuning)")
+
     dimension: int = _option(2, "2 for slices, 3 for volumes", choices=(2, 3))
     conditioning: str = _option("map", "how the parameters act", choices=("map", "hyper"))
     map_layer: str = _option("conv", "kind of the map conditioning", choices=("conv", "tissue"))
@@ -52,7 +54,7 @@ class TrainingConfig:
 
     steps: int = _option(20_000, "optimiser steps; may be changed when resuming")
     batch: int = _option(4, "pairs per step, over all processes together")
-    learning_rate: float = _option(1e-3, "of Adam (3e-4 for hypernetworks)")
+    learning_rate: float = _option(1e-3, "of Adam")
     warm_up: int = _option(100, "steps of growing learning rate")
     decay_from: float = _option(0.6, "part of the steps after which the learning rate falls")
     clip: float = _option(1.0, "largest norm of the gradient")

@@ -73,8 +73,9 @@ def account(config: TrainingConfig, step: int, note: str = "") -> str:
                      for name, share in config.shares().items())
     shape = " x ".join(map(str, config.shape))
     change = "with" if config.augment else "without"
-    return (f"{step} of {config.steps} steps of {config.batch} pairs of {shape} voxels: {data}; {change} changes of "
-            f"contrast, orientation and size; seed {config.seed}. {note}").strip()
+    begun = f"Begun with the weights of {Path(config.start_from).name}. " if config.start_from else ""
+    return (f"{begun}{step} of {config.steps} steps of {config.batch} pairs of {shape} voxels: {data}; {change} "
+            f"changes of contrast, orientation and size; seed {config.seed}. {note}").strip()
 
 
 def main() -> None:

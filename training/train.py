@@ -21,6 +21,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
+from TissueElasticRegistrationLib.core.model_pack import load_pack
 from TissueElasticRegistrationLib.core.reporting.pictures import png
 
 from . import checkpoints
@@ -54,6 +55,8 @@ def run(fabric: Fabric, config: TrainingConfig, report: Callable[[str], None]) -
     output = Path(config.output).expanduser()
     torch.manual_seed(config.seed)
     trainee = Trainee(config.network())
+    if config.start_from:
+        trainee.begin_with(load_pack(Path(config.start_from).expanduser()))
     if config.dimension == 2:
         trainee.to(memory_format=torch.channels_last)  # 15 % less time per step on a CPU; in 3D it gains nothing
     fused = fabric.device.type == "cpu"  # a fifth of the time, which matters with the many weights of a hypernetwork

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import torch
 from torch import nn
 
+from TissueElasticRegistrationLib.core.model_pack import ModelPack
 from TissueElasticRegistrationLib.core.network import MapParameters, NetworkConfig, RegistrationNetwork
 
 from .losses import slider_maps
@@ -24,6 +27,15 @@ class Trainee(nn.Module):
                 sliders: torch.Tensor) -> torch.Tensor:
         """Velocity (B, D, *velocity shape) for images (B, 1, *shape)."""
         return self.network(fixed, moving, network_parameters(self.network.config, labels, sliders))
+
+    def begin_with(self, pack: ModelPack) -> None:
+        """Take over the weights of a finished model. Raises ValueError if it is built in another way."""
+        wanted, found = asdict(self.network.config), asdict(pack.card.network)
+        other = [f"{name} {found[name]} instead of {wanted[name]}" for name in wanted if found[name] != wanted[name]]
+        if other:
+            raise ValueError(f"This run cannot begin with the model '{pack.card.name}', which is built in another way: "
+                             f"{', '.join(other)}.")
+        self.network.load_state_dict(pack.network.state_dict())
 
 
 def network_parameters(config: NetworkConfig, labels: torch.Tensor,

@@ -88,9 +88,15 @@ def mean_dice(pair: TrainingPair, displacement: torch.Tensor, judged: tuple[int,
     """Mean overlap of the labels that are in both images after moving; NaN without labels."""
     if pair.moving_labels is None:
         return float("nan")
-    moved = warp(torch.from_numpy(pair.moving_labels)[None, None].float(), displacement, mode="nearest")[0, 0].numpy()
+    moved = moved_labels(pair, displacement)
     labels = judged or [label for label in np.unique(pair.fixed_labels).tolist() if label]
     return _mean([dice(pair.fixed_labels, moved, label) for label in labels])
+
+
+def moved_labels(pair: TrainingPair, displacement: torch.Tensor) -> np.ndarray:
+    """The moving labels (*shape) at the displaced voxels, nearest; displacement (1, D, *shape) in voxels."""
+    labels = torch.from_numpy(pair.moving_labels)[None, None].float()
+    return warp(labels, displacement, mode="nearest")[0, 0].numpy().astype(np.uint8)
 
 
 @torch.no_grad()

@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 import torch
+from training_files import pack_in
 
-from TissueElasticRegistrationLib.core.model_pack import ModelCard, load_pack, save_pack
-from TissueElasticRegistrationLib.core.network import NetworkConfig, RegistrationNetwork
+from TissueElasticRegistrationLib.core.model_pack import load_pack
 from training import evaluate
 from training.datasets.pair import TrainingPair
 from training.datasets.phantom_pairs import FIRST_TEST, as_training_pair, phantom_pair
@@ -19,16 +19,6 @@ from training.phantoms import make_case
 from training.validation import endpoint_error_mm
 
 LUNG, SOFT = 1, 4
-
-
-def pack_in(folder, **options):
-    network_options = {"dimension": 2, **options.pop("network", {})}
-    torch.manual_seed(0)
-    network = RegistrationNetwork(NetworkConfig(**network_options))
-    card = ModelCard(name="tiny", version="1", network=network.config, regulariser="elastic", scale="log",
-                     spacing_mm=(6.0, 6.0), orientation="any", training="none", licence="Apache-2.0", **options)
-    save_pack(folder, network, card)
-    return folder
 
 
 @pytest.fixture(scope="module")

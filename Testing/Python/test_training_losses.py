@@ -18,7 +18,8 @@ from training.losses import batch_terms, displacement_of, weight_maps
 
 STEPS = 5
 OBJECTIVES = {"log": Objective(), "paper": Objective(scale=PaperScale()),
-              "diffusion": Objective(regulariser="diffusion")}
+              "diffusion": Objective(regulariser="diffusion"),
+              "paper's diffusion": Objective(PaperScale(), "diffusion")}
 
 
 def random_batch(count=2, spacing_mm=(2.0, 2.0)):
@@ -60,6 +61,15 @@ def test_paper_loss_of_equal_images_is_the_correlation_weighed_with_two_minus_bo
     expected = np.choose(pair.fixed_labels, 2 - sliders[0].sum(1)).mean()
     assert float(terms.similarity[0]) == pytest.approx(expected, rel=2e-3)  # the rest is epsilon of the correlation
     assert float(terms.energy[0]) == 0
+
+
+def test_diffusion_has_one_weight_and_on_the_papers_scale_the_similarity_weighs_twice_what_is_left():
+    batch, velocity = random_batch(), random_velocity()
+    plain = batch_terms(OBJECTIVES["diffusion"], velocity, batch, STEPS)  # similarity weight 1
+    for mu in (0.0, 0.3, 1.0):
+        batch.sliders[..., 1] = mu  # λ stays random
+        terms = batch_terms(OBJECTIVES["paper's diffusion"], velocity, batch, STEPS)
+        assert torch.allclose(terms.similarity, 2 * (1 - mu) * plain.similarity, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [LogScale(), PaperScale()])
