@@ -13,15 +13,8 @@ import torch
 from networks import awake, images, model_card
 
 from TissueElasticRegistrationLib.__main__ import main
-from TissueElasticRegistrationLib.core.model_pack import (
-    CARD,
-    MODELS_FOLDER,
-    WEIGHTS,
-    find_pack,
-    list_packs,
-    load_pack,
-    save_pack,
-)
+from TissueElasticRegistrationLib.core.model_card import CARD, MODELS_FOLDER, WEIGHTS
+from TissueElasticRegistrationLib.core.model_pack import find_pack, list_packs, load_pack, save_pack
 from TissueElasticRegistrationLib.core.network import NetworkConfig
 
 TINY = {"encoder": (4, 4), "decoder": (4, 4), "final": (4,), "hyper_widths": (4,)}

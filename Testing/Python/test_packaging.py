@@ -24,10 +24,10 @@ FLOORS = [
     {
         *("geometry", "images", "tissues", "parameter_scale", "tissue_table", "tuning"),
         *("progress", "threads", "devices"),
-        *("similarity", "elasticity", "deformation", "sampling", "network", "orientation"),
+        *("similarity", "elasticity", "deformation", "sampling", "network", "network_config", "orientation"),
     },
     {
-        *("objective", "model_pack", "metrics", "surface_distance", "result", "itk_bridge"),
+        *("objective", "model_card", "model_fit", "model_pack", "metrics", "surface_distance", "result", "itk_bridge"),
         *("preprocessing", "working_grid", "body", "alignment", "files"),
     },
     {"solvers", "reporting"},

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .core.model_pack import MODELS_FOLDER, ModelCard, list_packs
+from .core.model_card import ModelCard
+from .core.model_pack import list_packs
 
 HEADINGS = ("name", "version", "images", "conditioning", "regulariser", "scale", "tissues")
 
@@ -16,7 +17,7 @@ def models_text(folder: str | Path | None = None) -> str:
     """
     if folder is not None and not Path(folder).is_dir():
         raise ValueError(f"--folder {folder}: there is no such folder.")
-    entries = list_packs(MODELS_FOLDER if folder is None else folder)
+    entries = list_packs(folder)
     rows = [HEADINGS, *(_row(entry.card) for entry in entries if entry.card is not None)]
     if not entries:
         return "There are no models; 'direct' (no network) always works."

@@ -24,14 +24,13 @@ from .core.files.segmentation_files import parse_tissue_names, read_segmentation
 from .core.files.transform_files import read_transform
 from .core.images import ImagePair
 from .core.itk_bridge import resample_array
-from .core.model_pack import find_pack, load_pack
 from .core.preprocessing import UNSEGMENTED_NAME
 from .core.progress import Job, Progress, Result, finish
 from .core.registrar import Registrar
 from .core.reporting.report import report_html
 from .core.result import RegistrationResult
 from .core.solvers.direct import DirectSolver
-from .core.solvers.network import NetworkSolver
+from .core.solvers.network import NetworkSolver, solver_for
 from .core.tissues import BACKGROUND, Tissue, TissueParameters
 
 try:
@@ -53,7 +52,7 @@ def register_files(options: argparse.Namespace, report: Report) -> RegistrationR
         raise ValueError("--device cuda: the command computes on the CPU only, use auto or cpu.")
     if options.refine < 0:
         raise ValueError(f"--refine {options.refine}: the number of steps must be at least 0.")
-    solver = solver_for(options.model)
+    solver = _solver(options.model)
     with output_folder(options.output, OUTPUT_FILES) as folder:
         report("read", 0.0, "files")
         pair = read_pair(options)
@@ -99,12 +98,9 @@ def thread_count(pair: ImagePair) -> int | None:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def solver_for(model: str) -> DirectSolver:
-    """The solver of ``--model``: "direct", the name of a model pack, or the folder of one (a text with / or \\)."""
-    if model == "direct":
-        return DirectSolver()
+def _solver(model: str) -> DirectSolver:
     try:
-        return NetworkSolver(load_pack(model) if set(model) & set("/\\") else find_pack(model))
+        return solver_for(model)
     except ValueError as error:
         raise ValueError(f"--model {model}: {error}") from error
 

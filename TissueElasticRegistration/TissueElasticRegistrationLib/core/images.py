@@ -10,6 +10,7 @@ from .geometry import Geometry
 from .tissues import Tissue
 
 MINIMUM_VOXELS_PER_AXIS = 4
+CT_WINDOW_HU = (-980.0, 700.0)  # what becomes 0 and 1 where both images are CTs
 
 
 @dataclass(frozen=True, eq=False)

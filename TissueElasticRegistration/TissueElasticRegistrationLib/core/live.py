@@ -36,6 +36,9 @@ FINAL_RATE = 0.3
 # When to show: first after a few steps, as Adam's first ones are small; then about as often as people can see.
 FIRST_FRAME_STEPS = 3
 FRAME_INTERVAL_S = 0.05
+WORSE_THAN_NOTHING = ("The network's answer was worse than no deformation: the direct solver registered from zero "
+                      "instead.")
+WORSE_THAN_BEFORE = "The network's answer did not fit this change of λ and μ: the direct solver followed it alone."
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +64,14 @@ class _Settled:
 
 
 class LiveSolver:
-    """Follows the parameters of one pair. ``velocity`` (1, D, *shape) is what was shown last, None before that."""
+    """Follows the parameters of one pair. ``velocity`` (1, D, *shape) is what was shown last, None before that.
+
+    notes: what a user should know about what is shown, one sentence each.
+    """
 
     def __init__(self, solver: DirectSolver, pyramid: Pyramid) -> None:
         self.velocity: torch.Tensor | None = None
+        self.notes: tuple[str, ...] = ()
         self._solver = solver
         self._pyramid = pyramid
         self._settings = solver.settings(pyramid.pair.dimension)
@@ -84,6 +91,7 @@ class LiveSolver:
         """
         steps, shown, latest = 0, -float("inf"), None
         answer = self._solver.answer(self._pyramid, parameters)
+        self.notes = self._solver.notes(self._pyramid, parameters)
         if answer is not None:
             steps, job = FIRST_FRAME_STEPS, self._from_answer(parameters, answer)
         else:
@@ -121,6 +129,7 @@ class LiveSolver:
         maps = self._pyramid.parameter_maps(parameters)
         if not self._referee_value(answer, maps) <= self._referee_value(before, maps):  # also if not a number
             self.velocity = before
+            self.notes += (WORSE_THAN_NOTHING if self._settled is None else WORSE_THAN_BEFORE,)
             yield from self._by_steps(parameters)
             return
         if self._settled is None:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from .elasticity import diffusion_energy, elastic_energy
-from .parameter_scale import LogScale, ParameterScale
+from .parameter_scale import LogScale, ParameterScale, Regulariser
 from .similarity import WINDOW, local_ncc, masked_mean
-
-Regulariser = Literal["elastic", "diffusion"]
 
 
 class ObjectiveTerms(NamedTuple):

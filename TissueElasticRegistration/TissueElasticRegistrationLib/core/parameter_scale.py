@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from .tissues import Lame, TissueParameters
 
 if TYPE_CHECKING:
     import torch
+
+# What λ and μ weigh: "elastic" both, "diffusion" has one weight, which is kept as μ.
+Regulariser = Literal["elastic", "diffusion"]
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,11 @@ import torch
 
 from .body import outside_body
 from .geometry import Geometry
-from .images import Image, ImagePair, Segmentation
+from .images import CT_WINDOW_HU, Image, ImagePair, Segmentation
 from .itk_bridge import geometry_of, resample_array, sitk_volume
 from .tissues import BACKGROUND, UNSEGMENTED_ID, Tissue
 from .working_grid import working_grid
 
-CT_WINDOW_HU = (-980.0, 700.0)
 CT_LOWEST_HU = -500.0
 PERCENTILES = (0.5, 99.5)
 LEAST_OVERLAP = 0.01

@@ -30,13 +30,16 @@ from .tissue_table import table_parameters
 from .tissues import Tissue, TissueParameters
 
 CARD_TOO_SMALL = "The memory of the graphics card was too small for this pair: the CPU computed instead."
+NEVER_RIGID = ("Single slices are never aligned rigidly, their plane is your choice: this pair was deformed as it "
+               "lies.")
 PREPARING = 0.2  # part of the progress of a live job that has to prepare the pair first
 
 
 class Registrar:
     """Registers ``pair`` with ``solver``. Every long method is a `Job`: exhaust it with `finish`, or step it.
 
-    initial: the alignment done first: "auto", "none", "rigid" or a transform from fixed to moving LPS mm.
+    initial: the alignment done first: "auto", "none", "rigid" or a transform from fixed to moving LPS mm. Single slices
+    are never aligned by themselves; if "rigid" was asked for, `notes` say so.
     threads: torch threads during every step; None leaves torch's setting alone.
     device: "auto", "cpu" or "cuda" (see `choose_device`); a graphics card that runs out of memory is replaced by the
     CPU, and the result says so.
@@ -146,6 +149,11 @@ class Registrar:
         """What went differently from what was asked for, one sentence each; also among the warnings of a result."""
         return (*(() if self._solution is None else self._solution.notes), *self._notes)
 
+    @property
+    def live_notes(self) -> tuple[str, ...]:
+        """The same about what `live` shows."""
+        return (*(() if self._live is None else self._live.notes), *self._notes)
+
     def table_parameters(self) -> TissueParameters:
         """Start values for `tissues` by their names."""
         return table_parameters(self.tissues, self.solver.objective.scale)
@@ -160,6 +168,8 @@ class Registrar:
         began = time.perf_counter()
         yield Progress(0.0, "aligning")
         self._initial = initial_alignment(self.pair, self._wanted_initial)
+        if self._wanted_initial == "rigid" and self._initial.is_identity and NEVER_RIGID not in self._notes:
+            self._notes += (NEVER_RIGID,)
         yield Progress(0.4, "resampling")
         working = prepare_pair(self.pair, self._initial.transform, self._finest_mm)
         yield Progress(0.8, "building levels")
@@ -185,7 +195,7 @@ class Registrar:
         return pyramid
 
     def _on_cpu(self, working: WorkingPair) -> Pyramid:
-        self._notes = (CARD_TOO_SMALL,)
+        self._notes += (CARD_TOO_SMALL,)
         self.device_choice = DeviceChoice(torch.device("cpu"), CARD_TOO_SMALL)
         return Pyramid(working, "cpu")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from .parameter_scale import ParameterScale
+from .parameter_scale import LogScale, ParameterScale
 from .tissues import Lame, Tissue, TissueParameters, find_tissue
+
+DIGITS = 12  # of a slider position
 
 
 def scaled_together(values: Mapping[str, Lame], locked: Collection[str], decades_lam: float, decades_mu: float,
@@ -16,6 +18,20 @@ def scaled_together(values: Mapping[str, Lame], locked: Collection[str], decades
     """
     return {key: lame if key in locked else Lame(_within(lame.lam * 10**decades_lam, scale),
                                                  _within(lame.mu * 10**decades_mu, scale))
+            for key, lame in values.items()}
+
+
+def slider_shift(decades: float) -> float:
+    """How far a tissue's slider moves, of its length 1, when its weight on the log scale is times 10^decades."""
+    log = LogScale()
+    return decades / (log.exponent_high - log.exponent_low)
+
+
+def on_scale(values: Mapping[str, Lame], source: ParameterScale, target: ParameterScale) -> dict[str, Lame]:
+    """The values at the same slider positions of another scale; there and back, what was typed is the same again."""
+    if source == target:
+        return dict(values)
+    return {key: Lame(*(target.weight(round(source.slider(weight), DIGITS)) for weight in (lame.lam, lame.mu)))
             for key, lame in values.items()}
 
 

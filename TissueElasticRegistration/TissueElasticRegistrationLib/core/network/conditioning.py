@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .config import NetworkConfig
+from ..network_config import NetworkConfig
 from .layers import arranged, average_pooled
 from .padding import Padding
 

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from ..deformation import integrate, resize
+from ..network_config import NetworkConfig
 from .conditioning import MapModulation, MapParameters
-from .config import NetworkConfig
 from .layers import (
     HyperKernels,
     Kernel,

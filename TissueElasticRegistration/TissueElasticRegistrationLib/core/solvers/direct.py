@@ -82,6 +82,7 @@ class DirectSolver:
     """
 
     name = "direct"
+    usual_refinement = 0  # steps that a registration is worth being refined by if nobody says how many
 
     def __init__(self, objective: Objective | None = None, settings: DirectSettings | None = None) -> None:
         self.objective = objective or Objective()
@@ -157,6 +158,10 @@ class DirectSolver:
     def answer(self, pyramid: Pyramid, parameters: TissueParameters) -> torch.Tensor | None:
         """A velocity for the full level that takes no steps; a direct solver has none."""
         return None
+
+    def notes(self, pyramid: Pyramid, parameters: TissueParameters) -> tuple[str, ...]:
+        """What a user should know about using this solver for a pair, one sentence each."""
+        return ()
 
     @torch.no_grad()
     def value(self, level: Level, velocity: torch.Tensor, maps: Maps, settings: DirectSettings) -> float:

@@ -11,7 +11,8 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from ..model_pack import ModelPack
+from ..model_card import DIRECT, pack_folder
+from ..model_pack import ModelPack, load_pack
 from ..network import RegistrationNetwork
 from ..objective import Objective
 from ..progress import Job, Progress, part_of
@@ -32,6 +33,7 @@ class NetworkSolver(DirectSolver):
     """
 
     name = "network+direct"
+    usual_refinement = 40
 
     def __init__(self, pack: ModelPack, refiner: DirectSolver | None = None) -> None:
         card = pack.card
@@ -62,6 +64,10 @@ class NetworkSolver(DirectSolver):
         """The network's velocity (1, D, *velocity shape of the full level), in voxels of that grid."""
         return self._pair(pyramid).velocity(parameters)
 
+    def notes(self, pyramid: Pyramid, parameters: TissueParameters) -> tuple[str, ...]:
+        """What a user should know about using the model for this pair, one sentence each."""
+        return self._pair(pyramid).notes(parameters)
+
     def solve(self, pyramid: Pyramid, parameters: TissueParameters, start: torch.Tensor | None = None,
               stages: tuple[Stage, ...] | None = None) -> Job[Solution]:
         """Without a start: the network's answer, refined by ``stages`` (None: not at all).
@@ -72,8 +78,7 @@ class NetworkSolver(DirectSolver):
         if start is not None:
             return (yield from super().solve(pyramid, parameters, start, stages))
         yield Progress(0.0, "network")
-        pair = self._pair(pyramid)
-        velocity, notes = pair.velocity(parameters), pair.notes(parameters)
+        velocity, notes = self.answer(pyramid, parameters), self.notes(pyramid, parameters)
         yield Progress(0.5 * NETWORK_PART, "network")
         answer = None
         if bool(velocity.isfinite().all()):
@@ -106,3 +111,11 @@ class NetworkSolver(DirectSolver):
         if device not in self._networks:
             self._networks[device] = copy.deepcopy(self.pack.network).to(device)
         return self._networks[device]
+
+
+def solver_for(model: str) -> DirectSolver:
+    """The solver for "direct", the name of an installed model, or the path of a model's folder (a text with / or \\).
+
+    Raises ValueError with one sentence if there is no such model or it cannot be used.
+    """
+    return DirectSolver() if model == DIRECT else NetworkSolver(load_pack(pack_folder(model)))

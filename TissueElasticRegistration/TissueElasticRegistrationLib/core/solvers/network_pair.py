@@ -6,11 +6,13 @@ import torch
 import torch.nn.functional as F
 
 from ..deformation import resize
-from ..model_pack import ModelCard, ModelPack
+from ..model_card import ModelCard
+from ..model_fit import classes, goes_slice_by_slice
+from ..model_pack import ModelPack
 from ..network import MapParameters, RegistrationNetwork
 from ..orientation import axis_order
 from ..preprocessing import WorkingPair
-from ..tissues import BACKGROUND, BACKGROUND_ID, UNSEGMENTED_ID, Tissue, TissueParameters
+from ..tissues import BACKGROUND, TissueParameters
 from .pyramid import Pyramid
 
 # Voxels this much smaller than any the network was trained on are averaged first.
@@ -28,10 +30,10 @@ class NetworkPair:
         self._card, self._network, self._pair = pack.card, network, pyramid.pair
         self._velocity_shape = tuple(n // (2 if pooled else 1) for n, pooled in
                                      zip(pyramid.pair.fixed.shape[2:], pyramid.pair.pooled_axes, strict=True))
-        self._per_slice = _goes_slice_by_slice(pack.card, pyramid.pair)
+        self._per_slice = goes_slice_by_slice(pack.card, pyramid.pair.pooled_axes)
         self._factors = _factors(pack.card, pyramid.pair)
         self._order = axis_order(pyramid.pair.geometry, pack.card.orientation, pack.card.dimension)
-        self._classes = _classes(pack.card, pyramid.pair.tissues)
+        self._classes = classes(pack.card, pyramid.pair.tissues)
         self._device = pyramid.device
         fixed, moving = (self._seen(image.to(self._device)) for image in (pyramid.pair.fixed, pyramid.pair.moving))
         with torch.inference_mode():
@@ -57,8 +59,10 @@ class NetworkPair:
         if not low * SPACING_TOLERANCE <= finest <= high / SPACING_TOLERANCE:
             notes.append(f"The model '{self._card.name}' was trained on voxels of {low:g} to {high:g} mm, these have "
                          f"{finest:.3g} mm.")
+        if not self._card.has_lambda:
+            notes.append(f"The model '{self._card.name}' has one weight for each tissue, μ: λ has no effect.")
         if self._maps is None:
-            sliders = self._sliders(parameters)
+            sliders = self._sliders(parameters)[:, 0 if self._card.has_lambda else 1:]
             notes += [f"The model '{self._card.name}' knows one elasticity for {name}: the mean of its tissues counts."
                       for name, members in self._members().items() if len(sliders[members].unique(dim=0)) > 1]
         return tuple(notes)
@@ -69,7 +73,7 @@ class NetworkPair:
             return self._maps.with_sliders(sliders[None].to(self._device))
         # All λ, then all μ, in the order of the card's tissues; the diffusion regulariser has one weight, kept as μ.
         lam, mu = torch.stack([self._mean(sliders, members) for members in self._members().values()]).T
-        vector = torch.cat([lam, mu]) if self._card.regulariser == "elastic" else mu
+        vector = torch.cat([lam, mu]) if self._card.has_lambda else mu
         return vector[None].to(self._device)
 
     def _sliders(self, parameters: TissueParameters) -> torch.Tensor:
@@ -114,15 +118,6 @@ class NetworkPair:
         return self._order.turned(x[0].movedim(0, 1) if self._per_slice else x)
 
 
-def _goes_slice_by_slice(card: ModelCard, pair: WorkingPair) -> bool:
-    if card.dimension == pair.dimension:
-        return False
-    if card.dimension == 2 and not pair.pooled_axes[0] and all(pair.pooled_axes[1:]):
-        return True
-    kinds = {2: "single slices and stacks of thick ones", 3: "volumes"}
-    raise ValueError(f"The model '{card.name}' registers {kinds[card.dimension]}, these images are something else.")
-
-
 def _factors(card: ModelCard, pair: WorkingPair) -> tuple[int, ...]:
     """How many voxels are averaged per axis, so that they are not much smaller than in training."""
     pooled = [size for size, may_be in zip(pair.spacing_mm, pair.pooled_axes, strict=True) if may_be]
@@ -131,21 +126,6 @@ def _factors(card: ModelCard, pair: WorkingPair) -> tuple[int, ...]:
     while finest * factor < SPACING_TOLERANCE * card.spacing_mm[0] and factor < COARSEST_FACTOR:
         factor *= 2
     return tuple(factor if pooled else 1 for pooled in pair.pooled_axes)
-
-
-def _classes(card: ModelCard, tissues: tuple[Tissue, ...]) -> tuple[int, ...]:
-    """For each tissue its place in the card's list: all the first one for models that have no list."""
-    if not card.tissues:
-        return (0,) * len(tissues)
-    places = {name.casefold(): place for place, name in enumerate(card.tissues)}
-    places.update({name.casefold(): 0 for name in card.rest})
-    found = []
-    for tissue in tissues:
-        place = 0 if tissue.id in (BACKGROUND_ID, UNSEGMENTED_ID) else places.get(tissue.name.casefold())
-        if place is None:
-            raise ValueError(f"The model '{card.name}' knows only {', '.join(card.tissues)}, not '{tissue.name}'.")
-        found.append(place)
-    return tuple(found)
 
 
 def _pooled(x: torch.Tensor, factors: tuple[int, ...]) -> torch.Tensor:

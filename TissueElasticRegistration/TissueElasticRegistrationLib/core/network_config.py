@@ -1,4 +1,4 @@
-"""What a registration network is built from: enough to build it again for stored weights."""
+"""What a registration network is built from: enough to build it again for stored weights. Without torch."""
 
 from __future__ import annotations
 
