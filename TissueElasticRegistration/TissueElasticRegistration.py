@@ -16,6 +16,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+from TissueElasticRegistrationLib.core.model_card import DIRECT, list_cards
 from TissueElasticRegistrationLib.panel.parameter_node import TissueElasticRegistrationParameterNode, forget_node
 from TissueElasticRegistrationLib.panel.registration_panel import RegistrationPanel
 from TissueElasticRegistrationLib.panel.reloading import forget_library
@@ -152,7 +153,8 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
     >>> done.result.tissues[0].dice_after, done.nodes.transform.GetName()
 
     Parameters are (λ, μ), relative weights without unit from 0.02 to 200, by segment name or ID; tissues that are not
-    named get start values that fit their names. All methods raise ValueError with one sentence for unusable input.
+    named get start values that fit their names. Models on the paper's scale have weights from 0 to 1 instead (`models`
+    says which). All methods raise ValueError with one sentence for unusable input.
     """
 
     def __init__(self) -> None:
@@ -167,32 +169,34 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         return self._parameterNode
 
     def register(self, fixed, moving, segmentation, parameters=None, movingSegmentation=None, fixedLandmarks=None,
-                 movingLandmarks=None, outputs=None, refineSteps=0, initial="auto", device="auto", finestMm=0.0,
-                 progress=None) -> Registered:
+                 movingLandmarks=None, outputs=None, refineSteps=None, initial="auto", device="auto", finestMm=0.0,
+                 progress=None, model=DIRECT) -> Registered:
         """Deform ``moving`` onto ``fixed`` and write transform, warped volume and segmentation and a table of measures.
 
         fixed, moving: scalar volume nodes. segmentation: of the fixed volume. parameters: {"Liver": (lam, mu)}.
         movingSegmentation, fixedLandmarks, movingLandmarks: for measuring only. outputs: `OutputNodes`, None for those
-        of the last registration of this pair or new ones. refineSteps: further steps at full resolution. initial:
-        alignment done first, "auto", "none" or "rigid". device: "auto", "cpu" or "cuda". finestMm: smallest voxel, 0
-        for automatic. progress: called with `Progress` (fraction, text).
+        of the last registration of this pair or new ones. refineSteps: further steps at full resolution; None: 40 after
+        a network, none otherwise. initial: alignment done first, "auto", "none" or "rigid". device: "auto", "cpu" or
+        "cuda". finestMm: smallest voxel, 0 for automatic. progress: called with `Progress` (fraction, text). model:
+        "direct" (no network), the name of an installed model, or the path of the folder of one.
 
         Returns `Registered`: ``result`` (displacement in RAS mm, measures) and ``nodes``.
         """
         inputs = InputNodes(fixed, moving, segmentation, movingSegmentation, fixedLandmarks, movingLandmarks)
-        return register(inputs, parameters or {}, SessionOptions(initial, device, finestMm), outputs, refineSteps,
-                        progress)
+        return register(inputs, parameters or {}, SessionOptions(initial, device, finestMm, model), outputs,
+                        refineSteps, progress)
 
     def estimate(self, fixed, moving, segmentation, movingSegmentation, parameters=None, locked=(), points=5,
-                 initial="auto", device="auto", finestMm=0.0, progress=None):
+                 initial="auto", device="auto", finestMm=0.0, progress=None, model=DIRECT):
         """Search (λ, μ) of each tissue for this pair; returns `core.estimation.result.Estimate`, writes nothing.
 
         ``estimate.values()`` fits ``parameters`` of `register`. locked: segment names or IDs that keep their values.
-        points: positions of each slider that are tried. Others as in `register`.
+        points: positions of each slider that are tried. model: whose scale and regulariser are used; the search itself
+        takes steps of the direct solver. Others as in `register`.
         """
         inputs = InputNodes(fixed, moving, segmentation, movingSegmentation)
-        return estimate_parameters(inputs, parameters or {}, SessionOptions(initial, device, finestMm), locked, points,
-                                   progress)
+        return estimate_parameters(inputs, parameters or {}, SessionOptions(initial, device, finestMm, model), locked,
+                                   points, progress)
 
     def evaluate(self, fixed, moving, segmentation, transform, parameters=None, movingSegmentation=None,
                  fixedLandmarks=None, movingLandmarks=None, progress=None):
@@ -202,6 +206,11 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         """
         inputs = InputNodes(fixed, moving, segmentation, movingSegmentation, fixedLandmarks, movingLandmarks)
         return evaluate(inputs, transform, parameters or {}, progress)
+
+
+    def models(self) -> list:
+        """The installed models as `core.model_card.ModelCard`: name, dimension, tissues, scale, training, licence."""
+        return [entry.card for entry in list_cards() if entry.card is not None]
 
 
 class TissueElasticRegistrationTest(ScriptedLoadableModuleTest):

@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
+from ..core.parameter_scale import ParameterScale
+from ..core.tuning import on_scale
 from .labels import show_text
 from .landscape_view import LandscapeView
-from .parameter_node import TissueElasticRegistrationParameterNode, Tuning, restore_tuning, take_values, tuning_of
+from .parameter_node import (
+    SCALE,
+    TissueElasticRegistrationParameterNode,
+    Tuning,
+    restore_tuning,
+    take_values,
+    tuning_of,
+)
 
 if TYPE_CHECKING:
     from ..core.estimation.result import Estimate
@@ -25,12 +34,13 @@ class EstimateSection:
         self._view = LandscapeView(ui.landscapeWidget)
         self._node: TissueElasticRegistrationParameterNode | None = None
         self._before: Tuning | None = None
+        self._scale: ParameterScale = SCALE
         self.latest: Estimate | None = None
         ui.undoEstimateButton.connect("clicked(bool)", self.undo)
 
-    def begin(self, node: TissueElasticRegistrationParameterNode) -> None:
-        """A search starts; what is set now is what `undo` goes back to."""
-        self._node, self._before = node, tuning_of(node)
+    def begin(self, node: TissueElasticRegistrationParameterNode, scale: ParameterScale = SCALE) -> None:
+        """A search starts; what is set now is what `undo` goes back to. scale: of the values that it will find."""
+        self._node, self._before, self._scale = node, tuning_of(node), scale
         self.latest = None
         self._view.clear()
         self._ui.undoEstimateButton.visible = False
@@ -69,5 +79,5 @@ class EstimateSection:
         show_text(self._ui.estimateStatusLabel, "")
 
     def _take(self, estimate) -> None:
-        take_values(self._node, estimate.values())
+        take_values(self._node, on_scale(estimate.values(), self._scale, SCALE))
         self._ui.undoEstimateButton.visible = True

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ..core.parameter_scale import LogScale, ParameterScale
+from ..core.tuning import slider_shift
+
 
 def weight_text(weight: float) -> str:
     """A weight with three significant digits, but at most three decimals, so that it fits into its box."""
@@ -11,3 +14,10 @@ def weight_text(weight: float) -> str:
 def ratio_text(ratio: float) -> str:
     """A ratio with three significant digits, large ones without exponent."""
     return f"{ratio:.3g}" if ratio < 1000 else f"{ratio:.0f}"
+
+
+def together_text(decades: float, scale: ParameterScale) -> str:
+    """What a slider for all tissues does to their weights: a factor, or what is added where zero is a weight."""
+    if isinstance(scale, LogScale):
+        return f"× {10**decades:.3g}"
+    return f"{slider_shift(decades):+.2f}"

@@ -13,18 +13,19 @@ from slicer import (
 )
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from ..core.parameter_scale import LogScale
+from ..core.model_card import DIRECT
+from ..core.parameter_scale import LogScale, ParameterScale
 from ..core.tissues import Lame
-from ..core.tuning import scaled_together
+from ..core.tuning import on_scale, scaled_together
 from ..scene.nodes import InputNodes, OutputNodes
 from ..scene.session import SessionOptions
 from ..scene.tissue_nodes import SegmentInfo, describe_tissues
 from .choices import Alignment, Device
 from .registration_control import Request
 
-SCALE = LogScale()
+SCALE = LogScale()  # of everything that is stored, whatever the scale of the model
 STEPS_PER_DECADE = 100  # of the global sliders
-DIRECT = "direct"
+AUTOMATIC = -1  # refinement steps
 
 
 @parameterNodeWrapper
@@ -34,9 +35,9 @@ class TissueElasticRegistrationParameterNode:
     segmentation - tissues of the fixed volume; decides where which elasticity acts
     tunedSegmentation - the segmentation whose segment IDs the dictionaries below are about
     movingSegmentation, fixedLandmarks, movingLandmarks - optional, for evaluation and auto-estimate
-    model - "direct" or the name of a model pack
+    model - "direct", the name of an installed model, or the path of the folder of one
     device - where to compute
-    tissueLambda, tissueMu - weights that differ from the start values, by segment ID
+    tissueLambda, tissueMu - weights on the log scale that differ from the start values, by segment ID
     tissueLinked, tissueLocked - switches of the rows, by segment ID
     allLambda, allMu - all unlocked tissues stiffer or softer, in hundredths of a power of ten
     live - follow the sliders
@@ -45,7 +46,7 @@ class TissueElasticRegistrationParameterNode:
     showGrid, showJacobian, showDifference - what is drawn over the images
     outputTransform, outputVolume, outputSegmentation, outputTable - none: those of the last registration, or new ones
     alignment - what is done before the deformation
-    refineSteps - further steps at full resolution for Apply
+    refineSteps - further steps at full resolution for Apply; -1: as many as the solver needs
     gridPoints - positions of λ and of μ that auto-estimate tries
     finestMm - smallest voxel of the registration, 0 for automatic
     """
@@ -76,7 +77,7 @@ class TissueElasticRegistrationParameterNode:
     outputSegmentation: vtkMRMLSegmentationNode
     outputTable: vtkMRMLTableNode
     alignment: Alignment = Alignment.AUTO
-    refineSteps: Annotated[int, WithinRange(0, 200)] = 0
+    refineSteps: Annotated[int, WithinRange(AUTOMATIC, 200)] = AUTOMATIC
     gridPoints: Annotated[int, WithinRange(3, 11)] = 5
     finestMm: Annotated[float, WithinRange(0.0, 20.0)] = 0.0
 
@@ -188,10 +189,13 @@ def used_values(node: TissueElasticRegistrationParameterNode, tissues: Sequence[
                            node.allMu / STEPS_PER_DECADE, SCALE)
 
 
-def request_of(node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]) -> Request:
-    """What the panel asks for now, the sliders for all tissues included."""
+def request_of(node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo],
+               scale: ParameterScale = SCALE) -> Request:
+    """What the panel asks for now, the sliders for all tissues included; scale: of the model."""
     return Request(
-        inputs=inputs_of(node), values=used_values(node, tissues), outputs=outputs_of(node), locked=locked_ids(node),
-        options=SessionOptions(node.alignment.value, node.device.value, node.finestMm),
-        refine_steps=node.refineSteps, jacobian=node.showJacobian, grid_points=node.gridPoints,
+        inputs=inputs_of(node), values=on_scale(used_values(node, tissues), SCALE, scale), outputs=outputs_of(node),
+        locked=locked_ids(node),
+        options=SessionOptions(node.alignment.value, node.device.value, node.finestMm, node.model),
+        refine_steps=None if node.refineSteps == AUTOMATIC else node.refineSteps, jacobian=node.showJacobian,
+        grid_points=node.gridPoints,
     )

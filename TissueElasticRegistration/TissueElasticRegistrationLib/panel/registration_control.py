@@ -39,13 +39,16 @@ class Activity(Enum):
 
 @dataclass(frozen=True)
 class Request:
-    """Everything one run depends on. ``values``: (λ, μ) by segment ID. ``locked``: ids an estimate leaves alone."""
+    """Everything one run depends on. ``locked``: ids an estimate leaves alone.
+
+    values: (λ, μ) by segment ID, on the scale of the model. refine_steps: as in `PairSession.register`.
+    """
 
     inputs: InputNodes
     values: Values
     options: SessionOptions = SessionOptions()
     outputs: OutputNodes = OutputNodes()
-    refine_steps: int = 0
+    refine_steps: int | None = None
     jacobian: bool = False
     locked: frozenset[str] = frozenset()
     grid_points: int = 5
@@ -212,7 +215,7 @@ class RegistrationControl:
             self._follow_wanted()
 
     def _settled(self, _result) -> None:
-        seconds, notes = time.perf_counter() - self._began, self._session.registrar.notes
+        seconds, notes = time.perf_counter() - self._began, self._session.registrar.live_notes
         self._set(Activity.IDLE)
         self._listener.settled(seconds, notes)
         self._follow_wanted()

@@ -12,6 +12,7 @@ import slicer.util
 from slicer.i18n import tr as _
 
 from ..core.tissues import Lame
+from ..core.tuning import on_scale
 from ..scene.checks import input_hints, input_problem
 from ..scene.estimate_nodes import write_landscape
 from ..scene.input_state import state_of
@@ -22,8 +23,9 @@ from .display_section import DisplaySection, DisplaySettings
 from .estimate_section import EstimateSection
 from .input_watch import Watch, place_events, segment_events
 from .labels import show_text
+from .model_section import ModelSection
+from .number_texts import together_text
 from .parameter_node import (
-    DIRECT,
     SCALE,
     STEPS_PER_DECADE,
     TissueElasticRegistrationParameterNode,
@@ -62,8 +64,9 @@ class RegistrationPanel:
         self.control = RegistrationControl(listener)
         self.rows = TissueRows(ui.tissueRowsWidget, SCALE, RowCallbacks(
             changed=lambda key, lam, mu: self._set_values({key: Lame(lam, mu)}), linked=self._on_linked,
-            locked=self._on_locked, reset=lambda key: self._set_values({key: None}),
+            locked=self._on_locked, reset=self._on_reset,
             preset=lambda key, weight: self._set_values({key: Lame(weight, weight)})))
+        self.model = ModelSection(ui, self._on_model)
         self.display = DisplaySection(ui.displayProblemLabel)
         self.estimate = EstimateSection(ui)
         self.quality = QualityTable(ui.qualityTable, ui.qualityLabel)
@@ -102,7 +105,8 @@ class RegistrationPanel:
         self._shown_before, self._refusal = None, ""
         if node is not None:
             if input_problem(inputs_of(node)) is None and find_outputs(inputs_of(node)).transform is not None:
-                self._shown_before = request_of(node, describe_tissues(node.segmentation, find_empty=False))
+                self.model.show(node.model)
+                self._shown_before = self._request(describe_tissues(node.segmentation, find_empty=False))
             self._read_tissues()
 
     def parameters_changed(self) -> None:
@@ -142,12 +146,12 @@ class RegistrationPanel:
             return
         inputs = inputs_of(node)
         self._places.observe(place_events(inputs))
-        self._show_problem(input_problem(inputs))
+        self._show_model()
+        self._show_problem()
         state = inputs, state_of(inputs)
         if state != self._shown_inputs:
             self._shown_inputs = state
             show_text(self.ui.hintsLabel, "\n".join(input_hints(inputs)))
-        self._show_model()
         self._show_rows()
         self.display.update(inputs, DisplaySettings(node.fade, node.deformed, node.showGrid, node.showJacobian,
                                                     node.showDifference))
@@ -174,25 +178,27 @@ class RegistrationPanel:
         self.update()
 
     def _show_model(self) -> None:
-        """The chosen model; one that a scene names and this computer does not have is listed as such."""
-        selector, name = self.ui.modelSelector, self._node.model
-        if selector.findData(name) < 0:
-            selector.addItem(_("{name} (not installed)").format(name=name), name)
-        selector.setCurrentIndex(selector.findData(name))
+        """The chosen model, and rows with its weights."""
+        self.model.show(self._node.model)
+        self.rows.set_scale(self.model.scale, self.model.has_lambda)
+        self.ui.allLambdaSlider.enabled = self.model.has_lambda
 
     def _show_rows(self) -> None:
         node = self._node
-        values = {key: (lame.lam, lame.mu) for key, lame in row_values(node, self._tissues).items()}
+        shown = on_scale(row_values(node, self._tissues), SCALE, self.model.scale)
+        values = {key: (lame.lam, lame.mu) for key, lame in shown.items()}
         self.rows.show(values, linked_ids(node), locked_ids(node))
         for label, hundredths in ((self.ui.allLambdaFactorLabel, node.allLambda), (self.ui.allMuFactorLabel,
                                                                                    node.allMu)):
-            label.text = f"× {10 ** (hundredths / STEPS_PER_DECADE):.3g}"
+            label.text = together_text(hundredths / STEPS_PER_DECADE, self.model.scale)
 
-    def _show_problem(self, problem: str | None) -> None:
+    def _show_problem(self) -> None:
         """Apply and estimate are possible, or say why not."""
         node = self._node
-        if problem is None and node.model != DIRECT:
-            problem = _("The model '{name}' is not installed: choose another solver.").format(name=node.model)
+        problem, of_model = input_problem(inputs_of(node)), None
+        if problem is None:
+            problem = of_model = self.model.problem(inputs_of(node), node.finestMm, self._tissues)
+        self.model.tell(of_model)
         self._problem = problem
         busy = self.control.activity
         apply, estimate = self.ui.applyButton, self.ui.estimatePushButton
@@ -224,7 +230,7 @@ class RegistrationPanel:
             self.control.stop_following()
             show_text(self.ui.liveStatusLabel, problem)
         else:
-            request = request_of(node, self._tissues)
+            request = self._request()
             if not request.looks_like(self._shown_before):
                 self._shown_before = None
                 self.control.follow(request)
@@ -236,15 +242,15 @@ class RegistrationPanel:
             self.control.cancel()
             show_text(self.ui.statusLabel, _("Cancelled; nothing was written."))
         elif self._node is not None and self._ready(self.ui.statusLabel):
-            self.control.apply(request_of(self._node, self._tissues))
+            self.control.apply(self._request())
 
     def _on_estimate(self) -> None:
         if self.control.activity is Activity.ESTIMATE:
             self.control.cancel()
             self.estimate.cancelled()
         elif self._node is not None and self._ready(self.ui.estimateStatusLabel):
-            request = request_of(self._node, self._tissues)
-            self.estimate.begin(self._node)
+            request = self._request()
+            self.estimate.begin(self._node, self.model.scale)
             self.control.estimate(request)
 
     def _on_live_clicked(self) -> None:
@@ -267,9 +273,12 @@ class RegistrationPanel:
         show_text(label, problem or "")
         return problem is None
 
-    def _on_model(self, index: int) -> None:
+    def _request(self, tissues: tuple[SegmentInfo, ...] | None = None) -> Request:
+        return request_of(self._node, self._tissues if tissues is None else tissues, self.model.scale)
+
+    def _on_model(self, model: str) -> None:
         if self._node is not None:
-            self._node.model = self.ui.modelSelector.itemData(index)
+            self._node.model = model
 
     def _on_reset_all(self) -> None:
         locked = locked_ids(self._node)
@@ -277,9 +286,14 @@ class RegistrationPanel:
             set_row_values(self._node, {tissue.id: None for tissue in self._tissues if tissue.id not in locked})
             self._node.allLambda = self._node.allMu = 0
 
-    def _set_values(self, values: dict[str, Lame | None]) -> None:
+    def _on_reset(self, tissue_id: str) -> None:
         if self._node is not None:
-            set_row_values(self._node, values)
+            set_row_values(self._node, {tissue_id: None})
+
+    def _set_values(self, values: dict[str, Lame]) -> None:
+        """Store weights that are on the scale of the model."""
+        if self._node is not None:
+            set_row_values(self._node, on_scale(values, self.model.scale, SCALE))
 
     def _on_linked(self, tissue_id: str, on: bool) -> None:
         self._node.tissueLinked[tissue_id] = on
@@ -293,7 +307,7 @@ class RegistrationPanel:
         self.ui.progressBar.visible = activity is Activity.APPLY
         self.ui.estimateProgressBar.visible = activity is Activity.ESTIMATE
         if self._node is not None:
-            self._show_problem(input_problem(inputs_of(self._node)))
+            self._show_problem()
         show_text(self.ui.deviceReasonLabel, self.control.device_reason)
 
     def _on_progress(self, activity: Activity, fraction: float, text: str) -> None:
@@ -347,7 +361,6 @@ class RegistrationPanel:
     # --- setting up -------------------------------------------------------------------------------------------------
 
     def _fill_choices(self) -> None:
-        self.ui.modelSelector.addItem(_("Direct solver"), DIRECT)
         self.ui.estimateMethodSelector.addItem(_("Grid, Dice"))
 
     def _connect(self) -> None:
@@ -356,7 +369,6 @@ class RegistrationPanel:
         ui.estimatePushButton.connect("clicked(bool)", self._on_estimate)
         ui.liveCheckBox.connect("clicked(bool)", self._on_live_clicked)
         ui.resetAllButton.connect("clicked(bool)", self._on_reset_all)
-        ui.modelSelector.connect("activated(int)", self._on_model)
         ui.copyQualityButton.connect("clicked(bool)", self.quality.copy)
         ui.flickerButton.connect("toggled(bool)", self.display.set_flicker)
         self._flicker_key = qt.QShortcut(qt.QKeySequence("Ctrl+Shift+F"), ui.displayButton)

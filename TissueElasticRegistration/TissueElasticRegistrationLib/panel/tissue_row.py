@@ -32,6 +32,8 @@ LOCK = _("Lock {name}: presets for all, the global sliders, reset all and the es
 RESET = _("Set λ and μ of {name} back to their start values.")
 MEANING = _("ν: Poisson ratio λ / (2 (λ + μ)) of {name}, from 0 for freely compressible to 0.5 for incompressible. "
             "×: its stiffness (Young's modulus) relative to soft tissue. Neither has a unit.")
+NO_LAMBDA = _("The model has one weight for each tissue, μ: λ has no effect.")
+NO_LAMBDA_MEANING = _("×: weight of {name} relative to soft tissue, no unit.")
 EMPTY = _("empty")
 EMPTY_MEANING = _("{name} has no voxels, so its elasticity has no effect.")
 
@@ -74,8 +76,9 @@ class TissueRow:
     """The widgets of one tissue, in ``widget``. ``lame`` holds its weights exactly; widgets show them rounded."""
 
     def __init__(self, tissue: SegmentInfo, scale: ParameterScale, look: Look, callbacks: RowCallbacks,
-                 choose_preset: Callable[[TissueRow], None], parent: qt.QWidget) -> None:
+                 choose_preset: Callable[[TissueRow], None], parent: qt.QWidget, has_lambda: bool = True) -> None:
         self.tissue = tissue
+        self._has_lambda = has_lambda
         self._look = look
         self.lame = Lame(scale.highest, scale.highest)
         self._scale = scale
@@ -102,16 +105,19 @@ class TissueRow:
             if button.checked != checked:
                 _quietly(button, button.setChecked, checked)
 
+    @property
+    def acting(self) -> Lame:
+        """What the model makes of the weights: λ is 0 where there is none."""
+        return self.lame if self._has_lambda else Lame(0.0, self.lame.mu)
+
     def show_stiffness(self, soft_stiffness: float) -> None:
         """What the weights mean, with ``soft_stiffness`` as unit."""
-        if self.tissue.is_empty:
-            text = EMPTY
-        elif soft_stiffness > 0:
-            stiffness = ratio_text(self.lame.stiffness / soft_stiffness)
-            text = f"ν {self.lame.poisson_ratio:.2f} · {stiffness}×"
-        else:
-            text = f"ν {self.lame.poisson_ratio:.2f}"
-        self._summary.setText(f"<small>{text}</small>")
+        parts = [EMPTY] if self.tissue.is_empty else []
+        if not parts and self._has_lambda:
+            parts.append(f"ν {self.lame.poisson_ratio:.2f}")
+        if not self.tissue.is_empty and soft_stiffness > 0:
+            parts.append(f"{ratio_text(self.acting.stiffness / soft_stiffness)}×")
+        self._summary.setText(f"<small>{' · '.join(parts)}</small>")
 
     def set_look(self, look: Look) -> None:
         """Follow the application from light to dark or back."""
@@ -193,16 +199,21 @@ class TissueRow:
         self._swatch.setPixmap(self._look.swatch(tissue.color_rgb))
         self._name.show_text(name)
         self._name.toolTip = f"{name}\n{nothing}" if tissue.is_empty else name
-        self._summary.toolTip = nothing if tissue.is_empty else MEANING.format(name=name)
+        meaning = (MEANING if self._has_lambda else NO_LAMBDA_MEANING).format(name=name)
+        self._summary.toolTip = nothing if tissue.is_empty else meaning
         limits = RANGE.format(lowest=weight_text(self._scale.lowest), highest=weight_text(self._scale.highest))
         for text, widgets in ((LAMBDA, (self.lam_slider, self.lam_box)), (MU, (self.mu_slider, self.mu_box))):
             for widget in widgets:
                 widget.toolTip = f"{text.format(name=name)} {limits}"
+        if not self._has_lambda:
+            self.lam_slider.toolTip = self.lam_box.toolTip = NO_LAMBDA
         for kind, text in (("preset", PRESET), ("link", LINK), ("lock", LOCK), ("reset", RESET)):
             self._buttons[kind].toolTip = text.format(name=name)
-        for widget in (self.lam_slider, self.lam_box, self.mu_slider, self.mu_box, *self._buttons.values()):
-            if widget.enabled == tissue.is_empty:
-                widget.setEnabled(not tissue.is_empty)
+        for_lambda = (self.lam_slider, self.lam_box, self.link)
+        for widget in (self.mu_slider, self.mu_box, *for_lambda, self.preset, self.lock, self.reset):
+            acts = not tissue.is_empty and (self._has_lambda or widget not in for_lambda)
+            if widget.enabled != acts:
+                widget.setEnabled(acts)
 
     def _write(self, lame: Lame) -> None:
         self.lame = lame

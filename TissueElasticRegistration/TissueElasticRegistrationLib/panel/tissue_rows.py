@@ -45,6 +45,7 @@ class TissueRows:
 
     def __init__(self, container: qt.QWidget, scale: ParameterScale, callbacks: RowCallbacks) -> None:
         self._scale = scale
+        self._has_lambda = True
         self._callbacks = callbacks
         self._row_callbacks = replace(callbacks, changed=self._on_changed)
         self._rows: dict[str, TissueRow] = {}
@@ -57,7 +58,9 @@ class TissueRows:
         self._filter = self._make_filter()
         self._layout.addWidget(self._filter)
         self._body: _Body | None = None
-        self._preset_menu = self._make_preset_menu()
+        self._preset_menu = qt.QMenu(self._container)
+        self._preset_menu.setObjectName("presetMenu")
+        self._fill_preset_menu()
         self._preset_row: TissueRow | None = None
 
     def set_tissues(self, tissues: Sequence[SegmentInfo]) -> None:
@@ -68,6 +71,15 @@ class TissueRows:
             self._rows[tissue.id].update(tissue)
         self._apply_filter()
         self._show_stiffness()
+
+    def set_scale(self, scale: ParameterScale, has_lambda: bool = True) -> None:
+        """Show weights of another scale from now on, and whether λ acts at all; `show` has to follow."""
+        if (scale, has_lambda) == (self._scale, self._has_lambda):
+            return
+        self._scale, self._has_lambda = scale, has_lambda
+        self._fill_preset_menu()
+        self._rebuild([row.tissue for row in self._rows.values()])
+        self._apply_filter()
 
     def show(self, values: Mapping[str, tuple[float, float]], linked: Collection[str] = (),
              locked: Collection[str] = ()) -> None:
@@ -88,7 +100,8 @@ class TissueRows:
         layout.setSpacing(look.side // 2)
         self._rows = {}
         for tissue in tissues:
-            row = TissueRow(tissue, self._scale, look, self._row_callbacks, self._choose_preset, body)
+            row = TissueRow(tissue, self._scale, look, self._row_callbacks, self._choose_preset, body,
+                            self._has_lambda)
             self._rows[tissue.id] = row
             layout.addWidget(row.widget)
         body.on_palette_change = self._on_palette_change
@@ -113,7 +126,7 @@ class TissueRows:
 
     def _show_stiffness(self, only: str | None = None) -> None:
         """In every row, or in one if it is not the one that all are compared with."""
-        soft = soft_stiffness([(row.tissue.name, row.lame) for row in self._rows.values()], self._scale)
+        soft = soft_stiffness([(row.tissue.name, row.acting) for row in self._rows.values()], self._scale)
         if only is not None and soft == self._soft_stiffness:
             self._rows[only].show_stiffness(soft)
         else:
@@ -146,14 +159,12 @@ class TissueRows:
         for row in self._rows.values():
             row.widget.setVisible(wanted in row.tissue.name.casefold())
 
-    def _make_preset_menu(self) -> qt.QMenu:
-        menu = qt.QMenu(self._container)
-        menu.setObjectName("presetMenu")
+    def _fill_preset_menu(self) -> None:
+        self._preset_menu.clear()
         for name, table_weight in PRESETS.items():
             weight = from_table(table_weight, self._scale).lam
-            action = menu.addAction(f"{PRESET_NAMES[name]}\t{weight_text(weight)}")
+            action = self._preset_menu.addAction(f"{PRESET_NAMES[name]}\t{weight_text(weight)}")
             action.connect("triggered(bool)", lambda checked, weight=weight: self._on_preset(weight))
-        return menu
 
     def _choose_preset(self, row: TissueRow) -> None:
         self._preset_row = row

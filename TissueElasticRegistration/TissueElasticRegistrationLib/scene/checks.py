@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import numpy as np
 import slicer
 
 from ..core.images import MINIMUM_VOXELS_PER_AXIS
+from ..core.model_card import ModelCard
+from ..core.model_fit import Named, fit_problem
 from .moving_parent import shared_parent, shared_parent_problem
 from .nodes import InputNodes, require_in_scene, require_scalar_volume, results_of_pair
+from .read import volume_geometry
 from .space import general_to_world, ijk_to_local, native_geometry, shape_kji, transform_chain, transformed_points
 from .tissue_nodes import describe_segments
 
@@ -53,6 +56,15 @@ def input_problem(inputs: InputNodes) -> str | None:
     except ValueError as problem:
         return str(problem)
     return None
+
+
+def model_problem(card: ModelCard, inputs: InputNodes, finest_mm: float, tissues: Iterable[Named]) -> str | None:
+    """Why a model cannot register these nodes, one sentence; None if it can. Only for nodes without `input_problem`.
+
+    finest_mm: 0 for as fine as the images allow. tissues: all that have parameters.
+    """
+    fixed = volume_geometry(inputs.fixed, results_of_pair(inputs.fixed, inputs.moving))
+    return fit_problem(card, fixed, finest_mm or None, tissues)
 
 
 def input_hints(inputs: InputNodes) -> tuple[str, ...]:

@@ -33,11 +33,12 @@ class Registered:
 
 
 def register(inputs: InputNodes, values: Values, options: SessionOptions, outputs: OutputNodes | None = None,
-             refine_steps: int = 0, report: Report | None = None) -> Registered:
+             refine_steps: int | None = None, report: Report | None = None) -> Registered:
     """Register, write the results into the scene, put the moving volume under the transform.
 
-    values: (λ, μ) by segment name or ID; all other tissues get their start values. Raises ValueError with one sentence,
-    before anything is written, if nodes, options or values cannot be used.
+    values: (λ, μ) by segment name or ID, on the scale of the model; all other tissues get their start values.
+    refine_steps: as in `PairSession.register`. Raises ValueError with one sentence, before anything is written, if
+    nodes, options, model or values cannot be used.
     """
     session = _session(inputs, options)
     result = finish(session.register(values, refine_steps), report)

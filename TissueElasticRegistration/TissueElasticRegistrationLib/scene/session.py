@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import slicer
 
+from ..core.model_card import DIRECT, pack_state
 from ..core.progress import Job, Progress, part_of
 from ..core.tissues import Lame, find_tissue
 from ..core.tuning import with_values
@@ -36,12 +37,15 @@ class SessionOptions:
     """What a session is prepared with; a change needs a new one. See `core.registrar.Registrar`.
 
     initial: "auto", "none" or "rigid". finest_mm: smallest voxel of the working grid, 0 for as fine as the images and
-    the voxel budget allow. Raises ValueError for an unknown alignment and for sizes below 0.
+    the voxel budget allow. model: "direct" (no network), the name of an installed model, or the path of the folder of
+    one; whether there is such a model is seen when the session is prepared. Raises ValueError for an unknown alignment
+    and for sizes below 0.
     """
 
     initial: str = "auto"
     device: str = "auto"
     finest_mm: float = 0.0
+    model: str = DIRECT
 
     def __post_init__(self) -> None:
         if self.initial not in ALIGNMENTS:
@@ -61,6 +65,7 @@ class PairSession:
         self.inputs = inputs
         self.options = options
         self._state = state_of(inputs)
+        self._model_state = pack_state(options.model)
         self.pair = read_pair(*inputs, ignored=ignored)
         self._registrar: Registrar | None = None
 
@@ -70,18 +75,29 @@ class PairSession:
         return self._registrar
 
     def fits(self, inputs: InputNodes, options: SessionOptions) -> bool:
-        """Whether these are the nodes it was made from, unchanged since, and the same options."""
-        return self.inputs == inputs and self.options == options and self._state == state_of(inputs)
+        """Whether these are the nodes it was made from, unchanged since, and the same options with the same model."""
+        return (self.inputs == inputs and self.options == options and self._state == state_of(inputs)
+                and self._model_state == pack_state(options.model))
 
     def live(self, values: Values, jacobian: bool = False) -> Job[None]:
-        """`Registrar.live` with (λ, μ) by segment ID or name; tissues without a value take it from the table."""
+        """`Registrar.live` with (λ, μ) by segment ID or name; tissues without a value take it from the table.
+
+        Values, here and below, are weights on the scale of the model.
+        """
         registrar = yield from self.prepared()
         yield from registrar.live(self.parameters(values, ignore_unknown=True), jacobian)
 
-    def register(self, values: Values, refine_steps: int = 0, ignore_unknown: bool = False) -> Job[RegistrationResult]:
-        """Register from nothing and evaluate. Raises ValueError for unknown tissues unless ``ignore_unknown``."""
+    def register(self, values: Values, refine_steps: int | None = None,
+                 ignore_unknown: bool = False) -> Job[RegistrationResult]:
+        """Register from nothing and evaluate.
+
+        refine_steps: further steps at full resolution; None: none for the direct solver, and as many as its answer is
+        worth for a network. Raises ValueError for unknown tissues unless ``ignore_unknown``.
+        """
         registrar = yield from part_of(self.prepared(), 0.0, 0.1)
         parameters = self.parameters(values, ignore_unknown)
+        if refine_steps is None:
+            refine_steps = registrar.solver.usual_refinement
         refining = 0.15 if refine_steps else 0.0
         yield from part_of(registrar.register(parameters), 0.1, 0.85 - refining)
         if refine_steps:
@@ -109,13 +125,18 @@ class PairSession:
         return write_results(self.inputs, result, outputs)
 
     def prepared(self) -> Job[Registrar]:
-        """The registrar, ready to register; imports torch the first time."""
+        """The registrar, ready to register; imports torch and loads the model the first time.
+
+        Raises ValueError if the model cannot be used, or not for this pair.
+        """
         if self._registrar is None:
             yield Progress(0.0, "loading PyTorch")
             from ..core.registrar import Registrar
+            from ..core.solvers.network import solver_for
 
             options = self.options
-            self._registrar = Registrar(self.pair, initial=options.initial, finest_mm=options.finest_mm or None,
+            solver = solver_for(options.model)
+            self._registrar = Registrar(self.pair, solver, initial=options.initial, finest_mm=options.finest_mm or None,
                                         device=options.device,
                                         threads=live_threads(self.pair.fixed.geometry.shape_kji))
         if not self._registrar.is_prepared:
@@ -123,7 +144,7 @@ class PairSession:
         return self._registrar
 
     def parameters(self, values: Values, ignore_unknown: bool = False) -> TissueParameters:
-        """Values by segment ID or name, completed with start values. Only after `prepared`."""
+        """Values by segment ID or name, completed with start values, on the model's scale. Only after `prepared`."""
         registrar = self._registrar
         return with_values(registrar.table_parameters(), registrar.tissues, values, ignore_unknown)
 

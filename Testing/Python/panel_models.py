@@ -1,0 +1,60 @@
+"""Made-up models as folders, for tests of the panel and of the console."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from networks import awake, model_card
+from panel_case import phantom
+
+from TissueElasticRegistrationLib.core.images import ImagePair
+from TissueElasticRegistrationLib.core.model_card import ModelCard
+from TissueElasticRegistrationLib.core.model_pack import ModelPack, save_pack
+from TissueElasticRegistrationLib.core.network import NetworkConfig
+from TissueElasticRegistrationLib.core.progress import finish
+from TissueElasticRegistrationLib.core.registrar import Registrar
+from TissueElasticRegistrationLib.core.solvers.network import NetworkSolver
+
+SMALL = {"encoder": (4, 4), "decoder": (4, 4), "final": (4,), "hyper_widths": (4,)}
+MAP_2D, MAP_3D = NetworkConfig(2, **SMALL), NetworkConfig(3, map_layer="tissue", pooled_input=True, **SMALL)
+CLASSES = ("soft", "lung", "bone", "liver")  # the paper's list: the rest of the body first
+ADAPTIVE, DIFFUSION = NetworkConfig(2, "hyper", 8, **SMALL), NetworkConfig(2, "hyper", 4, **SMALL)
+FITTING = {"spacing_mm": (4.0, 12.0), "orientation": "any"}  # the phantom of `panel_case` has voxels of 8 mm
+
+
+def save(folder: Path, config: NetworkConfig, voxels: float = 0.5, **card) -> ModelCard:
+    """A model of this architecture; ``voxels`` large are its random velocities."""
+    return save_pack(folder, awake(config, voxels=voxels), model_card(config, **{"name": folder.name, **card}))
+
+
+def save_universal(folder: Path, voxels: float = 0.5, **card) -> ModelCard:
+    return save(folder, MAP_2D, voxels, **{**FITTING, **card})
+
+
+def save_paper(folder: Path, regulariser: str = "elastic", **card) -> ModelCard:
+    """A hypernetwork on the paper's scale for the tissues of the phantom."""
+    config = ADAPTIVE if regulariser == "elastic" else DIFFUSION
+    return save(folder, config, **{**FITTING, "regulariser": regulariser, "scale": "paper", "tissues": CLASSES, **card})
+
+
+def save_helpful(folder: Path, **card) -> ModelCard:
+    """A model whose answer for the phantom is a little better than no deformation: a step downhill."""
+    network = awake(MAP_2D).requires_grad_(False)
+    card = model_card(MAP_2D, **{"name": folder.name, **FITTING, **card})
+    case = phantom()
+    registrar = Registrar(ImagePair(case.fixed, case.moving, case.fixed_segmentation),
+                          NetworkSolver(ModelPack(card, network)), "none", threads=1)
+    finish(registrar.prepare())
+    parameters, flow = registrar.table_parameters(), network.flow.weight.clone()
+    for factor in (0.05, -0.05, 0.01, -0.01):
+        network.flow.weight.copy_(factor * flow)
+        finish(registrar.register(parameters))
+        if not registrar.notes:
+            return save_pack(folder, network, card)
+    raise AssertionError("no network that helps was found")
+
+
+def damage_weights(folder: Path) -> None:
+    data = bytearray((folder / "weights.pt").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "weights.pt").write_bytes(data)
