@@ -44,7 +44,7 @@ class TrainingConfig:
     shape: tuple[int, ...] = _option((96, 96), "voxels of the training images along every axis")
     cache: str = _option(CACHE, "folder for data that is made once")
     data: str = _option("", "folder of the data sets")
-    spacing_mm: float = _option(4.0, "voxel size of the phantoms")
+    spacing_mm: float = _option(4.0, "voxel size of phantoms, and the finest one of own pairs and real volumes")
     phantoms: int = _option(1000, "how many different phantoms")
     first_phantoms: int = _option(48, "how many of them at the beginning; the others join as training goes on")
     steps_per_phantom: int = _option(20, "steps after which one more phantom joins")
@@ -64,7 +64,7 @@ class TrainingConfig:
     seed: int = _option(0, "decides weights, data and parameters")
 
     validate_on: str = _option("phantoms", "what to validate on: other cases than those of the training",
-                               choices=("phantoms", "nlst", "lungct", "acdc"))
+                               choices=("phantoms", "nlst", "lungct", "acdc", "own"))
     validation_pairs: int = _option(12, "pairs that are never trained on")
     validate_every: int = _option(1000, "steps between validations")
     patience: int = _option(0, "validations without a better result after which training ends; 0: never")

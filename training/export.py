@@ -20,7 +20,8 @@ from TissueElasticRegistrationLib.core.network import RegistrationNetwork
 from .augmentation import AugmentationSettings
 from .checkpoints import BEST, read_checkpoint
 from .config import TrainingConfig, from_dict
-from .run_data import validation_set
+from .datasets.prepared import ORIENTATION
+from .run_data import spacings_mm, validation_set
 from .trainee import Trainee
 from .validation import Scores, validate
 
@@ -35,6 +36,7 @@ WHAT_SOURCES_ARE = {
     "simulated-abdomen": "an abdominal CT with made motion (TotalSegmentator's example, Apache-2.0)",
     "simulated-mr": "an abdominal MR with made motion (TotalSegmentator's example, Apache-2.0)",
     "simulated-brain": "a brain MR with made motion (VoxelMorph's test scan, Apache-2.0)",
+    "own": "real pairs that are not published with this model",
     "nlst": "NLST (Learn2Reg)", "lungct": "LungCT (Learn2Reg)", "acdc": "ACDC"}
 
 
@@ -53,11 +55,12 @@ def export_network(config: TrainingConfig, network: RegistrationNetwork, step: i
                    folder: str | Path, version: str, note: str = "") -> ModelCard:
     """Write the pack of a network after ``step`` steps of a run."""
     zoom = AugmentationSettings().zoom if config.augment else 1.0
+    finest_mm, coarsest_mm = spacings_mm(config)
     vector = config.conditioning == "hyper" and config.adaptive
     card = ModelCard(
         name=config.name, version=version, network=network.config, regulariser=config.regulariser, scale=config.scale,
-        spacing_mm=(config.spacing_mm / zoom, config.spacing_mm * zoom),
-        orientation="any" if config.augment else {2: "radiological", 3: "SPL"}[config.dimension],
+        spacing_mm=(finest_mm / zoom, coarsest_mm * zoom),
+        orientation="any" if config.augment else ORIENTATION[config.dimension],
         training=account(config, step, note), licence=LICENCE,
         tissues=(REST_OF_BODY, *config.tissues) if vector else (), rest=MERGED_INTO_REST if vector else (),
         metrics={f"validation_{name}": value for name, value in dataclasses.asdict(scores).items()

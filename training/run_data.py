@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +17,19 @@ from training.phantoms.subject import TISSUE_NAMES
 from .augmentation import NO_AUGMENTATION, AugmentationSettings
 from .config import TrainingConfig
 from .datasets.case_files import CaseFolder
+from .datasets.own_pairs import own_pairs
 from .datasets.pair import TrainingPair
 from .datasets.phantom_pairs import FIRST_VALIDATION, fill_in_background, phantom_folder
 from .datasets.project_data import PAIRS, real_pairs, single_volumes
-from .datasets.published import ACDC_CLASSES, LUNG_CLASSES, LUNG_CT, NLST, acdc_pairs, learn2reg_pairs
+from .datasets.published import (
+    ACDC_CLASSES,
+    ACDC_SPACING_MM,
+    LUNG_CLASSES,
+    LUNG_CT,
+    NLST,
+    acdc_pairs,
+    learn2reg_pairs,
+)
 from .datasets.simulated import simulated_folder
 from .datasets.sources import (
     MOST_TISSUES,
@@ -35,6 +45,7 @@ from .parameter_sampling import draw_sliders
 from .validation import Validation
 
 PUBLISHED = {"nlst": LUNG_CLASSES, "lungct": LUNG_CLASSES, "acdc": ACDC_CLASSES}
+PUBLISHED_SPACING_MM = {"nlst": NLST.spacing_mm, "lungct": LUNG_CT.spacing_mm, "acdc": ACDC_SPACING_MM}
 JUDGED_TISSUES = ("lung", "bone", "liver")  # the classes of the paper
 
 
@@ -59,6 +70,7 @@ def training_source(config: TrainingConfig) -> Source:
         **{case: lambda case=case: from_list(real_pairs(config.data, (case,), config.dimension, config.spacing_mm))
            for case in PAIRS},
         **{name: lambda name=name: from_list(published_pairs(config, name, "train")) for name in PUBLISHED},
+        "own": lambda: from_list(own_pairs(config.data, "train", config.dimension, config.spacing_mm)),
     }
     shares = config.shares()
     unknown = sorted(set(shares) - set(makers))
@@ -94,11 +106,21 @@ def published_pairs(config: TrainingConfig, name: str, split: str) -> list[Train
     return learn2reg_pairs(folder / directory, recipe, split)
 
 
+def spacings_mm(config: TrainingConfig) -> tuple[float, float]:
+    """Smallest and largest voxel that a run learns from, before it is augmented."""
+    sizes = [PUBLISHED_SPACING_MM.get(name, config.spacing_mm) for name in config.shares()]
+    return min(sizes), max(sizes)
+
+
 def validation_set(config: TrainingConfig) -> Validation:
     """Pairs that are never trained on, with the same tissues every time."""
     if config.validate_on == "phantoms":
         folder, names, judged = phantoms(config), TISSUE_NAMES, JUDGED_TISSUES
         pairs = [folder[FIRST_VALIDATION + number] for number in range(config.validation_pairs)]
+    elif config.validate_on == "own":
+        pairs = own_pairs(config.data, "validation", config.dimension, config.spacing_mm)
+        pairs = pairs[::math.ceil(len(pairs) / config.validation_pairs)]  # not only slices of the first volume
+        names, judged = dict(enumerate(config.tissues, start=1)), ()
     else:
         pairs = published_pairs(config, config.validate_on, "validation")[: config.validation_pairs]
         names = dict(enumerate(PUBLISHED[config.validate_on], start=1))
@@ -129,7 +151,7 @@ def table_sliders(config: TrainingConfig, names: dict[int, str]) -> np.ndarray:
     lames = [parameters[label] for label in range(MOST_TISSUES)]
     sliders = np.array([(scale.slider(lame.lam), scale.slider(lame.mu)) for lame in lames], np.float32)
     if not config.adaptive:
-        sliders[:] = sliders[max(names, default=0)]
+        sliders[:] = sliders[max(names, default=1)]
     return sliders
 
 

@@ -8,15 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import SimpleITK as sitk
-
-from TissueElasticRegistrationLib.core.files.image_files import read_image
-from TissueElasticRegistrationLib.core.files.segmentation_files import read_segmentation
-from TissueElasticRegistrationLib.core.images import ImagePair
-from TissueElasticRegistrationLib.core.preprocessing import WorkingPair, prepare_pair
-
 from .pair import TrainingPair
+from .prepared import prepared_pairs
 from .simulated import RealVolume
 
 DERIVED_TISSUES = {1: "lung", 2: "soft", 3: "bone"}
@@ -24,11 +17,11 @@ ABDOMEN_CT = {5: "liver", 6: "stomach", 20: "colon", 21: "bladder", **dict.fromk
               **dict.fromkeys((*range(25, 34), *range(75, 79), *range(98, 118)), "bone")}
 ABDOMEN_MR = {5: "liver", 11: "lung", 19: "vertebrae"}
 BRAIN_MR = dict.fromkeys((4, 5, 14, 15, 24, 43, 44, 72), "csf")
-# Fixed and moving image and the labels of both, in the folder of a case.
+# Fixed and moving image and the labels of the fixed one, in the folder of a case.
 PAIRS = {
-    "lung-4dct-p102": ("exhale_phase50_ct", "inhale_phase00_ct", "exhale_phase50_tissue", "inhale_phase00_tissue"),
-    **{f"cardiac-cine-scd0000{number}01": ("ed", "es", "ed_labels", "es_labels") for number in (1, 3, 4)},
-    **{f"brain-tumor-{number}": ("pre_t1", "post_t1", "pre_labels", "post_labels") for number in ("05", "08")},
+    "lung-4dct-p102": ("exhale_phase50_ct", "inhale_phase00_ct", "exhale_phase50_tissue"),
+    **{f"cardiac-cine-scd0000{number}01": ("ed", "es", "ed_labels") for number in (1, 3, 4)},
+    **{f"brain-tumor-{number}": ("pre_t1", "post_t1", "pre_labels") for number in ("05", "08")},
 }
 
 
@@ -54,29 +47,9 @@ def real_pairs(data: str | Path, cases: tuple[str, ...], dimension: int,
     unknown = sorted(set(cases) - set(PAIRS))
     if unknown:
         raise ValueError(f"There are no pairs {unknown}; there are {', '.join(PAIRS)}.")
-    prepared = [_prepared(Path(data).expanduser() / case, PAIRS[case], finest_mm) for case in cases]
-    if dimension == 3:
-        return [_whole(pair) for pair in prepared]
-    return [piece for pair in prepared for piece in _slices(pair)]
+    folder = Path(data).expanduser()
+    return [piece for case in cases for piece in _pieces(folder / case, PAIRS[case], dimension, finest_mm)]
 
 
-def _prepared(folder: Path, names: tuple[str, ...], finest_mm: float | None) -> WorkingPair:
-    fixed, moving = (read_image(folder / f"{name}.nii.gz") for name in names[:2])
-    segmentation, moving_segmentation = (read_segmentation(folder / f"{name}.nii.gz", image)
-                                         for name, image in zip(names[2:], (fixed, moving), strict=True))
-    return prepare_pair(ImagePair(fixed, moving, segmentation, moving_segmentation),
-                        sitk.Transform(3, sitk.sitkIdentity), finest_mm)
-
-
-def _whole(pair: WorkingPair) -> TrainingPair:
-    """Labels of the moving image are left out: they would need a body of their own to be swapped."""
-    fixed, moving, valid, labels = (pair.volume(tensor) for tensor in (pair.fixed, pair.moving, pair.fixed_mask,
-                                                                       pair.labels))
-    return TrainingPair(fixed, moving, labels.astype(np.uint8), None, pair.spacing_mm, None, valid > 0.5)
-
-
-def _slices(pair: WorkingPair) -> list[TrainingPair]:
-    whole = _whole(pair)
-    return [TrainingPair(whole.fixed[k], whole.moving[k], whole.fixed_labels[k], None, whole.spacing_mm[1:], None,
-                         whole.valid[k])
-            for k in range(whole.shape[0]) if np.mean(whole.fixed_labels[k] > 0) > 0.2 and whole.valid[k].any()]
+def _pieces(folder: Path, names: tuple[str, str, str], dimension: int, finest_mm: float | None) -> list[TrainingPair]:
+    return prepared_pairs(*[folder / f"{name}.nii.gz" for name in names], dimension, finest_mm)
