@@ -60,6 +60,15 @@ class Model:
         sliders = table_sliders(self._config, TISSUE_NAMES)
         return sliders if self._kept is None else sliders[: self._kept + 1]
 
+    def sliders(self) -> list[tuple[int, int, str]]:
+        """Label, parameter (0 for λ, 1 for μ) and name of every slider of a tissue of the phantoms."""
+        known = 0
+        if self._config.adaptive:
+            known = len(TISSUE_NAMES) if self._kept is None else self._kept
+        parameters = [(1, "mu")] if self.card.regulariser == "diffusion" else [(0, "lambda"), (1, "mu")]
+        return [(label, parameter, f"{name} {symbol}") for label, name in TISSUE_NAMES.items() if label <= known
+                for parameter, symbol in parameters]
+
     @torch.inference_mode()
     def displacement(self, pair: TrainingPair, sliders: np.ndarray) -> torch.Tensor:
         """(1, D, *shape) in voxels for sliders (C, 2)."""
@@ -128,9 +137,7 @@ def report(pack: str | Path, cache: str | Path, count: int, spacing_mm: float) -
         table[load] = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         if load == "breathing":
             few = pairs[: max(1, count // 5)]
-            for label, name in TISSUE_NAMES.items():
-                for parameter, symbol in enumerate(("lambda", "mu")):
-                    table[f"{name} {symbol}"] = response(model, few, label, parameter)
+            table.update({name: response(model, few, label, parameter) for label, parameter, name in model.sliders()})
     return table
 
 

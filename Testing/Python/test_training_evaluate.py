@@ -106,11 +106,19 @@ def test_pairs_of_a_load_are_moved_by_it(tmp_path):
     assert any(np.allclose(found.displacement, pair.displacement, atol=3e-3) for pair in candidates)
 
 
-def test_the_command_writes_a_row_per_load_and_slider(tmp_path, monkeypatch, capsys):
+LUNG_BONE_LIVER = ("background", "lung", "bone", "liver")
+
+
+@pytest.mark.parametrize(("options", "sliders"), [
+    ({}, [f"{name} {symbol}" for name in ("lung", "bone", "liver", "soft") for symbol in ("lambda", "mu")]),
+    ({"network": {"conditioning": "hyper", "parameters": 4}, "regulariser": "diffusion", "tissues": LUNG_BONE_LIVER},
+     ["lung mu", "bone mu", "liver mu"]),
+    ({"network": {"conditioning": "hyper", "parameters": 2}}, [])])
+def test_the_command_writes_a_row_per_load_and_slider_of_the_model(tmp_path, monkeypatch, capsys, options, sliders):
     output = tmp_path / "numbers.json"
-    monkeypatch.setattr(sys, "argv", ["evaluate", str(pack_in(tmp_path / "tiny")), "--count", "1", "--spacing-mm", "12",
+    pack = pack_in(tmp_path / "tiny", **options)
+    monkeypatch.setattr(sys, "argv", ["evaluate", str(pack), "--count", "1", "--spacing-mm", "12",
                                       "--cache", str(tmp_path / "cache"), "--output", str(output)])
     evaluate.main()
-    numbers = json.loads(output.read_text())
-    assert {"breathing", "gravity", "compression", "lung mu", "soft lambda"} <= set(numbers)
+    assert set(json.loads(output.read_text())) == {"breathing", "gravity", "compression", *sliders}
     assert "breathing" in capsys.readouterr().out
