@@ -189,6 +189,11 @@ class User:
         pause(0.03)
         return self._use(choose, self._ui.modelSelector, "Direct solver")
 
+    def choose_a_model(self):
+        """Any of the list; the dialog for folders does not open in testing mode."""
+        selector = self._ui.modelSelector
+        return self._use(choose, selector, self._random.choice([selector.itemText(n) for n in range(selector.count)]))
+
     # --- other modules ----------------------------------------------------------------------------------------------
 
     def rename_a_segment(self):

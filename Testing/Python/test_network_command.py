@@ -42,7 +42,17 @@ def test_the_result_names_the_model_and_what_became_of_its_answer(files, pack, t
     assert result["model"] == {"name": "wild", "version": "0.3", "sha256": card.sha256}
     assert result["solver"] == "network+direct"
     assert any("worse than no deformation" in warning for warning in result["warnings"])
+    assert "worse than no deformation" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert result["similarity"]["after"] > result["similarity"]["before"]
+
+
+def test_the_answer_of_a_model_is_refined_unless_told_otherwise(files, pack, tmp_path):
+    results = []
+    for name, more in (("usual", ()), ("forty", ("--refine", "40")), ("none", ("--refine", "0"))):
+        assert run(files, pack[0], tmp_path / name, *more) == 0
+        results.append(json.loads((tmp_path / name / "result.json").read_text(encoding="utf-8")))
+    assert results[0]["similarity"] == results[1]["similarity"]
+    assert results[2]["seconds"]["refine"] == 0 < results[0]["seconds"]["refine"]
 
 
 def test_a_bad_pack_is_bad_input(files, pack, tmp_path, capsys):

@@ -16,7 +16,16 @@ import slicer
 from host.qt_binding import QtCore
 from panel_actions import Actions
 from panel_case import NAME, pause
-from panel_faults import LIBRARY, make_panel_quick, make_steps_slow, modules_put_back, node_classes, worker_threads
+from panel_faults import (
+    LIBRARY,
+    library,
+    make_panel_quick,
+    make_steps_slow,
+    modules_put_back,
+    node_classes,
+    worker_threads,
+)
+from panel_models import MAP_3D, damage_weights, save, save_paper, save_universal
 
 ACTIONS = int(os.environ.get("PANEL_ACTIONS", "200"))
 SEEDS = [int(seed) for seed in os.environ.get("PANEL_SEEDS", "1").split(",")]
@@ -29,17 +38,31 @@ MOST_GROWTH_MB = 60.0
 MOST_KEPT_MB = 2.0
 
 
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Path:
+    """Models of all kinds, and some that cannot be used."""
+    folder = tmp_path_factory.mktemp("models")
+    save_universal(folder / "universal")
+    save_paper(folder / "paper")
+    save_paper(folder / "diffusion", "diffusion")
+    save(folder / "volumes", MAP_3D)
+    save_universal(folder / "damaged")
+    damage_weights(folder / "damaged")
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def quick(fresh_host, monkeypatch):
-    prepare(monkeypatch)
+def quick(fresh_host, monkeypatch, models):
+    prepare(monkeypatch, models)
     with modules_put_back(LIBRARY):
         yield
     tracemalloc.stop()
     slicer.app.setRenderPaused(False)
 
 
-def prepare(monkeypatch) -> None:
+def prepare(monkeypatch, models: Path) -> None:
     """Before the panel is made and after each reload."""
+    monkeypatch.setattr(library("core.model_card"), "MODELS_FOLDER", models)
     make_panel_quick(monkeypatch)
     make_steps_slow(monkeypatch, STEP_S)
 
@@ -60,9 +83,9 @@ def memory_mb() -> float:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_random_actions_leave_nothing_behind(panel, seed, tmp_path, monkeypatch, caplog):
+def test_random_actions_leave_nothing_behind(panel, seed, models, tmp_path, monkeypatch, caplog):
     empty = nodes_after_closing()
-    actions = Actions(panel, seed, tmp_path, lambda: prepare(monkeypatch))
+    actions = Actions(panel, seed, tmp_path, lambda: prepare(monkeypatch, models))
 
     def check() -> None:
         errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]

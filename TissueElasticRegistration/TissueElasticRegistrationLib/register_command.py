@@ -50,7 +50,7 @@ def register_files(options: argparse.Namespace, report: Report) -> RegistrationR
         raise ValueError(f"--estimate {options.estimate}: the estimation of parameters is not available yet.")
     if options.device == "cuda":
         raise ValueError("--device cuda: the command computes on the CPU only, use auto or cpu.")
-    if options.refine < 0:
+    if options.refine is not None and options.refine < 0:
         raise ValueError(f"--refine {options.refine}: the number of steps must be at least 0.")
     solver = _solver(options.model)
     with output_folder(options.output, OUTPUT_FILES) as folder:
@@ -148,8 +148,9 @@ def _registered(pair: ImagePair, options: argparse.Namespace, solver: DirectSolv
         scale = registrar.solver.objective.scale
         parameters = read_parameters(options.parameters, registrar.tissues, parameters, scale)
     run("register", registrar.register(parameters))
-    if options.refine:
-        run("refine", registrar.refine(parameters, options.refine))
+    steps = solver.usual_refinement if options.refine is None else options.refine
+    if steps:
+        run("refine", registrar.refine(parameters, steps))
     return run("evaluate", registrar.result())
 
 

@@ -84,6 +84,7 @@ class ModelSection:
         place = [entry.model for entry in self._entries].index(model)
         if selector.currentIndex != place:
             selector.setCurrentIndex(place)
+        self._ui.modelLabel.toolTip = self._entries[place].tool_tip
 
     def problem(self, inputs: InputNodes, finest_mm: float, tissues: Sequence[SegmentInfo]) -> str | None:
         """Why the shown model cannot register these nodes, one sentence; None if nothing speaks against it.
@@ -126,7 +127,8 @@ class ModelSection:
     def _own(folder: str) -> Entry:
         card, fault = _read(folder)
         text = _("{name} (own)") if card is not None else _("{name} (cannot be used)")
-        return Entry(text.format(name=Path(folder).name), folder, fault or _details(card, Path(folder)))
+        tool_tip = f"{fault}\n{folder}" if fault else _details(card, Path(folder))
+        return Entry(text.format(name=Path(folder).name), folder, tool_tip)
 
     def _on_activated(self, index: int) -> None:
         model = self._entries[index].model
@@ -151,7 +153,7 @@ def _read(model: str) -> tuple[ModelCard | None, str | None]:
     if model == DIRECT:
         return None, None
     if pack_state(model) is None and not (is_path(model) and (Path(model) / CARD).is_file()):
-        return None, (NOT_THERE.format(folder=model) if is_path(model) else NOT_INSTALLED.format(name=model))
+        return None, (NOT_THERE.format(folder=Path(model).name) if is_path(model) else NOT_INSTALLED.format(name=model))
     try:
         return read_card(pack_folder(model)), None
     except ValueError as error:
