@@ -13,6 +13,7 @@ from host.slicer_host import SlicerHost
 from TissueElasticRegistrationLib.core.estimation.result import Estimate
 from TissueElasticRegistrationLib.core.files.output_folder import output_folder
 from TissueElasticRegistrationLib.core.images import ImagePair
+from TissueElasticRegistrationLib.core.solvers.direct import DirectSolver
 from TissueElasticRegistrationLib.core.tuning import with_values
 from TissueElasticRegistrationLib.progress_line import ProgressLine
 from TissueElasticRegistrationLib.register_command import OUTPUT_FILES, read_pair, run_facts, write_results
@@ -95,7 +96,7 @@ def _write_files(folder: Path, pair: ImagePair, runs: Runs, estimate: Estimate |
     began = time.perf_counter()
 
     def facts() -> dict[str, Any]:
-        known = run_facts(SEED, time.perf_counter() - began)
+        known = run_facts(DirectSolver(), SEED, time.perf_counter() - began)
         if estimate is not None:
             known["estimate"] = _estimate_facts(estimate)
             known["seconds"]["estimate"] = estimate.seconds
