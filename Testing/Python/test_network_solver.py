@@ -255,6 +255,17 @@ def test_following_ends_about_where_a_direct_registration_ends(pack):
         assert found <= wanted + 0.03
 
 
+@pytest.mark.parametrize(("pack", "told"), [(helpful_pack, ()), (harmful_pack, ("worse than no deformation",)),
+                                            (not_a_number_pack, ("worse than no deformation",))])
+def test_live_tells_what_became_of_the_answer_and_shows_nothing_that_is_no_number(pack, told):
+    registrar = prepared(slice_pair(), solver=solver_with(pack()), initial="none")
+    assert registrar.live_notes == ()
+    frames = frames_of(registrar.live(registrar.table_parameters()))
+    assert all(np.isfinite(frame.displacement_ras_mm).all() for frame in frames)
+    assert len(registrar.live_notes) == len(told)
+    assert all(words in note for words, note in zip(told, registrar.live_notes, strict=True))
+
+
 def test_live_goes_on_from_a_finished_registration():
     registrar = prepared(slice_pair(), solver=solver_with(helpful_pack()), initial="none")
     parameters = registrar.table_parameters()

@@ -112,12 +112,21 @@ def test_installed_models_are_listed_with_what_they_are(ready):
 def test_a_chosen_model_is_described_and_kept(ready):
     choose_model(ready, "helpful")
     assert ready.parameters.model == "helpful"
-    assert ready.ui.modelLabel.text == ("For single slices and stacks of thick ones, any tissues. "
+    assert ready.ui.modelLabel.text == ("helpful: for single slices and stacks of thick ones, any tissues. "
                                         "Trained on voxels of 4 to 12 mm.")
     assert ready.ui.applyButton.enabled
     choose_model(ready, DIRECT)
     assert ready.parameters.model == "direct"
     assert not ready.ui.modelLabel.visible
+
+
+def test_every_text_about_a_model_is_seen_whole(ready):
+    ready.window.resize(500, 900)
+    for name in ("volumes", "helpful", "paper-diffusion", "no-liver", "helpful"):
+        choose_model(ready, name)
+        pause(0.05)
+        label = ready.ui.modelLabel
+        assert label.height >= label.heightForWidth(label.width), label.text
 
 
 def test_a_damaged_card_is_listed_and_explained(ready, installed):

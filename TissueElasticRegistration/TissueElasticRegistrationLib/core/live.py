@@ -125,7 +125,8 @@ class LiveSolver:
                 self._settled = replace(self._settled, answer=earlier)
             before = self._settled.velocity
             answer = before + (answer - self._settled.answer)
-        yield Step(0.0, "network", answer, float("nan"))
+        if bool(answer.isfinite().all()):
+            yield Step(0.0, "network", answer, float("nan"))
         maps = self._pyramid.parameter_maps(parameters)
         if not self._referee_value(answer, maps) <= self._referee_value(before, maps):  # also if not a number
             self.velocity = before

@@ -26,10 +26,10 @@ CHOOSE = _("Choose a folder...")
 CHOOSE_MEANING = _("Use a model of your own: the folder with its card.json and weights.pt.")
 NOT_INSTALLED = _("The model '{name}' is not installed: choose another solver.")
 NOT_THERE = _("There is no model in the folder '{folder}': choose another solver.")
-KINDS = {2: _("For single slices and stacks of thick ones"), 3: _("For volumes")}
+KINDS = {2: _("for single slices and stacks of thick ones"), 3: _("for volumes")}
 ANY_TISSUES = _("any tissues")
 ONE_FOR_ALL = _("one elasticity for the whole body")
-SUMMARY = _("{images}, {tissues}. Trained on voxels of {low:.3g} to {high:.3g} mm.")
+SUMMARY = _("{name}: {images}, {tissues}. Trained on voxels of {low:.3g} to {high:.3g} mm.")
 ZERO_TO_ONE = _("Its λ and μ are weights from {lowest:g} to {highest:g}.")
 NO_LAMBDA = _("It has one weight for each tissue, μ; λ has no effect.")
 DETAILS = _("{name} {version}\nTraining: {training}\nLicence: {licence}\n{folder}")
@@ -152,10 +152,14 @@ def _read(model: str) -> tuple[ModelCard | None, str | None]:
     """The card of a model, or in one sentence why there is none; neither for the direct solver."""
     if model == DIRECT:
         return None, None
-    if pack_state(model) is None and not (is_path(model) and (Path(model) / CARD).is_file()):
-        return None, (NOT_THERE.format(folder=Path(model).name) if is_path(model) else NOT_INSTALLED.format(name=model))
+    if is_path(model) and not (Path(model) / CARD).is_file():
+        return None, NOT_THERE.format(folder=Path(model).name)
     try:
-        return read_card(pack_folder(model)), None
+        folder = pack_folder(model)
+    except ValueError:
+        return None, NOT_INSTALLED.format(name=model)
+    try:
+        return read_card(folder), None
     except ValueError as error:
         return None, str(error)
 
@@ -163,7 +167,7 @@ def _read(model: str) -> tuple[ModelCard | None, str | None]:
 def _summary(card: ModelCard) -> str:
     tissues = ", ".join(card.tissues) or (ANY_TISSUES if card.network.conditioning == "map" else ONE_FOR_ALL)
     low, high = card.spacing_mm
-    sentences = [SUMMARY.format(images=KINDS[card.dimension], tissues=tissues, low=low, high=high)]
+    sentences = [SUMMARY.format(name=card.name, images=KINDS[card.dimension], tissues=tissues, low=low, high=high)]
     if not isinstance(card.parameter_scale, LogScale):
         scale = card.parameter_scale
         sentences.append(ZERO_TO_ONE.format(lowest=scale.lowest, highest=scale.highest))
