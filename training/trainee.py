@@ -29,13 +29,22 @@ class Trainee(nn.Module):
         return self.network(fixed, moving, network_parameters(self.network.config, labels, sliders))
 
     def begin_with(self, pack: ModelPack) -> None:
-        """Take over the weights of a finished model. Raises ValueError if it is built in another way."""
-        wanted, found = asdict(self.network.config), asdict(pack.card.network)
-        other = [f"{name} {found[name]} instead of {wanted[name]}" for name in wanted if found[name] != wanted[name]]
+        """Take over the weights of a finished model. Raises ValueError if it is built in another way.
+
+        A hypernetwork for other tissues gives its kernels at the middle of its sliders.
+        """
+        config, found = self.network.config, pack.card.network
+        between_hyper = config.conditioning == found.conditioning == "hyper"
+        other = [f"{name} {getattr(found, name)} instead of {wanted}" for name, wanted in asdict(config).items()
+                 if getattr(found, name) != wanted and not (between_hyper and name in ("parameters", "hyper_widths"))]
         if other:
             raise ValueError(f"This run cannot begin with the model '{pack.card.name}', which is built in another way: "
                              f"{', '.join(other)}.")
-        self.network.load_state_dict(pack.network.state_dict())
+        if (config.parameters, config.hyper_widths) == (found.parameters, found.hyper_widths):
+            self.network.load_state_dict(pack.network.state_dict())
+        else:
+            self.network.kernels.begin_with(pack.network.kernels(torch.full((1, found.parameters), 0.5)))
+            self.network.flow.load_state_dict(pack.network.flow.state_dict())
 
 
 def network_parameters(config: NetworkConfig, labels: torch.Tensor,

@@ -108,6 +108,7 @@ class HyperKernels(nn.Module):
     """A hypernetwork: a vector of sliders -> every kernel, by one linear map per kernel and per bias.
 
     The constant part of each map starts as an ordinary kernel, the part that the sliders change adds as much variance.
+    Hidden layers are leaky: with plain rectifiers all 16 of the last one died in training, and the sliders with them.
     """
 
     def __init__(self, shapes: Sequence[tuple[int, int]], dimension: int, parameters: int,
@@ -130,6 +131,14 @@ class HyperKernels(nn.Module):
         """sliders: (N, parameters) in [0, 1]."""
         code = 2 * sliders - 1
         for layer in self.hidden:
-            code = F.relu(layer(code))
+            code = F.leaky_relu(layer(code), SLOPE)
         return [Kernel(weight(code).view(-1, *shape, *[KERNEL] * self.dimension), bias(code))
                 for weight, bias, shape in zip(self.weights, self.biases, self.shapes, strict=True)]
+
+    @torch.no_grad()
+    def begin_with(self, kernels: Sequence[Kernel]) -> None:
+        """Make these kernels, (1, out, in, *3) each, wherever the sliders are; their influence is still to be learnt."""
+        for weight, bias, kernel in zip(self.weights, self.biases, kernels, strict=True):
+            for head, values in ((weight, kernel.weight), (bias, kernel.bias)):
+                head.weight.zero_()
+                head.bias.copy_(values.flatten())
