@@ -45,7 +45,8 @@ class Scores:
     """Means over pairs. ``objective`` and ``similarity``: at both sets of sliders, lower and higher is better.
 
     ``epe_mm``: mean distance to the true correspondence inside the body, NaN where it is unknown. ``dice``: of fixed
-    labels and moved moving labels. ``folding_percent``: voxels at which the deformation folds.
+    labels and moved moving labels. ``folding_percent``: voxels at which the deformation folds. ``response_mm``: mean
+    distance in the body between the deformations at both sets of sliders; 0 if the network ignores them.
     """
 
     objective: float
@@ -53,6 +54,7 @@ class Scores:
     epe_mm: float
     dice: float
     folding_percent: float
+    response_mm: float
 
 
 @torch.no_grad()
@@ -61,27 +63,34 @@ def validate(network: nn.Module, objective: Objective, validation: Validation, i
     """Scores of a network called as (fixed, moving, labels, sliders) -> velocity."""
     totals, similarities, rows = [], [], []
     for number, pair in enumerate(validation.pairs):
+        displacements = []
         for sliders in (validation.random_sliders, validation.sliders):
             batch = validation.batch(number, sliders, device)
             velocity = network(batch.fixed, batch.moving, batch.labels, batch.sliders)
             terms = batch_terms(objective, velocity, batch, integration_steps)
             totals.append(float(terms.total))
             similarities.append(float(terms.similarity))
-        displacement = displacement_of(velocity, pair.shape, integration_steps).cpu()  # at the user's sliders
+            displacements.append(displacement_of(velocity, pair.shape, integration_steps).cpu())
+        other, displacement = displacements  # the second at the user's sliders
         rows.append((endpoint_error_mm(pair, displacement), mean_dice(pair, displacement, validation.judged),
-                     100 * float(folding(displacement).float().mean())))
-    epe_mm, overlap, folded = (_mean(column) for column in zip(*rows, strict=True))
-    return Scores(float(np.mean(totals)), float(np.mean(similarities)), epe_mm, overlap, folded)
+                     100 * float(folding(displacement).float().mean()),
+                     _mean(_length_mm(pair, (displacement - other)[0].numpy())[pair.fixed_labels > 0])))
+    return Scores(float(np.mean(totals)), float(np.mean(similarities)),
+                  *(_mean(column) for column in zip(*rows, strict=True)))
 
 
 def endpoint_error_mm(pair: TrainingPair, displacement: torch.Tensor) -> float:
     """Mean distance in mm to the truth over the body, where it is valid; displacement (1, D, *shape) in voxels."""
     if pair.displacement is None:
         return float("nan")
-    spacing = np.array(pair.spacing_mm).reshape(-1, *[1] * len(pair.shape))
-    error_mm = np.linalg.norm((displacement[0].numpy() - pair.displacement) * spacing, axis=0)
+    error_mm = _length_mm(pair, displacement[0].numpy() - pair.displacement)
     where = pair.fixed_labels > 0
     return _mean(error_mm[where if pair.valid is None else where & pair.valid])
+
+
+def _length_mm(pair: TrainingPair, vectors: np.ndarray) -> np.ndarray:
+    """(*shape) for vectors (D, *shape) in voxels."""
+    return np.linalg.norm(vectors * np.array(pair.spacing_mm).reshape(-1, *[1] * len(pair.shape)), axis=0)
 
 
 def mean_dice(pair: TrainingPair, displacement: torch.Tensor, judged: tuple[int, ...] | None = None) -> float:

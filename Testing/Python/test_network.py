@@ -331,6 +331,17 @@ def test_the_flow_head_is_plain_in_the_paper_mode():
     assert len(network.kernels(torch.rand(1, 2))) == len(PAPER_2D.encoder + PAPER_2D.decoder + PAPER_2D.final)
 
 
+def test_sliders_act_and_learn_through_a_hypernetwork_whose_units_are_all_switched_off():
+    """Plain rectifiers that are switched off for every input stay so for ever."""
+    kernels = RegistrationNetwork(PAPER_2D).kernels
+    for layer in kernels.hidden:
+        torch.nn.init.constant_(layer.bias, -3.0)
+    one, other = kernels(torch.tensor([[0.0, 0.0], [1.0, 1.0]]))[0].weight
+    assert (one - other).abs().max() > 1e-4
+    one.square().sum().backward()
+    assert all(layer.weight.grad.abs().max() > 0 for layer in kernels.hidden)
+
+
 @pytest.mark.parametrize(("dimension", "made", "total"), [(2, 108_880, 14_128_754), (3, 326_032, None)])
 def test_the_hypernetwork_makes_as_many_weights_as_the_papers(dimension, made, total):
     config = NetworkConfig(dimension, "hyper", 2, half_resolution=False, hyper_widths=(128,) * 6 if total else (4,))

@@ -65,6 +65,16 @@ def test_validation_prefers_a_network_that_knows_the_truth(phantom):
     assert lazy.folding_percent == 0
 
 
+def test_the_response_is_how_far_sliders_move_the_body_in_mm(phantom):
+    def network(fixed, moving, labels, sliders):
+        return torch.ones(1, 2, *phantom.shape) * sliders[0, 0, 0]  # constant velocities are displacements
+
+    away = Validation([phantom], sliders_for([phantom]), sliders_for([phantom]) + 0.5, LUNG_BONE_LIVER)
+    objective = TrainingConfig().objective()
+    assert validate(network, objective, away, 4).response_mm == pytest.approx(0.5 * np.sqrt(2) * 6.0, rel=1e-4)
+    assert validate(network, objective, validation_of(phantom), 4).response_mm == 0
+
+
 def test_a_picture_shows_five_views_of_each_pair():
     pairs = [gradient_pair(seed=seed) for seed in range(6)]
     validation = Validation(pairs, sliders_for(pairs), sliders_for(pairs))

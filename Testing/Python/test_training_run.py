@@ -203,6 +203,20 @@ def test_a_finished_pack_of_another_architecture_is_refused_with_what_differs(ti
         run(tiny(start_from=str(pack), map_layer="tissue"))
 
 
+def test_a_hypernetwork_for_other_tissues_begins_with_the_kernels_of_the_finished_one(tiny):
+    hyper = {"conditioning": "hyper", "scale": "paper"}
+    earlier = tiny("earlier", name="earlier", steps=2, adaptive=False, **hyper)
+    run(earlier)
+    state, _ = run(tiny(start_from=f"{earlier.output}/earlier", tissues=("lung", "bone"), steps=1, learning_rate=1e-12,
+                        **hyper))
+    images = torch.rand(2, 1, 1, 32, 32)
+    with torch.no_grad():
+        expected = load_pack(Path(earlier.output) / "earlier").network(*images, torch.full((1, 2), 0.5))
+        for sliders in torch.rand(2, 1, 6):
+            assert torch.allclose(state.model.module.network(*images, sliders), expected, atol=1e-6)
+    assert expected.abs().max() > 1e-6
+
+
 def test_a_resumed_run_goes_on_from_its_checkpoint_and_not_from_the_pack_it_began_with(tiny, pack):
     whole, broken = (tiny(name, start_from=str(pack), steps=4, checkpoint_minutes=0) for name in ("whole", "broken"))
     expected, _ = run(whole)

@@ -137,7 +137,7 @@ class HyperKernels(nn.Module):
 
     @torch.no_grad()
     def begin_with(self, kernels: Sequence[Kernel]) -> None:
-        """Make these kernels, (1, out, in, *3) each, wherever the sliders are; their influence is still to be learnt."""
+        """Make these kernels, (1, out, in, *3) each, whatever the sliders are: their influence is yet to be learnt."""
         for weight, bias, kernel in zip(self.weights, self.biases, kernels, strict=True):
             for head, values in ((weight, kernel.weight), (bias, kernel.bias)):
                 head.weight.zero_()
