@@ -36,10 +36,13 @@ def dense(vector: np.ndarray, layer) -> np.ndarray:
 
 
 def hyper_kernels(network, sliders: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weight (out, in, 3, ...) and bias of every layer for one vector of sliders."""
+    """Weight (out, in, 3, ...) and bias of every layer for one vector of sliders.
+
+    HyperMorph's hidden layers are plain rectifiers; leaky ones cannot die.
+    """
     hyper, code = network.kernels, 2 * sliders - 1
     for layer in hyper.hidden:
-        code = np.maximum(dense(code, layer), 0)
+        code = leaky(dense(code, layer))
     return [(dense(code, weight).reshape(*shape, *[3] * network.config.dimension), dense(code, bias))
             for weight, bias, shape in zip(hyper.weights, hyper.biases, hyper.shapes, strict=True)]
 
