@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from network_pairs import MAP_2D, pack_of, slice_pair, solver_with
+from network_pairs import MAP_2D, MAP_3D, pack_of, slice_pair, solver_with
 from synthetic_pairs import (
     prepared,
     quick_solver,
@@ -110,7 +110,7 @@ def test_no_registration_ends_worse_than_no_deformation(monkeypatch):
 def test_with_a_start_the_network_solver_is_the_direct_solver():
     registrar = prepared(slice_pair(), solver=solver_with(harmful_pack()), initial="none")
     parameters, start = registrar.table_parameters(), torch.full((1, 2, *registrar.pyramid.level(1).velocity_shape), .1)
-    arguments = (registrar.pyramid, parameters, start, registrar.solver.refinement(3))
+    arguments = (registrar.pyramid, parameters, start, registrar.solver.refinement(3, 2))
     torch.testing.assert_close(finish(registrar.solver.solve(*arguments)).velocity,
                                finish(quick_solver().solve(*arguments)).velocity)
 
@@ -126,11 +126,11 @@ def test_gradients_can_be_taken_at_an_answer():
 def test_steps_asked_for_at_once_follow_the_answer():
     registrar = prepared(slice_pair(), solver=solver_with(helpful_pack()), initial="none")
     parameters, solver = registrar.table_parameters(), registrar.solver
-    at_once = finish(solver.solve(registrar.pyramid, parameters, None, solver.refinement(4)))
+    at_once = finish(solver.solve(registrar.pyramid, parameters, None, solver.refinement(4, 2)))
     answered = solver.answer(registrar.pyramid, parameters)
-    after = finish(quick_solver().solve(registrar.pyramid, parameters, answered, solver.refinement(4)))
+    after = finish(quick_solver().solve(registrar.pyramid, parameters, answered, solver.refinement(4, 2)))
     torch.testing.assert_close(at_once.velocity, after.velocity)
-    assert at_once.account.steps == sum(stage.steps for stage in solver.refinement(4))
+    assert at_once.account.steps == sum(stage.steps for stage in solver.refinement(4, 2))
 
 
 def test_refining_first_corrects_what_is_wrong_on_a_large_scale():
@@ -139,10 +139,49 @@ def test_refining_first_corrects_what_is_wrong_on_a_large_scale():
     parameters, solver, pyramid = registrar.table_parameters(), registrar.solver, registrar.pyramid
     direct = finish(DirectSolver().solve(pyramid, parameters))
     wrong = direct.velocity + torch.tensor([1.5, -2.0]).view(1, 2, 1, 1)
-    found = finish(solver.solve(pyramid, parameters, wrong, solver.refinement(40))).account.objective_after
-    fine_only = finish(solver.solve(pyramid, parameters, wrong, DirectSolver().refinement(40))).account.objective_after
+    found = finish(solver.solve(pyramid, parameters, wrong, solver.refinement(40, 2))).account.objective_after
+    fine = DirectSolver().refinement(40, 2)
+    fine_only = finish(solver.solve(pyramid, parameters, wrong, fine)).account.objective_after
     assert found < fine_only
     assert found == pytest.approx(direct.account.objective_after, abs=0.02)
+
+
+@pytest.mark.parametrize("steps", [1, 5, 40])
+def test_refining_a_volume_takes_few_expensive_steps_and_no_more_cheap_ones_than_a_registration(steps):
+    solver = NetworkSolver(pack_of(MAP_3D))
+    most = {stage.factor: stage.steps for stage in solver.settings(3).stages}
+    *coarse, fine = solver.refinement(steps, 3)
+    assert (fine.factor, fine.steps) == (1, steps)
+    assert [stage.factor for stage in coarse] == [8, 4, 2]
+    assert all(0 < stage.steps <= most[stage.factor] for stage in coarse)
+
+
+@pytest.mark.parametrize(("known", "judgements"), [(False, 2), (True, 1)])
+def test_a_start_whose_objective_is_known_is_not_judged_again(monkeypatch, known, judgements):
+    """Judging takes half as long as a step; the start must still win over a worse end."""
+    registrar = prepared(slice_pair(), solver=solver_with(helpful_pack()), initial="none")
+    solver, parameters = registrar.solver, registrar.table_parameters()
+    start = finish(DirectSolver().solve(registrar.pyramid, parameters))
+    objective = start.account.objective_after
+    judged, terms_of = [], solver._terms_of
+
+    def count(level, displacement, *rest):
+        judged.append(bool(displacement.any()))
+        return terms_of(level, displacement, *rest)
+
+    monkeypatch.setattr(solver, "_terms_of", count)
+    monkeypatch.setattr(solver, "descend", lambda *_arguments: _ends_at(start.velocity.clone()))
+    stages = (Stage(2, 1),)
+    arguments = (registrar.pyramid, parameters, start.velocity, stages, objective if known else None)
+    finish(solver.solve(*arguments))
+    assert sum(judged) == judgements
+    monkeypatch.setattr(solver, "descend", lambda *_arguments: _ends_at(torch.full_like(start.velocity, 30.0)))
+    assert finish(solver.solve(*arguments)).account.objective_after == pytest.approx(objective)
+
+
+def _ends_at(velocity: torch.Tensor):
+    yield from ()
+    return velocity
 
 
 def test_coarse_stages_keep_the_detail_of_their_start():

@@ -263,6 +263,25 @@ def test_refining_lowers_or_keeps_the_objective(pair, steps):
     assert finish(registrar.result()).account.objective_after <= before + 1e-4
 
 
+@pytest.mark.parametrize("pair", [volume_pair, slice_pair])
+def test_refining_a_whole_registration_still_lowers_the_objective(pair):
+    """Near the minimum too: with the steps that led there, J only goes up and down."""
+    registrar = prepared(pair(), initial="none")
+    parameters = registrar.table_parameters()
+    finish(registrar.register(parameters))
+    before = finish(registrar.result()).account.objective_after
+    finish(registrar.refine(parameters, 20))
+    assert finish(registrar.result()).account.objective_after < before - 5e-5
+
+
+def test_a_stage_takes_the_part_of_the_progress_that_it_takes_of_the_time():
+    """Four steps at full resolution against twelve with an eighth of the voxels."""
+    registrar = prepared(volume_pair(), initial="none", solver=quick_solver(12, 4))
+    coarse = max(progress.fraction for progress in registrar.register(registrar.table_parameters())
+                 if "1/2" in progress.text)
+    assert coarse == pytest.approx(0.58, abs=0.05)
+
+
 def test_equal_runs_give_equal_fields():
     fields = [registered(volume_pair(), solver=quick_solver()).displacement_ras_mm for _ in range(2)]
     np.testing.assert_array_equal(*fields)

@@ -134,7 +134,8 @@ class LiveSolver:
             yield from self._by_steps(parameters)
             return
         if self._settled is None:
-            factors = [stage.factor for stage in self._solver.refinement(COARSE_STEPS) if stage.factor > 1]
+            dimension = self._pyramid.pair.dimension
+            factors = [stage.factor for stage in self._solver.refinement(COARSE_STEPS, dimension) if stage.factor > 1]
             answer = yield from self._on_coarse_levels(answer, maps, factors, tilted=False)
         yield from self._rounds(answer, maps)
 

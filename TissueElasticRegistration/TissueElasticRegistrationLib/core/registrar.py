@@ -82,7 +82,8 @@ class Registrar:
         """Continue from the current registration, at full resolution. Raises ValueError like `register`."""
         self._check(parameters)
         start = None if self._solution is None else self._solution.velocity
-        return with_threads(self._solve(parameters, start, self.solver.refinement(steps), "refine"), self.threads)
+        stages = self.solver.refinement(steps, self.working.dimension)
+        return with_threads(self._solve(parameters, start, stages, "refine"), self.threads)
 
     def live(self, parameters: TissueParameters, jacobian: bool = False) -> Job[None]:
         """Move from the deformation shown last towards the one for these parameters; prepares first if needed.
@@ -210,8 +211,9 @@ class Registrar:
 
     def _solve(self, parameters: TissueParameters, start: torch.Tensor | None, stages, what: str) -> Job[None]:
         began = time.perf_counter()
+        known = self._solution.account.objective_after if start is not None and parameters == self._parameters else None
         solution = yield from self.falling_back(
-            lambda: self.solver.solve(self._pyramid, parameters, start, stages))
+            lambda: self.solver.solve(self._pyramid, parameters, start, stages, known))
         if start is not None:  # what is to be known of the start still is
             solution = replace(solution, notes=(*self._solution.notes, *solution.notes))
         self._solution, self._parameters = solution, parameters

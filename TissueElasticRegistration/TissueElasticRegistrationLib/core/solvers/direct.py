@@ -8,8 +8,9 @@ bone error 3.7 mm without and 1.8 mm with smoothing).
 
 from __future__ import annotations
 
+import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -21,15 +22,21 @@ from ..tissues import TissueParameters
 from .pyramid import Level, Pyramid
 
 Maps = tuple[torch.Tensor, torch.Tensor]
+Candidate = tuple[torch.Tensor, float | None]  # a velocity and its J, if that is known
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Steps at one resolution: image voxels ``factor`` times the working grid's, the energy weighted by ``weight``."""
+    """Steps at one resolution: image voxels ``factor`` times the working grid's, the energy weighted by ``weight``.
+
+    ``rate``: part of the settings' learning rate. ``smoothing``: how often the control grid is smoothed.
+    """
 
     factor: int
     steps: int
     weight: float = 1.0
+    rate: float = 1.0
+    smoothing: int = 1
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,12 @@ SETTINGS_2D = DirectSettings(stages=(Stage(8, 60), Stage(4, 60), Stage(2, 50), S
 SETTINGS_3D = DirectSettings(stages=(Stage(8, 60), Stage(4, 60), Stage(2, 50, 2.0), Stage(1, 15, 2.0)), final_rate=0.3)
 # A new Adam knows no gradient sizes yet and would take full steps everywhere: it starts with small ones.
 WARM_UP_STEPS = 4
+# What a step takes besides its voxels' time, as a number of voxels; for the progress.
+STEP_VOXELS = 20_000
+# Adam's steps do not shrink by themselves near the minimum. In 2D a registration ends so near to it that refining
+# needs much smaller ones from the first step on; in 3D it ends before.
+REFINING_RATES = {2: 0.1, 3: 1.0}
+REFINING_FINAL_RATE = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +105,9 @@ class DirectSolver:
         """The settings used for single slices (2) or volumes (3)."""
         return self._settings or (SETTINGS_2D if dimension == 2 else SETTINGS_3D)
 
-    def refinement(self, steps: int) -> tuple[Stage, ...]:
-        """Further steps at full resolution."""
-        return (Stage(1, steps),)
+    def refinement(self, steps: int, dimension: int) -> tuple[Stage, ...]:
+        """Stages that improve a finished registration, with so many steps at full resolution."""
+        return (Stage(1, steps, rate=REFINING_RATES[dimension]),)
 
     def prepare(self, pyramid: Pyramid) -> None:
         """Make what registrations of the pair need and no parameter can change."""
@@ -102,28 +115,34 @@ class DirectSolver:
             pyramid.level(stage.factor)
 
     def solve(self, pyramid: Pyramid, parameters: TissueParameters, start: torch.Tensor | None = None,
-              stages: tuple[Stage, ...] | None = None) -> Job[Solution]:
+              stages: tuple[Stage, ...] | None = None, start_objective: float | None = None) -> Job[Solution]:
         """Register, one optimiser step at a time.
 
         start: velocity of an earlier solution of the same pair, at any resolution, for a warm start.
         stages: None for those of the settings.
+        start_objective: J of the start for these parameters, if it is known already.
 
         A stage coarser than the start corrects it and keeps its detail. Stages that are asked for, for a start, never
         end with a higher objective than it had.
         """
         settings = self.settings(pyramid.pair.dimension)
         refining = start is not None and stages is not None
+        if refining:
+            settings = replace(settings, final_rate=min(settings.final_rate, REFINING_FINAL_RATE))
         stages = settings.stages if stages is None else stages
         maps = pyramid.parameter_maps(parameters)
-        total = max(1, sum(stage.steps for stage in stages))
-        done, velocity = 0, start
-        for stage in stages:
+        effort = [stage.steps * (pyramid.level(stage.factor).fixed.numel() + STEP_VOXELS) for stage in stages]
+        shares = list(itertools.accumulate((part / max(1, sum(effort)) for part in effort), initial=0.0))
+        velocity, candidates = start, [(start, start_objective)] if refining and stages else []
+        for number, stage in enumerate(stages):
             level = pyramid.level(stage.factor)
             job = self.descend(level, velocity, level.parameter_maps(*maps), stage, settings)
-            found = yield from part_of(job, done / total, (done + stage.steps) / total)
+            if refining and (stage.factor, stage.weight) == (1, 1.0):
+                job = _noting_best(job, velocity, candidates)
+            found = yield from part_of(job, shares[number], shares[number + 1])
             velocity = found if velocity is None else with_detail(found, velocity)
-            done += stage.steps
-        return self._solution(pyramid, [velocity, start] if refining else [velocity], maps, settings, done)
+        steps = sum(stage.steps for stage in stages)
+        return self._solution(pyramid, [(velocity, None), *candidates], maps, settings, steps)
 
     def descend(self, level: Level, start: torch.Tensor | None, maps: Maps, stage: Stage, settings: DirectSettings,
                 tilt: torch.Tensor | None = None) -> Job[torch.Tensor]:
@@ -140,10 +159,10 @@ class DirectSolver:
         control = torch.zeros_like(velocity, requires_grad=True)
         optimiser = torch.optim.Adam([control], lr=settings.learning_rate)
         for step in range(stage.steps):
-            optimiser.param_groups[0]["lr"] = _step_size(settings, step, stage.steps)
+            optimiser.param_groups[0]["lr"] = stage.rate * _step_size(settings, step, stage.steps)
             optimiser.zero_grad()
             with torch.enable_grad():
-                current = velocity + smoothed(control)
+                current = velocity + _smoothed(control, stage.smoothing)
                 total = self._terms(level, current, maps, settings, stage.weight, from_zero).total
                 goal = total if tilt is None else total - (tilt * current).sum()
             objective = float(total.detach())
@@ -152,8 +171,9 @@ class DirectSolver:
             yield Progress((step + 0.5) / stage.steps, text)
             goal.backward()
             optimiser.step()
-            yield Step((step + 1) / stage.steps, text, velocity + smoothed(control.detach()), objective)
-        return velocity + smoothed(control.detach())
+            found = velocity + _smoothed(control.detach(), stage.smoothing)
+            yield Step((step + 1) / stage.steps, text, found, objective)
+        return velocity + _smoothed(control.detach(), stage.smoothing)
 
     def answer(self, pyramid: Pyramid, parameters: TissueParameters) -> torch.Tensor | None:
         """A velocity for the full level that takes no steps; a direct solver has none."""
@@ -198,19 +218,39 @@ class DirectSolver:
         return _account(before, after, steps)
 
     @torch.no_grad()
-    def _solution(self, pyramid: Pyramid, candidates: list[torch.Tensor], maps: Maps, settings: DirectSettings,
+    def _solution(self, pyramid: Pyramid, candidates: list[Candidate], maps: Maps, settings: DirectSettings,
                   steps: int) -> Solution:
         """The candidate with the lowest objective at full resolution, the first one of equals."""
         level = pyramid.level(1)
-        candidates = [resize(velocity.to(level.fixed.device), level.velocity_shape) for velocity in candidates]
-        terms = [self._terms(level, velocity, maps, settings) for velocity in candidates]
-        best = min(range(len(candidates)), key=lambda number: float(terms[number].total))
-        velocity, after = candidates[best], terms[best]
+        best = None
+        for candidate, objective in candidates:
+            if best is not None and objective is not None and objective >= float(best[2].total):
+                continue
+            velocity = resize(candidate.to(level.fixed.device), level.velocity_shape)
+            displacement = resize(integrate(velocity, settings.integration_steps), level.shape)
+            terms = self._terms_of(level, displacement, maps)
+            if best is None or float(terms.total) < float(best[2].total):
+                best = velocity, displacement, terms
+        velocity, displacement, after = best
         _require_finite(float(after.total))
-        before = self._terms(level, torch.zeros_like(velocity), maps, settings)
-        account = _account(before, after, steps)
-        displacement = resize(integrate(velocity, settings.integration_steps), level.shape)
-        return Solution(velocity.cpu(), displacement.cpu(), account)
+        before = self._terms_of(level, torch.zeros_like(displacement), maps)
+        return Solution(velocity.cpu(), displacement.cpu(), _account(before, after, steps))
+
+
+def _noting_best(job: Job[torch.Tensor], start: torch.Tensor, candidates: list[Candidate]) -> Job[torch.Tensor]:
+    """A stage whose best velocity on the way is appended to ``candidates``: near a minimum J goes up and down."""
+    velocity, best, lowest = start, start, float("inf")
+    while True:
+        try:
+            progress = next(job)
+        except StopIteration as end:
+            candidates.append((best, lowest))
+            return end.value
+        if isinstance(progress, Step):
+            if progress.objective < lowest:
+                best, lowest = velocity, progress.objective  # J was measured before the step
+            velocity = progress.velocity
+        yield progress
 
 
 def with_detail(coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
@@ -233,7 +273,13 @@ def _require_finite(objective: float) -> None:
 
 
 def _step_size(settings: DirectSettings, step: int, steps: int) -> float:
-    """Warm-up, then cosine from the learning rate to its final part: Adam's steps do not shrink by themselves."""
+    """Warm-up, at most half of the stage, and cosine from the learning rate to its final part."""
     end = settings.learning_rate * settings.final_rate
     size = end + 0.5 * (settings.learning_rate - end) * (1 + math.cos(math.pi * step / steps))
-    return size * min(1.0, (step + 1) / (WARM_UP_STEPS + 1))
+    return size * min(1.0, (step + 1) / (min(WARM_UP_STEPS, max(1, steps // 2)) + 1))
+
+
+def _smoothed(control: torch.Tensor, times: int) -> torch.Tensor:
+    for _ in range(times):
+        control = smoothed(control)
+    return control
