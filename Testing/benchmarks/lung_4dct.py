@@ -22,7 +22,8 @@ from measuring import Run, add_data_option, label_overlaps, print_table, run_reg
 
 from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
-from TissueElasticRegistrationLib.register_command import read_pair, solver_for
+from TissueElasticRegistrationLib.core.solvers.network import solver_for
+from TissueElasticRegistrationLib.register_command import read_pair
 
 CASE = "lung-4dct-p102"
 STRUCTURES = {1: "right lung", 2: "left lung", 3: "heart", 4: "esophagus", 6: "tumour", 7: "lymph node"}

@@ -23,8 +23,7 @@ from TissueElasticRegistrationLib.core.images import Image
 from TissueElasticRegistrationLib.core.model_pack import ModelPack
 from TissueElasticRegistrationLib.core.preprocessing import CT_WINDOW_HU, normalised
 from TissueElasticRegistrationLib.core.solvers.direct import DirectSolver
-from TissueElasticRegistrationLib.core.solvers.network import NetworkSolver
-from TissueElasticRegistrationLib.register_command import solver_for
+from TissueElasticRegistrationLib.core.solvers.network import NetworkSolver, solver_for
 from training.datasets.phantom_pairs import FIRST_TEST
 from training.phantoms import PhantomCase, make_case
 
