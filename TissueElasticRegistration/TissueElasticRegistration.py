@@ -175,10 +175,10 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
 
         fixed, moving: scalar volume nodes. segmentation: of the fixed volume. parameters: {"Liver": (lam, mu)}.
         movingSegmentation, fixedLandmarks, movingLandmarks: for measuring only. outputs: `OutputNodes`, None for those
-        of the last registration of this pair or new ones. refineSteps: further steps at full resolution; None: 40 after
-        a network, none otherwise. initial: alignment done first, "auto", "none" or "rigid". device: "auto", "cpu" or
-        "cuda". finestMm: smallest voxel, 0 for automatic. progress: called with `Progress` (fraction, text). model:
-        "direct" (no network), the name of an installed model, or the path of the folder of one.
+        of the last registration of this pair or new ones. refineSteps: further steps at full resolution; None: after a
+        network 40, in volumes 5, otherwise none. initial: alignment done first, "auto", "none" or "rigid". device:
+        "auto", "cpu" or "cuda". finestMm: smallest voxel, 0 for automatic. progress: called with `Progress` (fraction,
+        text). model: "direct" (no network), the name of an installed model, or the path of the folder of one.
 
         Returns `Registered`: ``result`` (displacement in RAS mm, measures) and ``nodes``.
         """

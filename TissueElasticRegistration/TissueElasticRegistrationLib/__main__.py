@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     register.add_argument("--estimate", default="none", choices=["none", "grid", "gradient"],
                           help="search for this patient's parameters")
     register.add_argument("--refine", type=int, metavar="N",
-                          help="further solver steps at full resolution (default: 40 after a model, otherwise none)")
+                          help="further solver steps at full resolution (default after a model: 40, in volumes 5)")
     register.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     register.add_argument("--seed", type=int, default=0)
     register.add_argument("--output", required=True, metavar="DIR", help="folder for the results")

@@ -148,7 +148,7 @@ def _registered(pair: ImagePair, options: argparse.Namespace, solver: DirectSolv
         scale = registrar.solver.objective.scale
         parameters = read_parameters(options.parameters, registrar.tissues, parameters, scale)
     run("register", registrar.register(parameters))
-    steps = solver.usual_refinement if options.refine is None else options.refine
+    steps = solver.usual_refinement(registrar.working.dimension) if options.refine is None else options.refine
     if steps:
         run("refine", registrar.refine(parameters, steps))
     return run("evaluate", registrar.result())

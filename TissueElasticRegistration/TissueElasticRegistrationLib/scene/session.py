@@ -97,7 +97,7 @@ class PairSession:
         registrar = yield from part_of(self.prepared(), 0.0, 0.1)
         parameters = self.parameters(values, ignore_unknown)
         if refine_steps is None:
-            refine_steps = registrar.solver.usual_refinement
+            refine_steps = registrar.solver.usual_refinement(registrar.working.dimension)
         refining = 0.15 if refine_steps else 0.0
         yield from part_of(registrar.register(parameters), 0.1, 0.85 - refining)
         if refine_steps:

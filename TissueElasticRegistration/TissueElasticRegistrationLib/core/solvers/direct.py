@@ -95,7 +95,6 @@ class DirectSolver:
     """
 
     name = "direct"
-    usual_refinement = 0  # steps that a registration is worth being refined by if nobody says how many
 
     def __init__(self, objective: Objective | None = None, settings: DirectSettings | None = None) -> None:
         self.objective = objective or Objective()
@@ -108,6 +107,10 @@ class DirectSolver:
     def refinement(self, steps: int, dimension: int) -> tuple[Stage, ...]:
         """Stages that improve a finished registration, with so many steps at full resolution."""
         return (Stage(1, steps, rate=REFINING_RATES[dimension]),)
+
+    def usual_refinement(self, dimension: int) -> int:
+        """For `refinement`: steps that a registration deserves if nobody says how many."""
+        return 0
 
     def prepare(self, pyramid: Pyramid) -> None:
         """Make what registrations of the pair need and no parameter can change."""

@@ -27,6 +27,7 @@ NETWORK_PART = 0.1  # of the progress, when steps follow
 CORRECTIONS = {2: {4: 0.5, 2: 0.5}, 3: {8: 5, 4: 10, 2: 4}}
 # Single Adam steps are rough: twice smoothed, five in 3D do what takes fifteen of the others (J of a 4DCT pair).
 SMOOTHING = {2: 1, 3: 2}
+USUAL_REFINEMENT = {2: 40, 3: 5}
 
 
 class NetworkSolver(DirectSolver):
@@ -37,7 +38,6 @@ class NetworkSolver(DirectSolver):
     """
 
     name = "network+direct"
-    usual_refinement = 40
 
     def __init__(self, pack: ModelPack, refiner: DirectSolver | None = None) -> None:
         card = pack.card
@@ -67,6 +67,10 @@ class NetworkSolver(DirectSolver):
         corrections = CORRECTIONS[dimension].items()
         coarse = (Stage(factor, min(int(steps * share), most.get(factor, steps))) for factor, share in corrections)
         return (*coarse, Stage(1, steps, smoothing=SMOOTHING[dimension]))
+
+    def usual_refinement(self, dimension: int) -> int:
+        """An answer alone may be wrong by millimetres."""
+        return USUAL_REFINEMENT[dimension]
 
     def answer(self, pyramid: Pyramid, parameters: TissueParameters) -> torch.Tensor:
         """The network's velocity (1, D, *velocity shape of the full level), in voxels of that grid."""
