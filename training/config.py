@@ -12,6 +12,8 @@ from TissueElasticRegistrationLib.core.network import NetworkConfig
 from TissueElasticRegistrationLib.core.objective import Objective
 from TissueElasticRegistrationLib.core.parameter_scale import SCALES
 
+from .augmentation import NO_AUGMENTATION, AugmentationSettings
+
 CACHE = "~/.cache/tissue-elastic-registration"
 
 
@@ -50,7 +52,8 @@ class TrainingConfig:
     steps_per_phantom: int = _option(20, "steps after which one more phantom joins")
     background: bool = _option(True, "make phantoms in another process while training goes on")
     simulated: int = _option(120, "how many pairs with made motion on each real image")
-    augment: bool = _option(True, "flips, transposes, swap, other contrast, other views")
+    augment: bool = _option(True, "swap, other contrast, other views, flips and transposes")
+    flips: bool = _option(True, "flips and transposes among them; without, the network knows one orientation only")
 
     steps: int = _option(20_000, "optimiser steps; may be changed when resuming")
     batch: int = _option(4, "pairs per step, over all processes together")
@@ -99,6 +102,17 @@ class TrainingConfig:
             raise ValueError("At least one source with a share above 0 is needed.")
         total = sum(shares.values())
         return {name: share / total for name, share in shares.items()}
+
+    @property
+    def any_orientation(self) -> bool:
+        """Whether the network learns every orientation of the images."""
+        return self.augment and self.flips
+
+    def augmentation(self) -> AugmentationSettings:
+        """How pairs are changed before they are learnt from."""
+        if not self.augment:
+            return NO_AUGMENTATION
+        return AugmentationSettings() if self.flips else AugmentationSettings(flips=0, transposes=0)
 
     def network(self) -> NetworkConfig:
         """The architecture."""

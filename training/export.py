@@ -60,7 +60,7 @@ def export_network(config: TrainingConfig, network: RegistrationNetwork, step: i
     card = ModelCard(
         name=config.name, version=version, network=network.config, regulariser=config.regulariser, scale=config.scale,
         spacing_mm=(finest_mm / zoom, coarsest_mm * zoom),
-        orientation="any" if config.augment else ORIENTATION[config.dimension],
+        orientation="any" if config.any_orientation else ORIENTATION[config.dimension],
         training=account(config, step, note), licence=LICENCE,
         tissues=(REST_OF_BODY, *config.tissues) if vector else (), rest=MERGED_INTO_REST if vector else (),
         metrics={f"validation_{name}": value for name, value in dataclasses.asdict(scores).items()
@@ -75,10 +75,11 @@ def account(config: TrainingConfig, step: int, note: str = "") -> str:
     data = ", ".join(f"{100 * share:.0f} % {WHAT_SOURCES_ARE.get(name, name)}"
                      for name, share in config.shares().items())
     shape = " x ".join(map(str, config.shape))
-    change = "with" if config.augment else "without"
+    changed = ["contrast", *["orientation"] * config.flips, "size"] if config.augment else []
+    changes = f"with changes of {', '.join(changed)}" if changed else "without changes of contrast, orientation, size"
     begun = f"Begun with the weights of {Path(config.start_from).name}. " if config.start_from else ""
-    return (f"{begun}{step} of {config.steps} steps of {config.batch} pairs of {shape} voxels: {data}; {change} "
-            f"changes of contrast, orientation and size; seed {config.seed}. {note}").strip()
+    return (f"{begun}{step} of {config.steps} steps of {config.batch} pairs of {shape} voxels: {data}; {changes}; "
+            f"seed {config.seed}. {note}").strip()
 
 
 def main() -> None:

@@ -14,7 +14,6 @@ from TissueElasticRegistrationLib.core.tissue_table import table_parameters
 from TissueElasticRegistrationLib.core.tissues import BACKGROUND, BACKGROUND_ID, Tissue
 from training.phantoms.subject import TISSUE_NAMES
 
-from .augmentation import NO_AUGMENTATION, AugmentationSettings
 from .config import TrainingConfig
 from .datasets.case_files import CaseFolder
 from .datasets.own_pairs import own_pairs
@@ -53,7 +52,7 @@ def training_set(config: TrainingConfig, rank: int = 0, world: int = 1) -> Train
     """The batches of this process."""
     sampling = Sampling(
         shape=config.shape, batch=config.batch, seed=config.seed, ends=config.ends, equal=config.equal,
-        augmentation=AugmentationSettings() if config.augment else NO_AUGMENTATION,
+        augmentation=config.augmentation(),
         adaptive=config.adaptive, tissues=_kept_tissues(config))
     return TrainingSet(training_source(config), sampling, config.steps, rank, world)
 
