@@ -8,13 +8,19 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 import torch
 
 from . import __version__
+from .core.estimation.account import estimate_account
+from .core.estimation.criterion import HoldOut
+from .core.estimation.result import Estimate
+from .core.estimation.search import estimate as estimated
 from .core.files.image_files import read_image, write_image, write_labels, write_map, write_transform
 from .core.files.landmark_files import read_landmarks
 from .core.files.output_folder import output_folder
@@ -31,7 +37,7 @@ from .core.reporting.report import report_html
 from .core.result import RegistrationResult
 from .core.solvers.direct import DirectSolver
 from .core.solvers.network import NetworkSolver, solver_for
-from .core.tissues import BACKGROUND, Tissue, TissueParameters
+from .core.tissues import BACKGROUND, Tissue, TissueParameters, find_tissue
 
 try:
     import resource
@@ -44,25 +50,32 @@ OUTPUT_FILES = ("transform.h5", "warped.nii.gz", "warped_labels.nii.gz", "jacobi
 Report = Callable[[str, float, str], None]
 
 
-def register_files(options: argparse.Namespace, report: Report) -> RegistrationResult:
+class Registered(NamedTuple):
+    """What a command has found; ``estimate``: None if none was asked for."""
+
+    result: RegistrationResult
+    estimate: Estimate | None
+
+
+def register_files(options: argparse.Namespace, report: Report) -> Registered:
     """Run the command; ``report`` is told stage, fraction and text. Raises ValueError for any bad input."""
-    if options.estimate != "none":
-        raise ValueError(f"--estimate {options.estimate}: the estimation of parameters is not available yet.")
     if options.device == "cuda":
         raise ValueError("--device cuda: the command computes on the CPU only, use auto or cpu.")
     if options.refine is not None and options.refine < 0:
         raise ValueError(f"--refine {options.refine}: the number of steps must be at least 0.")
-    solver = _solver(options.model)
+    solver, search = _solver(options.model), search_solver(options)
     with output_folder(options.output, OUTPUT_FILES) as folder:
         report("read", 0.0, "files")
         pair = read_pair(options)
         _check_parameters(options, pair, solver)
-        result = _registered(pair, options, solver, report)
+        result, estimate = _registered(pair, options, solver, search, report)
         report("write", 0.0, "results")
         began = time.perf_counter()
-        write_results(folder, pair, result, lambda: run_facts(solver, options.seed, time.perf_counter() - began))
+        known = None if estimate is None else estimate_account(estimate, pair, result)
+        write_results(folder, pair, result,
+                      lambda: run_facts(solver, options.seed, time.perf_counter() - began) | {"estimate": known})
         report("write", 1.0, "done")
-    return result
+    return Registered(result, estimate)
 
 
 def read_pair(options: argparse.Namespace) -> ImagePair:
@@ -98,11 +111,20 @@ def thread_count(pair: ImagePair) -> int | None:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def _solver(model: str) -> DirectSolver:
+def _solver(model: str, option: str = "--model") -> DirectSolver:
     try:
         return solver_for(model)
     except ValueError as error:
-        raise ValueError(f"--model {model}: {error}") from error
+        raise ValueError(f"{option} {model}: {error}") from error
+
+
+def search_solver(options: argparse.Namespace) -> NetworkSolver | None:
+    """The solver of ``--search-model``. Raises ValueError if it is none of a model, or nothing asks for it."""
+    if options.search_model is None:
+        return None
+    if options.estimate != "grid" or options.search_model == "direct":
+        raise ValueError("--search-model: it names the model that --estimate grid asks.")
+    return _solver(options.search_model, "--search-model")
 
 
 def run_facts(solver: DirectSolver, seed: int, write_seconds: float) -> dict:
@@ -131,8 +153,8 @@ def _check_parameters(options: argparse.Namespace, pair: ImagePair, solver: Dire
         read_parameters(options.parameters, possible, TissueParameters(), solver.objective.scale)
 
 
-def _registered(pair: ImagePair, options: argparse.Namespace, solver: DirectSolver,
-                report: Report) -> RegistrationResult:
+def _registered(pair: ImagePair, options: argparse.Namespace, solver: DirectSolver, search: NetworkSolver | None,
+                report: Report) -> Registered:
     torch.manual_seed(options.seed)
     initial = options.initial
     if initial not in ("auto", "none", "rigid"):
@@ -147,11 +169,42 @@ def _registered(pair: ImagePair, options: argparse.Namespace, solver: DirectSolv
     if options.parameters:
         scale = registrar.solver.objective.scale
         parameters = read_parameters(options.parameters, registrar.tissues, parameters, scale)
+    estimate = None
+    if options.estimate != "none":
+        hold_out = HoldOut.of(held_out_tissues(options, registrar.tissues), held_out_landmarks(options, pair))
+        estimate = run("estimate", estimated(registrar, parameters, options.estimate, points=options.grid_points,
+                                             objective=options.objective, hold_out=hold_out, search=search))
+        parameters = estimate.parameters
     run("register", registrar.register(parameters))
     steps = solver.usual_refinement(registrar.working.dimension) if options.refine is None else options.refine
     if steps:
         run("refine", registrar.refine(parameters, steps))
-    return run("evaluate", registrar.result())
+    result = run("evaluate", registrar.result())
+    if estimate is not None:
+        warnings = tuple(dict.fromkeys((*estimate.warnings, *result.warnings)))
+        result = replace(result, seconds={**result.seconds, "estimate": estimate.seconds}, warnings=warnings)
+    return Registered(result, estimate)
+
+
+def held_out_tissues(options: argparse.Namespace, tissues: tuple[Tissue, ...]) -> list[int]:
+    """Labels of the tissues of ``--hold-out``. Raises ValueError, listing those there are, for unknown ones."""
+    names = [name.strip() for name in (options.hold_out or "").split(",") if name.strip()]
+    try:
+        return [find_tissue(tissues, name).label for name in names]
+    except ValueError as error:
+        raise ValueError(f"--hold-out: {error}") from error
+
+
+def held_out_landmarks(options: argparse.Namespace, pair: ImagePair) -> list[str]:
+    """Names of the landmarks of ``--hold-out-landmarks``; "half" is every second one."""
+    wanted = options.hold_out_landmarks
+    if not wanted:
+        return []
+    if pair.landmarks is None:
+        raise ValueError("--hold-out-landmarks: there are no landmarks.")
+    if wanted == "half":
+        return list(pair.landmarks.all_names[1::2])
+    return [name.strip() for name in wanted.split(",") if name.strip()]
 
 
 def _tell(report: Report, stage: str, progress: Progress) -> None:

@@ -83,6 +83,11 @@ class Landmarks:
         if not (np.all(np.isfinite(self.fixed_ras_mm)) and np.all(np.isfinite(self.moving_ras_mm))):
             raise ValueError("Landmarks must have finite coordinates.")
 
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """``names``, or their numbers from 1 on."""
+        return self.names or tuple(str(number + 1) for number in range(len(self.fixed_ras_mm)))
+
 
 @dataclass(frozen=True, eq=False)
 class ImagePair:

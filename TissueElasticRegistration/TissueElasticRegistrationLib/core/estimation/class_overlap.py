@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import SimpleITK as sitk
 import torch
@@ -14,6 +16,7 @@ from ..images import ImagePair, Segmentation
 from ..itk_bridge import resample_array
 from ..preprocessing import WorkingPair
 from ..tissues import BACKGROUND, Tissue
+from .landscape import FLAT, TIE
 
 
 class ClassOverlap:
@@ -23,22 +26,27 @@ class ClassOverlap:
     is no tissue.
 
     initial: the alignment done first, from fixed to moving LPS mm. device: where displacements will be.
-    labels: the tissues that have a score, as labels of the fixed segmentation. silent: for the other ones that have a
-    segment one sentence each on why.
+    held_out: labels of tissues that are not looked at. labels: the tissues that have a score, as labels of the fixed
+    segmentation. silent: for the other ones that have a segment one sentence each on why.
 
     Raises ValueError if no tissue has a score.
     """
 
+    key = "dice"
     name = "class-wise Dice"
+    tie, flat = TIE, FLAT
+    caution = ()
 
-    def __init__(self, pair: ImagePair, working: WorkingPair, initial: sitk.Transform, device: torch.device) -> None:
+    def __init__(self, pair: ImagePair, working: WorkingPair, initial: sitk.Transform, device: torch.device,
+                 held_out: Collection[int] = ()) -> None:
         if pair.moving_segmentation is None:
             raise ValueError("To estimate parameters, the moving image needs a segmentation too: its overlap with the "
                              "fixed one is what they are judged by.")
         moving = matched_to(pair.moving_segmentation, pair.fixed_segmentation)
         shown = working.volume(working.fixed_mask) > 0
         fixed_kji = np.where(shown, working.volume(working.labels), BACKGROUND)
-        self.labels, self.silent = _sorted_out(pair.fixed_segmentation.tissues, moving, fixed_kji)
+        judged = tuple(tissue for tissue in pair.fixed_segmentation.tissues if tissue.label not in held_out)
+        self.labels, self.silent = _sorted_out(judged, moving, fixed_kji)
         if not self.labels:
             raise ValueError("No tissue can be judged: the segmentations have no tissue of the same name with at least "
                              f"{FEW_VOXELS} voxels in both.")
@@ -46,6 +54,8 @@ class ClassOverlap:
         # One number for each pair of classes; what the fixed image does not show gets numbers behind all of them.
         fixed = np.where(shown, _numbered(fixed_kji, self.labels), self._classes)
         self._first_number = torch.from_numpy(self._classes * fixed).reshape(working.labels.shape).to(device)
+        self._fixed = torch.from_numpy(fixed).reshape(working.labels.shape).to(device)
+        self._shown = self._fixed != self._classes
         self._sampler = _LabelSampler(moving, _numbered(moving.labels_kji, self.labels), working, initial, device)
 
     def warp(self, displacement: torch.Tensor) -> torch.Tensor:
@@ -60,6 +70,20 @@ class ClassOverlap:
         counts = torch.bincount((self._first_number + warped.long()).ravel(), minlength=n * (n + 1))
         pairs = counts[:n * n].reshape(n, n).cpu().numpy().astype(float)
         return (2 * np.diag(pairs) / (pairs.sum(0) + pairs.sum(1)))[1:]
+
+    def scores(self, displacement: torch.Tensor) -> np.ndarray:
+        """Dice of each of ``labels`` for a displacement as `warp` takes it."""
+        with torch.no_grad():
+            return self.dice(self.warp(displacement))
+
+    def soft_scores(self, displacement: torch.Tensor) -> torch.Tensor:
+        """Dice of linearly sampled labels, which has a derivative by the displacement."""
+        shown, scores = self._shown[0, 0], []
+        fixed = self._fixed[0, 0]
+        for number, warped in enumerate(self._sampler.parts(displacement, len(self.labels)), start=1):
+            warped, wanted = warped[shown], (fixed == number)[shown]
+            scores.append(2 * (warped * wanted).sum() / (warped.sum() + wanted.sum()))
+        return torch.stack(scores)
 
 
 class _LabelSampler:
@@ -83,15 +107,26 @@ class _LabelSampler:
         zero = ((2 * offset[axes] + 1) / shape - 1).tolist()
         labels = labels_kji[0] if working.dimension == 2 else labels_kji
         self._labels = torch.from_numpy(labels.astype(np.float32))[None, None].to(device)
+        self._masks: torch.Tensor | None = None
         indices = torch.meshgrid(*[torch.arange(n, dtype=torch.float32, device=device)
                                    for n in working.labels.shape[2:]], indexing="ij")
         self._rest = [_mixed(row, indices) + start for row, start in zip(self._matrix, zero, strict=True)]
 
     def __call__(self, displacement: torch.Tensor) -> torch.Tensor:
+        return F.grid_sample(self._labels, self._places(displacement), mode="nearest", padding_mode="zeros",
+                             align_corners=False)
+
+    def parts(self, displacement: torch.Tensor, count: int) -> torch.Tensor:
+        """(count, *shape): how much of each of the classes 1, 2, ... is there, linear between voxels."""
+        if self._masks is None:
+            self._masks = torch.cat([(self._labels == number).float() for number in range(1, count + 1)], 1)
+        return F.grid_sample(self._masks, self._places(displacement), mode="bilinear", padding_mode="zeros",
+                             align_corners=False)[0]
+
+    def _places(self, displacement: torch.Tensor) -> torch.Tensor:
         places = [at_rest + _mixed(row, displacement[0])
                   for row, at_rest in zip(self._matrix, self._rest, strict=True)]
-        return F.grid_sample(self._labels, torch.stack(places[::-1], -1)[None], mode="nearest", padding_mode="zeros",
-                             align_corners=False)
+        return torch.stack(places[::-1], -1)[None]
 
 
 def _positions(source: Geometry, target: Geometry, transform: sitk.Transform) -> tuple[np.ndarray, np.ndarray]:

@@ -1,131 +1,112 @@
 """The paper's search (Reithmeir et al. 2024, section 2.2): register with every pair of λ and μ of a grid, the same
 everywhere in the image; each tissue then takes the pair that brought its own labels together best.
 
-The registrations are quick ones, at a coarser level, each starting from the result of its neighbor.
+With a network each registration is one pass of its decoder. Without one, the registrations are quick ones at a coarser
+level, each starting from the result of its neighbor.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterator
 
-import numpy as np
 import torch
 
-from ..progress import Job, Progress, part_of
+from ..progress import Job, part_of
 from ..registrar import Registrar
+from ..solvers.network import NetworkSolver
 from ..threads import with_threads
-from ..tissues import Lame, Tissue, TissueParameters
-from .class_overlap import ClassOverlap
-from .landscape import Landscape
-from .result import Estimate, EstimateProgress, TissueEstimate
+from ..tissues import Lame, TissueParameters
+from .criterion import NOTHING_HELD_OUT, HoldOut, ObjectiveName
+from .network_sweep import NetworkSweep
+from .question import asked
+from .result import Estimate, EstimateProgress
+from .tally import Tally
 from .uniform import UniformRegistrations
 
-METHOD = "grid"
 FEWEST_POINTS = 2
+POINTS_DIRECT, POINTS_NETWORK = 5, 11
 
 
 def estimate_by_grid(registrar: Registrar, start: TissueParameters, locked: Collection[int] = (),
-                     points: int = 5) -> Job[Estimate]:
+                     points: int | None = None, objective: ObjectiveName = "dice", hold_out: HoldOut = NOTHING_HELD_OUT,
+                     search: NetworkSolver | None = None) -> Job[Estimate]:
     """Search λ and μ for a prepared registrar at ``points`` x ``points`` places of both sliders, ends included.
 
     start: the values now, by label: kept by tissues that have no vote, and preferred where others are equally good.
-    locked: labels of tissues that keep theirs.
+    locked: labels of tissues that keep theirs. points: None for 11 with a network and 5 without. objective, hold_out:
+    see `criterion`. search: whose network is asked, if it is another one than the registrar's: the paper's global one
+    for its spatially adaptive one.
 
-    Yields `EstimateProgress` after each place and Progress between them; may be dropped at any step. The registrar's
-    own registration stays what it is.
+    Yields `EstimateProgress` after each place (with a network: each row) and Progress between them; may be dropped at
+    any step. The registrar's own registration stays what it is.
 
-    Raises ValueError, at the first steps, if the registrar is not prepared, the pair has no moving segmentation, or no
-    tissue has a vote; RuntimeError if no place of the grid could be registered.
+    Raises ValueError, at the first steps, if the registrar is not prepared, the pair has not what the objective needs,
+    no tissue has a vote, or ``search`` weighs other things than the registrar; RuntimeError if no place of the grid
+    could be registered.
     """
-    if points < FEWEST_POINTS:
+    if points is not None and points < FEWEST_POINTS:
         raise ValueError(f"The grid needs at least {FEWEST_POINTS} places for λ and for μ, not {points}.")
-    job = registrar.falling_back(lambda: _search(registrar, start, frozenset(locked), points))
+    job = registrar.falling_back(lambda: _search(registrar, start, locked, points, objective, hold_out, search))
     return with_threads(job, registrar.threads)
 
 
-def _search(registrar: Registrar, start: TissueParameters, locked: frozenset[int], points: int) -> Job[Estimate]:
-    began = time.perf_counter()
-    working = registrar.working
-    yield Progress(0.0, "comparing the segmentations")
-    overlap = ClassOverlap(registrar.pair, working, registrar.initial.transform, registrar.pyramid.device)
-    yield Progress(0.0, "comparing the segmentations")
-    return (yield from _GridSearch(registrar, overlap, start, locked, points, began).run())
+def _search(registrar: Registrar, start: TissueParameters, locked: Collection[int], points: int | None,
+            objective: ObjectiveName, hold_out: HoldOut, search: NetworkSolver | None) -> Job[Estimate]:
+    question = yield from asked(registrar, start, locked, objective, hold_out)
+    network = _network(registrar, search)
+    notes = [] if network is None else network_problem(network, registrar)
+    if network is not None and not notes:
+        tally = Tally(question, points or POINTS_NETWORK)
+        yield from NetworkSweep(network, registrar.pyramid, tally).run()
+    else:
+        tally = Tally(question, points or POINTS_DIRECT)
+        tally.notes += notes
+        yield from _sweep(registrar, tally)
+    return tally.finished()
 
 
-class _GridSearch:
-    """One search: what is known so far, and how to find out more."""
+def _network(registrar: Registrar, search: NetworkSolver | None) -> NetworkSolver | None:
+    if search is None:
+        return registrar.solver if isinstance(registrar.solver, NetworkSolver) else None
+    wanted, offered = registrar.solver.objective, search.objective
+    if (offered.scale, offered.regulariser) != (wanted.scale, wanted.regulariser):
+        raise ValueError(f"The model '{search.pack.card.name}' cannot search for this registration: it was trained "
+                         f"with the {offered.regulariser} regulariser on the {offered.scale.name} scale.")
+    return search
 
-    def __init__(self, registrar: Registrar, overlap: ClassOverlap, start: TissueParameters, locked: frozenset[int],
-                 points: int, began: float) -> None:
-        self._began = began
-        self._start = start
-        self._tissues = registrar.working.tissues
-        self._scale = registrar.solver.objective.scale
-        self._overlap = overlap
-        self._voters = frozenset(overlap.labels) - locked
-        if not self._voters:
-            raise ValueError("There is nothing to estimate: every tissue that could be is locked.")
-        self._registrations = UniformRegistrations(registrar.solver, registrar.pyramid)
-        self._weights = np.array([self._scale.weight(slider) for slider in np.linspace(0, 1, points).tolist()])
-        self._scores = np.full((len(self._tissues), points, points), np.nan)
-        numbers = {tissue.label: number for number, tissue in enumerate(self._tissues)}
-        self._scored = [numbers[label] for label in overlap.labels]
-        self._failures: list[str] = []
-        self._notes = registrar.notes
 
-    def run(self) -> Job[Estimate]:
-        places = list(_snake(len(self._weights)))
-        step_count = self._registrations.steps(True) + (len(places) - 1) * self._registrations.steps(False)
-        velocity, fraction = None, 0.0
-        for number, (a, b) in enumerate(places, start=1):
-            lame = Lame(self._weights[a], self._weights[b])
-            text = f"λ {lame.lam:.3g}, μ {lame.mu:.3g}: {number} of {len(places)}"
-            end = min(1.0, fraction + self._registrations.steps(velocity is None) / step_count)
-            try:
-                found = yield from part_of(self._registrations.register(lame, velocity), fraction, end, text)
-                self._scores[self._scored, a, b] = yield from self._judged(found, end, text)
-                velocity = found
-            except torch.cuda.OutOfMemoryError:
-                raise  # the registrar falls back to the CPU
-            except (RuntimeError, ArithmeticError) as error:
-                reason = next(iter(str(error).splitlines()), type(error).__name__)
-                self._failures.append(f"λ = {lame.lam:.3g} with μ = {lame.mu:.3g} could not be registered: {reason}")
-            fraction = end
-            yield EstimateProgress(fraction, text, self._estimate(complete=number == len(places)))
-        if np.isnan(self._scores).all():
-            raise RuntimeError(f"Nothing could be estimated. {self._failures[0]}")
-        return self._estimate(complete=True)
+@torch.no_grad()
+def network_problem(solver: NetworkSolver, registrar: Registrar) -> list[str]:
+    """Why a network cannot search for a pair: its answer is worse than no deformation. One sentence, or none."""
+    pyramid, scale = registrar.pyramid, registrar.solver.objective.scale
+    middle = TissueParameters({}, default=Lame(scale.weight(0.5), scale.weight(0.5)))
+    velocity, settings = solver.answer(pyramid, middle), solver.settings(pyramid.pair.dimension)
+    level, maps = pyramid.level(1), pyramid.parameter_maps(middle)
+    if bool(velocity.isfinite().all()):
+        values = [solver.value(level, start, maps, settings) for start in (velocity, torch.zeros_like(velocity))]
+        if values[0] <= values[1]:
+            return []
+    return [f"The answers of the model '{solver.pack.card.name}' are worse than no deformation for this pair: the "
+            "direct solver searched instead."]
 
-    def _judged(self, velocity: torch.Tensor, fraction: float, text: str) -> Job[np.ndarray]:
-        displacement = self._registrations.displacement(velocity)
-        yield Progress(fraction, text)
-        warped = self._overlap.warp(displacement)
-        yield Progress(fraction, text)
-        return self._overlap.dice(warped)
 
-    def _estimate(self, complete: bool) -> Estimate:
-        """What is best by what is known so far."""
-        landscape = Landscape(self._weights, self._weights, self._scores.copy())
-        per_tissue = tuple(self._choice(landscape, number, tissue) for number, tissue in enumerate(self._tissues))
-        parameters = self._start
-        for row in per_tissue:
-            parameters = parameters.with_tissue(row.tissue.label, row.lame)
-        warnings = (*self._overlap.silent.values(), *self._failures, *self._notes)
-        return Estimate(METHOD, self._overlap.name, landscape, per_tissue, parameters, complete,
-                        time.perf_counter() - self._began, warnings)
-
-    def _choice(self, landscape: Landscape, number: int, tissue: Tissue) -> TissueEstimate:
-        start = self._start[tissue.label]
-        steps = len(self._weights) - 1
-        place = self._scale.slider(start.lam) * steps, self._scale.slider(start.mu) * steps
-        start_score = landscape.at(number, place)
-        point = landscape.best(number, place) if tissue.label in self._voters else None
-        if point is None:
-            return TissueEstimate(tissue, start, start_score, start_score, landscape.is_flat(number), votes=False)
-        lame = Lame(float(landscape.lam[point[0]]), float(landscape.mu[point[1]]))
-        return TissueEstimate(tissue, lame, float(landscape.scores[(number, *point)]), start_score,
-                              landscape.is_flat(number), votes=True, point=point)
+def _sweep(registrar: Registrar, tally: Tally) -> Job[None]:
+    """All places with the direct solver."""
+    registrations = UniformRegistrations(registrar.solver, registrar.pyramid)
+    places = list(_snake(len(tally.weights)))
+    step_count = registrations.steps(True) + (len(places) - 1) * registrations.steps(False)
+    velocity, fraction = None, 0.0
+    for number, place in enumerate(places, start=1):
+        text = tally.text(place, number)
+        end = min(1.0, fraction + registrations.steps(velocity is None) / step_count)
+        try:
+            found = yield from part_of(registrations.register(tally.lame(place), velocity), fraction, end, text)
+            tally.put(place, tally.question.criterion.scores(registrations.displacement(found)))
+            velocity = found
+        except (RuntimeError, ArithmeticError) as error:
+            tally.failed(place, error)
+        fraction = end
+        yield EstimateProgress(fraction, text, tally.estimate(complete=number == len(places)))
 
 
 def _snake(points: int) -> Iterator[tuple[int, int]]:

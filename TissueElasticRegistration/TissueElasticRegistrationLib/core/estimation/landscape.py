@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# What lies closer together than this is a tie: two equally good registrations with the same parameters, from zero or
-# from a neighbor, differ by 0.0003 to 0.003 in Dice (2D and 3D phantoms, median by tissue). Ties that go to the start
+# What lies closer together than this is a tie, for Dice: two equally good registrations with the same parameters, from
+# zero or from a neighbor, differ by 0.0003 to 0.003 (2D and 3D phantoms, median by tissue). Ties that go to the start
 # value also keep Dice from choosing parameters that only fit noise better: with them the deformation inside the tissues
 # is wrong by 0.5 mm instead of 0.7 mm (2D phantoms).
 TIE = 0.002
@@ -20,35 +20,38 @@ class Landscape:
     """``scores`` (tissue, λ, μ), higher is better, NaN where nothing has been measured (yet).
 
     lam, mu: the weights that were tried, ascending; their points are equally far apart on the sliders. Tissues are
-    addressed by their number along the first axis, places in the grid by fractional indices (λ, μ).
+    addressed by their number along the first axis, places in the grid by fractional indices (λ, μ). tie, flat: scores
+    this close together are equally good; nearly so.
     """
 
     lam: np.ndarray
     mu: np.ndarray
     scores: np.ndarray
+    tie: float = TIE
+    flat: float = FLAT
 
     def best(self, tissue: int, near: tuple[float, float]) -> tuple[int, int] | None:
         """Indices (λ, μ) of the best point, of equally good ones that closest to ``near``; None if nothing is known.
 
-        Points are equally good if they lie within 0.002 of the best.
+        Points are equally good if they lie within ``tie`` of the best.
         """
         scores = self.scores[tissue]
         if not np.isfinite(scores).any():
             return None
-        a, b = np.nonzero(scores >= np.nanmax(scores) - TIE)  # False for NaN
+        a, b = np.nonzero(scores >= np.nanmax(scores) - self.tie)  # False for NaN
         distance = np.hypot(a - near[0], b - near[1])
         # Of equally close ones too, the best; rounded, because equal distances may differ in their last bits.
         first = np.lexsort((-scores[a, b], np.round(distance, 6)))[0]
         return int(a[first]), int(b[first])
 
     def near_best(self, tissue: int) -> np.ndarray:
-        """Bool (λ, μ): within 0.005 of the best point."""
+        """Bool (λ, μ): within ``flat`` of the best point."""
         scores = self.scores[tissue]
         known = np.isfinite(scores)
-        return known & (scores >= scores[known].max() - FLAT) if known.any() else known
+        return known & (scores >= scores[known].max() - self.flat) if known.any() else known
 
     def is_flat(self, tissue: int) -> bool:
-        """Whether λ and μ hardly matter: more than half of what is known lies within 0.005 of the best point."""
+        """Whether λ and μ hardly matter: more than half of what is known lies within ``flat`` of the best."""
         known = np.isfinite(self.scores[tissue])
         return bool(2 * self.near_best(tissue).sum() > known.sum())
 

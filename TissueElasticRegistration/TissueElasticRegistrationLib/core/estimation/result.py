@@ -13,12 +13,12 @@ from .landscape import Landscape
 class TissueEstimate:
     """The parameters of one tissue.
 
-    votes: whether ``lame`` comes from the search. If not (background, unsegmented, locked, too small, missing in the
-        moving segmentation, or nothing known yet) it is the start value.
+    votes: whether ``lame`` comes from the search. If not (background, unsegmented, locked, held out, too small, missing
+        in the moving segmentation, or nothing known yet) it is the start value.
     point: indices (λ, μ) of ``lame`` in the landscape, None unless the tissue votes.
-    score, start_score: the landscape at ``lame`` and (interpolated) at the start value; NaN where it is not known.
-        Both come from registrations with the same parameters everywhere, so a result with all tissues' own parameters
-        will have other scores.
+    score, start_score: of a grid: the landscape at ``lame`` and (interpolated) at the start value; NaN where it is not
+        known. Both come from registrations with the same parameters everywhere, so a result with all tissues' own
+        parameters will have other scores. Of a gradient search: with all tissues' own parameters.
     flat: λ and μ hardly change the score, so ``lame`` means little.
     """
 
@@ -37,18 +37,29 @@ class Estimate:
 
     These are the values that register this pair best by ``objective``. They are no measurement of stiffness.
 
-    complete: False for the best so far. parameters: all of them together, ready for a registration.
-    warnings: one sentence each, about tissues without a vote and candidates that failed.
+    landscape: None for a search that follows the gradient. complete: False for the best so far. parameters: all of them
+    together, ready for a registration. warnings: one sentence each, about tissues without a vote and candidates that
+    failed. held_out, held_out_landmarks: tissues and names of landmarks that the search has not looked at: what they
+    say of the registration is independent evidence, what ``tuned_on`` says is not. objective, criterion: what was
+    judged by, for people and as "dice", "landmarks" or "similarity".
     """
 
     method: str
     objective: str
-    landscape: Landscape
+    landscape: Landscape | None
     per_tissue: tuple[TissueEstimate, ...]
     parameters: TissueParameters
     complete: bool
     seconds: float
     warnings: tuple[str, ...] = ()
+    held_out: tuple[Tissue, ...] = ()
+    held_out_landmarks: tuple[str, ...] = ()
+    criterion: str = "dice"
+
+    @property
+    def tuned_on(self) -> tuple[Tissue, ...]:
+        """Tissues whose labels, landmarks or intensities have chosen parameters."""
+        return tuple(row.tissue for row in self.per_tissue if row.votes)
 
     def values(self) -> dict[str, Lame]:
         """λ and μ by tissue id of the tissues that have a vote."""

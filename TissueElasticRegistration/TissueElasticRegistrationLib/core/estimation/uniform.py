@@ -1,4 +1,6 @@
-"""Quick registrations with the same λ and μ everywhere in the image: what the paper asks its global network for."""
+"""Quick registrations at a coarser level, for the grid with the same λ and μ everywhere: what the paper asks its global
+network for.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,9 @@ import torch
 
 from ..deformation import integrate, resize
 from ..progress import Job, Progress
-from ..solvers.direct import DirectSolver, Stage, Step
-from ..solvers.pyramid import Pyramid
-from ..tissues import Lame
+from ..solvers.direct import DirectSettings, DirectSolver, Stage, Step
+from ..solvers.pyramid import Level, Pyramid
+from ..tissues import Lame, TissueParameters
 
 # Number of voxels of the level at which the registrations end, by dimension. The finest level is left out if the next
 # one still has enough: there, Dice rewards the softest parameters, which fit the noise best. On 2D phantoms of 2 mm the
@@ -38,16 +40,24 @@ class UniformRegistrations:
         """How many steps one registration takes."""
         return sum(stage.steps for stage in (self._from_zero if from_zero else self._from_neighbor))
 
-    def register(self, lame: Lame, start: torch.Tensor | None) -> Job[torch.Tensor]:
+    @property
+    def finest(self) -> tuple[Level, Stage, DirectSettings]:
+        """Where the registrations end."""
+        stage = self._from_neighbor[0]
+        return self._pyramid.level(stage.factor), stage, self._settings
+
+    def register(self, lame: Lame | TissueParameters, start: torch.Tensor | None) -> Job[torch.Tensor]:
         """The velocity for these parameters, found from that of a neighbor or, if None, from zero.
 
-        Raises ArithmeticError if it is not finite.
+        lame: the same everywhere, or those of every tissue. Raises ArithmeticError if the velocity is not finite.
         """
+        parameters = TissueParameters({}, default=lame) if isinstance(lame, Lame) else lame
+        full = self._pyramid.parameter_maps(parameters)
         stages = self._from_zero if start is None else self._from_neighbor
         velocity, done, total = start, 0, self.steps(start is None)
         for stage in stages:
             level = self._pyramid.level(stage.factor)
-            maps = torch.full_like(level.fixed, lame.lam), torch.full_like(level.fixed, lame.mu)
+            maps = level.parameter_maps(*full)
             for progress in self._solver.descend(level, velocity, maps, stage, self._settings):
                 yield Progress((done + progress.fraction * stage.steps) / total, progress.text)
                 if isinstance(progress, Step):

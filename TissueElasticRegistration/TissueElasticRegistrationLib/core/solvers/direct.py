@@ -189,7 +189,12 @@ class DirectSolver:
     @torch.no_grad()
     def value(self, level: Level, velocity: torch.Tensor, maps: Maps, settings: DirectSettings) -> float:
         """The objective of a velocity on its level's grid."""
-        return float(self._terms(level, velocity, maps, settings).total)
+        return float(self.total(level, velocity, maps, settings))
+
+    def total(self, level: Level, velocity: torch.Tensor, maps: Maps, settings: DirectSettings,
+              weight: float = 1.0) -> torch.Tensor:
+        """The objective of a velocity on its level's grid, the energy times ``weight``; differentiable by all."""
+        return self._terms(level, velocity, maps, settings, weight).total
 
     def gradient(self, level: Level, velocity: torch.Tensor, maps: Maps, stage: Stage,
                  settings: DirectSettings) -> torch.Tensor:

@@ -80,6 +80,10 @@ class NetworkSolver(DirectSolver):
         """What a user should know about using the model for this pair, one sentence each."""
         return self._pair(pyramid).notes(parameters)
 
+    def answer_at(self, pyramid: Pyramid, sliders: torch.Tensor) -> torch.Tensor:
+        """`answer` for slider positions (tissues, 2) of λ and μ in the order of the pair's tissues; differentiable."""
+        return self._pair(pyramid).velocity_at(sliders)
+
     def solve(self, pyramid: Pyramid, parameters: TissueParameters, start: torch.Tensor | None = None,
               stages: tuple[Stage, ...] | None = None, start_objective: float | None = None) -> Job[Solution]:
         """Without a start: the network's answer, refined by ``stages`` (None: not at all).

@@ -36,20 +36,23 @@ class NetworkPair:
         self._classes = classes(pack.card, pyramid.pair.tissues)
         self._device = pyramid.device
         fixed, moving = (self._seen(image.to(self._device)) for image in (pyramid.pair.fixed, pyramid.pair.moving))
-        with torch.inference_mode():
+        with torch.no_grad():  # no inference tensors: `velocity_at` may need derivatives
             self._features = network.encode(fixed, moving)
         self._maps = self._tissue_maps() if pack.card.network.conditioning == "map" else None
 
     def velocity(self, parameters: TissueParameters) -> torch.Tensor:
         """(1, D, *velocity shape of the full level) in voxels of that grid."""
         with torch.inference_mode():
-            seen = self._network.decode(self._features, self._inputs(parameters))
-            velocity = self._order.vectors_back(seen)
-            if self._per_slice:
-                in_plane = velocity.movedim(0, 1)[None]
-                velocity = torch.cat([torch.zeros_like(in_plane[:, :1]), in_plane], 1)
-            velocity = resize(velocity, self._velocity_shape)
+            velocity = self.velocity_at(self._sliders(parameters))
         return velocity.clone()  # a solver goes on from it with gradients
+
+    def velocity_at(self, sliders: torch.Tensor) -> torch.Tensor:
+        """`velocity` for sliders (tissues, 2) of λ and μ, in the order of the pair's tissues; differentiable."""
+        velocity = self._order.vectors_back(self._network.decode(self._features, self._inputs(sliders)))
+        if self._per_slice:
+            in_plane = velocity.movedim(0, 1)[None]
+            velocity = torch.cat([torch.zeros_like(in_plane[:, :1]), in_plane], 1)
+        return resize(velocity, self._velocity_shape)
 
     def notes(self, parameters: TissueParameters) -> tuple[str, ...]:
         """What a user should know about using this model for this pair, one sentence each."""
@@ -67,8 +70,7 @@ class NetworkPair:
                       for name, members in self._members().items() if len(sliders[members].unique(dim=0)) > 1]
         return tuple(notes)
 
-    def _inputs(self, parameters: TissueParameters) -> MapParameters | torch.Tensor:
-        sliders = self._sliders(parameters)
+    def _inputs(self, sliders: torch.Tensor) -> MapParameters | torch.Tensor:
         if self._maps is not None:
             return self._maps.with_sliders(sliders[None].to(self._device))
         # All λ, then all μ, in the order of the card's tissues; the diffusion regulariser has one weight, kept as μ.

@@ -1,0 +1,112 @@
+"""How scores depend on every tissue's sliders, through the direct solver.
+
+At the minimum v of J(v, θ) the derivative of J by v is zero and stays so when θ changes: H dv = -(∂²J/∂v∂θ) dθ with H
+the second derivative by v. So one linear system H x = ∂score/∂v gives the derivative by all 2 C sliders at once, namely
+-x ∂²J/∂v∂θ. It is solved by a few conjugate gradients; their products with H are differences of first derivatives. One
+look costs as much as a warm registration and half as many steps again, whatever the number of tissues (finite
+differences would take 2 C registrations).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ..progress import Job, Progress, part_of
+from ..tissues import Lame, TissueParameters
+from .question import Question
+from .uniform import UniformRegistrations
+
+PRODUCTS = 6
+# Largest change of a velocity for a difference of derivatives, in voxels.
+SMALL_VOXELS = 0.05
+SMALL_SLIDER = 1e-3
+
+
+class DirectSlope:
+    """See `gradient.Slope`; each look registers from the velocity of the one before."""
+
+    def __init__(self, question: Question) -> None:
+        self._question, registrar = question, question.registrar
+        self._solver, self._pyramid = registrar.solver, registrar.pyramid
+        self._registrations = UniformRegistrations(self._solver, self._pyramid)
+        self._level, self._stage, self._settings = self._registrations.finest
+        self._voting = [number for number, label in enumerate(question.criterion.labels) if label in question.voters]
+        self._velocity: torch.Tensor | None = None
+        labels = self._pyramid.pair.labels.to(self._level.fixed.device)
+        masks = [(labels == tissue.label).float() for tissue in question.tissues]
+        self._shares = torch.cat([self._level.parameter_maps(mask, mask)[0] for mask in masks], 1)
+
+    def look(self, sliders: torch.Tensor) -> Job[tuple[np.ndarray, torch.Tensor]]:
+        parameters = self._parameters(sliders)
+        if self._velocity is None:  # and on from there like all others, or the start would be judged by fewer steps
+            job = self._registrations.register(parameters, None)
+            self._velocity = yield from part_of(job, 0.0, 0.3)
+        job = self._registrations.register(parameters, self._velocity)
+        velocity = self._velocity = (yield from part_of(job, 0.3, 0.6)).detach()
+        goal, wanted = self._goal(velocity)
+        yield Progress(0.65, "derivative")
+        weights = self._weights(sliders)
+        answer = yield from part_of(self._solved(velocity, weights, wanted), 0.65, 0.95)
+        step = SMALL_VOXELS / float(answer.abs().max().clamp_min(1e-12))
+        after, before = (self._by_weights(velocity + sign * step * answer, weights) for sign in (1, -1))
+        slope = -(after - before) / (2 * step) * self._weight_per_slider(sliders)
+        if not bool(slope.isfinite().all()):
+            raise ArithmeticError("The derivative is not finite.")
+        return goal, slope.cpu()
+
+    def _parameters(self, sliders: torch.Tensor) -> TissueParameters:
+        weight = self._question.scale.weight
+        return TissueParameters({tissue.label: Lame(weight(lam), weight(mu)) for tissue, (lam, mu) in
+                                 zip(self._question.tissues, sliders.tolist(), strict=True)})
+
+    def _weights(self, sliders: torch.Tensor) -> torch.Tensor:
+        """(tissues, 2) λ and μ."""
+        weight = self._question.scale.weight
+        return torch.tensor([[weight(value) for value in row] for row in sliders.tolist()],
+                            device=self._level.fixed.device)
+
+    def _weight_per_slider(self, sliders: torch.Tensor) -> torch.Tensor:
+        high, low = (sliders + SMALL_SLIDER).clamp(0, 1), (sliders - SMALL_SLIDER).clamp(0, 1)
+        return (self._weights(high) - self._weights(low)) / (high - low).to(self._level.fixed.device)
+
+    def _maps(self, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        lam, mu = torch.einsum("tw,bt...->wb...", weights, self._shares)[:, :, None]
+        return lam, mu
+
+    def _goal(self, velocity: torch.Tensor) -> tuple[np.ndarray, torch.Tensor]:
+        """Scores, and the derivative of the voters' mean soft score by the velocity."""
+        velocity = velocity.clone().requires_grad_(True)
+        with torch.enable_grad():
+            displacement = self._registrations.displacement(velocity)
+            goal = self._question.criterion.soft_scores(displacement)[self._voting].mean()
+        derivative = torch.autograd.grad(goal, velocity)[0]
+        return self._question.criterion.scores(displacement.detach()), derivative
+
+    def _by_weights(self, velocity: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """Derivative of J by λ and μ of every tissue, the velocity as it is."""
+        weights = weights.clone().requires_grad_(True)
+        with torch.enable_grad():
+            total = self._solver.total(self._level, velocity, self._maps(weights), self._settings, self._stage.weight)
+        return torch.autograd.grad(total, weights)[0]
+
+    def _solved(self, velocity: torch.Tensor, weights: torch.Tensor, wanted: torch.Tensor) -> Job[torch.Tensor]:
+        """x with H x ≈ ``wanted``, by conjugate gradients that stop where H is not positive."""
+        maps = self._maps(weights)
+        at_rest = self._solver.gradient(self._level, velocity, maps, self._stage, self._settings)
+        found, rest = torch.zeros_like(wanted), wanted
+        direction, size = rest, float((rest * rest).sum())
+        for number in range(PRODUCTS):
+            if size == 0:
+                break
+            step = SMALL_VOXELS / float(direction.abs().max())
+            moved = self._solver.gradient(self._level, velocity + step * direction, maps, self._stage, self._settings)
+            product = (moved - at_rest) / step
+            curvature = float((direction * product).sum())
+            if not curvature > 0:
+                break
+            found, rest = found + size / curvature * direction, rest - size / curvature * product
+            new_size = float((rest * rest).sum())
+            direction, size = rest + new_size / size * direction, new_size
+            yield Progress((number + 1) / PRODUCTS, "derivative")
+        return found if bool(found.any()) else wanted

@@ -1,0 +1,33 @@
+"""How scores depend on every tissue's sliders, through a network: one pass of its decoder, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ..deformation import integrate, resize
+from ..progress import Job, Progress
+from .question import Question
+
+
+class NetworkSlope:
+    """See `gradient.Slope`; for a registrar with a `NetworkSolver`."""
+
+    def __init__(self, question: Question) -> None:
+        self._question, registrar = question, question.registrar
+        self._solver, self._pyramid = registrar.solver, registrar.pyramid
+        self._steps = self._solver.settings(self._pyramid.pair.dimension).integration_steps
+        self._voting = [number for number, label in enumerate(question.criterion.labels) if label in question.voters]
+
+    def look(self, sliders: torch.Tensor) -> Job[tuple[np.ndarray, torch.Tensor]]:
+        sliders = sliders.requires_grad_(True)
+        yield Progress(0.0, "network")
+        with torch.enable_grad():
+            velocity = self._solver.answer_at(self._pyramid, sliders)
+            displacement = resize(integrate(velocity, self._steps), self._pyramid.pair.labels.shape[2:])
+            if not bool(displacement.detach().isfinite().all()):
+                raise ArithmeticError("The deformation has values that are not finite.")
+            goal = self._question.criterion.soft_scores(displacement)[self._voting].mean()
+        yield Progress(0.5, "network")
+        slope = torch.autograd.grad(goal, sliders)[0]
+        return self._question.criterion.scores(displacement.detach()), slope.cpu()
