@@ -48,13 +48,14 @@ def register(inputs: InputNodes, values: Values, options: SessionOptions, output
 
 
 def estimate(inputs: InputNodes, values: Values, options: SessionOptions, locked: Collection[str] = (),
-             points: int = 5, report: Report | None = None) -> Estimate:
+             points: int | None = None, report: Report | None = None, **search: object) -> Estimate:
     """The (λ, μ) of each tissue with which it fits best for this pair; nothing is written into the scene.
 
-    values: where the search starts, as in `register`. locked: segment names or IDs that keep them. Raises ValueError
-    without a moving segmentation.
+    values: where the search starts, as in `register`. locked: segment names or IDs that keep them. search: method,
+    objective, hold_out and hold_out_landmarks as in `PairSession.estimate`. Raises ValueError if the pair has not what
+    the objective needs: without another one, a moving segmentation.
     """
-    return finish(_session(inputs, options).estimate(values, frozenset(locked), points), report)
+    return finish(_session(inputs, options).estimate(values, frozenset(locked), points, **search), report)
 
 
 def evaluate(inputs: InputNodes, transform: slicer.vtkMRMLTransformNode, values: Values,

@@ -104,21 +104,27 @@ class PairSession:
             yield from part_of(registrar.refine(parameters, refine_steps), 0.85 - refining, 0.85)
         return (yield from part_of(registrar.result(), 0.85, 1.0))
 
-    def estimate(self, values: Values, locked: frozenset[str] = frozenset(), points: int = 5,
-                 ignore_unknown: bool = False) -> Job[Estimate]:
-        """The best (λ, μ) of each tissue for this pair, starting from ``values`` (see `core.estimation.grid`).
+    def estimate(self, values: Values, locked: Collection[str] = (), points: int | None = None,
+                 ignore_unknown: bool = False, method: str = "grid", objective: str = "dice",
+                 hold_out: Collection[str] = (), hold_out_landmarks: Collection[str] = ()) -> Job[Estimate]:
+        """The best (λ, μ) of each tissue for this pair, starting from ``values`` (see `core.estimation.search`).
 
-        locked: ids or names of tissues that keep their values. Raises ValueError for unknown ones in ``values`` or
-        ``locked`` unless ``ignore_unknown``, which takes ids only.
+        locked: ids or names of tissues that keep their values; hold_out: of those the search does not look at either.
+        points: None for as many as the solver allows. Raises ValueError for unknown tissues unless ``ignore_unknown``,
+        which takes ids only.
         """
         registrar = yield from part_of(self.prepared(), 0.0, 0.0)  # little of the whole
-        from ..core.estimation.grid import estimate_by_grid
+        from ..core.estimation.criterion import HoldOut
+        from ..core.estimation.search import estimate
 
-        if ignore_unknown:
-            labels = {tissue.label for tissue in registrar.tissues if tissue.id in locked}
-        else:
-            labels = {find_tissue(registrar.tissues, key).label for key in locked}
-        return (yield from estimate_by_grid(registrar, self.parameters(values, ignore_unknown), labels, points))
+        def labels(keys: Collection[str]) -> set[int]:
+            if ignore_unknown:
+                return {tissue.label for tissue in registrar.tissues if tissue.id in keys}
+            return {find_tissue(registrar.tissues, key).label for key in keys}
+
+        kept_out = HoldOut.of(labels(hold_out), hold_out_landmarks)
+        return (yield from estimate(registrar, self.parameters(values, ignore_unknown), method, labels(locked), points,
+                                    objective, kept_out))
 
     def write(self, result: RegistrationResult, outputs: OutputNodes | None = None) -> OutputNodes:
         """The result into the scene, see `write.write_results`."""

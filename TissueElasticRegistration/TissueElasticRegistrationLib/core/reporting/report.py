@@ -162,4 +162,8 @@ def _provenance(pair: ImagePair, result: RegistrationResult, facts: Mapping[str,
 def _estimate(estimate: Mapping[str, Any] | None) -> str:
     if not estimate:
         return "given"
-    return f"estimated for this pair ({estimate.get('method')} search, objective {estimate.get('objective')})"
+    held_out = estimate.get("held_out") or {}
+    kept = [*(f"tissue {key}" for key in held_out.get("tissues", ())),
+            *(f"landmark {name}" for name in held_out.get("landmarks", ()))]
+    return (f"estimated for this pair ({estimate.get('method')} search, objective {estimate.get('objective')}); "
+            f"held out of the search: {', '.join(kept) or 'nothing'}")

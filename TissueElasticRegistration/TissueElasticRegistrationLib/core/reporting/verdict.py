@@ -34,7 +34,7 @@ def findings(pair: ImagePair, result: RegistrationResult, facts: Mapping[str, An
     """All findings, in a fixed order of topics; the result's own warnings last."""
     return [
         _folding(result),
-        _landmarks(pair, result),
+        _tuned(_landmarks(pair, result), facts),
         _overlap(result, facts),
         _similarity(result),
         *_coverage(pair, result),
@@ -108,6 +108,20 @@ def _landmarks(pair: ImagePair, result: RegistrationResult) -> Finding:
     return Finding("fine", "Landmark error", text)
 
 
+def _tuned(finding: Finding, facts: Mapping[str, Any]) -> Finding:
+    """The finding about landmarks, with what it is worth if parameters were chosen by them."""
+    estimate = facts.get("estimate") or {}
+    if finding.level == "unmeasured" or estimate.get("objective") != "landmarks":
+        return finding
+    errors = (estimate.get("held_out") or {}).get("tre_mm")
+    text = "Landmarks were used to choose the parameters, so this is no independent evidence."
+    if errors:
+        text += (f" Those held out of the search ({errors['n']}): {errors['before_mean']:.2f} mm before, "
+                 f"{errors['after_mean']:.2f} mm after on average.")
+    level = "caution" if finding.level == "fine" else finding.level
+    return Finding(level, finding.topic, f"{finding.sentence} {text}")
+
+
 def _overlap(result: RegistrationResult, facts: Mapping[str, Any]) -> Finding:
     measured = [tissue for tissue in result.tissues if np.isfinite([tissue.dice_before, tissue.dice_after]).all()]
     if not measured:
@@ -120,8 +134,11 @@ def _overlap(result: RegistrationResult, facts: Mapping[str, Any]) -> Finding:
         return Finding("problem", "Overlap", f"Overlap (Dice) has decreased for {', '.join(worse)} ({changes}).")
     estimate = facts.get("estimate") or {}
     if "dice" in str(estimate.get("objective", "")).lower():
+        kept = (estimate.get("held_out") or {}).get("tissues", ())
+        names = [tissue.tissue.name for tissue in measured if tissue.tissue.id in kept]
+        rest = f" Only {', '.join(names)} was held out of the search." if names else ""
         return Finding("caution", "Overlap", f"Overlap (Dice): {changes}. The same labels were used to choose the "
-                                             "parameters, so this is no independent evidence.")
+                                             f"parameters, so this is no independent evidence.{rest}")
     return Finding("fine", "Overlap", f"Overlap (Dice): {changes}.")
 
 
