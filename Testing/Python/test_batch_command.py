@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 from pathlib import Path
@@ -11,6 +12,7 @@ from synthetic_pairs import slice_case
 
 from TissueElasticRegistrationLib import batch_command
 from TissueElasticRegistrationLib.__main__ import main
+from TissueElasticRegistrationLib.core.estimation.criterion import HoldOut
 from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid
 from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
@@ -65,8 +67,6 @@ def test_the_estimate_in_the_result_is_that_of_the_library(folder):
     assert block["held_out"] == {"tissues": ["3"], "landmarks": [], "tre_mm": None}
     registrar = Registrar(read_pair(_files(folder)), threads=1)
     finish(registrar.prepare())
-    from TissueElasticRegistrationLib.core.estimation.criterion import HoldOut
-
     wanted = finish(estimate_by_grid(registrar, registrar.table_parameters(), points=2, hold_out=HoldOut.of([3])))
     found = {row["id"]: Lame(row["lambda"], row["mu"]) for row in block["per_tissue"]}
     assert found.keys() == wanted.values().keys() == {"1", "2", "4"}
@@ -78,8 +78,6 @@ def test_the_estimate_in_the_result_is_that_of_the_library(folder):
 
 
 def _files(folder: Path):
-    import argparse
-
     names = {"fixed": "fixed", "moving": "moving", "segmentation": "segmentation",
              "moving_segmentation": "moving_segmentation"}
     paths = {name: str(folder / "case" / f"{file}.nii.gz") for name, file in names.items()}
