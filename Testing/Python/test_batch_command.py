@@ -125,7 +125,7 @@ def test_the_table_says_what_the_results_of_the_subjects_say(finished):
     for tissue in result["tissues"]:
         row = rows[tissue["id"]]
         for key in ("lambda", "mu", "poisson_ratio", "relative_stiffness", "dice_before", "dice_after"):
-            assert (float(row[key]) if row[key] else None) == pytest.approx(tissue[key], rel=1e-5)
+            assert row[key] == "" if tissue[key] is None else float(row[key]) == pytest.approx(tissue[key], rel=1e-5)
         assert float(row["tre_mm_after"]) == pytest.approx(result["tre_mm"]["after_mean"], rel=1e-5)
     assert rows["1"]["estimated"] == "True" and 0 <= float(rows["1"]["confidence"]) <= 1
     assert rows["0"]["estimated"] == "False" and rows["0"]["score"] == ""

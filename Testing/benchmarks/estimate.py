@@ -1,7 +1,7 @@
 """Auto-estimate on fresh 2D phantom pairs: how long the searches take, whether interpolation changes what they choose,
 and whether what they choose registers better than one pair of λ and μ for the whole image.
 
-    python Testing/benchmarks/estimate.py --model FOLDER [--subjects 30] [--first-seed 5000] [--spacing-mm 2] [--tissues 4]
+    python Testing/benchmarks/estimate.py --model FOLDER [--subjects 30] [--spacing-mm 2] [--tissues 4]
 
 Times are processor seconds on one thread. "naive": the paper's full-resolution hypernetwork (six dense layers of 128
 make every kernel) evaluated at every place of the grid, encoder and all, with labels warped one by one; its weights are
@@ -35,7 +35,6 @@ from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid  
 from TissueElasticRegistrationLib.core.estimation.result import Estimate, EstimateProgress  # noqa: E402
 from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation  # noqa: E402
 from TissueElasticRegistrationLib.core.metrics import map_points_ras_mm  # noqa: E402
-from TissueElasticRegistrationLib.core.model_pack import load_pack  # noqa: E402
 from TissueElasticRegistrationLib.core.network import NetworkConfig, RegistrationNetwork  # noqa: E402
 from TissueElasticRegistrationLib.core.progress import finish  # noqa: E402
 from TissueElasticRegistrationLib.core.registrar import Registrar  # noqa: E402
@@ -86,8 +85,9 @@ class Subject:
 
     def grid(self, points: int | None = POINTS) -> tuple[Estimate, float]:
         """The estimate and its processor seconds."""
+        registrar, start = self.registrar, self.start  # prepared before time is taken
         began = time.process_time()
-        return finish(estimate_by_grid(self.registrar, self.start, points=points)), time.process_time() - began
+        return finish(estimate_by_grid(registrar, start, points=points)), time.process_time() - began
 
     def dice(self, parameters: TissueParameters) -> float:
         """Mean over the tissues, on the working grid, of a registration with these parameters."""
@@ -116,12 +116,14 @@ def parts_of(case: PhantomCase, count: int) -> tuple[Segmentation, Segmentation]
         edges = np.quantile(np.nonzero(fixed.labels_kji)[2], np.linspace(0, 1, pieces + 1)[1:-1])
         piece = np.searchsorted(edges, np.arange(labels.shape[2]))
         names = {tissue.label: tissue.name for tissue in segmentation.tissues}
-        tissues = tuple(Tissue(label * pieces + n, f"{name} {n}") for label, name in names.items() for n in range(pieces))
-        found.append(replace(segmentation, labels_kji=np.where(labels > 0, labels * pieces + piece, 0), tissues=tissues))
+        tissues = tuple(Tissue(label * pieces + n, f"{name} {n}") for label, name in names.items()
+                        for n in range(pieces))
+        cut = np.where(labels > 0, labels * pieces + piece, 0)
+        found.append(replace(segmentation, labels_kji=cut, tissues=tissues))
     return tuple(found)
 
 
-# --- Time and agreement ------------------------------------------------------------------------------------------------
+# --- Time and agreement ----------------------------------------------------------------------------------------------
 
 
 def print_times(subjects: list[Subject]) -> None:
@@ -141,8 +143,8 @@ def print_times(subjects: list[Subject]) -> None:
             argmax.append(distance(*best) <= 1)
             loss.append(scores.max() - scores[one.point])
     times = np.array(rows)
-    print_table(f"grid {POINTS} x {POINTS}, {len(subjects)} pairs of {subjects[0].case.fixed.array_kji.shape[1:]} voxels; "
-                "processor seconds, one thread",
+    size = "x".join(map(str, subjects[0].case.fixed.array_kji.shape[1:]))
+    print_table(f"grid {POINTS} x {POINTS}, {len(subjects)} pairs of {size} voxels; processor seconds, one thread",
                 ("interpolated", "longest", "exact", "naive hypernetwork", "naive / interpolated"),
                 [(f"{np.median(times[:, 0]):.2f}", f"{times[:, 0].max():.2f}", f"{np.median(times[:, 1]):.2f}",
                   f"{naive:.2f}", f"{naive / np.median(times[:, 0]):.1f}")])
@@ -180,7 +182,7 @@ def naive_seconds(subject: Subject) -> float:
     return median(spent) * POINTS**2
 
 
-# --- Accuracy ----------------------------------------------------------------------------------------------------------
+# --- Accuracy --------------------------------------------------------------------------------------------------------
 
 
 def print_accuracy(subjects: list[Subject]) -> None:
@@ -191,12 +193,12 @@ def print_accuracy(subjects: list[Subject]) -> None:
                                  ("best global pair", best_global(estimate, subject.start))):
             found[name].append((subject.dice(parameters), subject.epe_mm()))
     scores = {name: np.array(values) for name, values in found.items()}
-    print_table("registered with", ("", "Dice", "EPE mm"), [(name, f"{values[:, 0].mean():.4f}",
-                                                             f"{values[:, 1].mean():.3f}") for name, values in scores.items()])
+    print_table("registered with", ("", "Dice", "EPE mm"),
+                [(name, f"{values[:, 0].mean():.4f}", f"{values[:, 1].mean():.3f}") for name, values in scores.items()])
     for column, what in enumerate(("Dice", "EPE mm")):
         difference = scores["estimated vector"][:, column] - scores["best global pair"][:, column]
-        print(f"{what}, estimated minus best global: {difference.mean():+.4f}, 95 % interval "
-              f"{difference.mean() - 2.05 * error(difference):+.4f} to {difference.mean() + 2.05 * error(difference):+.4f}, "
+        low, high = (difference.mean() + sign * 2.05 * error(difference) for sign in (-1, 1))
+        print(f"{what}, estimated minus best global: {difference.mean():+.4f} (95 %: {low:+.4f} to {high:+.4f}), "
               f"better in {np.sum(difference > 0 if column == 0 else difference < 0)} of {len(difference)}, "
               f"sign test p = {sign_test(difference):.3f}")
 
@@ -222,7 +224,7 @@ def sign_test(values: np.ndarray) -> float:
     return min(1.0, 2 * tail)
 
 
-# --- Gradient ----------------------------------------------------------------------------------------------------------
+# --- Gradient --------------------------------------------------------------------------------------------------------
 
 
 def print_gradient(subjects: list[Subject]) -> None:
