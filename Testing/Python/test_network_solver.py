@@ -146,6 +146,17 @@ def test_refining_first_corrects_what_is_wrong_on_a_large_scale():
     assert found == pytest.approx(direct.account.objective_after, abs=0.02)
 
 
+def test_refining_does_not_give_up_a_good_start_for_the_minimum_of_a_coarse_level():
+    registrar = prepared(slice_pair(), solver=NetworkSolver(helpful_pack()), initial="none")
+    parameters, solver, pyramid = registrar.table_parameters(), registrar.solver, registrar.pyramid
+    direct = finish(DirectSolver().solve(pyramid, parameters))
+    texts = []
+    finish(solver.solve(pyramid, parameters, direct.velocity, solver.refinement(20, 2)),
+           lambda progress: texts.append(progress.text))
+    objective = float(next(text for text in texts if "1/1" in text).split("=")[1])
+    assert objective == pytest.approx(direct.account.objective_after, abs=1e-4)
+
+
 @pytest.mark.parametrize("steps", [1, 5, 40])
 def test_refining_a_volume_takes_few_expensive_steps_and_no_more_cheap_ones_than_a_registration(steps):
     solver = NetworkSolver(pack_of(MAP_3D))
@@ -171,8 +182,7 @@ def test_a_start_whose_objective_is_known_is_not_judged_again(monkeypatch, known
 
     monkeypatch.setattr(solver, "_terms_of", count)
     monkeypatch.setattr(solver, "descend", lambda *_arguments: _ends_at(start.velocity.clone()))
-    stages = (Stage(2, 1),)
-    arguments = (registrar.pyramid, parameters, start.velocity, stages, objective if known else None)
+    arguments = (registrar.pyramid, parameters, start.velocity, (Stage(1, 1),), objective if known else None)
     finish(solver.solve(*arguments))
     assert sum(judged) == judgements
     monkeypatch.setattr(solver, "descend", lambda *_arguments: _ends_at(torch.full_like(start.velocity, 30.0)))

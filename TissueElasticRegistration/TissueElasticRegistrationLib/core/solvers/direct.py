@@ -125,8 +125,8 @@ class DirectSolver:
         stages: None for those of the settings.
         start_objective: J of the start for these parameters, if it is known already.
 
-        A stage coarser than the start corrects it and keeps its detail. Stages that are asked for, for a start, never
-        end with a higher objective than it had.
+        A stage coarser than the start corrects it, if that lowers J on the next finer level, and keeps its detail.
+        Stages that are asked for, for a start, never end with a higher objective than it had.
         """
         settings = self.settings(pyramid.pair.dimension)
         refining = start is not None and stages is not None
@@ -143,7 +143,12 @@ class DirectSolver:
             if refining and (stage.factor, stage.weight) == (1, 1.0):
                 job = _noting_best(job, velocity, candidates)
             found = yield from part_of(job, shares[number], shares[number + 1])
-            velocity = found if velocity is None else with_detail(found, velocity)
+            found = found if velocity is None else with_detail(found, velocity)
+            # A coarse level has a minimum of its own: what is good on finer ones already is not given up for it.
+            if refining and velocity is start and stage.factor > 1 and not self._lower(
+                    pyramid.level(max(1, stage.factor // 2)), found, start, maps, settings):
+                continue
+            velocity = found
         steps = sum(stage.steps for stage in stages)
         return self._solution(pyramid, [(velocity, None), *candidates], maps, settings, steps)
 
@@ -195,6 +200,14 @@ class DirectSolver:
               weight: float = 1.0) -> torch.Tensor:
         """The objective of a velocity on its level's grid, the energy times ``weight``; differentiable by all."""
         return self._terms(level, velocity, maps, settings, weight).total
+
+    def _lower(self, level: Level, found: torch.Tensor, start: torch.Tensor, maps: Maps,
+               settings: DirectSettings) -> bool:
+        """Whether one velocity has a lower objective on a level than another."""
+        level_maps = level.parameter_maps(*maps)
+        objectives = [self.value(level, resize(velocity.detach().to(level.fixed.device), level.velocity_shape),
+                                 level_maps, settings) for velocity in (found, start)]
+        return objectives[0] < objectives[1]
 
     def gradient(self, level: Level, velocity: torch.Tensor, maps: Maps, stage: Stage,
                  settings: DirectSettings) -> torch.Tensor:
