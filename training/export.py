@@ -78,7 +78,8 @@ def account(config: TrainingConfig, step: int, note: str = "") -> str:
     changed = ["contrast", *["orientation"] * config.flips, "size"] if config.augment else []
     changes = f"with changes of {', '.join(changed)}" if changed else "without changes of contrast, orientation, size"
     begun = f"Begun with the weights of {Path(config.start_from).name}. " if config.start_from else ""
-    return (f"{begun}{step} of {config.steps} steps of {config.batch} pairs of {shape} voxels: {data}; {changes}; "
+    pairs = "1 pair" if config.batch == 1 else f"{config.batch} pairs"
+    return (f"{begun}{step} of {config.steps} steps of {pairs} of {shape} voxels: {data}; {changes}; "
             f"seed {config.seed}. {note}").strip()
 
 
