@@ -53,6 +53,8 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=5000)
     parser.add_argument("--spacing-mm", type=float, default=2.0)
     parser.add_argument("--tissues", type=int, default=4, help="at least; the phantom's 4 are cut into parts")
+    parser.add_argument("--start", default="table", choices=["table", "equal"],
+                        help="where searches start: the table of tissues, or equal parameters everywhere")
     parser.add_argument("--parts", nargs="+", default=["time", "accuracy", "gradient"],
                         choices=["time", "accuracy", "gradient"])
     options = parser.parse_args()
@@ -81,7 +83,11 @@ class Subject:
 
     @property
     def start(self) -> TissueParameters:
-        return self.registrar.table_parameters()
+        registrar = self.registrar
+        if self._options.start == "table":
+            return registrar.table_parameters()
+        weight = registrar.solver.objective.scale.weight(0.6)
+        return TissueParameters({}, default=Lame(weight, weight))
 
     def grid(self, points: int | None = POINTS) -> tuple[Estimate, float]:
         """The estimate and its processor seconds."""
