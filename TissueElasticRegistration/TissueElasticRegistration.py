@@ -186,17 +186,20 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         return register(inputs, parameters or {}, SessionOptions(initial, device, finestMm, model), outputs,
                         refineSteps, progress)
 
-    def estimate(self, fixed, moving, segmentation, movingSegmentation, parameters=None, locked=(), points=5,
-                 initial="auto", device="auto", finestMm=0.0, progress=None, model=DIRECT):
+    def estimate(self, fixed, moving, segmentation, movingSegmentation=None, parameters=None, locked=(), points=None,
+                 initial="auto", device="auto", finestMm=0.0, progress=None, model=DIRECT, fixedLandmarks=None,
+                 movingLandmarks=None, method="grid", objective="dice", holdOut=(), holdOutLandmarks=()):
         """Search (λ, μ) of each tissue for this pair; returns `core.estimation.result.Estimate`, writes nothing.
 
         ``estimate.values()`` fits ``parameters`` of `register`. locked: segment names or IDs that keep their values.
-        points: positions of each slider that are tried. model: whose scale and regulariser are used; the search itself
-        takes steps of the direct solver. Others as in `register`.
+        points: positions of each slider that are tried, None for 11 with a model and 5 without. method: "grid" or
+        "gradient". objective: "dice", "landmarks" or "similarity". holdOut, holdOutLandmarks: segments and names of
+        landmarks that the search does not look at. Others as in `register`.
         """
-        inputs = InputNodes(fixed, moving, segmentation, movingSegmentation)
+        inputs = InputNodes(fixed, moving, segmentation, movingSegmentation, fixedLandmarks, movingLandmarks)
         return estimate_parameters(inputs, parameters or {}, SessionOptions(initial, device, finestMm, model), locked,
-                                   points, progress)
+                                   points, progress, method=method, objective=objective, hold_out=holdOut,
+                                   hold_out_landmarks=holdOutLandmarks)
 
     def evaluate(self, fixed, moving, segmentation, transform, parameters=None, movingSegmentation=None,
                  fixedLandmarks=None, movingLandmarks=None, progress=None):

@@ -12,6 +12,13 @@ from panel_case import MODULE, NAME, add_pair, add_phantom
 from synthetic_pairs import CENTRE_RAS_MM, rigid_ras, true_displacement_ras_mm, volume_pair
 from vtk.util.numpy_support import numpy_to_vtk
 
+from TissueElasticRegistrationLib.core.estimation.criterion import HoldOut
+from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid
+from TissueElasticRegistrationLib.core.progress import finish
+from TissueElasticRegistrationLib.core.registrar import Registrar
+from TissueElasticRegistrationLib.core.tissues import find_tissue
+from TissueElasticRegistrationLib.scene.read import read_pair
+
 
 @pytest.fixture
 def logic(fresh_host):
@@ -141,6 +148,19 @@ def test_locked_tissues_are_not_estimated(logic):
     nodes = add_phantom(slicer.mrmlScene)
     values = logic.estimate(*nodes[:4], {"liver": (3.0, 4.0)}, locked=["id_liver", "Bone"], points=3).values()
     assert values.keys() == {"id_lung", "id_soft"}
+
+
+def test_an_estimate_is_that_of_the_library_whoever_asks(logic):
+    nodes = add_phantom(slicer.mrmlScene)
+    found = logic.estimate(*nodes[:4], points=2, holdOut=["liver"])
+    registrar = Registrar(read_pair(*nodes[:4]), threads=1)
+    finish(registrar.prepare())
+    liver = find_tissue(registrar.tissues, "liver")
+    wanted = finish(estimate_by_grid(registrar, registrar.table_parameters(), points=2,
+                                     hold_out=HoldOut.of([liver.label])))
+    assert found.values() == wanted.values() and "id_liver" not in found.values()
+    assert [tissue.name for tissue in found.held_out] == [liver.name]
+    np.testing.assert_array_equal(found.landscape.scores, wanted.landscape.scores)
 
 
 class TestErrors:
