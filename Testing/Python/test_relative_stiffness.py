@@ -1,0 +1,228 @@
+"""Relative stiffness: right where the answer is known, silent where there is none, and no part of the registration."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from estimation_case import registrar_of, thorax_slice
+from synthetic_pairs import pair_of, prepared, quick_solver, thorax_case
+
+from TissueElasticRegistrationLib.core.estimation.image_pull import image_pull
+from TissueElasticRegistrationLib.core.estimation.relative_stiffness import (
+    RelativeStiffness,
+    TissueStiffness,
+    relative_stiffness,
+)
+from TissueElasticRegistrationLib.core.estimation.stiffness_job import estimate_relative_stiffness
+from TissueElasticRegistrationLib.core.estimation.strain_index import strain_index
+from TissueElasticRegistrationLib.core.progress import finish
+from TissueElasticRegistrationLib.core.solvers.direct import DirectSolver
+from TissueElasticRegistrationLib.core.tissues import Tissue
+from training.phantoms.finite_elements import centres_from_nodes, solve_elasticity
+
+SOFT, OTHER, THIRD = Tissue(1, "soft"), Tissue(2, "organ"), Tissue(3, "lump")
+AIR = Tissue(0, "background")
+
+
+def of(report: RelativeStiffness, tissue: Tissue) -> TissueStiffness:
+    return next(row for row in report.per_tissue if row.tissue == tissue)
+
+
+def sheared_bar(dimension: int, spacing_mm: tuple[float, ...], ratio: float) -> tuple[np.ndarray, np.ndarray]:
+    """Layers soft, organ, soft, sheared and stretched by tractions at their ends, which act in every layer alike.
+
+    The sides are held, so with the same Poisson's ratio every strain is that of soft tissue divided by ``ratio``.
+    Returns the displacement in voxels and the labels.
+    """
+    shape = (48, 24, 16)[:dimension]
+    labels = np.ones(shape, int)
+    labels[16:32] = 2
+    slope = np.where(labels[(slice(None), *[0] * (dimension - 1))] == 2, 0.05 / ratio, 0.05)
+    along_mm = (np.cumsum(slope) - slope / 2) * spacing_mm[0]
+    displacement = np.zeros((dimension, *shape))
+    along_mm = along_mm.reshape(-1, *[1] * (dimension - 1))
+    displacement[-1], displacement[0] = along_mm / spacing_mm[-1], 0.6 * along_mm / spacing_mm[0]
+    return displacement, labels
+
+
+@cache
+def lump(ratio: float = 4.0, poisson: float = 0.38) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A body pushed about at its rim, with a stiffer lump: displacement in mm, labels, and where tissue is."""
+    down, left = np.meshgrid(*[np.arange(48) + 0.5] * 2, indexing="ij")
+    labels = np.where(np.hypot(down - 22, (left - 27) * 1.2) < 11, 2, 1)
+    mu = np.where(labels == 2, ratio, 1.0)
+    held = np.ones((49, 49), bool)
+    held[1:-1, 1:-1] = False
+    nodes = np.stack(np.meshgrid(*[np.linspace(-1, 1, 49)] * 2, indexing="ij"), axis=-1)
+    pushed = np.stack([nodes[..., 0] + 0.5 * nodes[..., 1] ** 2, -0.3 * nodes[..., 1] + 0.8 * nodes[..., 0]], -1) * 8
+    nodal = solve_elasticity(mu * 2 * poisson / (1 - 2 * poisson), mu, 2.0, np.zeros((49, 49, 2)), held,
+                             held_displacement_mm=pushed)
+    return np.moveaxis(centres_from_nodes(nodal, 2), -1, 0), labels, np.ones((48, 48), bool)
+
+
+@cache
+def lump_report(scale: float = 1.0) -> RelativeStiffness:
+    displacement_mm, labels, _ = lump()
+    return relative_stiffness(scale * displacement_mm / 2, (2.0, 2.0), labels, (AIR, SOFT, OTHER))
+
+
+# -- known answers ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dimension", "spacing_mm"), [(2, (2.0, 2.0)), (2, (2.0, 3.5)), (3, (3.0, 2.0, 4.0))])
+@pytest.mark.parametrize("ratio", [0.3, 4.0])
+def test_layers_under_the_same_stress_have_the_ratio_of_their_strains(dimension, spacing_mm, ratio):
+    displacement, labels = sheared_bar(dimension, spacing_mm, ratio)
+    report = relative_stiffness(displacement, spacing_mm, labels, (AIR, SOFT, OTHER))
+    assert report.reference == SOFT and of(report, SOFT).mu == 1
+    # The grid blurs the border between layers: in 3D, with eight nodes in a layer, more than in 2D with 16.
+    assert abs(np.log(of(report, OTHER).mu / ratio)) < {2: 0.35, 3: 0.65}[dimension]
+    assert of(report, OTHER).low < ratio < of(report, OTHER).high
+
+
+def test_a_lump_is_nearer_to_its_true_stiffness_than_the_strain_index():
+    row = of(lump_report(), OTHER)
+    assert abs(np.log(row.mu / 4)) < 0.5 * abs(row.strain_index - np.log(4))
+    assert row.supported and row.low < 4 < row.high
+
+
+def test_a_homogeneous_body_is_equally_stiff_everywhere():
+    displacement_mm, labels, _ = lump(ratio=1.0)
+    report = relative_stiffness(displacement_mm / 2, (2.0, 2.0), labels, (AIR, SOFT, OTHER))
+    assert of(report, OTHER).mu == pytest.approx(1, rel=0.15)
+
+
+def test_the_size_of_the_motion_does_not_matter():
+    small, large = of(lump_report(0.1), OTHER), of(lump_report(), OTHER)
+    assert small.mu == pytest.approx(large.mu, rel=0.02)
+
+
+def test_another_reference_turns_the_ratio_round():
+    displacement_mm, labels, _ = lump()
+    report = relative_stiffness(displacement_mm / 2, (2.0, 2.0), labels, (AIR, SOFT, OTHER), reference=OTHER)
+    assert of(report, OTHER).mu == 1
+    assert of(report, SOFT).mu == pytest.approx(1 / of(lump_report(), OTHER).mu, rel=0.25)
+
+
+def test_noise_widens_no_claim_beyond_the_truth():
+    displacement_mm, labels, _ = lump()
+    noise = np.random.default_rng(0).normal(0, 0.2, displacement_mm.shape)
+    row = of(relative_stiffness((displacement_mm + noise) / 2, (2.0, 2.0), labels, (AIR, SOFT, OTHER)), OTHER)
+    assert row.low < 4 < row.high
+
+
+# -- nothing to say --------------------------------------------------------------------------------------------------
+
+
+def test_a_tissue_that_does_not_deform_is_stiff_and_its_stiffness_has_no_upper_end():
+    displacement_mm, labels, _ = lump(ratio=1e4)
+    noise = np.random.default_rng(1).normal(0, 0.2, displacement_mm.shape)
+    row = of(relative_stiffness((displacement_mm + noise) / 2, (2.0, 2.0), labels, (AIR, SOFT, OTHER)), OTHER)
+    assert row.mu > 2 and not row.supported and row.high == np.inf and row.reason
+
+
+def test_a_tissue_thinner_than_the_grid_is_not_supported():
+    displacement_mm, labels, _ = lump()
+    labels = labels.copy()
+    labels[35:37, 8:40] = 3
+    row = of(relative_stiffness(displacement_mm / 2, (2.0, 2.0), labels, (AIR, SOFT, OTHER, THIRD)), THIRD)
+    assert not row.supported and "thin" in row.reason
+
+
+def test_a_tissue_of_few_voxels_is_not_asked():
+    displacement_mm, labels, _ = lump()
+    labels = labels.copy()
+    labels[5:9, 5:9] = 3
+    row = of(relative_stiffness(displacement_mm / 2, (2.0, 2.0), labels, (AIR, SOFT, OTHER, THIRD)), THIRD)
+    assert not row.supported and np.isnan(row.mu) and row.reason
+
+
+def test_without_motion_there_is_nothing_to_compare():
+    _, labels, _ = lump()
+    with pytest.raises(ValueError, match="not enough deformed tissue"):
+        relative_stiffness(np.zeros((2, 48, 48)), (2.0, 2.0), labels, (AIR, SOFT, OTHER))
+
+
+# -- strain index ----------------------------------------------------------------------------------------------------
+
+
+def test_the_strain_index_is_the_logarithm_of_shear_and_blind_to_dilation():
+    displacement, labels = sheared_bar(2, (2.0, 3.5), 4.0)
+    displacement[0] = 0
+    displacement_mm = displacement * np.array([2.0, 3.5]).reshape(2, 1, 1)
+    positions = np.indices(labels.shape) * np.array([2.0, 3.5]).reshape(2, 1, 1)
+    everywhere = np.ones(labels.shape, bool)
+    middle = np.where(np.isin(np.arange(48), (0, 15, 16, 31, 32)), False, True)[:, None] & everywhere
+    for extra in (0.0, 0.2):
+        index = strain_index(displacement_mm + extra * positions, (2.0, 3.5), labels, middle, (1, 2))
+        assert index[2] - index[1] == pytest.approx(np.log(4.0), abs=1e-6)
+        assert index[1] == pytest.approx(-np.log(0.05 / np.sqrt(2)), abs=1e-6)
+
+
+# -- images ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_images_pull_a_wrong_displacement_towards_the_true_one():
+    registrar = registrar_of(thorax_slice(), initial="none")
+    solve = DirectSolver().solve(registrar.pyramid, registrar.table_parameters())
+    found = finish(solve).displacement
+    pull = image_pull(registrar.pyramid, found + torch.tensor([0.0, 0.5]).view(1, 2, 1, 1))
+    assert pull.precision.shape == (2, *found.shape[1:]) and pull.pull.shape == found.shape[1:]
+    assert pull.pull[1].sum() < 0 and abs(pull.pull[0].sum()) < abs(pull.pull[1].sum())
+    assert np.linalg.eigvalsh(np.moveaxis(pull.precision, (0, 1), (2, 3))).min() > -1e-6
+
+
+# -- the job ---------------------------------------------------------------------------------------------------------
+
+
+@cache
+def slice_report() -> RelativeStiffness:
+    return finish(estimate_relative_stiffness(registrar_of(thorax_slice())))
+
+
+def test_a_thorax_has_soft_lungs_and_hard_bones():
+    report = slice_report()
+    mu = {row.tissue.name: row.mu for row in report.per_tissue}
+    assert set(mu) == {"lung", "bone", "liver", "soft"} and report.reference.name == "soft"
+    assert mu["lung"] < 1 < mu["bone"]
+    assert np.isfinite(report.condition) and report.condition >= 1
+
+
+def test_the_estimate_does_not_depend_on_what_was_registered_and_changes_nothing_of_it():
+    registrar = registrar_of(thorax_slice())
+    finish(registrar.register(registrar.table_parameters()))
+    before = registrar.displacement_ras_mm()[0].copy()
+    report = finish(estimate_relative_stiffness(registrar))
+    np.testing.assert_array_equal(registrar.displacement_ras_mm()[0], before)
+    assert report == slice_report()
+
+
+def test_the_estimate_may_be_dropped_at_any_step():
+    registrar = registrar_of(thorax_slice())
+    fractions = []
+    job = estimate_relative_stiffness(registrar)
+    for progress in job:
+        fractions.append(progress.fraction)
+        if len(fractions) == 30:
+            break
+    job.close()
+    assert fractions == sorted(fractions)
+    with pytest.raises(ValueError, match="no registration yet"):
+        registrar.displacement_ras_mm()
+
+
+def test_an_unprepared_registrar_is_refused():
+    from TissueElasticRegistrationLib.core.registrar import Registrar
+
+    with pytest.raises(ValueError, match="not prepared"):
+        finish(estimate_relative_stiffness(Registrar(thorax_slice())))
+
+
+def test_volumes_can_be_estimated():
+    registrar = prepared(pair_of(thorax_case()), solver=quick_solver())
+    report = finish(estimate_relative_stiffness(registrar))
+    mu = {row.tissue.name: row.mu for row in report.per_tissue}
+    assert mu["lung"] < mu["bone"] and np.isfinite(list(mu.values())).all()

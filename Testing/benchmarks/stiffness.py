@@ -1,0 +1,149 @@
+"""Does the relative stiffness follow the true one? Fresh 2D phantoms, moved by every kind of load.
+
+python Testing/benchmarks/stiffness.py [--subjects 10] [--first-seed 960000] [--grid] [--parts]
+
+Spearman rank correlation of the estimated with the true shear modulus, both relative to soft tissue: pooled over lung,
+bone and liver, and within lung and within liver. --grid adds the μ of the Dice grid (long). --parts tells where
+errors come from: the same estimate from the true displacement, and from it with noise of 0.5 mm in every voxel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from time import process_time
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # for `training`, which is not installed
+
+from measuring import print_table
+
+from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid
+from TissueElasticRegistrationLib.core.estimation.relative_stiffness import RelativeStiffness, relative_stiffness
+from TissueElasticRegistrationLib.core.estimation.stiffness_job import WEAK, estimate_relative_stiffness
+from TissueElasticRegistrationLib.core.images import ImagePair
+from TissueElasticRegistrationLib.core.progress import finish
+from TissueElasticRegistrationLib.core.registrar import Registrar
+from TissueElasticRegistrationLib.core.solvers.direct import DirectSolver
+from TissueElasticRegistrationLib.core.tissues import TissueParameters
+from training.phantoms import LOADS, PhantomCase, make_case
+
+TISSUES = {1: "lung", 2: "bone", 3: "liver"}
+SOFT = 4
+NOISE_MM = 0.5
+# method -> list of (load, label, estimated log ratio, true log ratio)
+Answers = dict[str, list[tuple[str, int, float, float]]]
+
+
+def main() -> None:
+    """Estimate for every subject and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--subjects", type=int, default=10, help="of each load (default 10)")
+    parser.add_argument("--first-seed", type=int, default=960_000)
+    parser.add_argument("--grid", action="store_true")
+    parser.add_argument("--parts", action="store_true")
+    options = parser.parse_args()
+
+    answers: Answers = defaultdict(list)
+    reports: list[tuple[RelativeStiffness, PhantomCase]] = []
+    seconds = []
+    for number in range(options.subjects * len(LOADS)):
+        load = list(LOADS)[number % len(LOADS)]
+        case = _case(options.first_seed + number, load)
+        registrar = Registrar(ImagePair(case.fixed, case.moving, case.fixed_segmentation, case.moving_segmentation),
+                              threads=1, initial="none")
+        finish(registrar.prepare())
+        began = process_time()
+        report = finish(estimate_relative_stiffness(registrar))
+        seconds.append(process_time() - began)
+        reports.append((report, case))
+        _note(answers["relative stiffness"], load, case, _ratios(report))
+        _note(answers["strain index"], load, case,
+              {row.tissue.label: row.strain_index for row in report.per_tissue})
+        print(f"{number + 1}: {load}, " + ", ".join(
+            f"{name} {row[2]:.2f} (strain index {other[2]:.2f}, true {row[3]:.2f})" for name, row, other in zip(
+                TISSUES.values(), answers["relative stiffness"][-3:], answers["strain index"][-3:], strict=True)),
+            flush=True)
+        if options.parts:
+            _parts(answers, load, case, registrar)
+        if options.grid:
+            estimate = finish(estimate_by_grid(registrar, registrar.table_parameters()))
+            mu = {row.tissue.label: np.log(row.lame.mu) for row in estimate.per_tissue}
+            _note(answers["Dice grid"], load, case, {label: mu[label] - mu[SOFT] for label in TISSUES})
+    _print(answers, options)
+    _print_honesty(reports)
+    print(f"CPU seconds per subject with its registration, median: {np.median(seconds):.2f}")
+
+
+def _case(seed: int, load: str) -> PhantomCase:
+    """One whose motion cannot be inverted (1 of 600) is replaced."""
+    try:
+        return make_case(2, seed, load=load)
+    except RuntimeError:
+        return make_case(2, seed + 10_000_000, load=load)
+
+
+def _parts(answers: Answers, load: str, case: PhantomCase, registrar: Registrar) -> None:
+    grid = case.fixed.geometry
+    true = grid.displacement_grid(case.displacement_ras_mm)[1:, 0].astype(float)
+    labels, tissues = case.fixed_segmentation.labels_kji[0], registrar.tissues
+    noise = np.random.default_rng(0).normal(0, NOISE_MM, true.shape) / grid.spacing_kji_mm[1]
+    for name, displacement in (("true displacement", true), (f"true, noise {NOISE_MM:g} mm", true + noise)):
+        report = relative_stiffness(displacement, grid.spacing_kji_mm[1:], labels, tissues, inside=case.valid[0])
+        _note(answers[name], load, case, _ratios(report))
+    if registrar.working.labels.shape[2:] == labels.shape:
+        solution = finish(DirectSolver().solve(registrar.pyramid, TissueParameters({}, default=WEAK)))
+        report = relative_stiffness(solution.displacement[0].double().numpy(), grid.spacing_kji_mm[1:], labels, tissues,
+                                    inside=case.valid[0])
+        _note(answers["registered, without images"], load, case, _ratios(report))
+
+
+def _ratios(report: RelativeStiffness) -> dict[int, float]:
+    return {row.tissue.label: float(np.log(row.mu)) for row in report.per_tissue}
+
+
+def _note(rows: list, load: str, case: PhantomCase, ratios: dict[int, float]) -> None:
+    for label in TISSUES:
+        if np.isfinite(ratios.get(label, np.nan)):
+            rows.append((load, label, ratios[label], np.log(case.mu_kpa[label] / case.mu_kpa[SOFT])))
+
+
+def _print(answers: Answers, options: argparse.Namespace) -> None:
+    for load in (*LOADS, "all loads"):
+        rows = []
+        for method, found in answers.items():
+            mine = [row for row in found if load in (row[0], "all loads")]
+            error = np.array([row[2] - row[3] for row in mine if row[1] in (1, 3)])
+            rows.append((method, _rank(mine), *[_rank(row for row in mine if row[1] == label) for label in TISSUES],
+                         float(np.sqrt(np.mean(error**2))), float(np.mean(error))))
+        count = options.subjects * (1 if load in LOADS else len(LOADS))
+        print_table(f"{load}: {count} subjects from seed {options.first_seed}; rank correlation with the true ratio",
+                    ("", "pooled", *TISSUES.values(), "rms error of ln (lung, liver)", "mean error"), rows)
+
+
+def _print_honesty(reports: list[tuple[RelativeStiffness, PhantomCase]]) -> None:
+    rows = []
+    for label, name in TISSUES.items():
+        supported, covered = [], []
+        for report, case in reports:
+            row = next(row for row in report.per_tissue if row.tissue.label == label)
+            supported.append(row.supported)
+            covered.append(row.low <= case.mu_kpa[label] / case.mu_kpa[SOFT] <= row.high)
+        rows.append((name, f"{np.mean(supported):.0%}", f"{np.mean(covered):.0%}"))
+    print_table("what is claimed", ("", "supported", "truth within the 95 % interval"), rows)
+
+
+def _rank(rows: Iterable[tuple[str, int, float, float]]) -> float:
+    rows = list(rows)
+    if len(rows) < 3:
+        return float("nan")
+    ranks = [np.argsort(np.argsort([row[column] for row in rows])) for column in (2, 3)]
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,300 @@
+"""Relative stiffness of tissues from a displacement: which ratios of their moduli put it into elastic equilibrium.
+
+The weak form of equilibrium, with test functions inside the body that vanish at its rim, is linear in λ and μ of every
+tissue. Plain least squares would make every tissue soft whose equations are noisy; here the forces and the noise are
+integrated out instead (`load_evidence`), which has no such pull. The strain index is the prior, with heavy tails: it
+decides where equilibrium tells nothing, and gives way where it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..progress import Job, Progress, finish, part_of
+from ..tissue_table import SOFT, table_weight
+from ..tissues import BACKGROUND_ID, UNSEGMENTED_ID, Tissue
+from .equilibrium import NO_TISSUE, Equilibrium
+from .image_pull import ImagePull
+from .load_evidence import LoadEvidence, Measurement
+from .loads import length_mm, unknown_forces
+from .minimise import minimise
+from .strain_index import strain_index
+
+MOST_NODES = {2: 2600, 3: 3000}
+FEWEST_NODES = 4.0  # volume of a tissue in volumes around a node
+# Width of the prior on log μ around the strain index: a Cauchy distribution.
+STRAIN_INDEX_SCALE = 0.5
+# The evidence counts as if there were this much less of everything: its errors are no white noise, but those of a
+# coarse grid and a few simple forces, and it is far more certain than it is right.
+TRUST = 0.1
+# log λ/μ before anything is known: ν = 0.38, and two thirds of all between 0.27 and 0.45.
+LOG_LAMBDA_OVER_MU, ITS_SD = 1.2, 1.0
+SIZES_SD = 3.0  # of the logarithms of noise and forces: hardly a restriction
+NOISE_OF_STRAIN = 0.1  # noise is first assumed to be this much of what the mean strain moves over one node
+FORCE_OF_STRESS = 0.5  # forces are first assumed to change the stress by this much over their length
+GRID_ERROR = 0.04  # of the distance between nodes: what coarse elements cannot follow
+SUPPORTED_SD = 1.0  # of the logarithm, by the deformation alone
+# Of the logarithm: what the estimate is wrong by however little noise there is (rms of lung and liver, 30 phantoms).
+MODEL_SD = 0.65
+# A tissue with less of it than this share around nodes that lie in it entirely is a rim: it moves as its neighbors do.
+LEAST_INNER_SHARE = 0.4
+WHOLE = 0.99
+STIFFEST_TOLD = 10.0  # beyond, strain is a tenth of the reference's: about the error of a registration's
+EVALUATIONS, TOLERANCE = 40, 0.02
+DIFFERENCE = 0.02  # of logarithms, for curvatures
+Z_95 = 1.96
+
+
+@dataclass(frozen=True)
+class TissueStiffness:
+    """μ of one tissue relative to the reference: estimate and 95 % interval; NaN where nothing can be said.
+
+    supported: the deformation itself tells it. If not, ``reason`` says why in one sentence, and the value, if there is
+    one, is hardly more than the strain index; ``high`` is infinite if it is above 1, because a stiff tissue that is
+    not seen well always seems softer. strain_index: log of the ratio by the strain index alone.
+    lambda_over_mu: the ratio of its own moduli.
+    """
+
+    tissue: Tissue
+    mu: float
+    low: float
+    high: float
+    supported: bool
+    strain_index: float
+    lambda_over_mu: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class RelativeStiffness:
+    """Every tissue but the background, in the order given. Ratios only: no registration can tell kPa.
+
+    condition: ratio of the best to the worst known combination of log moduli, as standard deviations; infinite if one
+    is not known at all. ``warnings``: one sentence each.
+    """
+
+    per_tissue: tuple[TissueStiffness, ...]
+    reference: Tissue
+    condition: float
+    warnings: tuple[str, ...] = ()
+
+
+def relative_stiffness(displacement: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray,
+                       tissues: Sequence[Tissue], inside: np.ndarray | None = None, images: ImagePull | None = None,
+                       reference: Tissue | None = None) -> RelativeStiffness:
+    """From a displacement (D, *shape) in voxels of its grid, D = 2 or 3, at best of a weakly regularised registration.
+
+    labels: (*shape) values of ``tissues``. inside: where the displacement means something, everywhere if None; the
+    background is never inside. images: what the images say about it (`image_pull`); without, the displacement is taken
+    as a measurement with white noise. reference: the largest soft tissue if None.
+
+    Raises ValueError if there is no tissue to compare with.
+    """
+    return finish(relative_stiffness_job(displacement, spacing_mm, labels, tissues, inside, images, reference))
+
+
+def relative_stiffness_job(displacement: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray,
+                           tissues: Sequence[Tissue], inside: np.ndarray | None = None,
+                           images: ImagePull | None = None,
+                           reference: Tissue | None = None) -> Job[RelativeStiffness]:
+    """The same, one evaluation at a time; may be dropped at any step."""
+    yield Progress(0.0, "measuring strain")
+    asked = [tissue for tissue in tissues if tissue.id != BACKGROUND_ID and tissue.label != 0]
+    mask = np.isin(labels, [tissue.label for tissue in asked])
+    if inside is not None:
+        mask &= inside
+    if images is not None:
+        mask &= images.valid
+    size_mm = np.asarray(spacing_mm, float).reshape(-1, *[1] * labels.ndim)
+    problem = _Problem(displacement * size_mm, spacing_mm, labels, asked, mask, images, reference)
+    return (yield from problem.solve())
+
+
+class _Problem:
+    """One question: who is asked, what is measured, how probable moduli are before and after."""
+
+    def __init__(self, displacement_mm: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray,
+                 asked: list[Tissue], inside: np.ndarray, images: ImagePull | None,
+                 reference: Tissue | None) -> None:
+        self._tissues = asked
+        index = strain_index(displacement_mm, spacing_mm, labels, inside, [tissue.label for tissue in asked])
+        factors = _block_factors(labels.shape, spacing_mm)
+        numbers = np.full(labels.shape, NO_TISSUE)
+        measured = [tissue for tissue in asked if np.isfinite(index[tissue.label])]
+        for number, tissue in enumerate(measured):
+            numbers[labels == tissue.label] = number
+        self._body = None
+        if measured:
+            body = Equilibrium(numbers, inside, spacing_mm, factors)
+            sizes = body.node_volumes_mm[body.free].sum(axis=0) / float(np.prod(body.size_mm))
+            self._enough = {tissue.label: size >= FEWEST_NODES for tissue, size in zip(measured, sizes, strict=True)}
+            self._inner = dict(zip([tissue.label for tissue in measured], _inner_shares(body), strict=True))
+            self._body = body if body.free.any() else None
+        self._measured = measured
+        self.reference = reference or _largest_soft(measured, labels, inside)
+        if self._body is None or self.reference not in measured or not self._enough[self.reference.label]:
+            raise ValueError("There is not enough deformed tissue to compare stiffness.")
+        count = len(measured)
+        self._index = np.array([index[tissue.label] - index[self.reference.label] for tissue in measured])
+        self._fixed = count + measured.index(self.reference)
+        rms_strain = float(np.exp(-index[self.reference.label]))
+        noise_mm = NOISE_OF_STRAIN * rms_strain * float(np.mean(self._body.size_mm))
+        forces, groups = unknown_forces(self._body)
+        measurement = _measurement(self._body, displacement_mm, images, noise_mm)
+        self._evidence = LoadEvidence(self._body, measurement, forces, groups)
+        force = FORCE_OF_STRESS * rms_strain / length_mm(self._body)
+        self._start = np.concatenate([self._index + LOG_LAMBDA_OVER_MU, self._index, [0.0],
+                                      np.full(self._evidence.group_count, np.log(force))])
+        self._free = np.ones(len(self._start), bool)
+        self._free[self._fixed] = False
+        self._free[2 * count] = images is None  # the images' noise is known
+
+    def solve(self) -> Job[RelativeStiffness]:
+        free = yield from part_of(minimise(self._value, self._start[self._free], EVALUATIONS, TOLERANCE), 0.0, 0.7)
+        curvature = yield from part_of(self._curvature(free), 0.7, 1.0)
+        return self._result(self._whole(free), curvature)
+
+    def _whole(self, free: np.ndarray) -> np.ndarray:
+        unknowns = self._start.copy()
+        unknowns[self._free] = free
+        return unknowns
+
+    def _value(self, free: np.ndarray) -> tuple[float, np.ndarray]:
+        unknowns = self._whole(free)
+        if np.abs(unknowns - self._start).max() > 12:
+            return np.inf, np.zeros(len(free))
+        value, slope = self._evidence.value(unknowns)
+        prior, prior_slope, _ = self._prior(unknowns)
+        return TRUST * value + prior, (TRUST * slope + prior_slope)[self._free]
+
+    def _prior(self, unknowns: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Negative logarithm, derivatives, and (never negative) curvatures."""
+        count = len(self._index)
+        off = (unknowns[count:2 * count] - self._index) / STRAIN_INDEX_SCALE
+        ratio = (unknowns[:count] - unknowns[count:2 * count] - LOG_LAMBDA_OVER_MU) / ITS_SD
+        sizes = (unknowns[2 * count:] - self._start[2 * count:]) / SIZES_SD
+        value = np.log1p(off**2).sum() + 0.5 * (ratio @ ratio + sizes @ sizes)
+        by_index = 2 * off / (1 + off**2) / STRAIN_INDEX_SCALE
+        slope = np.concatenate([ratio / ITS_SD, by_index - ratio / ITS_SD, sizes / SIZES_SD])
+        bend = np.zeros((len(unknowns), len(unknowns)))
+        lam, mu = np.arange(count), count + np.arange(count)
+        bend[lam, lam] = bend[mu, mu] = 1 / ITS_SD**2
+        bend[lam, mu] = bend[mu, lam] = -1 / ITS_SD**2
+        self_bend = bend.copy()
+        self_bend[mu, mu] += 2 / (1 + off**2) / STRAIN_INDEX_SCALE**2
+        rest = np.arange(2 * count, len(unknowns))
+        bend[rest, rest] = self_bend[rest, rest] = 1 / SIZES_SD**2
+        return float(value), slope, np.stack([bend, self_bend])
+
+    def _curvature(self, free: np.ndarray) -> Job[np.ndarray]:
+        """Second derivatives of the evidence alone, by the free unknowns."""
+        rows = []
+        here = self._evidence.value(self._whole(free))[1][self._free]
+        for number in range(len(free)):
+            yield Progress(number / len(free), "estimating the uncertainty")
+            moved = free.copy()
+            moved[number] += DIFFERENCE
+            rows.append(self._evidence.value(self._whole(moved))[1][self._free] - here)
+        curvature = TRUST / DIFFERENCE * np.array(rows)
+        values, vectors = np.linalg.eigh(0.5 * (curvature + curvature.T))
+        return (vectors * np.maximum(values, 0)) @ vectors.T
+
+    def _result(self, unknowns: np.ndarray, curvature: np.ndarray) -> RelativeStiffness:
+        count = len(self._index)
+        without_index, with_index = self._prior(unknowns)[2][:, self._free][:, :, self._free]
+        stiffness = [place for place, number in enumerate(np.flatnonzero(self._free)) if count <= number < 2 * count]
+        tiny = 1e-6 * np.eye(len(curvature))
+        told = np.linalg.inv(curvature + without_index + tiny)[np.ix_(stiffness, stiffness)]
+        spread = np.linalg.inv(curvature + with_index + tiny)[np.ix_(stiffness, stiffness)]
+        told_sd, sd = np.full(count, 0.0), np.full(count, 0.0)
+        others = [number for number in range(count) if count + number != self._fixed]
+        told_sd[others], sd[others] = np.sqrt(np.diag(told)), np.sqrt(np.diag(spread) + MODEL_SD**2)
+        rows = []
+        for tissue in self._tissues:
+            if tissue not in self._measured:
+                rows.append(_nothing(tissue, "It has too few voxels, or does not deform at all."))
+                continue
+            number = self._measured.index(tissue)
+            reason = self._reason(tissue, told_sd[number], unknowns[count + number])
+            log_mu = unknowns[count + number]
+            high = np.inf if reason and log_mu > 0 else float(np.exp(log_mu + Z_95 * sd[number]))
+            rows.append(TissueStiffness(
+                tissue, float(np.exp(log_mu)), float(np.exp(log_mu - Z_95 * sd[number])), high, not reason,
+                float(self._index[number]), float(np.exp(unknowns[number] - log_mu)), reason))
+        return RelativeStiffness(tuple(rows), self.reference, _condition(told))
+
+    def _reason(self, tissue: Tissue, sd: float, log_mu: float) -> str:
+        if tissue == self.reference:
+            return ""
+        if not self._enough[tissue.label]:
+            return "It is too small for the grid of the estimate."
+        if self._inner[tissue.label] < LEAST_INNER_SHARE:
+            return "It is too thin for the grid of the estimate."
+        if log_mu > np.log(STIFFEST_TOLD):
+            return "It deforms too little to tell more than that it is stiff."
+        if sd > SUPPORTED_SD:
+            return "Its deformation is too small, against noise and unknown forces, to tell its stiffness."
+        return ""
+
+
+def _measurement(body: Equilibrium, displacement_mm: np.ndarray, images: ImagePull | None,
+                 noise_mm: float) -> Measurement:
+    nodes = body.node_means(displacement_mm)
+    dimension = body.dimension
+    if images is None:
+        precision = np.broadcast_to(np.eye(dimension) / noise_mm**2, (len(nodes), dimension, dimension))
+        return Measurement(nodes, precision, np.zeros_like(nodes))
+    voxels = float(np.prod(body.factors))
+    flat = images.precision.reshape(dimension**2, *images.pull.shape[1:])
+    precision = voxels * body.node_means(flat).reshape(len(nodes), dimension, dimension)
+    pull = voxels * body.node_means(images.pull)
+    values, vectors = np.linalg.eigh(precision)
+    values = np.maximum(values, 0)
+    # The grid errs too: no direction may count as known better than that.
+    kept = 1 / (1 + (GRID_ERROR * float(np.mean(body.size_mm))) ** 2 * values)
+    turned_back = np.swapaxes(vectors, 1, 2)
+    precision = (vectors * (values * kept)[:, None, :]) @ turned_back
+    pull = ((vectors * kept[:, None, :]) @ turned_back @ pull[..., None])[..., 0]
+    return Measurement(nodes, precision, pull)
+
+
+def _inner_shares(body: Equilibrium) -> np.ndarray:
+    """Share of every tissue that lies around nodes with nothing else around them."""
+    volumes = body.node_volumes_mm
+    whole = volumes >= WHOLE * float(np.prod(body.size_mm))
+    return (volumes * whole).sum(axis=0) / np.maximum(volumes.sum(axis=0), 1e-12)
+
+
+def _block_factors(shape: Sequence[int], spacing_mm: Sequence[float]) -> tuple[int, ...]:
+    """Voxels per node along each axis, 1 or even: about equally long in mm, and not too many nodes."""
+    factors = [1] * len(shape)
+    while np.prod([n // f for n, f in zip(shape, factors, strict=True)]) > MOST_NODES[len(shape)]:
+        sizes = [size * f if n // f > 3 else np.inf for size, f, n in zip(spacing_mm, factors, shape, strict=True)]
+        smallest = min(sizes)
+        for axis, size in enumerate(sizes):
+            if size <= 1.01 * smallest:
+                factors[axis] += 1 if factors[axis] == 1 else 2
+    return tuple(factors)
+
+
+def _largest_soft(tissues: Sequence[Tissue], labels: np.ndarray, inside: np.ndarray) -> Tissue | None:
+    """Of the tissues called soft, or of all if there is none, the one with most voxels."""
+    soft = [tissue for tissue in tissues
+            if tissue.id == UNSEGMENTED_ID or table_weight(tissue.name, tissue.terminology) == SOFT]
+    sizes = {tissue: int((inside & (labels == tissue.label)).sum()) for tissue in soft or tissues}
+    return max(sizes, key=sizes.get, default=None)
+
+
+def _condition(covariance: np.ndarray) -> float:
+    if not len(covariance):
+        return 1.0
+    spread = np.sqrt(np.maximum(np.linalg.eigvalsh(covariance), 0))
+    return float(spread[-1] / spread[0]) if spread[0] > 0 else float("inf")
+
+
+def _nothing(tissue: Tissue, reason: str) -> TissueStiffness:
+    nan = float("nan")
+    return TissueStiffness(tissue, nan, nan, nan, False, nan, nan, reason)

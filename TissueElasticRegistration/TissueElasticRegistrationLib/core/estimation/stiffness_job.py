@@ -1,0 +1,34 @@
+"""Relative stiffness for a prepared registrar: one weakly regularised registration, then the estimate from it."""
+
+from __future__ import annotations
+
+from ..progress import Job, part_of
+from ..registrar import Registrar
+from ..solvers.direct import DirectSolver
+from ..threads import with_threads
+from ..tissues import Lame, Tissue, TissueParameters
+from .image_pull import image_pull
+from .relative_stiffness import RelativeStiffness, relative_stiffness_job
+
+# The same for every tissue: other weights would put their own ratios into the answer.
+WEAK = Lame(1.0, 1.0)
+REGISTERED = 0.6  # part of the work
+
+
+def estimate_relative_stiffness(registrar: Registrar, reference: Tissue | None = None) -> Job[RelativeStiffness]:
+    """μ of every tissue of a prepared registrar relative to the ``reference`` (the largest soft tissue if None).
+
+    May be dropped at any step; the registrar's own registration stays what it is. Both images must show the same
+    contrast. Raises ValueError, at the first steps, if the registrar is not prepared or there is nothing to compare.
+    """
+    return with_threads(registrar.falling_back(lambda: _estimate(registrar, reference)), registrar.threads)
+
+
+def _estimate(registrar: Registrar, reference: Tissue | None) -> Job[RelativeStiffness]:
+    pyramid = registrar.pyramid
+    solve = DirectSolver().solve(pyramid, TissueParameters({}, default=WEAK))
+    solution = yield from part_of(solve, 0.0, REGISTERED)
+    pair = pyramid.pair
+    job = relative_stiffness_job(solution.displacement[0].double().numpy(), pair.spacing_mm, pair.labels[0, 0].numpy(),
+                                 pair.tissues, images=image_pull(pyramid, solution.displacement), reference=reference)
+    return (yield from part_of(job, REGISTERED, 1.0))
