@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -15,9 +17,8 @@ from ..preprocessing import WorkingPair
 from ..tissues import BACKGROUND, TissueParameters
 from .pyramid import Pyramid
 
-# Voxels this much smaller than any the network was trained on are averaged first.
-SPACING_TOLERANCE = 0.8
-COARSEST_FACTOR = 8
+SPACING_TOLERANCE = 0.8  # voxels this much smaller than any in training, or larger, are worth a note
+FACTORS = (1, 2, 4, 8)
 
 
 class NetworkPair:
@@ -121,12 +122,14 @@ class NetworkPair:
 
 
 def _factors(card: ModelCard, pair: WorkingPair) -> tuple[int, ...]:
-    """How many voxels are averaged per axis, so that they are not much smaller than in training."""
+    """How many voxels are averaged per axis, so that they come closest to the middle of those in training.
+
+    The ends of its range were seen as magnified sections only: a whole body at that size is unlike any of them.
+    """
     pooled = [size for size, may_be in zip(pair.spacing_mm, pair.pooled_axes, strict=True) if may_be]
     finest = min(pooled or pair.spacing_mm)
-    factor = 1
-    while finest * factor < SPACING_TOLERANCE * card.spacing_mm[0] and factor < COARSEST_FACTOR:
-        factor *= 2
+    middle = math.sqrt(card.spacing_mm[0] * card.spacing_mm[1])
+    factor = min(FACTORS, key=lambda factor: abs(math.log(finest * factor / middle)))
     return tuple(factor if pooled else 1 for pooled in pair.pooled_axes)
 
 
