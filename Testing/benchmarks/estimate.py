@@ -243,12 +243,13 @@ def print_gradient(subjects: list[Subject]) -> None:
         for progress in estimate_by_gradient(subject.registrar, subject.start):
             if isinstance(progress, EstimateProgress):
                 now = time.process_time()
+                spent = now - began
                 key = tuple((row.lame.lam, row.lame.mu) for row in progress.estimate.per_tissue)
                 if key not in tried:
                     tried[key] = subject.dice(progress.estimate.parameters)
                 began += time.process_time() - now  # judging it is no part of the search
                 if np.isnan(seconds) and tried[key] >= wanted - 0.0005:
-                    seconds = now - began
+                    seconds = spent
         rows.append((grid_seconds, time.process_time() - began, seconds, wanted, list(tried.values())[-1],
                      subject.dice(subject.start)))
     values = np.array(rows)
