@@ -18,6 +18,7 @@ from TissueElasticRegistrationLib.core.parameter_scale import LogScale
 from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
 from TissueElasticRegistrationLib.core.solvers.network import NetworkSolver
+from TissueElasticRegistrationLib.core.solvers.network_pair import NetworkPair, likely_factors
 from TissueElasticRegistrationLib.core.tissues import Lame, Tissue, TissueParameters
 
 CLASSES = ("background", "lung", "bone", "liver")
@@ -85,17 +86,40 @@ def test_a_network_for_any_orientation_sees_the_array_as_it_is():
     torch.testing.assert_close(registrar.solver.answer(registrar.pyramid, parameters), expected, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("spacing_mm", "factor"), [((3.0, 12.0), 1), ((6.0, 14.0), 1), ((8.0, 32.0), 2),
-                                                     ((16.0, 16.0), 2), ((20.0, 45.0), 4)])
-def test_voxels_come_closest_to_the_middle_of_those_in_training(spacing_mm, factor):
-    pack = pack_of(MAP_2D, orientation="any", spacing_mm=spacing_mm)
-    registrar = prepared(slice_pair(), solver=NetworkSolver(pack), initial="none")  # 8 mm
+@pytest.mark.parametrize(("spacing_mm", "factors"), [((3.0, 12.0), (1,)), ((8.0, 33.0), (1, 2, 4)),
+                                                      ((15.0, 17.0), (1, 2)), ((17.0, 20.0), (2,)),
+                                                      ((2.0, 3.0), (1,)), ((200.0, 300.0), (8,))])
+def test_voxels_are_averaged_to_about_the_sizes_of_the_training(spacing_mm, factors):
+    pair = prepared(slice_pair(), initial="none").working  # 8 mm
+    assert likely_factors(pack_of(MAP_2D, orientation="any", spacing_mm=spacing_mm).card, pair) == factors
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+def test_averaged_images_are_what_the_network_gets(factor):
+    pack = pack_of(MAP_2D, orientation="any")
+    registrar = prepared(slice_pair(), initial="none")
     images = (F.avg_pool2d(image, factor) for image in (registrar.working.fixed, registrar.working.moving))
     maps = torch.full((1, 2, *(n // factor for n in registrar.working.fixed.shape[2:])), LogScale().slider(1.0))
     with torch.inference_mode():
         expected = pack.network(*images, maps)
-    found = registrar.solver.answer(registrar.pyramid, TissueParameters(default=Lame(1.0, 1.0)))
+    pair = NetworkPair(pack, pack.network, registrar.pyramid, factor)
+    found = pair.velocity(TissueParameters(default=Lame(1.0, 1.0)))
     torch.testing.assert_close(found, resize(expected, found.shape[2:]), atol=1e-4, rtol=1e-3)
+
+
+def test_of_several_sizes_of_voxels_the_one_with_the_lowest_objective_is_taken():
+    solver = NetworkSolver(pack_of(MAP_2D, orientation="any", spacing_mm=(8.0, 33.0)))
+    registrar = prepared(slice_pair(), solver=solver, initial="none")
+    parameters, level = registrar.table_parameters(), registrar.pyramid.level(2)
+    maps = level.parameter_maps(*registrar.pyramid.parameter_maps(parameters))
+
+    def objective(velocity):
+        return solver.value(level, resize(velocity, level.velocity_shape), maps, solver.settings(2))
+
+    possible = [objective(NetworkPair(solver.pack, solver.pack.network, registrar.pyramid, factor).velocity(parameters))
+                for factor in (1, 2, 4)]
+    assert len(set(possible)) == 3
+    assert objective(solver.answer(registrar.pyramid, parameters)) == min(possible)
 
 
 def test_thick_slices_are_registered_one_by_one_by_a_network_for_slices():

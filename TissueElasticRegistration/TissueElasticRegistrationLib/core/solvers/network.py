@@ -6,19 +6,22 @@ The objective decides (the referee): whatever network comes as a pack, no regist
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import torch
 
+from ..deformation import resize
 from ..model_card import DIRECT, pack_folder
 from ..model_pack import ModelPack, load_pack
 from ..network import RegistrationNetwork
 from ..objective import Objective
 from ..progress import Job, Progress, part_of
+from ..tissue_table import table_parameters
 from ..tissues import TissueParameters
 from .direct import DirectSolver, Solution, Stage
-from .network_pair import NetworkPair
+from .network_pair import NetworkPair, likely_factors
 from .pyramid import Pyramid
 
 NETWORK_PART = 0.1  # of the progress, when steps follow
@@ -28,6 +31,7 @@ CORRECTIONS = {2: {4: 0.5, 2: 0.5}, 3: {8: 5, 4: 10, 2: 4}}
 # Single Adam steps are rough: twice smoothed, five in 3D do what takes fifteen of the others (J of a 4DCT pair).
 SMOOTHING = {2: 1, 3: 2}
 USUAL_REFINEMENT = {2: 40, 3: 5}
+JUDGED_FACTOR = 2  # of the level on which answers at different sizes of voxels are compared
 
 
 class NetworkSolver(DirectSolver):
@@ -119,8 +123,25 @@ class NetworkSolver(DirectSolver):
 
     def _pair(self, pyramid: Pyramid) -> NetworkPair:
         if pyramid not in self._pairs:
-            self._pairs[pyramid] = NetworkPair(self.pack, self._network_on(pyramid.device), pyramid)
+            self._pairs[pyramid] = self._best_seen(pyramid)
         return self._pairs[pyramid]
+
+    def _best_seen(self, pyramid: Pyramid) -> NetworkPair:
+        """The pair at the size of voxels at which the network's answer to the start values has the lowest objective."""
+        network = self._network_on(pyramid.device)
+        factors = likely_factors(self.pack.card, pyramid.pair)
+        if len(factors) == 1:
+            return NetworkPair(self.pack, network, pyramid, factors[0])
+        parameters = table_parameters(pyramid.pair.tissues, self.objective.scale)
+        level = pyramid.level(JUDGED_FACTOR)
+        maps = level.parameter_maps(*pyramid.parameter_maps(parameters))
+
+        def objective(pair: NetworkPair) -> float:
+            velocity = resize(pair.velocity(parameters), level.velocity_shape)
+            value = self.value(level, velocity, maps, self.settings(pyramid.pair.dimension))
+            return value if math.isfinite(value) else math.inf
+
+        return min((NetworkPair(self.pack, network, pyramid, factor) for factor in factors), key=objective)
 
     def _network_on(self, device: torch.device) -> RegistrationNetwork:
         if device.type == "cpu":

@@ -22,17 +22,18 @@ FACTORS = (1, 2, 4, 8)
 
 
 class NetworkPair:
-    """A pair encoded once; `velocity` then costs one pass through the decoder.
+    """A pair encoded once, its voxels averaged over ``factor`` where they may be; `velocity` then costs one pass
+    through the decoder.
 
     Raises ValueError if the model cannot register such images, or does not know one of their tissues.
     """
 
-    def __init__(self, pack: ModelPack, network: RegistrationNetwork, pyramid: Pyramid) -> None:
+    def __init__(self, pack: ModelPack, network: RegistrationNetwork, pyramid: Pyramid, factor: int) -> None:
         self._card, self._network, self._pair = pack.card, network, pyramid.pair
         self._velocity_shape = tuple(n // (2 if pooled else 1) for n, pooled in
                                      zip(pyramid.pair.fixed.shape[2:], pyramid.pair.pooled_axes, strict=True))
         self._per_slice = goes_slice_by_slice(pack.card, pyramid.pair.pooled_axes)
-        self._factors = _factors(pack.card, pyramid.pair)
+        self._factors = tuple(factor if pooled else 1 for pooled in pyramid.pair.pooled_axes)
         self._order = axis_order(pyramid.pair.geometry, pack.card.orientation, pack.card.dimension)
         self._classes = classes(pack.card, pyramid.pair.tissues)
         self._device = pyramid.device
@@ -121,16 +122,22 @@ class NetworkPair:
         return self._order.turned(x[0].movedim(0, 1) if self._per_slice else x)
 
 
-def _factors(card: ModelCard, pair: WorkingPair) -> tuple[int, ...]:
-    """How many voxels are averaged per axis, so that they come closest to the middle of those in training.
+def likely_factors(card: ModelCard, pair: WorkingPair) -> tuple[int, ...]:
+    """Over how many voxels per axis images may be averaged so that they look like those of the training.
 
-    The ends of its range were seen as magnified sections only: a whole body at that size is unlike any of them.
+    All whose voxels have at least half of the smallest and at most the largest size trained on, or the one that comes
+    closest. Which of them is best depends on how large the motion is in voxels: a heart is not a body.
     """
+    finest = _finest_mm(pair)
+    low, high = card.spacing_mm
+    near = tuple(factor for factor in FACTORS if low / 2 <= finest * factor <= high)
+    return near or (min(FACTORS, key=lambda factor: abs(math.log(finest * factor / math.sqrt(low * high)))),)
+
+
+def _finest_mm(pair: WorkingPair) -> float:
+    """Voxel size along the axes that may be averaged."""
     pooled = [size for size, may_be in zip(pair.spacing_mm, pair.pooled_axes, strict=True) if may_be]
-    finest = min(pooled or pair.spacing_mm)
-    middle = math.sqrt(card.spacing_mm[0] * card.spacing_mm[1])
-    factor = min(FACTORS, key=lambda factor: abs(math.log(finest * factor / middle)))
-    return tuple(factor if pooled else 1 for pooled in pair.pooled_axes)
+    return min(pooled or pair.spacing_mm)
 
 
 def _pooled(x: torch.Tensor, factors: tuple[int, ...]) -> torch.Tensor:
