@@ -62,10 +62,8 @@ class NetworkPair:
         finest = min(size * factor for size, factor in zip(self._pair.spacing_mm, self._factors, strict=True))
         low, high = self._card.spacing_mm
         if not low * SPACING_TOLERANCE <= finest <= high / SPACING_TOLERANCE:
-            notes.append(f"The model '{self._card.name}' was trained on voxels of {low:g} to {high:g} mm, these have "
-                         f"{finest:.3g} mm.")
-        if not self._card.has_lambda:
-            notes.append(f"The model '{self._card.name}' has one weight for each tissue, μ: λ has no effect.")
+            notes.append(f"The model '{self._card.name}' was trained on voxels of {low:.3g} to {high:.3g} mm, these "
+                         f"have {finest:.3g} mm.")
         if self._maps is None:
             sliders = self._sliders(parameters)[:, 0 if self._card.has_lambda else 1:]
             notes += [f"The model '{self._card.name}' knows one elasticity for {name}: the mean of its tissues counts."
