@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 from oblique_data import SHAPE, a_label_map, an_image, oblique_geometry, sentence
 
-from TissueElasticRegistrationLib.core.files.hdf5_times import lookup3
+from TissueElasticRegistrationLib.core.files.hdf5_times import clear_object_times, lookup3
 from TissueElasticRegistrationLib.core.files.image_files import read_image, write_image, write_map, write_transform
 from TissueElasticRegistrationLib.core.geometry import flip_ras_lps
 from TissueElasticRegistrationLib.core.images import Image
@@ -262,3 +262,13 @@ def test_resampling_labels_gives_only_labels():
     matrix[:3, 3] = 0.4 * image.geometry.ijk_to_ras[:3, 1]
     shifted = resample(image, affine_transform(matrix), image.geometry, 0, nearest=True)
     assert shifted.dtype == np.uint8 and set(np.unique(shifted)) == {0, 1, 205}
+
+
+@pytest.mark.parametrize("end", [b"", b"OHDR\x02", b"OHDR\x02\x20"])
+@pytest.mark.parametrize("size", [4096, 65536, 4097])
+def test_what_only_looks_like_a_header_is_left_alone_also_at_the_end_of_a_memory_page(tmp_path, size, end):
+    """A memory map of whole pages ended the process here, in a real run on Debian's Python 3.11.2."""
+    content = np.random.default_rng(size).bytes(size - len(end)) + end
+    (tmp_path / "any.h5").write_bytes(content)
+    clear_object_times(tmp_path / "any.h5")
+    assert (tmp_path / "any.h5").read_bytes() == content

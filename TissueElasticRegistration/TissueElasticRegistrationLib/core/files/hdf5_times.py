@@ -7,7 +7,6 @@ is set, and the block ends with its lookup3 checksum.
 
 from __future__ import annotations
 
-import mmap
 import struct
 from pathlib import Path
 
@@ -19,25 +18,32 @@ WORD = 0xFFFFFFFF
 
 def clear_object_times(path: Path) -> None:
     """Set the times of all objects in the file to 0, in place. A block whose checksum does not fit is no header."""
-    with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as content:
+    # Not a memory map: its find() reads one byte behind the end, which ends the process if that is a page of its own
+    # (CPython before 3.12).
+    content = path.read_bytes()
+    with open(path, "r+b") as file:
         start = content.find(SIGNATURE)
         while start >= 0:
-            _clear_block(content, start)
+            file.seek(start)
+            file.write(_cleared_block(content, start))
             start = content.find(SIGNATURE, start + 1)
 
 
-def _clear_block(content: mmap.mmap, start: int) -> None:
+def _cleared_block(content: bytes, start: int) -> bytes:
+    """The block with times of 0 and the checksum that fits; nothing if there is nothing to change."""
+    if start + TIMES.stop > len(content):
+        return b""
     flags = content[start + 5]
     if not flags & TIMES_STORED:
-        return
+        return b""
     width = 1 << (flags & SIZE_WIDTH)
     size_at = start + TIMES.stop + (4 if flags & PHASE_CHANGE_STORED else 0)
     end = size_at + width + int.from_bytes(content[size_at:size_at + width], "little")
     block = bytearray(content[start:end])
     if content[end:end + 4] != _checksum_bytes(block):
-        return
+        return b""
     block[TIMES] = bytes(16)
-    content[start:end + 4] = bytes(block) + _checksum_bytes(block)
+    return bytes(block) + _checksum_bytes(block)
 
 
 def _checksum_bytes(block: bytes) -> bytes:
