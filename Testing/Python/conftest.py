@@ -78,3 +78,14 @@ def panel(fresh_host):
     from panel_case import PanelCase
 
     return PanelCase(fresh_host)
+
+
+@pytest.fixture
+def quick_panel(fresh_host, monkeypatch):
+    """Panels that register quickly and draw nothing; see `panel_faults.make_panel_quick`. Before `panel`."""
+    import slicer
+    from panel_faults import make_panel_quick
+
+    make_panel_quick(monkeypatch)
+    yield
+    slicer.app.setRenderPaused(False)

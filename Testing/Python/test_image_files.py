@@ -264,11 +264,9 @@ def test_resampling_labels_gives_only_labels():
     assert shifted.dtype == np.uint8 and set(np.unique(shifted)) == {0, 1, 205}
 
 
-@pytest.mark.parametrize("end", [b"", b"OHDR\x02", b"OHDR\x02\x20"])
-@pytest.mark.parametrize("size", [4096, 65536, 4097])
-def test_what_only_looks_like_a_header_is_left_alone_also_at_the_end_of_a_memory_page(tmp_path, size, end):
-    """A memory map of whole pages ended the process here, in a real run on Debian's Python 3.11.2."""
-    content = np.random.default_rng(size).bytes(size - len(end)) + end
+@pytest.mark.parametrize("end", [b"OHDR\x02", b"OHDR\x02\x20", b"OHDR\x02" + bytes(range(32, 60))])
+def test_what_only_looks_like_a_header_is_left_alone_also_where_the_file_ends(tmp_path, end):
+    content = np.random.default_rng(0).bytes(4096 - len(end)) + end
     (tmp_path / "any.h5").write_bytes(content)
     clear_object_times(tmp_path / "any.h5")
     assert (tmp_path / "any.h5").read_bytes() == content

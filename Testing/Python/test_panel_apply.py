@@ -12,7 +12,7 @@ import vtk
 from host.mouse import choose, click, drag, type_value
 from host.scene_builders import node_ids
 from panel_case import PanelCase, add_pair, pause, phantom
-from panel_faults import make_panel_quick, make_steps_slow
+from panel_faults import make_steps_slow
 from synthetic_pairs import volume_pair
 
 from TissueElasticRegistrationLib.core.parameter_scale import LogScale
@@ -24,11 +24,7 @@ OUTPUTS = {"outputTransform": "vtkMRMLTransformNode", "outputVolume": "vtkMRMLSc
            "outputSegmentation": "vtkMRMLSegmentationNode", "outputTable": "vtkMRMLTableNode"}
 
 
-@pytest.fixture(autouse=True)
-def quick(fresh_host, monkeypatch):
-    make_panel_quick(monkeypatch)
-    yield
-    slicer.app.setRenderPaused(False)
+pytestmark = pytest.mark.usefixtures("quick_panel")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from host.event_loop import run_loop
 from host.mouse import choose, click, drag, type_value
 from host.scene_builders import node_ids
 from panel_case import PanelCase, add_phantom, pause
-from panel_faults import make_panel_quick, make_steps_slow
+from panel_faults import make_steps_slow
 
 from TissueElasticRegistrationLib.core.parameter_scale import LogScale
 from TissueElasticRegistrationLib.core.tissues import BACKGROUND_ID
@@ -21,11 +21,7 @@ START = {LUNG: 0.5, BONE: 30.0, LIVER: 1.0, SOFT: 1.0}
 POINTS = 3
 
 
-@pytest.fixture(autouse=True)
-def quick(fresh_host, monkeypatch):
-    make_panel_quick(monkeypatch)
-    yield
-    slicer.app.setRenderPaused(False)
+pytestmark = pytest.mark.usefixtures("quick_panel")
 
 
 @pytest.fixture

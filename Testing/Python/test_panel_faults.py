@@ -17,7 +17,6 @@ from panel_faults import (
     deformation,
     is_sentence,
     look_again,
-    make_panel_quick,
     make_steps_slow,
     remove,
 )
@@ -26,11 +25,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 SHIFT = np.array([[1.0, 0, 0, 4], [0, 1, 0, 0], [0, 0, 1, -3], [0, 0, 0, 1]])
 
 
-@pytest.fixture(autouse=True)
-def quick(fresh_host, monkeypatch):
-    make_panel_quick(monkeypatch)
-    yield
-    slicer.app.setRenderPaused(False)
+pytestmark = pytest.mark.usefixtures("quick_panel")
 
 
 @pytest.fixture

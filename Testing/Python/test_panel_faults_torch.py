@@ -11,19 +11,14 @@ import slicer
 import torch
 from host.mouse import choose, click
 from panel_case import pause
-from panel_faults import LIBRARY, assert_live_works, is_sentence, make_panel_quick, modules_put_back
+from panel_faults import LIBRARY, assert_live_works, is_sentence, modules_put_back
 
 from TissueElasticRegistrationLib.core import registrar
 from TissueElasticRegistrationLib.core.devices import DeviceChoice
 from TissueElasticRegistrationLib.core.solvers.direct import DirectSolver
 from TissueElasticRegistrationLib.core.solvers.pyramid import Pyramid
 
-
-@pytest.fixture(autouse=True)
-def quick(fresh_host, monkeypatch):
-    make_panel_quick(monkeypatch)
-    yield
-    slicer.app.setRenderPaused(False)
+pytestmark = pytest.mark.usefixtures("quick_panel")
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from panel_faults import (
     begin,
     is_sentence,
     look_again,
-    make_panel_quick,
     make_preparing_slow,
     make_steps_slow,
     modules_put_back,
@@ -29,15 +28,11 @@ RUNNING = ["prepare", "live", "apply", "estimate"]
 LABELS = ("liveStatusLabel", "statusLabel", "estimateStatusLabel")
 
 
-@pytest.fixture(autouse=True)
-def quick(fresh_host, monkeypatch):
-    make_panel_quick(monkeypatch)
-    yield
-    slicer.app.setRenderPaused(False)
+pytestmark = pytest.mark.usefixtures("quick_panel")
 
 
 @pytest.fixture(autouse=True)
-def slow_steps(quick, monkeypatch):
+def slow_steps(quick_panel, monkeypatch):
     make_steps_slow(monkeypatch)
     make_preparing_slow(monkeypatch)
 

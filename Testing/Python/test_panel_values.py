@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-import slicer
 from host.mouse import click, drag, type_value
 from host.qt_binding import QtCore, QtTest, QtWidgets
 from panel_case import PanelCase
-from panel_faults import look_again, make_panel_quick
+from panel_faults import look_again
 
 from TissueElasticRegistrationLib.core.parameter_scale import LogScale
 
@@ -15,11 +14,7 @@ LUNG, BONE, LIVER, SOFT = "id_lung", "id_bone", "id_liver", "id_soft"
 START = {LUNG: 0.5, BONE: 30.0, LIVER: 1.0, SOFT: 1.0}
 
 
-@pytest.fixture(autouse=True)
-def quick(fresh_host, monkeypatch):
-    make_panel_quick(monkeypatch)
-    yield
-    slicer.app.setRenderPaused(False)
+pytestmark = pytest.mark.usefixtures("quick_panel")
 
 
 @pytest.fixture

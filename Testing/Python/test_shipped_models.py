@@ -56,9 +56,12 @@ def test_network_alone_removes_half_of_the_displacement(folder, phantoms):
 
 @pytest.mark.parametrize("label", TISSUE_NAMES, ids=TISSUE_NAMES.get)
 @pytest.mark.parametrize("folder", MAPS, ids=names)
-def test_shear_of_a_tissue_falls_along_its_mu(folder, label, phantoms):
+def test_shear_of_a_tissue_falls_along_its_mu(folder, label, phantoms, request):
+    if (folder.name, TISSUE_NAMES[label]) == ("universal-3d", "bone"):
+        reason = "known weakness: ribs are thinner than a voxel of the network, the ratio is 1.9"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     model = Model(load_pack(folder))
     found = response(model, [phantoms(model.card.dimension)], label, parameter=1)
-    assert found["ratio"] > 1.5  # bone in volumes: 1.9, ribs are thinner than a voxel of the network
+    assert found["ratio"] > 3
     assert found["falling_share"] >= 0.9
     assert np.isfinite(found["selectivity"])

@@ -18,8 +18,8 @@ WORD = 0xFFFFFFFF
 
 def clear_object_times(path: Path) -> None:
     """Set the times of all objects in the file to 0, in place. A block whose checksum does not fit is no header."""
-    # Not a memory map: its find() reads one byte behind the end, which ends the process if that is a page of its own
-    # (CPython before 3.12).
+    # Not a memory map: its find() reads behind the end (CPython 3.11.2, not 3.11.7), which ends the process if the file
+    # fills whole pages and nothing lies behind them.
     content = path.read_bytes()
     with open(path, "r+b") as file:
         start = content.find(SIGNATURE)
