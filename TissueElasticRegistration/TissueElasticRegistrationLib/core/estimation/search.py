@@ -3,30 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Literal, get_args
 
-from ..progress import Job
+from ..progress import Job, part_of
 from ..registrar import Registrar
 from ..solvers.network import NetworkSolver
 from ..tissues import TissueParameters
 from .criterion import NOTHING_HELD_OUT, HoldOut, ObjectiveName
 from .gradient import estimate_by_gradient
 from .grid import estimate_by_grid
-from .result import Estimate
+from .result import Estimate, EstimateProgress
+from .stiffness_job import estimate_relative_stiffness
 
 Method = Literal["grid", "gradient"]
 METHODS: tuple[Method, ...] = get_args(Method)
+SEARCHED = 0.7  # part of the work, if the relative stiffness follows
 
 
 def estimate(registrar: Registrar, start: TissueParameters, method: Method = "grid", locked: Collection[int] = (),
              points: int | None = None, objective: ObjectiveName = "dice", hold_out: HoldOut = NOTHING_HELD_OUT,
-             search: NetworkSolver | None = None) -> Job[Estimate]:
+             search: NetworkSolver | None = None, stiffness: bool = True) -> Job[Estimate]:
     """`estimate_by_grid` or `estimate_by_gradient`; ``points`` and ``search`` are the grid's.
+
+    stiffness: whether the relative stiffness is estimated afterwards. Before that, the `EstimateProgress` with all that
+    was searched is yielded with ``complete`` set. If it cannot be estimated, a warning says why.
 
     Raises ValueError for an unknown method and like these.
     """
     if method == "grid":
-        return estimate_by_grid(registrar, start, locked, points, objective, hold_out, search)
-    if method != "gradient":
+        job = estimate_by_grid(registrar, start, locked, points, objective, hold_out, search)
+    elif method == "gradient":
+        job = estimate_by_gradient(registrar, start, locked, objective, hold_out)
+    else:
         raise ValueError(f"There is no estimate '{method}': choose {' or '.join(METHODS)}.")
-    return estimate_by_gradient(registrar, start, locked, objective, hold_out)
+    return _with_stiffness(job, registrar) if stiffness else job
+
+
+def _with_stiffness(search: Job[Estimate], registrar: Registrar) -> Job[Estimate]:
+    found = yield from _beginning(search)
+    yield EstimateProgress(SEARCHED, "relative stiffness", found)
+    try:
+        measured = yield from part_of(estimate_relative_stiffness(registrar), SEARCHED, 1.0, "relative stiffness")
+    except (ValueError, ArithmeticError, RuntimeError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        return replace(found, warnings=(*found.warnings, f"There is no relative stiffness: {reason}"))
+    return replace(found, stiffness=measured)
+
+
+def _beginning(search: Job[Estimate]) -> Job[Estimate]:
+    """Like `part_of`, with the partial estimates."""
+    while True:
+        try:
+            progress = next(search)
+        except StopIteration as end:
+            return end.value
+        yield replace(progress, fraction=SEARCHED * progress.fraction)
