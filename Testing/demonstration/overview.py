@@ -18,20 +18,10 @@ from matplotlib.patches import Patch
 from TissueElasticRegistrationLib.core.images import ImagePair
 from TissueElasticRegistrationLib.core.preprocessing import is_ct
 from TissueElasticRegistrationLib.core.reporting.report_pictures import grid_line_spacing_mm
-
-from .charts import (
-    BEFORE_COLOR,
-    NAME_START,
-    RUN_COLORS,
-    draw_measure,
-    draw_tissue_names,
-    measured,
-    tissue_names,
-)
-from .panels import (
+from training.drawing.panels import (
     DIFFERENCE_COLORS,
     DIFFERENCE_RANGE,
-    GRAY_COLORS,
+    EXACT_COLORS,
     VOLUME_COLORS,
     PlaneView,
     draw_difference,
@@ -42,9 +32,19 @@ from .panels import (
     volume_norm,
     volume_saturation,
 )
-from .planes import shown_plane
+from training.drawing.planes import shown_plane
+from training.drawing.small_png import save_small_png
+
+from .charts import (
+    BEFORE_COLOR,
+    NAME_START,
+    RUN_COLORS,
+    draw_measure,
+    draw_tissue_names,
+    measured,
+    tissue_names,
+)
 from .runs import ESTIMATE, TABLE, UNIFORM, Run, Runs
-from .small_png import save_small_png
 from .summary import weight_text
 
 # All lengths in pixels of the finished picture.
@@ -66,7 +66,7 @@ def save_overview(pair: ImagePair, runs: Runs, path: Path) -> None:
     canvas = FigureCanvasAgg(overview(pair, runs))
     canvas.draw()
     picture = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    save_small_png(picture, path, (GRAY_COLORS, DIFFERENCE_COLORS, VOLUME_COLORS))
+    save_small_png(picture, path, EXACT_COLORS)
 
 
 def overview(pair: ImagePair, runs: Runs) -> Figure:

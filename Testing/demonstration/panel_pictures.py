@@ -13,9 +13,9 @@ from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 
 from TissueElasticRegistrationLib.core.reporting.landscape_picture import COLORS as LANDSCAPE_COLORS
 from TissueElasticRegistrationLib.core.reporting.pictures import TISSUE_COLORS
+from training.drawing.small_png import save_small_png
 
 from .panel_user import PanelUser
-from .small_png import save_small_png
 
 GAP, ABOVE = 16, 3  # pixels between the columns, and above the first section of each
 MOST_USED = 180  # colors that are kept

@@ -28,12 +28,17 @@ def phantom_folder(cache: str | Path, dimension: int, spacing_mm: float) -> Case
 
 
 def phantom_pair(dimension: int, number: int, spacing_mm: float) -> TrainingPair:
+    """Subject ``number`` as a training pair."""
+    return as_training_pair(phantom_case(dimension, number, spacing_mm))
+
+
+def phantom_case(dimension: int, number: int, spacing_mm: float | None = None) -> PhantomCase:
     """Subject ``number``; the loads take turns. One whose motion cannot be inverted (1 of 600) is replaced."""
     load = load_of(number)
     try:
-        return as_training_pair(make_case(dimension, number, load=load, spacing_mm=spacing_mm))
+        return make_case(dimension, number, load=load, spacing_mm=spacing_mm)
     except RuntimeError:
-        return as_training_pair(make_case(dimension, number + REPLACEMENTS, load=load, spacing_mm=spacing_mm))
+        return make_case(dimension, number + REPLACEMENTS, load=load, spacing_mm=spacing_mm)
 
 
 def load_of(number: int) -> str:

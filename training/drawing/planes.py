@@ -14,15 +14,39 @@ from TissueElasticRegistrationLib.core.tissues import BACKGROUND
 LONGEST_SIDE_PIXELS = 480
 MARGIN = 0.05  # of the longest side of what is segmented
 LEAST_MARGIN_MM = 12.0
+ACROSS = {"coronal": 1, "axial": 2, "sagittal": 0}  # the axis in RAS across each; the first choice first
 
 
-def shown_plane(pair: ImagePair) -> Plane:
-    """Coronal, else axial, else sagittal: the first that is at least half as large as the largest."""
+def shown_plane(pair: ImagePair, view: str | None = None, position_mm: float | None = None) -> Plane:
+    """The plane ``view`` ("axial", "coronal" or "sagittal") through the middle of what is segmented.
+
+    view: None for coronal, else axial, else sagittal: the first that is at least half as large as the largest.
+    position_mm: another place of its middle along the axis across it: S of an axial, A of a coronal, R of a sagittal
+    plane, in RAS mm. Raises ValueError if the images have no such plane, or nothing is segmented in it.
+    """
     box_ras_mm = _segmented_box(pair.fixed_segmentation)
     by_name = {plane.name: plane for plane in picture_planes(pair.fixed_segmentation)}
-    cut = [_cut(by_name[name], box_ras_mm) for name in ("coronal", "axial", "sagittal") if name in by_name]
-    largest_mm2 = max(_area_mm2(plane) for plane in cut)
-    return next(plane for plane in cut if _area_mm2(plane) >= largest_mm2 / 2)
+    cut = {name: _cut(by_name[name], box_ras_mm) for name in ACROSS if name in by_name}
+    if view is None:
+        largest_mm2 = max(_area_mm2(plane) for plane in cut.values())
+        view = next(name for name, plane in cut.items() if _area_mm2(plane) >= largest_mm2 / 2)
+    if view not in cut:
+        raise ValueError(f"There is no {view} plane: the images are single slices of another orientation.")
+    return cut[view] if position_mm is None else _moved(cut[view], position_mm, box_ras_mm)
+
+
+def _moved(plane: Plane, position_mm: float, box_ras_mm: np.ndarray) -> Plane:
+    axis = ACROSS[plane.name]
+    matrix = plane.geometry.ijk_to_ras.copy()
+    normal = np.cross(matrix[:3, 0], matrix[:3, 1])
+    normal /= np.linalg.norm(normal)
+    rows, columns = plane.geometry.shape_kji[1:]
+    middle = plane.geometry.points_ras_mm([(columns - 1) / 2, (rows - 1) / 2, 0.0])
+    matrix[:3, 3] += normal * (position_mm - middle[axis]) / normal[axis]
+    across = (box_ras_mm - matrix[:3, 3]) @ normal
+    if across.min() > 0 or across.max() < 0:
+        raise ValueError(f"Nothing is segmented in the {plane.name} plane at {position_mm:g} mm.")
+    return replace(plane, geometry=Geometry(plane.geometry.shape_kji, matrix))
 
 
 def _segmented_box(segmentation: Segmentation) -> np.ndarray:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import contourpy
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 
 from TissueElasticRegistrationLib.core.body import outside_body
-from TissueElasticRegistrationLib.core.images import ImagePair
+from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation
 from TissueElasticRegistrationLib.core.preprocessing import intensity_windows, is_ct
 from TissueElasticRegistrationLib.core.reporting.picture_planes import Plane
+from TissueElasticRegistrationLib.core.reporting.pictures import FOLDED
 from TissueElasticRegistrationLib.core.reporting.report_pictures import (
     colors_by_label,
     grid_line_spacing_mm,
@@ -30,6 +31,8 @@ from TissueElasticRegistrationLib.core.result import RegistrationResult
 # Few enough shades for a small file, too many to be seen as steps in a picture; odd where the middle has a meaning.
 GRAY_COLORS, DIFFERENCE_COLORS = colormaps["gray"].resampled(96), colormaps["magma"].resampled(64)
 VOLUME_COLORS = colormaps["RdBu_r"].resampled(41)
+FOLDED_COLORS = ListedColormap([tuple(channel / 255 for channel in FOLDED)])
+EXACT_COLORS = (GRAY_COLORS, DIFFERENCE_COLORS, VOLUME_COLORS)  # whose shades a small file keeps
 ON_VALUES = {"interpolation": "bilinear", "interpolation_stage": "data"}
 DIFFERENCE_RANGE = 0.3  # of the gray-value window
 VOLUME_RANGES = (1.25, 1.5, 2.0, 3.0)  # colors saturate at the change of volume by this factor
@@ -62,26 +65,27 @@ class PlaneView:
         body = ~outside_body(fixed.array_kji, fixed.geometry.spacing_kji_mm, is_ct(fixed))
         covered = np.ones(moving.geometry.shape_kji, np.float32)
         colors = {label: tuple(channel / 255 for channel in rgb) for label, rgb in colors_by_label(pair).items()}
-        masks = {label: (segmentation.labels_kji == label).astype(np.float32) for label in colors}
-        # The largest first: where two tissues touch, the outline of the smaller one is seen.
-        labels = sorted(colors, key=lambda label: -np.count_nonzero(masks[label]))
-        smoothing = SMOOTHING_VOXELS * np.median(segmentation.geometry.spacing_ijk_mm) / plane.pixel_mm
         return cls(
             plane, _float_on_plane(fixed.array_kji, fixed.geometry, plane),
             _float_on_plane(moving.array_kji, moving.geometry, plane),
             on_plane(covered, moving.geometry, plane, outside=0.0) > WHOLLY,
             _float_on_plane(body.astype(np.float32), fixed.geometry, plane) > 0.5,
-            intensity_windows(fixed, moving),
-            {label: [_smooth(curve, smoothing) for curve in
-                     _outline(_float_on_plane(masks[label], segmentation.geometry, plane))] for label in labels},
-            colors)
+            intensity_windows(fixed, moving), _outlines(segmentation, colors, plane), colors)
 
 
-def draw_image(axes: Axes, view: PlaneView, moving: bool = False) -> None:
-    """Gray values with the outlines of the fixed image's tissues."""
+def draw_image(axes: Axes, view: PlaneView, moving: bool = False, outlines: bool = True) -> None:
+    """Gray values, with the outlines of the fixed image's tissues if wanted."""
     low, high = view.windows[moving]
     axes.imshow(view.moving if moving else view.fixed, cmap=GRAY_COLORS, vmin=low, vmax=high, **ON_VALUES)
-    _draw_outlines(axes, view)
+    if outlines:
+        _draw_outlines(axes, view.outlines, view.colors)
+
+
+def draw_warped(axes: Axes, view: PlaneView, result: RegistrationResult) -> None:
+    """Gray values of the moving image after the registration."""
+    low, high = view.windows[1]
+    values = _float_on_plane(result.warped.array_kji, result.warped.geometry, view.plane)
+    axes.imshow(values, cmap=GRAY_COLORS, vmin=low, vmax=high, **ON_VALUES)
 
 
 def draw_difference(axes: Axes, view: PlaneView, result: RegistrationResult | None = None) -> None:
@@ -110,11 +114,34 @@ def draw_grid(axes: Axes, view: PlaneView, result: RegistrationResult) -> None:
 
 
 def draw_volume_change(axes: Axes, view: PlaneView, result: RegistrationResult, saturation: float) -> None:
-    """Jacobian determinant inside the body, logarithmic around 1, saturated at ``saturation`` and its inverse."""
+    """Jacobian determinant inside the body: blue below 1, red above, logarithmic, saturated at ``saturation`` and its
+    inverse; magenta where the deformation folds.
+    """
     axes.set_facecolor("white")
     axes.imshow(_volume_logarithm(view, result), cmap=VOLUME_COLORS, norm=volume_norm(saturation),
                 **ON_VALUES)
-    _draw_outlines(axes, view, color="#505050", linewidth=0.6)
+    folded = on_plane(result.jacobian_kji, result.geometry, view.plane, nearest=True, outside=1.0) <= 0
+    if np.any(folded & view.in_body):
+        axes.imshow(np.ma.masked_array(np.ones(folded.shape), ~(folded & view.in_body)), cmap=FOLDED_COLORS,
+                    interpolation="nearest")
+    _draw_outlines(axes, view.outlines, "#505050", 0.6)
+
+
+def draw_overlap(axes: Axes, view: PlaneView, result: RegistrationResult) -> None:
+    """The fixed image with the tissues of the warped segmentation in color over those of its own in white.
+
+    Without a moving segmentation: the warped image with the fixed tissues.
+    """
+    warped = result.warped_segmentation
+    shown = view.fixed if warped is not None else _float_on_plane(result.warped.array_kji, result.warped.geometry,
+                                                                  view.plane)
+    low, high = view.windows[warped is None]
+    axes.imshow(shown, cmap=GRAY_COLORS, vmin=low, vmax=high, **ON_VALUES)
+    if warped is None:
+        _draw_outlines(axes, view.outlines, view.colors)
+        return
+    _draw_outlines(axes, view.outlines, "white", 1.6)
+    _draw_outlines(axes, _outlines(warped, view.colors, view.plane), view.colors)
 
 
 def volume_norm(saturation: float) -> Normalize:
@@ -156,6 +183,15 @@ def _float_on_plane(array_kji: np.ndarray, geometry, plane: Plane) -> np.ndarray
     return on_plane(array_kji.astype(np.float32, copy=False), geometry, plane)
 
 
+def _outlines(segmentation: Segmentation, labels: Iterable[int], plane: Plane) -> dict[int, list[np.ndarray]]:
+    """Closed curves by label. The largest first: where two tissues touch, the outline of the smaller one is seen."""
+    masks = {label: (segmentation.labels_kji == label).astype(np.float32) for label in labels}
+    smoothing = SMOOTHING_VOXELS * np.median(segmentation.geometry.spacing_ijk_mm) / plane.pixel_mm
+    return {label: [_smooth(curve, smoothing)
+                    for curve in _outline(_float_on_plane(masks[label], segmentation.geometry, plane))]
+            for label in sorted(masks, key=lambda label: -np.count_nonzero(masks[label]))}
+
+
 def _outline(share: np.ndarray) -> list[np.ndarray]:
     """Closed curves (N, 2: column, row) around where ``share`` is more than a half."""
     framed = np.pad(share, 1)  # so that curves close at the edge of the picture
@@ -174,10 +210,12 @@ def _smooth(curve: np.ndarray, width: float) -> np.ndarray:
     return np.vstack([smooth, smooth[:1]])
 
 
-def _draw_outlines(axes: Axes, view: PlaneView, color: str | None = None, linewidth: float = 1.1) -> None:
-    for label, curves in view.outlines.items():
+def _draw_outlines(axes: Axes, outlines: dict[int, list[np.ndarray]], color: str | dict[int, tuple[float, ...]],
+                   linewidth: float = 1.1) -> None:
+    """In one color or, by label, in several."""
+    for label, curves in outlines.items():
         for curve in curves:
-            axes.plot(*curve.T, color=color or view.colors[label], linewidth=linewidth)
+            axes.plot(*curve.T, color=color if isinstance(color, str) else color[label], linewidth=linewidth)
 
 
 def _joined(curves: list[np.ndarray]) -> Path:

@@ -1,0 +1,126 @@
+"""One pair registered with several models, each with the parameters that were found for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from TissueElasticRegistrationLib.core.alignment import Mode
+from TissueElasticRegistrationLib.core.estimation.result import Estimate
+from TissueElasticRegistrationLib.core.estimation.search import Method, estimate
+from TissueElasticRegistrationLib.core.files.parameter_files import read_parameters
+from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation
+from TissueElasticRegistrationLib.core.itk_bridge import resample_array
+from TissueElasticRegistrationLib.core.progress import Job, Result, finish
+from TissueElasticRegistrationLib.core.registrar import Registrar
+from TissueElasticRegistrationLib.core.result import RegistrationResult
+from TissueElasticRegistrationLib.core.solvers.direct import DirectSolver
+from TissueElasticRegistrationLib.core.solvers.network import NetworkSolver
+from TissueElasticRegistrationLib.core.tissues import BACKGROUND, Lame, TissueParameters
+
+Report = Callable[[str, float, str], None]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How λ and μ are found, and what is done with them.
+
+    method: how they are searched, from the values of the tissue table or of the json file ``parameters``; None: these
+    values as they are. points: places per slider of a grid. search: the model that the grid asks for models with
+    parameters per tissue; None: the global one that is compared with the same regulariser and scale, as in the paper,
+    or the model itself. refine: further steps after a network's answer. initial, threads: see `Registrar`.
+    """
+
+    method: Method | None = "grid"
+    points: int | None = None
+    search: NetworkSolver | None = None
+    parameters: str | None = None
+    refine: int = 0
+    initial: Mode | sitk.Transform = "auto"
+    threads: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """One row of the figure. origin: where its parameters come from, in a few words. is_global: they are the same for
+    all tissues. has_lambda: λ means something (see `ModelCard`).
+    """
+
+    name: str
+    result: RegistrationResult
+    origin: str
+    is_global: bool
+    has_lambda: bool
+
+    def jacobian_deviation(self, segmentation: Segmentation) -> float:
+        """Standard deviation of the Jacobian determinant where something is segmented."""
+        identity = sitk.Transform(3, sitk.sitkIdentity)
+        values = resample_array(self.result.jacobian_kji, self.result.geometry, identity, segmentation.geometry, 1.0)
+        return float(values[segmentation.labels_kji != BACKGROUND].std())
+
+
+def compare(pair: ImagePair, solvers: Mapping[str, DirectSolver], choice: Choice, report: Report) -> list[Compared]:
+    """Register ``pair`` with every solver, by name. Raises ValueError if one of them cannot, see `Registrar`."""
+    return [_registered(pair, name, solvers, choice, report) for name in solvers]
+
+
+def _registered(pair: ImagePair, name: str, solvers: Mapping[str, DirectSolver], choice: Choice,
+                report: Report) -> Compared:
+    solver = solvers[name]
+    registrar = Registrar(pair, solver, choice.initial, threads=choice.threads)
+
+    def run(job: Job[Result]) -> Result:
+        return finish(job, lambda progress: report(name, progress.fraction, progress.text))
+
+    run(registrar.prepare())
+    parameters, origin = registrar.table_parameters(), "start values"
+    if choice.parameters is not None:
+        scale = solver.objective.scale
+        parameters, origin = read_parameters(choice.parameters, registrar.tissues, parameters, scale), "given"
+    if choice.method is not None:
+        asked = None
+        if choice.method == "grid" and is_adaptive(solver):
+            asked = choice.search or global_model(solver, solvers.values())
+        found = run(estimate(registrar, parameters, choice.method, points=choice.points, search=asked, stiffness=False))
+        parameters = best_for_all(found) if is_global(solver) and found.landscape is not None else found.parameters
+        origin = f"estimated by {choice.method}" + (f" with {asked.pack.card.name}" if asked is not None else "")
+    run(registrar.register(parameters))
+    if isinstance(solver, NetworkSolver) and choice.refine:
+        run(registrar.refine(parameters, choice.refine))
+        origin += f", {choice.refine} further steps"
+    return Compared(name, run(registrar.result()), origin, is_global(solver), solver.objective.regulariser == "elastic")
+
+
+def is_global(solver: DirectSolver) -> bool:
+    """Whether it is a network that knows one λ and μ for the whole image."""
+    return isinstance(solver, NetworkSolver) and _takes_vector(solver) and not solver.pack.card.tissues
+
+
+def is_adaptive(solver: DirectSolver) -> bool:
+    """Whether it is a network with a λ and μ for each of its own tissues."""
+    return isinstance(solver, NetworkSolver) and _takes_vector(solver) and bool(solver.pack.card.tissues)
+
+
+def global_model(adaptive: NetworkSolver, solvers: Iterable[DirectSolver]) -> NetworkSolver | None:
+    """The model among ``solvers`` that the paper asks for the parameters of an adaptive one."""
+    wanted = adaptive.pack.card
+    fitting = (solver for solver in solvers if is_global(solver)
+               and (solver.pack.card.regulariser, solver.pack.card.scale) == (wanted.regulariser, wanted.scale))
+    return next(fitting, None)
+
+
+def best_for_all(found: Estimate) -> TissueParameters:
+    """The place of the grid with the best mean score of the tissues that have a vote, for all tissues."""
+    voting = [number for number, row in enumerate(found.per_tissue) if row.votes]
+    mean = found.landscape.scores[voting].mean(0)
+    a, b = np.unravel_index(np.nanargmax(mean), mean.shape)
+    lame = Lame(float(found.landscape.lam[a]), float(found.landscape.mu[b]))
+    return TissueParameters({row.tissue.label: lame for row in found.per_tissue}, lame)
+
+
+def _takes_vector(solver: NetworkSolver) -> bool:
+    return solver.pack.card.network.conditioning == "hyper"
+

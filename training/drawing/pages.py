@@ -1,0 +1,62 @@
+"""How figures look and are saved: the same on every computer, and without a change of matplotlib's own settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap
+from matplotlib.figure import Figure
+
+from .small_png import save_small_png
+
+FORMATS = (".png", ".pdf", ".svg")
+WIDTHS = (300, 10_000)  # pixels
+
+
+@contextmanager
+def same_look() -> Iterator[None]:
+    """Whatever the user's settings of matplotlib are; afterwards they are again what they were."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({"font.family": "DejaVu Sans", "axes.linewidth": 0.8, "svg.hashsalt": "figures"})
+        yield
+
+
+def check_format(path: Path, width: int | None = None) -> None:
+    """Raise ValueError if no figure can be saved under this name, or none so wide."""
+    if path.suffix.lower() not in FORMATS:
+        raise ValueError(f"{path}: the name of a figure must end with {', '.join(FORMATS[:-1])} or {FORMATS[-1]}.")
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.absolute().parent}.")
+    if width is not None and not WIDTHS[0] <= width <= WIDTHS[1]:
+        raise ValueError(f"A figure must be {WIDTHS[0]} to {WIDTHS[1]} pixels wide, not {width}.")
+
+
+def save_figure(figure: Figure, path: Path, exact: Iterable[Colormap] = (), width: int | None = None) -> None:
+    """Write a figure; equal figures give equal files. A PNG has 256 colors, among them the shades of ``exact``.
+
+    width: of a PNG in pixels. Raises ValueError if the file cannot be written.
+    """
+    check_format(path)
+    if width is not None:
+        figure.set_dpi(width / figure.get_figwidth())
+    try:
+        if path.suffix.lower() == ".png":
+            save_small_png(pixels(figure), path, exact)
+        else:
+            date = {".pdf": "CreationDate", ".svg": "Date"}[path.suffix.lower()]
+            figure.savefig(path, metadata={date: None})
+    except OSError as error:
+        raise ValueError(f"{path}: the figure cannot be written ({error.strerror}).") from error
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    """(rows, columns, 3) uint8."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])

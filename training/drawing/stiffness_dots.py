@@ -1,0 +1,76 @@
+"""How stiff each tissue of each subject is, compared with another tissue of the same subject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
+
+from .batch_table import BatchTable, Stiffness
+
+SHARE = 0.86  # of the width of a tissue
+LOWEST, HIGHEST = 0.02, 50.0  # what is drawn at most; intervals go on beyond
+
+
+def draw_stiffness(axes: Axes, tables: Sequence[BatchTable], colors: Sequence[str], markers: Sequence[str]) -> None:
+    """Tissues side by side, in each the subjects from soft to stiff, table by table.
+
+    Lines are intervals, those without an upper end have an arrow. Hollow dots are what the deformation does not tell.
+    The line across each tissue is the median of what it tells.
+    """
+    told = {number: [row for row in table.stiffness if not row.is_reference]
+            for number, table in enumerate(tables) if table.stiffness}
+    tissues = list(dict.fromkeys(row.tissue for rows in told.values() for row in rows))
+    low, high = _limits([row for rows in told.values() for row in rows])
+    axes.set(yscale="log", ylim=(low, high), xlim=(-0.5, len(tissues) - 0.5))
+    axes.axhline(1, color="#909090", linewidth=0.9, zorder=1)
+    for place, tissue in enumerate(tissues):
+        for column, (number, rows) in enumerate(told.items()):
+            own = sorted((row for row in rows if row.tissue == tissue), key=lambda row: (row.value, row.subject))
+            start = place - SHARE / 2 + column * SHARE / len(told)
+            _draw_group(axes, own, start, SHARE / len(told), high, colors[number % len(colors)],
+                        markers[number % len(markers)])
+        if place:
+            axes.axvline(place - 0.5, color="#e4e4e4", linewidth=0.8)
+    axes.set_xticks(range(len(tissues)), tissues, fontsize=10)
+    axes.tick_params(axis="x", length=0)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylabel(f"stiffness relative\nto {_reference(tables)}", fontsize=9.5)
+    axes.grid(axis="y", color="#e4e4e4", linewidth=0.7)
+    axes.set_axisbelow(True)
+
+
+def _draw_group(axes: Axes, rows: list[Stiffness], start: float, width: float, top: float, color: str,
+                marker: str) -> None:
+    if not rows:
+        return
+    places = start + (np.arange(len(rows)) + 0.5) * width / len(rows)
+    for place, row in zip(places, rows, strict=True):
+        is_open = row.high > top
+        axes.plot([place, place], [max(row.low, 1e-6), min(row.high, top)], color=color, linewidth=0.8,
+                  alpha=0.9 if row.supported else 0.45, label="interval", zorder=2)
+        if is_open:
+            axes.plot(place, top, marker=(3, 0, 0), markersize=4, color=color, clip_on=False, linestyle="none",
+                      alpha=0.9 if row.supported else 0.45, label="no end", zorder=2)
+    axes.scatter(places, [row.value for row in rows], 14, marker=marker, edgecolors=color, linewidths=0.9, zorder=3,
+                 facecolors=[color if row.supported else "white" for row in rows], label="stiffness")
+    supported = [row.value for row in rows if row.supported]
+    if supported:
+        middle = float(np.exp(np.median(np.log(supported))))
+        axes.plot([start, start + width], [middle, middle], color=color, linewidth=1.6, zorder=4, label="median")
+
+
+def _limits(rows: list[Stiffness]) -> tuple[float, float]:
+    """Room for all values, and for the intervals as far as they are reasonable."""
+    values = [1.0, *(row.value for row in rows)]
+    ends = [end for row in rows for end in (row.low, row.high) if LOWEST < end < HIGHEST]
+    return min(values + ends) / 1.3, max(values + ends) * 1.3
+
+
+def _reference(tables: Sequence[BatchTable]) -> str:
+    names = {row.tissue for table in tables for row in table.stiffness if row.is_reference}
+    return names.pop() if len(names) == 1 else "the reference tissue"
