@@ -23,7 +23,7 @@ from TissueElasticRegistrationLib.panel.reloading import forget_library
 from TissueElasticRegistrationLib.scene.console import Registered, evaluate, register
 from TissueElasticRegistrationLib.scene.console import estimate as estimate_parameters
 from TissueElasticRegistrationLib.scene.nodes import InputNodes
-from TissueElasticRegistrationLib.scene.session import SessionOptions
+from TissueElasticRegistrationLib.scene.session import Search, SessionOptions
 
 BEFORE_SELECTORS = 1.0  # priority of an observer
 
@@ -188,18 +188,21 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
 
     def estimate(self, fixed, moving, segmentation, movingSegmentation=None, parameters=None, locked=(), points=None,
                  initial="auto", device="auto", finestMm=0.0, progress=None, model=DIRECT, fixedLandmarks=None,
-                 movingLandmarks=None, method="grid", objective="dice", holdOut=(), holdOutLandmarks=()):
+                 movingLandmarks=None, method="grid", objective="dice", holdOut=(), holdOutLandmarks=(),
+                 stiffness=True):
         """Search (λ, μ) of each tissue for this pair; returns `core.estimation.result.Estimate`, writes nothing.
 
         ``estimate.values()`` fits ``parameters`` of `register`. locked: segment names or IDs that keep their values.
         points: positions of each slider that are tried, None for 11 with a model and 5 without. method: "grid" or
-        "gradient". objective: "dice", "landmarks" or "similarity". holdOut, holdOutLandmarks: segments and names of
-        landmarks that the search does not look at. Others as in `register`.
+        "gradient", for many tissues. objective: "dice" (overlap, needs ``movingSegmentation``), "landmarks" or
+        "similarity" (inside the tissues). holdOut, holdOutLandmarks: segments and names of landmarks, or "half" for
+        every second one, that the search does not look at: they can check it. stiffness: estimate afterwards how stiff
+        tissues are relative to each other, into ``estimate.stiffness``. Others as in `register`.
         """
         inputs = InputNodes(fixed, moving, segmentation, movingSegmentation, fixedLandmarks, movingLandmarks)
+        search = Search(method, objective, points, holdOut, holdOutLandmarks, stiffness)
         return estimate_parameters(inputs, parameters or {}, SessionOptions(initial, device, finestMm, model), locked,
-                                   points, progress, method=method, objective=objective, hold_out=holdOut,
-                                   hold_out_landmarks=holdOutLandmarks)
+                                   search, progress)
 
     def evaluate(self, fixed, moving, segmentation, transform, parameters=None, movingSegmentation=None,
                  fixedLandmarks=None, movingLandmarks=None, progress=None):
@@ -209,7 +212,6 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         """
         inputs = InputNodes(fixed, moving, segmentation, movingSegmentation, fixedLandmarks, movingLandmarks)
         return evaluate(inputs, transform, parameters or {}, progress)
-
 
     def models(self) -> list:
         """The installed models as `core.model_card.ModelCard`: name, dimension, tissues, scale, training, licence."""

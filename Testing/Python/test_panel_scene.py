@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import slicer
 import slicer.util
-from host.mouse import choose, click, drag, type_value
+from host.mouse import choose, click, drag, tick, type_value
 from host.scene_builders import count_events
 from panel_case import NAME, SELECTORS, PanelCase, add_phantom, pause
 from panel_faults import LIBRARY, modules_put_back
@@ -46,11 +46,14 @@ def shown(panel: PanelCase) -> dict[str, object]:
                 for key in panel.nodes.segmentation.GetSegmentation().GetSegmentIDs()}
     return {**{name: plain(getattr(ui, name).currentNode()) for name in selectors},
             **{name: getattr(ui, f"{name}CheckBox").checked for name in ("live", "deformed", "grid", "jacobian",
-                                                                        "difference")},
+                                                                        "difference", "holdOutLandmarks")},
             **{name: getattr(ui, name).value for name in ("fadeSlider", "allLambdaSlider", "allMuSlider",
                                                           "gridPointsSpinBox", "refineStepsSpinBox",
                                                           "finestMmSpinBox")},
-            **{name: getattr(ui, name).currentText for name in ("deviceSelector", "alignmentSelector")},
+            **{name: getattr(ui, name).currentText for name in ("deviceSelector", "alignmentSelector",
+                                                                "estimateObjectiveSelector",
+                                                                "estimateMethodSelector")},
+            "ticks": [ui.estimateTable.item(row, 0).checkState() for row in range(ui.estimateTable.rowCount)],
             **sliders, **switches}
 
 
@@ -61,6 +64,9 @@ def set_everything(panel: PanelCase) -> None:
         setattr(parameters, name, slicer.mrmlScene.AddNewNodeByClass(class_name, f"my {name}"))
     parameters.device, parameters.alignment = type(parameters.device)("cpu"), type(parameters.alignment)("none")
     parameters.refineSteps, parameters.gridPoints, parameters.finestMm = 7, 4, 2.5
+    parameters.estimateObjective = type(parameters.estimateObjective)("similarity")
+    parameters.estimateMethod = type(parameters.estimateMethod)("gradient")
+    parameters.holdOutLandmarks = True
     parameters.showGrid = parameters.showJacobian = parameters.showDifference = True
     parameters.deformed = False
     drag(panel.ui.fadeSlider, 0.8)
@@ -71,6 +77,8 @@ def set_everything(panel: PanelCase) -> None:
     type_value(panel.tissue(BONE, "muBox"), "77.5")
     click(panel.tissue(SOFT, "link"))
     click(panel.tissue(LUNG, "lock"))
+    panel.open("estimateButton")
+    tick(panel.ui.estimateTable, 2)
     panel.rest()
 
 

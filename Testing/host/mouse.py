@@ -62,6 +62,19 @@ def choose(widget: QtWidgets.QWidget, text: str) -> None:
     box.hidePopup()
 
 
+def tick(table: QtWidgets.QTableWidget, row: int, column: int = 0) -> None:
+    """Click on the box of a cell that can be ticked. Raises ValueError if a user could not do it."""
+    _require_usable(table)
+    index = table.model().index(row, column)
+    if not index.flags() & QtCore.Qt.ItemIsUserCheckable:
+        raise ValueError(f"the cell in row {row} and column {column} cannot be ticked")
+    table.scrollTo(index)
+    place = table.visualRect(index)
+    style, margin = table.style(), 1 + table.style().pixelMetric(QtWidgets.QStyle.PM_FocusFrameHMargin)
+    x = place.left() + margin + style.pixelMetric(QtWidgets.QStyle.PM_IndicatorWidth) // 2
+    QtTest.QTest.mouseClick(table.viewport(), LEFT, QtCore.Qt.NoModifier, QtCore.QPoint(x, place.center().y()))
+
+
 def type_value(widget: QtWidgets.QWidget, text: str) -> None:
     """Type into a spin box or line edit, or the one within a widget, instead of what is there, and press Return."""
     line = widget if isinstance(widget, QtWidgets.QLineEdit) else widget.findChild(QtWidgets.QLineEdit)

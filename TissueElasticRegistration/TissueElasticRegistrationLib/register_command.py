@@ -203,7 +203,7 @@ def held_out_landmarks(options: argparse.Namespace, pair: ImagePair) -> list[str
     if pair.landmarks is None:
         raise ValueError("--hold-out-landmarks: there are no landmarks.")
     if wanted == "half":
-        return list(pair.landmarks.all_names[1::2])
+        return list(pair.landmarks.every_second)
     return [name.strip() for name in wanted.split(",") if name.strip()]
 
 

@@ -88,6 +88,11 @@ class Landmarks:
         """``names``, or their numbers from 1 on."""
         return self.names or tuple(str(number + 1) for number in range(len(self.fixed_ras_mm)))
 
+    @property
+    def every_second(self) -> tuple[str, ...]:
+        """Names of every second landmark: the half that is kept to check what the other half has chosen."""
+        return self.all_names[1::2]
+
 
 @dataclass(frozen=True, eq=False)
 class ImagePair:

@@ -16,6 +16,27 @@ class Alignment(Enum):
         return {"auto": _("Automatic"), "none": _("None"), "rigid": _("Rigid")}[self.value]
 
 
+class Objective(Enum):
+    """What auto-estimate judges by."""
+
+    DICE = "dice"
+    LANDMARKS = "landmarks"
+    SIMILARITY = "similarity"
+
+    def label(self) -> str:
+        return {"dice": _("Overlap"), "landmarks": _("Landmarks"), "similarity": _("Similarity")}[self.value]
+
+
+class EstimateMethod(Enum):
+    """How auto-estimate searches."""
+
+    GRID = "grid"
+    GRADIENT = "gradient"
+
+    def label(self) -> str:
+        return {"grid": _("Grid"), "gradient": _("Gradient")}[self.value]
+
+
 class Device(Enum):
     """Where to compute."""
 

@@ -29,7 +29,7 @@ FLAT_MEANING = _("More than half of the values that were tried are as good as th
 class LandscapeView:
     """Shows the landscapes of an estimate in ``container`` (an empty widget), in as many columns as its width allows.
 
-    Tissues that have no vote in the estimate are left out.
+    Tissues that have no vote in the estimate are left out; nothing is shown of an estimate without landscape.
     """
 
     def __init__(self, container: qt.QWidget) -> None:
@@ -51,6 +51,9 @@ class LandscapeView:
 
     def show(self, estimate: Estimate) -> None:
         """Show this estimate, soon; it may be a partial one that is followed by others."""
+        if estimate.landscape is None:
+            self.clear()
+            return
         voters = {row.tissue.id: number for number, row in enumerate(estimate.per_tissue) if row.votes}
         if list(voters) != list(self._cells):
             self.clear()

@@ -21,3 +21,10 @@ def together_text(decades: float, scale: ParameterScale) -> str:
     if isinstance(scale, LogScale):
         return f"× {10**decades:.3g}"
     return f"{slider_shift(decades):+.2f}"
+
+
+def stiffness_text(ratio: float) -> str:
+    """A ratio that is known roughly: one digit, from 1 on two."""
+    if ratio >= 10:
+        return f"{ratio:.0f}"
+    return f"{ratio:.1f}" if ratio >= 0.95 else f"{ratio:.1g}"

@@ -18,14 +18,15 @@ from ..core.parameter_scale import LogScale, ParameterScale
 from ..core.tissues import Lame
 from ..core.tuning import on_scale, scaled_together
 from ..scene.nodes import InputNodes, OutputNodes
-from ..scene.session import SessionOptions
+from ..scene.session import EVERY_SECOND, Search, SessionOptions
 from ..scene.tissue_nodes import SegmentInfo, describe_tissues
-from .choices import Alignment, Device
+from .choices import Alignment, Device, EstimateMethod, Objective
 from .registration_control import Request
 
 SCALE = LogScale()  # of everything that is stored, whatever the scale of the model
 STEPS_PER_DECADE = 100  # of the global sliders
 AUTOMATIC = -1  # refinement steps
+AUTOMATIC_POINTS = 2  # fewer than the panel offers
 
 
 @parameterNodeWrapper
@@ -39,6 +40,7 @@ class TissueElasticRegistrationParameterNode:
     device - where to compute
     tissueLambda, tissueMu - weights on the log scale that differ from the start values, by segment ID
     tissueLinked, tissueLocked - switches of the rows, by segment ID
+    tissueHeldOut - tissues that auto-estimate does not look at, by segment ID
     allLambda, allMu - all unlocked tissues stiffer or softer, in hundredths of a power of ten
     live - follow the sliders
     fade - opacity of the moving volume over the fixed one, percent
@@ -47,7 +49,9 @@ class TissueElasticRegistrationParameterNode:
     outputTransform, outputVolume, outputSegmentation, outputTable - none: those of the last registration, or new ones
     alignment - what is done before the deformation
     refineSteps - further steps at full resolution for Apply; -1: as many as the solver needs
-    gridPoints - positions of λ and of μ that auto-estimate tries
+    estimateObjective, estimateMethod - what auto-estimate judges by, and how it searches
+    gridPoints - positions of λ and of μ that auto-estimate tries; 2: as many as the solver allows
+    holdOutLandmarks - auto-estimate does not look at every second landmark
     finestMm - smallest voxel of the registration, 0 for automatic
     """
 
@@ -64,6 +68,7 @@ class TissueElasticRegistrationParameterNode:
     tissueMu: dict[str, float]
     tissueLinked: dict[str, bool]
     tissueLocked: dict[str, bool]
+    tissueHeldOut: dict[str, bool]
     allLambda: Annotated[int, WithinRange(-200, 200)] = 0
     allMu: Annotated[int, WithinRange(-200, 200)] = 0
     live: bool = False
@@ -78,7 +83,10 @@ class TissueElasticRegistrationParameterNode:
     outputTable: vtkMRMLTableNode
     alignment: Alignment = Alignment.AUTO
     refineSteps: Annotated[int, WithinRange(AUTOMATIC, 200)] = AUTOMATIC
-    gridPoints: Annotated[int, WithinRange(3, 11)] = 5
+    estimateObjective: Objective = Objective.DICE
+    estimateMethod: EstimateMethod = EstimateMethod.GRID
+    gridPoints: Annotated[int, WithinRange(AUTOMATIC_POINTS, 11)] = AUTOMATIC_POINTS
+    holdOutLandmarks: bool = False
     finestMm: Annotated[float, WithinRange(0.0, 20.0)] = 0.0
 
 
@@ -105,6 +113,11 @@ def forget_node(node: TissueElasticRegistrationParameterNode, removed: slicer.vt
 def locked_ids(node: TissueElasticRegistrationParameterNode) -> frozenset[str]:
     """Tissues that only their own sliders change."""
     return frozenset(key for key, on in node.tissueLocked.items() if on)
+
+
+def held_out_ids(node: TissueElasticRegistrationParameterNode) -> frozenset[str]:
+    """Tissues that the estimate does not look at."""
+    return frozenset(key for key, on in node.tissueHeldOut.items() if on)
 
 
 def linked_ids(node: TissueElasticRegistrationParameterNode) -> frozenset[str]:
@@ -178,7 +191,7 @@ def _tissues_of(node: TissueElasticRegistrationParameterNode) -> Sequence[Segmen
 def keep_only(node: TissueElasticRegistrationParameterNode, tissue_ids: Collection[str]) -> None:
     """Forget what is stored about other tissues: their segments were deleted, or another segmentation was chosen."""
     with slicer.util.NodeModify(node.parameterNode):
-        for stored in (node.tissueLambda, node.tissueMu, node.tissueLinked, node.tissueLocked):
+        for stored in (node.tissueLambda, node.tissueMu, node.tissueLinked, node.tissueLocked, node.tissueHeldOut):
             for tissue_id in [key for key in stored if key not in tissue_ids]:
                 del stored[tissue_id]
 
@@ -197,5 +210,7 @@ def request_of(node: TissueElasticRegistrationParameterNode, tissues: Sequence[S
         locked=locked_ids(node),
         options=SessionOptions(node.alignment.value, node.device.value, node.finestMm, node.model),
         refine_steps=None if node.refineSteps == AUTOMATIC else node.refineSteps, jacobian=node.showJacobian,
-        grid_points=node.gridPoints,
+        search=Search(node.estimateMethod.value, node.estimateObjective.value,
+                      None if node.gridPoints == AUTOMATIC_POINTS else node.gridPoints, held_out_ids(node),
+                      EVERY_SECOND if node.holdOutLandmarks else ()),
     )

@@ -20,7 +20,7 @@ from ..scene.live_transform import show_displacement
 from ..scene.moving_parent import put_under
 from ..scene.nodes import InputNodes, OutputNodes
 from ..scene.overlays import write_jacobian_overlay
-from ..scene.session import PairSession, SessionOptions, Values
+from ..scene.session import PairSession, Search, SessionOptions, Values
 from .dependencies import loading_problem
 from .worker import JobRunner
 
@@ -51,7 +51,7 @@ class Request:
     refine_steps: int | None = None
     jacobian: bool = False
     locked: frozenset[str] = frozenset()
-    grid_points: int = 5
+    search: Search = Search()
 
     def looks_like(self, other: Request | None) -> bool:
         """Whether following either of them shows the same."""
@@ -68,7 +68,7 @@ class Listener:
     shown: Callable[[slicer.vtkMRMLTransformNode, float], None] = field(default=lambda transform, seconds: None)
     settled: Callable[[float, tuple[str, ...]], None] = field(default=lambda seconds, notes: None)
     applied: Callable[[object, OutputNodes, float], None] = field(default=lambda result, nodes, seconds: None)
-    estimated: Callable[[object, bool], None] = field(default=lambda estimate, is_complete: None)
+    estimated: Callable[[object, bool], None] = field(default=lambda estimate, is_end: None)
     failed: Callable[[Activity, str], None] = field(default=lambda activity, sentence: None)
 
 
@@ -109,9 +109,9 @@ class RegistrationControl:
             request.values, request.refine_steps, ignore_unknown=True), lambda result: self._write(request, result))
 
     def estimate(self, request: Request) -> None:
-        """Search this pair's values; the listener gets every partial estimate."""
+        """Search this pair's values; the listener gets partial estimates, the complete one, and it again at the end."""
         self._start(Activity.ESTIMATE, request, lambda session: session.estimate(
-            request.values, request.locked, request.grid_points, ignore_unknown=True), self._estimated)
+            request.values, request.locked, request.search, ignore_unknown=True), self._estimated)
 
     def cancel(self) -> None:
         """Stop what runs. Following goes on if it was interrupted by an apply or an estimate."""

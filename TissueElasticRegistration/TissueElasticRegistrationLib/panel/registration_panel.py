@@ -13,8 +13,7 @@ from slicer.i18n import tr as _
 
 from ..core.tissues import Lame
 from ..core.tuning import on_scale
-from ..scene.checks import input_hints, input_problem
-from ..scene.estimate_nodes import write_landscape
+from ..scene.checks import input_hints, input_problem, objective_problem
 from ..scene.input_state import state_of
 from ..scene.nodes import find_outputs
 from ..scene.tissue_nodes import SegmentInfo, describe_tissues
@@ -37,8 +36,9 @@ from .parameter_node import (
     row_values,
     set_row_values,
 )
-from .quality_table import QualityTable
+from .quality_section import QualitySection
 from .registration_control import Activity, Listener, RegistrationControl, Request
+from .run_buttons import RunButtons
 from .tissue_row import RowCallbacks
 from .tissue_rows import TissueRows
 
@@ -58,8 +58,9 @@ class RegistrationPanel:
         self._node: TissueElasticRegistrationParameterNode | None = None
         self._tissues: tuple[SegmentInfo, ...] = ()
         self._problem: str | None = None
+        self.estimate = EstimateSection(ui)
         listener = Listener(activity=self._on_activity, progress=self._on_progress, shown=self._on_shown,
-                            settled=self._on_settled, applied=self._on_applied, estimated=self._on_estimated,
+                            settled=self._on_settled, applied=self._on_applied, estimated=self.estimate.show,
                             failed=self._on_failed)
         self.control = RegistrationControl(listener)
         self.rows = TissueRows(ui.tissueRowsWidget, SCALE, RowCallbacks(
@@ -68,8 +69,8 @@ class RegistrationPanel:
             preset=lambda key, weight: self._set_values({key: Lame(weight, weight)})))
         self.model = ModelSection(ui, self._on_model)
         self.display = DisplaySection(ui.displayProblemLabel)
-        self.estimate = EstimateSection(ui)
-        self.quality = QualityTable(ui.qualityTable, ui.qualityLabel)
+        self.quality = QualitySection(ui)
+        self._buttons = RunButtons(ui)
         self._update_timer = self._single_shot(COLLECT_MS, self.update)
         self._segments_timer = self._single_shot(INPUT_REST_MS, self._read_tissues)
         self._places_timer = self._single_shot(INPUT_REST_MS, self.update)
@@ -80,7 +81,6 @@ class RegistrationPanel:
         self._shown_before: Request | None = None
         self._refusal = ""  # why Live could not be switched on, until the next click
         self._told = 0.0  # when progress was last shown
-        self._fill_choices()
         self._connect()
         for label in (ui.hintsLabel, ui.deviceReasonLabel, ui.liveStatusLabel, ui.estimateStatusLabel, ui.statusLabel):
             show_text(label, "")
@@ -99,7 +99,6 @@ class RegistrationPanel:
         self.display.forget()
         self.estimate.forget()
         self.quality.clear()
-        self._show_quality(False)
         show_text(self.ui.statusLabel, "")
         show_text(self.ui.liveStatusLabel, "")
         self._shown_before, self._refusal = None, ""
@@ -153,6 +152,7 @@ class RegistrationPanel:
             self._shown_inputs = state
             show_text(self.ui.hintsLabel, "\n".join(input_hints(inputs)))
         self._show_rows()
+        self.estimate.update(node, self._tissues)
         self.display.update(inputs, DisplaySettings(node.fade, node.deformed, node.showGrid, node.showJacobian,
                                                     node.showDifference))
         self.control.deformed = node.deformed
@@ -195,29 +195,14 @@ class RegistrationPanel:
     def _show_problem(self) -> None:
         """Apply and estimate are possible, or say why not."""
         node = self._node
-        problem, of_model = input_problem(inputs_of(node)), None
+        inputs = inputs_of(node)
+        problem, of_model = input_problem(inputs), None
         if problem is None:
-            problem = of_model = self.model.problem(inputs_of(node), node.finestMm, self._tissues)
+            problem = of_model = self.model.problem(inputs, node.finestMm, self._tissues)
         self.model.tell(of_model)
         self._problem = problem
-        busy = self.control.activity
-        apply, estimate = self.ui.applyButton, self.ui.estimatePushButton
-        apply.enabled = busy is Activity.APPLY or (problem is None and busy is not Activity.ESTIMATE)
-        apply.text = _("Cancel") if busy is Activity.APPLY else _("Apply")
-        apply.toolTip = self._apply_tip(problem, busy)
-        no_labels = _("Auto-estimate compares segments: choose a segmentation of the moving volume.")
-        missing = problem or (no_labels if node.movingSegmentation is None else None)
-        estimate.enabled = busy is Activity.ESTIMATE or (missing is None and busy is not Activity.APPLY)
-        estimate.text = _("Cancel") if busy is Activity.ESTIMATE else _("Auto-estimate")
-        estimate.toolTip = missing or _("Search λ and μ of every tissue that is not locked, for this patient.")
-
-    @staticmethod
-    def _apply_tip(problem: str | None, busy: Activity) -> str:
-        if busy is Activity.APPLY:
-            return _("Stop the registration; nothing is written.")
-        if busy is Activity.ESTIMATE:
-            return _("Wait for the estimate to end, or cancel it.")
-        return problem or _("Register from the beginning with these values and write all outputs into the scene.")
+        self._buttons.show(self.control.activity, problem,
+                           problem or objective_problem(node.estimateObjective.value, inputs))
 
     def _follow(self) -> None:
         node = self._node
@@ -250,7 +235,7 @@ class RegistrationPanel:
             self.estimate.cancelled()
         elif self._node is not None and self._ready(self.ui.estimateStatusLabel):
             request = self._request()
-            self.estimate.begin(self._node, self.model.scale)
+            self.estimate.begin(self._node, self.model.scale, self.model.has_lambda)
             self.control.estimate(request)
 
     def _on_live_clicked(self) -> None:
@@ -321,7 +306,7 @@ class RegistrationPanel:
         bar, label = ((self.ui.progressBar, self.ui.statusLabel) if activity is Activity.APPLY
                       else (self.ui.estimateProgressBar, self.ui.estimateStatusLabel))
         bar.value = round(1000 * fraction)
-        show_text(label, text)
+        show_text(label, text if activity is Activity.APPLY else self.estimate.progress_text(text))
 
     def _on_shown(self, _transform, seconds: float) -> None:
         if not math.isnan(seconds):
@@ -333,35 +318,15 @@ class RegistrationPanel:
 
     def _on_applied(self, result, _nodes, seconds: float) -> None:
         show_text(self.ui.statusLabel, _("Registered in {seconds:.1f} s.").format(seconds=seconds))
-        self.quality.show(result, self._findings(result))
-        self._show_quality(True)
+        self.quality.show(self.control.pair, result, self.estimate.in_use(inputs_of(self._node)))
         self.display.deformation_changed()
         self.display.show_pair()
-
-    def _on_estimated(self, estimate, is_complete: bool) -> None:
-        self.estimate.show(estimate, is_complete)
-        if is_complete and self._node is not None:
-            write_landscape(estimate, self._node.segmentation, self._node.parameterNode, self._node.fixedVolume)
 
     def _on_failed(self, activity: Activity, sentence: str) -> None:
         label = {Activity.LIVE: self.ui.liveStatusLabel, Activity.ESTIMATE: self.ui.estimateStatusLabel}
         show_text(label.get(activity, self.ui.statusLabel), sentence)
 
-    def _findings(self, result):
-        from ..core.reporting.verdict import findings
-
-        return findings(self.control.pair, result, {})
-
-    def _show_quality(self, on: bool) -> None:
-        self.ui.qualityTable.visible = on
-        self.ui.copyQualityButton.visible = on
-        if not on:
-            self.ui.qualityLabel.text = _("Apply measures the registration.")
-
     # --- setting up -------------------------------------------------------------------------------------------------
-
-    def _fill_choices(self) -> None:
-        self.ui.estimateMethodSelector.addItem(_("Grid, Dice"))
 
     def _connect(self) -> None:
         ui = self.ui
@@ -369,7 +334,6 @@ class RegistrationPanel:
         ui.estimatePushButton.connect("clicked(bool)", self._on_estimate)
         ui.liveCheckBox.connect("clicked(bool)", self._on_live_clicked)
         ui.resetAllButton.connect("clicked(bool)", self._on_reset_all)
-        ui.copyQualityButton.connect("clicked(bool)", self.quality.copy)
         ui.flickerButton.connect("toggled(bool)", self.display.set_flicker)
         self._flicker_key = qt.QShortcut(qt.QKeySequence("Ctrl+Shift+F"), ui.displayButton)
         self._flicker_key.connect("activated()", ui.flickerButton.toggle)

@@ -22,6 +22,10 @@ POINTS_PER_EDGE = 4  # of a box that a bent transform maps; a linear one needs t
 
 REQUIRED = {"fixed": "a fixed volume", "moving": "a moving volume",
             "segmentation": "a segmentation of the fixed volume"}
+NEEDED_TO_JUDGE = {
+    "dice": "Choose a segmentation of the moving volume, or judge by something else than the overlap of segments.",
+    "landmarks": "Choose landmarks in both volumes, or judge by something else than landmarks.",
+}
 LABELS = {"segmentation": "segmentation", "moving_segmentation": "moving segmentation"}
 
 Transforms = Collection[slicer.vtkMRMLTransformNode]
@@ -56,6 +60,15 @@ def input_problem(inputs: InputNodes) -> str | None:
     except ValueError as problem:
         return str(problem)
     return None
+
+
+def objective_problem(objective: str, inputs: InputNodes) -> str | None:
+    """What is missing for an estimate that judges by ``objective``, one sentence; None if nothing is.
+
+    objective: "dice", "landmarks" or "similarity", which needs nothing more than a registration.
+    """
+    given = {"dice": (inputs.moving_segmentation,), "landmarks": (inputs.fixed_landmarks, inputs.moving_landmarks)}
+    return NEEDED_TO_JUDGE[objective] if None in given.get(objective, ()) else None
 
 
 def model_problem(card: ModelCard, inputs: InputNodes, finest_mm: float, tissues: Iterable[Named]) -> str | None:

@@ -14,7 +14,7 @@ from ..core.progress import Job, Progress, finish
 from .checks import input_problem
 from .moving_parent import put_under
 from .nodes import InputNodes, OutputNodes, require_in_scene
-from .session import PairSession, SessionOptions, Values
+from .session import PairSession, Search, SessionOptions, Values
 from .space import transform_chain, transformed_points
 
 if TYPE_CHECKING:
@@ -47,15 +47,14 @@ def register(inputs: InputNodes, values: Values, options: SessionOptions, output
     return Registered(result, nodes)
 
 
-def estimate(inputs: InputNodes, values: Values, options: SessionOptions, locked: Collection[str] = (),
-             points: int | None = None, report: Report | None = None, **search: object) -> Estimate:
+def estimate(inputs: InputNodes, values: Values, options: SessionOptions, locked: Collection[str], search: Search,
+             report: Report | None = None) -> Estimate:
     """The (λ, μ) of each tissue with which it fits best for this pair; nothing is written into the scene.
 
-    values: where the search starts, as in `register`. locked: segment names or IDs that keep them. search: method,
-    objective, hold_out and hold_out_landmarks as in `PairSession.estimate`. Raises ValueError if the pair has not what
-    the objective needs: without another one, a moving segmentation.
+    values: where the search starts, as in `register`. locked: segment names or IDs that keep them. Raises ValueError
+    if the pair has not what the objective needs: without another one, a moving segmentation.
     """
-    return finish(_session(inputs, options).estimate(values, frozenset(locked), points, **search), report)
+    return finish(_session(inputs, options).estimate(values, frozenset(locked), search), report)
 
 
 def evaluate(inputs: InputNodes, transform: slicer.vtkMRMLTransformNode, values: Values,

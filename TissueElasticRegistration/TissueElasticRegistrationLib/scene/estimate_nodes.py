@@ -1,4 +1,4 @@
-"""The landscape of an estimate in the scene: every score as a table, the best score at each weight as a chart."""
+"""An estimate in the scene: a row for each tissue, every score as a table, the best score at each weight as a chart."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import slicer
 import slicer.util
 
-from .made_nodes import make_owned_node, remove_with_parts
+from .estimate_table import fill_estimate_table
+from .made_nodes import make_owned_node, remove_owned_node, remove_with_parts
 from .nodes import PREFIX
 from .tables import vtk_table
 from .tissue_nodes import UNSEGMENTED_COLOR, describe_tissues
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ..core.estimation.landscape import Landscape
     from ..core.estimation.result import Estimate
 
+SUMMARY = "estimate"
 TABLE, PROFILES, CHART, SERIES = "landscape", "landscapeProfiles", "landscapeChart", PREFIX + "landscapeSeries"
 LAMBDA, MU = "Lambda", "Mu"
 UNKNOWN_COLOR = UNSEGMENTED_COLOR  # of tissues that are no segments any more
@@ -32,15 +34,32 @@ class LandscapeNodes(NamedTuple):
     chart: slicer.vtkMRMLPlotChartNode
 
 
+def write_estimate(estimate: Estimate, segmentation: slicer.vtkMRMLSegmentationNode | None, owner: slicer.vtkMRMLNode,
+                   beside: slicer.vtkMRMLNode | None = None) -> slicer.vtkMRMLTableNode:
+    """Write the table of an estimate and, if it has one, its landscape; arguments as for `write_landscape`.
+
+    Returns the table. The landscape of an earlier estimate goes when the new one has none.
+    """
+    table = make_owned_node(owner, SUMMARY, "vtkMRMLTableNode", "stiffness estimate", beside or owner)
+    fill_estimate_table(table, estimate)
+    write_landscape(estimate, segmentation, owner, beside)
+    return table
+
+
 def write_landscape(estimate: Estimate, segmentation: slicer.vtkMRMLSegmentationNode | None, owner: slicer.vtkMRMLNode,
-                    beside: slicer.vtkMRMLNode | None = None) -> LandscapeNodes:
+                    beside: slicer.vtkMRMLNode | None = None) -> LandscapeNodes | None:
     """Write an estimate's landscape into nodes that ``owner`` refers to; they are made once and then overwritten.
+
+    None, and nodes of an earlier one are removed, for an estimate without a landscape.
 
     What has no score (yet) is left out. For each tissue the chart has two series over the weight, on a logarithmic
     axis: the best score over all μ at each λ (solid) and over all λ at each μ (dashed).
     segmentation: gives the colours. owner: the result transform or the parameter node. beside: where the nodes go in
     the subject hierarchy, beside the owner if None.
     """
+    if estimate.landscape is None:
+        _remove_landscape(owner)
+        return None
     colors = {row.id: row.color_rgb for row in describe_tissues(segmentation, find_empty=False)}
     curves = [_Curves(row.tissue.id, row.tissue.name, colors.get(row.tissue.id, UNKNOWN_COLOR), np.asarray(scores))
               for row, scores in zip(estimate.per_tissue, estimate.landscape.scores, strict=True)
@@ -59,6 +78,12 @@ def write_landscape(estimate: Estimate, segmentation: slicer.vtkMRMLSegmentation
         for node in series:
             chart.AddAndObservePlotSeriesNodeID(node.GetID())
     return LandscapeNodes(table, profiles, chart)
+
+
+def _remove_landscape(owner: slicer.vtkMRMLNode) -> None:
+    for role in (CHART, PROFILES, TABLE):
+        remove_owned_node(owner, role)
+    _write_series(owner, None, ())
 
 
 class _Curves(NamedTuple):
@@ -109,7 +134,7 @@ def _fill(node: slicer.vtkMRMLTableNode, columns: dict[str, list], score_name: s
         node.SetLocked(True)
 
 
-def _write_series(owner: slicer.vtkMRMLNode, profiles: slicer.vtkMRMLTableNode,
+def _write_series(owner: slicer.vtkMRMLNode, profiles: slicer.vtkMRMLTableNode | None,
                   curves: Sequence[_Curves]) -> list[slicer.vtkMRMLPlotSeriesNode]:
     """Two series for each tissue, λ and μ in turn; those of an earlier landscape are used again or removed."""
     wanted = [(tissue, name) for tissue in curves for name in (LAMBDA, MU)]

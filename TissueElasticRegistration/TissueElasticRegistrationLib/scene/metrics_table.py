@@ -25,7 +25,8 @@ COLUMNS = (
     _Column("Lambda", "", "First Lamé parameter, relative weight", lambda row: row.parameters.lam),
     _Column("Mu", "", "Second Lamé parameter (shear), relative weight", lambda row: row.parameters.mu),
     _Column("Poisson ratio", "", "0 freely compressible, 0.5 incompressible", lambda row: row.parameters.poisson_ratio),
-    _Column("Relative stiffness", "", "Young's modulus relative to soft tissue", lambda row: row.relative_stiffness),
+    _Column("Stiffness as set", "", "Young's modulus that follows from the λ and μ that were used, relative to soft "
+            "tissue; set, not measured", lambda row: row.relative_stiffness),
     _Column("Energy", "", "Mean elastic energy density, weights included", lambda row: row.energy),
     _Column("RMS strain", "", "Root mean square of the strain tensor's norm", lambda row: row.strain_rms),
     _Column("Folding", "%", "Voxels whose Jacobian determinant is not positive",

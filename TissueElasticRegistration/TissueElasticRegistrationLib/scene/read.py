@@ -100,8 +100,9 @@ def read_landmarks(fixed_markups: slicer.vtkMRMLMarkupsNode, moving_markups: sli
         raise ValueError(f"The landmarks '{fixed_markups.GetName()}' and '{moving_markups.GetName()}' do not "
                          f"correspond: they have {len(fixed_points)} and {len(moving_points)} defined points, "
                          "and each point must be defined in both.")
-    return Landmarks(np.array(list(fixed_points.values())), np.array(list(moving_points.values())),
-                     tuple(fixed_markups.GetNthControlPointLabel(n) for n in fixed_points))
+    labels = tuple(fixed_markups.GetNthControlPointLabel(n) for n in fixed_points)
+    names = labels if len(set(labels)) == len(labels) else ()  # a name stands for one landmark
+    return Landmarks(np.array(list(fixed_points.values())), np.array(list(moving_points.values())), names)
 
 
 def _defined_points(node: slicer.vtkMRMLMarkupsNode, ignored: Transforms) -> dict[int, np.ndarray]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Values = Mapping[str, Lame | tuple[float, float]]
 ALIGNMENTS = ("auto", "none", "rigid")
+EVERY_SECOND = "half"  # of the landmarks
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,23 @@ class SessionOptions:
             raise ValueError(f"There is no alignment '{self.initial}': choose {', '.join(ALIGNMENTS)}.")
         if not self.finest_mm >= 0:
             raise ValueError(f"The finest voxel cannot have {self.finest_mm:g} mm: choose 0 or more.")
+
+
+@dataclass(frozen=True)
+class Search:
+    """How an estimate searches; see `core.estimation.search.estimate`.
+
+    method: "grid" or "gradient". objective: "dice", "landmarks" or "similarity". points: of the grid for each slider,
+    None for as many as the solver allows. hold_out: ids or names of tissues, hold_out_landmarks: names of landmarks,
+    or EVERY_SECOND, that the search does not look at. stiffness: whether the relative stiffness is estimated as well.
+    """
+
+    method: str = "grid"
+    objective: str = "dice"
+    points: int | None = None
+    hold_out: Collection[str] = ()
+    hold_out_landmarks: Collection[str] = ()
+    stiffness: bool = True
 
 
 class PairSession:
@@ -104,14 +122,12 @@ class PairSession:
             yield from part_of(registrar.refine(parameters, refine_steps), 0.85 - refining, 0.85)
         return (yield from part_of(registrar.result(), 0.85, 1.0))
 
-    def estimate(self, values: Values, locked: Collection[str] = (), points: int | None = None,
-                 ignore_unknown: bool = False, method: str = "grid", objective: str = "dice",
-                 hold_out: Collection[str] = (), hold_out_landmarks: Collection[str] = ()) -> Job[Estimate]:
-        """The best (λ, μ) of each tissue for this pair, starting from ``values`` (see `core.estimation.search`).
+    def estimate(self, values: Values, locked: Collection[str] = (), search: Search = Search(),
+                 ignore_unknown: bool = False) -> Job[Estimate]:
+        """The best (λ, μ) of each tissue for this pair, starting from ``values``.
 
-        locked: ids or names of tissues that keep their values; hold_out: of those the search does not look at either.
-        points: None for as many as the solver allows. Raises ValueError for unknown tissues unless ``ignore_unknown``,
-        which takes ids only.
+        locked: ids or names of tissues that keep their values. Raises ValueError for unknown tissues unless
+        ``ignore_unknown``, which takes ids only.
         """
         registrar = yield from part_of(self.prepared(), 0.0, 0.0)  # little of the whole
         from ..core.estimation.criterion import HoldOut
@@ -122,9 +138,12 @@ class PairSession:
                 return {tissue.label for tissue in registrar.tissues if tissue.id in keys}
             return {find_tissue(registrar.tissues, key).label for key in keys}
 
-        kept_out = HoldOut.of(labels(hold_out), hold_out_landmarks)
-        return (yield from estimate(registrar, self.parameters(values, ignore_unknown), method, labels(locked), points,
-                                    objective, kept_out))
+        landmarks = search.hold_out_landmarks
+        if landmarks == EVERY_SECOND:
+            landmarks = () if self.pair.landmarks is None else self.pair.landmarks.every_second
+        kept_out = HoldOut.of(labels(search.hold_out), landmarks)
+        return (yield from estimate(registrar, self.parameters(values, ignore_unknown), search.method, labels(locked),
+                                    search.points, search.objective, kept_out, stiffness=search.stiffness))
 
     def write(self, result: RegistrationResult, outputs: OutputNodes | None = None) -> OutputNodes:
         """The result into the scene, see `write.write_results`."""
