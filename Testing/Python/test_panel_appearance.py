@@ -17,12 +17,13 @@ WIDTH = 320  # with the scroll bar
 
 @pytest.fixture(scope="module", params=[1.0, 1.5], ids=["usual", "large"])
 def panel(request, slicer_host):
-    """The panel with all sections open, a pair chosen and registered."""
+    """The panel with all sections open, a pair chosen, its parameters estimated, and registered."""
     slicer_host.reset()
     letters = request.param * slicer.app.font().pointSizeF()
     user = PanelUser(slicer_host, add_phantom(slicer.mrmlScene), ProgressLine(io.StringIO()), width=1000,
                      height=900, font_points=letters, panel_width=WIDTH)
     user.open_all_sections()
+    assert user.estimate() is not None
     user.apply()
     yield user.panel
     assert not slicer_host.reset()
