@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from synthetic_pairs import slice_case
 
 from TissueElasticRegistrationLib import batch_command
 from TissueElasticRegistrationLib.__main__ import main
+from TissueElasticRegistrationLib.core.estimation.account import stiffness_account
 from TissueElasticRegistrationLib.core.estimation.criterion import HoldOut
 from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid
+from TissueElasticRegistrationLib.core.estimation.stiffness_job import estimate_relative_stiffness
 from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
 from TissueElasticRegistrationLib.core.tissues import Lame
@@ -61,9 +64,11 @@ def register(folder: Path, *options: str) -> dict:
 def test_the_estimate_in_the_result_is_that_of_the_library(folder):
     result = register(folder, *ESTIMATE, "--hold-out", "liver")
     block = result["estimate"]
-    assert block.keys() == {"method", "objective", "grid", "per_tissue", "held_out"}
+    assert block.keys() == {"method", "objective", "grid", "per_tissue", "held_out", "relative_stiffness",
+                            "search_model"}
     assert (block["method"], block["objective"]) == ("grid", "dice")
-    assert all(row.keys() == {"id", "lambda", "mu", "score", "flat"} for row in block["per_tissue"])
+    assert all(row.keys() == {"id", "lambda", "mu", "score", "score_start", "flat", "confidence"}
+               for row in block["per_tissue"])
     assert block["held_out"] == {"tissues": ["3"], "landmarks": [], "tre_mm": None}
     registrar = Registrar(read_pair(_files(folder)), threads=1)
     finish(registrar.prepare())
@@ -75,6 +80,10 @@ def test_the_estimate_in_the_result_is_that_of_the_library(folder):
     used = {tissue["id"]: (tissue["lambda"], tissue["mu"]) for tissue in result["tissues"]}
     assert all(used[row["id"]] == (row["lambda"], row["mu"]) for row in block["per_tissue"])
     assert result["seconds"]["estimate"] > 0
+    stiffness = stiffness_account(finish(estimate_relative_stiffness(registrar)))
+    for row, told in zip(stiffness["per_tissue"], block["relative_stiffness"]["per_tissue"], strict=True):
+        assert (row["id"], row["supported"], row["reason"]) == (told["id"], told["supported"], told["reason"])
+        assert told["mu"] == pytest.approx(row["mu"], rel=1e-5)
 
 
 def _files(folder: Path):
@@ -85,25 +94,20 @@ def _files(folder: Path):
 
 
 def test_held_out_landmarks_have_their_own_error(folder):
-    result = register(folder, *ESTIMATE, "--objective", "landmarks", "--hold-out-landmarks", "half")
+    result = register(folder, *ESTIMATE, "--objective", "landmarks", "--hold-out-landmarks", "half",
+                      "--no-relative-stiffness")
     held_out = result["estimate"]["held_out"]
     assert len(held_out["landmarks"]) == held_out["tre_mm"]["n"] == result["tre_mm"]["n"] // 2
     assert "Those held out of the search" in (folder / "one" / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    (("--estimate", "grid", "--hold-out", "spleen"), "--hold-out: Unknown tissue 'spleen'"),
-    (("--estimate", "grid", "--hold-out-landmarks", "tip"), "no landmark 'tip'"),
-    (("--search-model", "some"), "--search-model: it names the model that --estimate grid asks"),
-    (("--estimate", "grid", "--grid-points", "1"), "at least 2 places"),
-])
-def test_an_estimate_that_cannot_be_made_is_refused(folder, capsys, options, message):
+def test_a_search_model_without_a_search_is_refused(folder, capsys):
     case = folder / "case"
     files = ["--fixed", case / "fixed.nii.gz", "--moving", case / "moving.nii.gz", "--segmentation",
-             case / "segmentation.nii.gz", "--moving-segmentation", case / "moving_segmentation.nii.gz",
-             "--landmarks", case / "landmarks.csv"]
-    assert main(["register", *map(str, files), *options, "--output", str(folder / "refused")]) == 2
-    assert message in capsys.readouterr().err and not (folder / "refused").exists()
+             case / "segmentation.nii.gz"]
+    assert main(["register", *map(str, files), "--search-model", "some", "--output", str(folder / "refused")]) == 2
+    assert "--search-model: it names the model that --estimate grid asks" in capsys.readouterr().err
+    assert not (folder / "refused").exists()
 
 
 # --- batch ------------------------------------------------------------------------------------------------------------
@@ -124,8 +128,9 @@ def test_the_table_says_what_the_results_of_the_subjects_say(finished):
     rows = {row["tissue_id"]: row for row in rows_of(finished) if row["subject"] == "anna"}
     for tissue in result["tissues"]:
         row = rows[tissue["id"]]
-        for key in ("lambda", "mu", "poisson_ratio", "relative_stiffness", "dice_before", "dice_after"):
+        for key in ("lambda", "mu", "poisson_ratio", "dice_before", "dice_after"):
             assert row[key] == "" if tissue[key] is None else float(row[key]) == pytest.approx(tissue[key], rel=1e-5)
+        assert float(row["young_relative_used"]) == pytest.approx(tissue["relative_stiffness"], rel=1e-5)
         assert float(row["tre_mm_after"]) == pytest.approx(result["tre_mm"]["after_mean"], rel=1e-5)
     assert rows["1"]["estimated"] == "True" and 0 <= float(rows["1"]["confidence"]) <= 1
     assert rows["0"]["estimated"] == "False" and rows["0"]["score"] == ""
@@ -141,8 +146,15 @@ def test_finished_subjects_are_skipped_until_the_options_change(folder, finished
     monkeypatch.setattr(batch_command, "register_files", not_again)
     assert main(["batch", str(folder / "pairs.csv"), *ESTIMATE, "--output", str(finished)]) == 1
     assert [Path(output).name for output in asked] == ["lost"] and rows_of(finished)[:5] == before[:5]
-    assert main(["batch", str(folder / "pairs.csv"), *ESTIMATE, "--seed", "7", "--output", str(finished)]) == 2
-    assert [Path(output).name for output in asked] == ["lost", "anna", "lost"]
+    asked.clear()
+    same = ("--relative-stiffness", "--output", str(finished))  # as it is done anyway
+    assert main(["batch", str(folder / "pairs.csv"), *ESTIMATE, *same]) == 1
+    assert [Path(output).name for output in asked] == ["lost"]
+    for other in (("--seed", "7"), ("--no-relative-stiffness",)):
+        asked.clear()
+        shutil.copytree(finished, folder / other[0])
+        assert main(["batch", str(folder / "pairs.csv"), *ESTIMATE, *other, "--output", str(folder / other[0])]) == 2
+        assert [Path(output).name for output in asked] == ["anna", "lost"]
 
 
 @pytest.mark.parametrize(("text", "message"), [

@@ -10,7 +10,7 @@ import torch
 from estimation_case import registrar_of, thorax_slice
 from synthetic_pairs import displaced, rigid_lps_transform, rigid_ras, slice_case, volume_pair
 
-from TissueElasticRegistrationLib.core.estimation.account import estimate_account, held_out_errors
+from TissueElasticRegistrationLib.core.estimation.account import estimate_account, landmark_errors_of
 from TissueElasticRegistrationLib.core.estimation.criterion import NOTHING_HELD_OUT, HoldOut, criterion_for
 from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid
 from TissueElasticRegistrationLib.core.images import Landmarks
@@ -41,7 +41,7 @@ def test_the_score_of_landmarks_is_the_error_that_a_result_reports():
     names = {LUNG: "lung", BONE: "bone", LIVER: "liver", SOFT: "soft"}
     for label, score in by_tissue.items():
         own = [name for name in landmarks.names if name.startswith(names[label])]
-        assert -score == pytest.approx(held_out_errors(registrar.pair, result, own).after_mean, abs=0.15)
+        assert -score == pytest.approx(landmark_errors_of(registrar.pair, result, own).after_mean, abs=0.15)
 
 
 def test_landmarks_know_the_initial_alignment():

@@ -30,9 +30,10 @@ FLOORS = [
         *("objective", "model_card", "model_fit", "model_pack", "metrics", "surface_distance", "result", "itk_bridge"),
         *("preprocessing", "working_grid", "body", "alignment", "files"),
     },
-    {"solvers", "reporting"},
+    {"solvers"},
     {"evaluation", "live", "registrar"},
     {"estimation"},
+    {"reporting"},
 ]
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from host.slicer_host import SlicerHost
 
+from TissueElasticRegistrationLib.core.estimation.account import estimate_account
 from TissueElasticRegistrationLib.core.estimation.result import Estimate
 from TissueElasticRegistrationLib.core.files.output_folder import output_folder
 from TissueElasticRegistrationLib.core.images import ImagePair
@@ -98,17 +99,8 @@ def _write_files(folder: Path, pair: ImagePair, runs: Runs, estimate: Estimate |
     def facts() -> dict[str, Any]:
         known = run_facts(DirectSolver(), SEED, time.perf_counter() - began)
         if estimate is not None:
-            known["estimate"] = _estimate_facts(estimate)
+            known["estimate"] = estimate_account(estimate, pair, runs.applied.result)
             known["seconds"]["estimate"] = estimate.seconds
         return known
 
-    write_results(folder, pair, runs.applied.result, facts)
-
-
-def _estimate_facts(estimate: Estimate) -> dict[str, Any]:
-    """As ``result.json`` tells it."""
-    landscape = estimate.landscape
-    return {"method": estimate.method, "objective": estimate.objective,
-            "grid": {"lambda": landscape.lam, "mu": landscape.mu},
-            "per_tissue": [{"id": row.tissue.id, "lambda": row.lame.lam, "mu": row.lame.mu, "score": row.score,
-                            "flat": row.flat} for row in estimate.per_tissue if row.votes]}
+    write_results(folder, pair, runs.applied.result, facts, estimate)

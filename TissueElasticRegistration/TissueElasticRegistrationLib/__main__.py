@@ -71,6 +71,8 @@ def _add_shared_options(command: argparse.ArgumentParser) -> None:
     add("--search-model", metavar="NAME|FOLDER", help="the model that --estimate grid asks, if it is another one")
     add("--hold-out", metavar="A,B", help="tissues that the search must not look at; they keep their values")
     add("--hold-out-landmarks", metavar="A,B|half", help="landmarks that the search must not look at")
+    add("--relative-stiffness", action=argparse.BooleanOptionalAction,
+        help="say from the deformation how stiff the tissues are to each other (default: with --estimate)")
     add("--refine", type=int, metavar="N",
         help="further solver steps at full resolution (default after a model: 40, in volumes 5)")
     add("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -94,6 +96,10 @@ def _batch(options: argparse.Namespace) -> int:
     progress = ProgressLine()
     try:
         failed = register_list(options, progress)
+    except KeyboardInterrupt:
+        progress.close()
+        print("cancelled, only the subjects that were finished are written", file=sys.stderr)
+        return 1
     finally:
         progress.close()
     for subject, message in failed:

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .core.estimation.account import confidence, held_out_errors
 from .core.files.result_file import json_text
-from .register_command import Registered, Report, read_pair, register_files
+from .register_command import Registered, Report, check_options, register_files, wants_stiffness
 
 TABLE, RECORD = "batch.csv", "subject.json"
 REQUIRED = ("fixed", "moving", "segmentation")
@@ -22,10 +21,12 @@ OPTIONAL = ("subject", "moving_segmentation", "landmarks", "tissues", "initial",
 # Options that change what is computed: with other ones a subject is registered again.
 CHOICES = ("tissues", "initial", "model", "parameters", "estimate", "objective", "grid_points", "search_model",
            "hold_out", "hold_out_landmarks", "refine", "device", "seed")
-COLUMNS = ("subject", "status", "tissue_id", "tissue", "lambda", "mu", "poisson_ratio", "relative_stiffness",
-           "estimated", "score", "flat", "confidence", "held_out", "dice_before", "dice_after", "hd95_mm_before",
-           "hd95_mm_after", "tre_mm_before", "tre_mm_after", "held_out_tre_mm_after", "negative_jacobian_percent",
-           "message")
+# young_relative_used follows from lambda and mu; relative_stiffness is what the deformation says, where it does.
+COLUMNS = ("subject", "status", "tissue_id", "tissue", "lambda", "mu", "poisson_ratio", "young_relative_used",
+           "estimated", "score", "flat", "confidence", "relative_stiffness", "relative_stiffness_low",
+           "relative_stiffness_high", "relative_stiffness_supported", "held_out", "dice_before", "dice_after",
+           "hd95_mm_before", "hd95_mm_after", "tre_mm_before", "tre_mm_after", "held_out_tre_mm_after",
+           "negative_jacobian_percent", "message")
 SIGNIFICANT_DIGITS = 6
 
 
@@ -38,6 +39,7 @@ def register_list(options: argparse.Namespace, report: Report) -> list[tuple[str
     if options.scheduler is not None:
         raise ValueError("--scheduler: subjects are registered one by one on this computer; start several commands "
                          "with parts of the list instead.")
+    check_options(options)
     folder = Path(options.output)
     requests = read_list(options)
     table: dict[str, list[dict[str, Any]]] = {}
@@ -55,6 +57,7 @@ def register_list(options: argparse.Namespace, report: Report) -> list[tuple[str
                 message = " ".join(str(error).split())
                 failed.append((subject, message))
                 rows = [{"subject": subject, "status": "failed", "message": message}]
+                tell("failed", 1.0, message)
         else:
             tell("done before", 1.0, "skipped")
         table[subject] = rows
@@ -113,7 +116,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 def _register(subject: str, request: argparse.Namespace, report: Report) -> list[dict[str, Any]]:
     (Path(request.output) / RECORD).unlink(missing_ok=True)  # from now on the folder is not finished
     registered = register_files(request, report)
-    rows = [_plain(row) for row in _table_rows(subject, registered, request)]
+    rows = [_plain(row) for row in _table_rows(subject, registered)]
     (Path(request.output) / RECORD).write_text(json_text({"request": _described(request), "rows": rows}),
                                                encoding="utf-8")
     return rows
@@ -132,6 +135,7 @@ def _finished(request: argparse.Namespace) -> list[dict[str, Any]] | None:
 def _described(request: argparse.Namespace) -> dict[str, Any]:
     """What a result depends on: options, files and when these were changed."""
     described = {name: getattr(request, name) for name in CHOICES}
+    described["relative_stiffness"] = wants_stiffness(request)
     for name in (*FILES, "parameters"):
         file = getattr(request, name)
         described[name] = None if file is None else [os.path.abspath(file), _changed(file)]
@@ -142,31 +146,36 @@ def _changed(file: str) -> int | None:
     return os.stat(file).st_mtime_ns if os.path.exists(file) else None
 
 
-def _table_rows(subject: str, registered: Registered, request: argparse.Namespace) -> Iterable[dict[str, Any]]:
-    result, estimate = registered
-    errors, held_out = result.landmark_errors, None
-    by_id, kept = {}, set()
-    if estimate is not None:
-        by_id = {row.tissue.id: (number, row) for number, row in enumerate(estimate.per_tissue) if row.votes}
-        kept = {tissue.id for tissue in estimate.held_out}
-        if estimate.held_out_landmarks:
-            held_out = held_out_errors(read_pair(request), result, estimate.held_out_landmarks)
+def _table_rows(subject: str, registered: Registered) -> Iterable[dict[str, Any]]:
+    result, account = registered.result, registered.account or {}
+    searched = {row["id"]: row for row in account.get("per_tissue", ())}
+    stiffness = {row["id"]: row for row in (account.get("relative_stiffness") or {}).get("per_tissue", ())}
+    held_out = account.get("held_out", {"tissues": [], "tre_mm": None})
+    errors, kept_errors = result.landmark_errors, held_out["tre_mm"]
     for tissue in result.tissues:
-        number, row = by_id.get(tissue.tissue.id, (None, None))
+        found = searched.get(tissue.tissue.id, {})
         yield {
             "subject": subject, "status": "done", "tissue_id": tissue.tissue.id, "tissue": tissue.tissue.name,
             "lambda": tissue.parameters.lam, "mu": tissue.parameters.mu,
-            "poisson_ratio": tissue.parameters.poisson_ratio, "relative_stiffness": tissue.relative_stiffness,
-            "estimated": row is not None, "score": None if row is None else row.score,
-            "flat": None if row is None else row.flat,
-            "confidence": None if row is None else confidence(estimate, number),
-            "held_out": tissue.tissue.id in kept, "dice_before": tissue.dice_before, "dice_after": tissue.dice_after,
+            "poisson_ratio": tissue.parameters.poisson_ratio, "young_relative_used": tissue.relative_stiffness,
+            "estimated": bool(found), **{name: found.get(name) for name in ("score", "flat", "confidence")},
+            **_stiffness(stiffness.get(tissue.tissue.id)), "held_out": tissue.tissue.id in held_out["tissues"],
+            "dice_before": tissue.dice_before, "dice_after": tissue.dice_after,
             "hd95_mm_before": tissue.hd95_mm_before, "hd95_mm_after": tissue.hd95_mm_after,
             "tre_mm_before": None if errors is None else errors.before_mean,
             "tre_mm_after": None if errors is None else errors.after_mean,
-            "held_out_tre_mm_after": None if held_out is None else held_out.after_mean,
+            "held_out_tre_mm_after": None if kept_errors is None else kept_errors["after_mean"],
             "negative_jacobian_percent": tissue.negative_jacobian_percent, "message": "",
         }
+
+
+def _stiffness(row: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Numbers only where the deformation supports them: others would be taken for measurements."""
+    if row is None:
+        return {}
+    numbers = {"relative_stiffness": row["mu"], "relative_stiffness_low": row["low"],
+               "relative_stiffness_high": row["high"]}
+    return {**(numbers if row["supported"] else {}), "relative_stiffness_supported": row["supported"]}
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ TERMINAL_INTERVAL_S = 0.1
 LOG_INTERVAL_S = 4.0
 FIRST_LOG_AFTER_S = 1.0
 TICK_S = 1.0
+WIDTH = 78  # of a terminal: what is rewritten must not wrap
 
 
 class ProgressLine:
@@ -34,7 +35,7 @@ class ProgressLine:
     def close(self) -> None:
         """Wipe an unfinished line off the terminal, so that a message of an error stands alone."""
         if self._open:
-            print(f"\r{'':<78}\r", end="", file=self._stream, flush=True)
+            print(f"\r{'':<{WIDTH}}\r", end="", file=self._stream, flush=True)
             self._open = False
 
     @contextmanager
@@ -61,7 +62,8 @@ class ProgressLine:
             return
         self._last = now
         if self._terminal:
-            print(f"\r{line:<78}", end="\n" if is_last else "", file=self._stream, flush=True)
+            shown = line if is_last or len(line) <= WIDTH else line[:WIDTH - 1] + "…"
+            print(f"\r{shown:<{WIDTH}}", end="\n" if is_last else "", file=self._stream, flush=True)
             self._open = not is_last
         else:
             print(line, file=self._stream, flush=True)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -21,6 +21,7 @@ from .core.estimation.account import estimate_account
 from .core.estimation.criterion import HoldOut
 from .core.estimation.result import Estimate
 from .core.estimation.search import estimate as estimated
+from .core.estimation.search import stiffness_alone
 from .core.files.image_files import read_image, write_image, write_labels, write_map, write_transform
 from .core.files.landmark_files import read_landmarks
 from .core.files.output_folder import output_folder
@@ -37,7 +38,7 @@ from .core.reporting.report import report_html
 from .core.result import RegistrationResult
 from .core.solvers.direct import DirectSolver
 from .core.solvers.network import NetworkSolver, solver_for
-from .core.tissues import BACKGROUND, Tissue, TissueParameters, find_tissue
+from .core.tissues import BACKGROUND, BACKGROUND_ID, UNSEGMENTED_ID, Tissue, TissueParameters, find_tissue
 
 try:
     import resource
@@ -51,18 +52,16 @@ Report = Callable[[str, float, str], None]
 
 
 class Registered(NamedTuple):
-    """What a command has found; ``estimate``: None if none was asked for."""
+    """What a command has found. estimate, account: None if none was asked for; the account is that of `result.json`."""
 
     result: RegistrationResult
     estimate: Estimate | None
+    account: dict[str, Any] | None
 
 
 def register_files(options: argparse.Namespace, report: Report) -> Registered:
     """Run the command; ``report`` is told stage, fraction and text. Raises ValueError for any bad input."""
-    if options.device == "cuda":
-        raise ValueError("--device cuda: the command computes on the CPU only, use auto or cpu.")
-    if options.refine is not None and options.refine < 0:
-        raise ValueError(f"--refine {options.refine}: the number of steps must be at least 0.")
+    check_options(options)
     solver, search = _solver(options.model), search_solver(options)
     with output_folder(options.output, OUTPUT_FILES) as folder:
         report("read", 0.0, "files")
@@ -71,11 +70,34 @@ def register_files(options: argparse.Namespace, report: Report) -> Registered:
         result, estimate = _registered(pair, options, solver, search, report)
         report("write", 0.0, "results")
         began = time.perf_counter()
-        known = None if estimate is None else estimate_account(estimate, pair, result)
+        known = None
+        if estimate is not None:
+            asked = None if search is None else model_facts(search)
+            known = estimate_account(estimate, pair, result) | {"search_model": asked}
         write_results(folder, pair, result,
-                      lambda: run_facts(solver, options.seed, time.perf_counter() - began) | {"estimate": known})
+                      lambda: run_facts(solver, options.seed, time.perf_counter() - began) | {"estimate": known},
+                      estimate)
         report("write", 1.0, "done")
-    return Registered(result, estimate)
+    return Registered(result, estimate, known)
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Refuse what no pair could be registered with. Raises ValueError."""
+    if options.device == "cuda":
+        raise ValueError("--device cuda: the command computes on the CPU only, use auto or cpu.")
+    if options.refine is not None and options.refine < 0:
+        raise ValueError(f"--refine {options.refine}: the number of steps must be at least 0.")
+    if options.grid_points is not None and options.estimate != "grid":
+        raise ValueError("--grid-points: it says how many values --estimate grid tries.")
+    for name in ("objective", "hold_out", "hold_out_landmarks"):
+        if options.estimate == "none" and getattr(options, name) not in (None, "dice"):
+            raise ValueError(f"--{name.replace('_', '-')}: it belongs to a search, so it needs --estimate grid or "
+                             "gradient.")
+
+
+def wants_stiffness(options: argparse.Namespace) -> bool:
+    """Whether the relative stiffness is estimated: with every search, unless told otherwise."""
+    return options.estimate != "none" if options.relative_stiffness is None else options.relative_stiffness
 
 
 def read_pair(options: argparse.Namespace) -> ImagePair:
@@ -90,7 +112,8 @@ def read_pair(options: argparse.Namespace) -> ImagePair:
     return ImagePair(fixed, moving, segmentation, moving_segmentation, landmarks)
 
 
-def write_results(folder: Path, pair: ImagePair, result: RegistrationResult, facts: Callable[[], dict]) -> None:
+def write_results(folder: Path, pair: ImagePair, result: RegistrationResult, facts: Callable[[], dict],
+                  estimate: Estimate | None = None) -> None:
     """The files of the contract into ``folder``; ``facts`` is asked last, when it knows how long writing took."""
     fixed = pair.fixed.geometry
     write_transform(result.displacement_ras_mm, result.geometry, folder / "transform.h5")
@@ -99,7 +122,7 @@ def write_results(folder: Path, pair: ImagePair, result: RegistrationResult, fac
         write_labels(result.warped_segmentation, folder / "warped_labels.nii.gz")
     jacobian = resample_array(result.jacobian_kji, result.geometry, sitk.Transform(3, sitk.sitkIdentity), fixed, 1.0)
     write_map(jacobian.astype(np.float32), fixed, folder / "jacobian.nii.gz")
-    (folder / "report.html").write_text(report_html(pair, result, facts()), encoding="utf-8")
+    (folder / "report.html").write_text(report_html(pair, result, facts(), estimate), encoding="utf-8")
     (folder / "result.json").write_text(json_text(result_json(result, facts())), encoding="utf-8")
 
 
@@ -129,12 +152,8 @@ def search_solver(options: argparse.Namespace) -> NetworkSolver | None:
 
 def run_facts(solver: DirectSolver, seed: int, write_seconds: float) -> dict:
     """What a result does not know about its run (see `result_json`)."""
-    model = {"name": "direct", "version": __version__, "sha256": None}
-    if isinstance(solver, NetworkSolver):
-        card = solver.pack.card
-        model = {"name": card.name, "version": card.version, "sha256": card.sha256}
     return {
-        "model": model,
+        "model": model_facts(solver),
         "solver": solver.name,
         "device": "cpu",
         "seed": seed,
@@ -146,6 +165,14 @@ def run_facts(solver: DirectSolver, seed: int, write_seconds: float) -> dict:
     }
 
 
+def model_facts(solver: DirectSolver) -> dict[str, str | None]:
+    """Name, version and, of a network, checksum."""
+    if not isinstance(solver, NetworkSolver):
+        return {"name": "direct", "version": __version__, "sha256": None}
+    card = solver.pack.card
+    return {"name": card.name, "version": card.version, "sha256": card.sha256}
+
+
 def _check_parameters(options: argparse.Namespace, pair: ImagePair, solver: DirectSolver) -> None:
     """Refuse a bad parameter file before any computing; which tissues there really are is known after preparing."""
     if options.parameters:
@@ -154,7 +181,7 @@ def _check_parameters(options: argparse.Namespace, pair: ImagePair, solver: Dire
 
 
 def _registered(pair: ImagePair, options: argparse.Namespace, solver: DirectSolver, search: NetworkSolver | None,
-                report: Report) -> Registered:
+                report: Report) -> tuple[RegistrationResult, Estimate | None]:
     torch.manual_seed(options.seed)
     initial = options.initial
     if initial not in ("auto", "none", "rigid"):
@@ -169,42 +196,68 @@ def _registered(pair: ImagePair, options: argparse.Namespace, solver: DirectSolv
     if options.parameters:
         scale = registrar.solver.objective.scale
         parameters = read_parameters(options.parameters, registrar.tissues, parameters, scale)
-    estimate = None
+    estimate, began = None, time.perf_counter()
     if options.estimate != "none":
         hold_out = HoldOut.of(held_out_tissues(options, registrar.tissues), held_out_landmarks(options, pair))
         estimate = run("estimate", estimated(registrar, parameters, options.estimate, points=options.grid_points,
-                                             objective=options.objective, hold_out=hold_out, search=search))
+                                             objective=options.objective, hold_out=hold_out, search=search,
+                                             stiffness=wants_stiffness(options)))
         parameters = estimate.parameters
+    elif wants_stiffness(options):
+        estimate = run("estimate", stiffness_alone(registrar, parameters))
+    estimate_seconds = time.perf_counter() - began
+    if estimate is not None:
+        report("estimate", 1.0, _in_short(estimate))
     run("register", registrar.register(parameters))
     steps = solver.usual_refinement(registrar.working.dimension) if options.refine is None else options.refine
     if steps:
         run("refine", registrar.refine(parameters, steps))
     result = run("evaluate", registrar.result())
     if estimate is not None:
-        warnings = tuple(dict.fromkeys((*estimate.warnings, *result.warnings)))
-        result = replace(result, seconds={**result.seconds, "estimate": estimate.seconds}, warnings=warnings)
-    return Registered(result, estimate)
+        more = () if estimate.stiffness is None else estimate.stiffness.warnings
+        warnings = tuple(dict.fromkeys((*estimate.warnings, *more, *result.warnings)))
+        result = replace(result, seconds={**result.seconds, "estimate": estimate_seconds}, warnings=warnings)
+    return result, estimate
+
+
+def _in_short(estimate: Estimate) -> str:
+    """What has come out, for the line that ends the progress of an estimate."""
+    parts = [f"λ and μ of {len(estimate.tuned_on)} tissues by {estimate.objective}"] if estimate.tuned_on else []
+    if estimate.stiffness is not None:
+        rows = [row for row in estimate.stiffness.per_tissue if row.tissue != estimate.stiffness.reference]
+        known = sum(row.supported for row in rows)
+        parts.append(f"relative stiffness of {known} of {len(rows)} tissues")
+    return ", ".join(parts) or "nothing"
 
 
 def held_out_tissues(options: argparse.Namespace, tissues: tuple[Tissue, ...]) -> list[int]:
-    """Labels of the tissues of ``--hold-out``. Raises ValueError, listing those there are, for unknown ones."""
+    """Labels of the tissues of ``--hold-out``. Raises ValueError for unknown ones, listing those there are, and if
+    nothing is left to search.
+    """
     names = [name.strip() for name in (options.hold_out or "").split(",") if name.strip()]
     try:
-        return [find_tissue(tissues, name).label for name in names]
+        labels = [find_tissue(tissues, name).label for name in names]
     except ValueError as error:
         raise ValueError(f"--hold-out: {error}") from error
+    segments = {tissue.label for tissue in tissues if tissue.id not in (BACKGROUND_ID, UNSEGMENTED_ID)}
+    if segments <= set(labels):
+        raise ValueError("--hold-out: every tissue is held out, nothing is left to search.")
+    return labels
 
 
 def held_out_landmarks(options: argparse.Namespace, pair: ImagePair) -> list[str]:
-    """Names of the landmarks of ``--hold-out-landmarks``; "half" is every second one."""
+    """Names of the landmarks of ``--hold-out-landmarks``; "half" is every second one. Raises ValueError for none."""
     wanted = options.hold_out_landmarks
     if not wanted:
         return []
     if pair.landmarks is None:
         raise ValueError("--hold-out-landmarks: there are no landmarks.")
-    if wanted == "half":
-        return list(pair.landmarks.every_second)
-    return [name.strip() for name in wanted.split(",") if name.strip()]
+    landmarks = pair.landmarks
+    named = tuple(name.strip() for name in wanted.split(",") if name.strip())
+    names = landmarks.every_second if wanted == "half" else named
+    if not names:
+        raise ValueError(f"--hold-out-landmarks: it names none of the {len(landmarks.all_names)} landmarks.")
+    return list(names)
 
 
 def _tell(report: Report, stage: str, progress: Progress) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,31 +11,77 @@ import numpy as np
 from ..images import ImagePair
 from ..metrics import map_points_ras_mm, target_registration_errors
 from ..result import LandmarkErrors, RegistrationResult
+from .relative_stiffness import RelativeStiffness
 from .result import Estimate
 
 
 def estimate_account(estimate: Estimate, pair: ImagePair, result: RegistrationResult) -> dict[str, Any]:
     """The block "estimate": what was searched and found, and what was held out.
 
-    "per_tissue" lists the tissues whose parameters were searched. "grid" holds the weights that were tried, null for a
-    gradient search. "held_out" names tissues and landmarks the search has not looked at, with the landmark error of
-    these alone.
+    "per_tissue" lists the tissues whose parameters were searched: "score" with what was found, "score_start" with the
+    values before. "grid" holds the weights that were tried, null for a gradient search. "held_out" names tissues and
+    landmarks the search has not looked at, with the landmark error of these alone. "relative_stiffness" is what the
+    deformation says, null if that was not asked or not possible; not to be confused with that of the result's tissues,
+    which only follows from the λ and μ they were registered with. Infinite and unknown numbers become null in the file.
     """
     grid = estimate.landscape
-    errors = held_out_errors(pair, result, estimate.held_out_landmarks)
+    errors = landmark_errors_of(pair, result, estimate.held_out_landmarks)
     return {
         "method": estimate.method,
-        "objective": estimate.criterion,
+        "objective": estimate.criterion or None,
         "grid": None if grid is None else {"lambda": grid.lam.tolist(), "mu": grid.mu.tolist()},
         "per_tissue": [{"id": row.tissue.id, "lambda": row.lame.lam, "mu": row.lame.mu, "score": row.score,
-                        "flat": row.flat} for row in estimate.per_tissue if row.votes],
+                        "score_start": row.start_score, "flat": row.flat, "confidence": confidence(estimate, number)}
+                       for number, row in enumerate(estimate.per_tissue) if row.votes],
         "held_out": {"tissues": [tissue.id for tissue in estimate.held_out],
                      "landmarks": list(estimate.held_out_landmarks),
                      "tre_mm": None if errors is None else asdict(errors)},
+        "relative_stiffness": None if estimate.stiffness is None else stiffness_account(estimate.stiffness),
     }
 
 
-def held_out_errors(pair: ImagePair, result: RegistrationResult, names: Collection[str]) -> LandmarkErrors | None:
+def stiffness_account(stiffness: RelativeStiffness) -> dict[str, Any]:
+    """μ of every tissue relative to the tissue "reference", with a 95 % interval from "low" to "high".
+
+    Where "supported" is false, "reason" says why, and "mu" must not be used.
+    """
+    return {
+        "reference": stiffness.reference.id,
+        "condition": stiffness.condition,
+        "per_tissue": [{"id": row.tissue.id, "mu": row.mu, "low": row.low, "high": row.high, "supported": row.supported,
+                        "strain_index": row.strain_index, "reason": row.reason}
+                       for row in stiffness.per_tissue],
+    }
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A measure of the fit before and after. independent: the search has not looked at what it is measured with."""
+
+    what: str
+    unit: str
+    before: float
+    after: float
+    independent: bool
+
+
+def evidence(estimate: Estimate, pair: ImagePair, result: RegistrationResult) -> list[Evidence]:
+    """Overlap of every tissue and mean landmark errors, as far as they were measured; independent ones first."""
+    tuned = set(estimate.tuned_on) if estimate.criterion == "dice" else set()
+    found = [Evidence(f"Overlap of {row.tissue.name}", "Dice", row.dice_before, row.dice_after, row.tissue not in tuned)
+             for row in result.tissues if np.isfinite([row.dice_before, row.dice_after]).all()]
+    if pair.landmarks is not None:
+        names = set(pair.landmarks.all_names)
+        kept = set(estimate.held_out_landmarks) if estimate.criterion == "landmarks" else names
+        for chosen, independent in ((kept, True), (names - kept, False)):
+            errors = landmark_errors_of(pair, result, chosen)
+            if errors is not None:
+                what = f"Mean error of {errors.n} landmark{'s' if errors.n > 1 else ''}"
+                found.append(Evidence(what, "mm", errors.before_mean, errors.after_mean, independent))
+    return sorted(found, key=lambda one: not one.independent)
+
+
+def landmark_errors_of(pair: ImagePair, result: RegistrationResult, names: Collection[str]) -> LandmarkErrors | None:
     """Landmark errors of the named landmarks alone; None for none."""
     if pair.landmarks is None or not names:
         return None

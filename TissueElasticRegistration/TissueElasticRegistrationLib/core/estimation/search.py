@@ -6,19 +6,20 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Literal, get_args
 
-from ..progress import Job, part_of
+from ..progress import Job, Progress, part_of
 from ..registrar import Registrar
 from ..solvers.network import NetworkSolver
 from ..tissues import TissueParameters
 from .criterion import NOTHING_HELD_OUT, HoldOut, ObjectiveName
 from .gradient import estimate_by_gradient
 from .grid import estimate_by_grid
-from .result import Estimate, EstimateProgress
+from .result import Estimate, EstimateProgress, TissueEstimate
 from .stiffness_job import estimate_relative_stiffness
 
 Method = Literal["grid", "gradient"]
 METHODS: tuple[Method, ...] = get_args(Method)
 SEARCHED = 0.7  # part of the work, if the relative stiffness follows
+STIFFNESS = "relative stiffness"
 
 
 def estimate(registrar: Registrar, start: TissueParameters, method: Method = "grid", locked: Collection[int] = (),
@@ -40,11 +41,24 @@ def estimate(registrar: Registrar, start: TissueParameters, method: Method = "gr
     return _with_stiffness(job, registrar) if stiffness else job
 
 
-def _with_stiffness(search: Job[Estimate], registrar: Registrar) -> Job[Estimate]:
+def stiffness_alone(registrar: Registrar, start: TissueParameters) -> Job[Estimate]:
+    """An estimate without a search: every tissue keeps its values, and only their relative stiffness is estimated."""
+    return _with_stiffness(_nothing_searched(registrar, start), registrar, searched=0.0)
+
+
+def _nothing_searched(registrar: Registrar, start: TissueParameters) -> Job[Estimate]:
+    yield Progress(0.0, STIFFNESS)
+    nan = float("nan")
+    rows = tuple(TissueEstimate(tissue, start[tissue.label], nan, nan, flat=False, votes=False)
+                 for tissue in registrar.working.tissues)
+    return Estimate("none", "", None, rows, start, complete=True, seconds=0.0, criterion="")
+
+
+def _with_stiffness(search: Job[Estimate], registrar: Registrar, searched: float = SEARCHED) -> Job[Estimate]:
     found = yield from _beginning(search)
-    yield EstimateProgress(SEARCHED, "relative stiffness", found)
+    yield EstimateProgress(searched, STIFFNESS, found)
     try:
-        measured = yield from part_of(estimate_relative_stiffness(registrar), SEARCHED, 1.0, "relative stiffness")
+        measured = yield from part_of(estimate_relative_stiffness(registrar), searched, 1.0, STIFFNESS)
     except (ValueError, ArithmeticError, RuntimeError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         return replace(found, warnings=(*found.warnings, f"There is no relative stiffness: {reason}"))

@@ -36,6 +36,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.25rem;
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(16.5rem, 1fr)); gap: .9rem;
   align-items: start; }
+.landscapes { display: grid; grid-template-columns: repeat(auto-fill, minmax(12.5rem, 1fr)); gap: .9rem; }
 figure { margin: 0; } img { display: block; width: auto; height: auto; max-width: 100%; max-height: 22rem;
   border-radius: .25rem; }
 figcaption { padding-top: .25rem; }

@@ -1,0 +1,174 @@
+"""The section of the report on an estimate: what was searched and found, what speaks for it, and what does not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from html import escape
+
+from ..estimation.account import Evidence, confidence, evidence
+from ..estimation.landscape import FLAT
+from ..estimation.relative_stiffness import RelativeStiffness, TissueStiffness
+from ..estimation.result import Estimate, TissueEstimate
+from ..images import ImagePair
+from ..result import RegistrationResult
+from ..tissues import BACKGROUND
+from .html_parts import NOTHING_TO_TELL, figure, number, section, table, tissue_name, what_columns_mean
+from .landscape_picture import SPAN, landscape_picture
+
+PICTURE_PIXELS = 200
+NO_ELASTOGRAPHY = ("Tuning is no elastography: these values register this pair best by that measure, which does not "
+                   "make them the stiffness of its tissues.")
+JUDGED_BY = {"dice": "the overlap of the segments (Dice)", "landmarks": "the distance of corresponding landmarks",
+             "similarity": "the similarity of the images inside each tissue"}
+# What a score is called, its sign for people, and how it is written.
+SCORES = {"dice": ("Dice", 1, ".3f"), "landmarks": ("Distance mm", -1, ".2f"), "similarity": ("Similarity", 1, ".3f")}
+STIFFNESS_COLUMN = ("Relative stiffness", "resistance to a change of shape (μ) relative to the reference, from the "
+                                          "deformation and not from the search, with its 95 % interval")
+EVIDENCE_COLUMNS = (("Measure", ""), ("Before", "before the registration"), ("After", "after the registration"))
+NO_EVIDENCE = ("Nothing that was measured is independent of the search. Hold a tissue or landmarks out of it to see "
+               "what the values are worth.")
+NOTHING_MEASURED = ("Neither overlap nor landmarks were measured, so nothing says whether these values are better than "
+                    "others.")
+
+Colors = Mapping[int, tuple[int, int, int]]
+
+
+def estimate_section(estimate: Estimate, pair: ImagePair, result: RegistrationResult, colors: Colors,
+                     search_model: str | None = None) -> str:
+    """HTML of the section. search_model: name of the model that was asked, if it is not that of the registration."""
+    if not estimate.tuned_on:
+        return section("Relative stiffness", "\n".join(_stiffness_alone(estimate, colors)))
+    parts = [f"<p>{_what_was_done(estimate, search_model)} {NO_ELASTOGRAPHY}</p>", *_tissues(estimate, colors)]
+    if estimate.landscape is not None:
+        parts += _landscapes(estimate)
+    parts += _evidence(evidence(estimate, pair, result))
+    return section("Estimate of λ and μ", "\n".join(parts))
+
+
+def _what_was_done(estimate: Estimate, search_model: str | None) -> str:
+    count = len(estimate.tuned_on)
+    tissues = f"{count} tissues" if count > 1 else "one tissue"
+    grid, judged = estimate.landscape, JUDGED_BY.get(estimate.criterion, estimate.objective)
+    asked = f", by asking the model “{search_model}”" if search_model else ""
+    if grid is None:
+        return escape(f"λ and μ of {tissues} were improved step by step from their start values{asked}, judged by "
+                      f"{judged}.")
+    return escape(f"λ and μ of {tissues} were searched on a grid of {len(grid.lam)} × {len(grid.mu)} values from "
+                  f"{grid.lam[0]:.3g} to {grid.lam[-1]:.3g}{asked}, judged by {judged}; each tissue takes the pair "
+                  "with which it fits best.")
+
+
+def _tissues(estimate: Estimate, colors: Colors) -> list[str]:
+    score, sign, layout = SCORES.get(estimate.criterion, ("Score", 1, ".3f"))
+    columns = [
+        ("Tissue", "segment or label of the fixed image"),
+        ("λ", "first Lamé parameter, a relative weight without unit"),
+        ("μ", "second Lamé parameter, a relative weight without unit"),
+        ("ν", "Poisson ratio λ / (2 (λ + μ))"),
+        ("From", "search, or the start value that was kept"),
+        (f"{score} at start", "score of the search with the start values"),
+        (f"{score} found", "score of the search with these values; in a grid, all tissues had the same ones"),
+        ("Flat", "λ and μ hardly change the score, so they mean little"),
+        ("Confidence", "share of the values tried that are clearly worse: near 0, λ and μ hardly matter"),
+    ]
+    stiffness = _stiffness_cells(estimate.stiffness)
+    if estimate.stiffness is not None:
+        columns.append(STIFFNESS_COLUMN)
+    rows = []
+    for place, row in enumerate(estimate.per_tissue):
+        if row.tissue.label == BACKGROUND:
+            continue
+        cells = [number(row.lame.lam, ".3g"), number(row.lame.mu, ".3g"), number(row.lame.poisson_ratio, ".2f"),
+                 _origin(row, estimate)]
+        cells += [number(sign * value, layout, NOTHING_TO_TELL) for value in
+                  (row.start_score, row.score if row.votes else float("nan"))]
+        cells += [("yes" if row.flat else "no") if row.votes else NOTHING_TO_TELL,
+                  number(confidence(estimate, place) if row.votes else float("nan"), ".2f", NOTHING_TO_TELL)]
+        if estimate.stiffness is not None:
+            cells.append(stiffness.get(row.tissue.label, NOTHING_TO_TELL))
+        rows.append((tissue_name(row.tissue.name, colors.get(row.tissue.label)), cells))
+    return [table(columns, rows), *_stiffness_notes(estimate.stiffness), what_columns_mean(columns)]
+
+
+def _origin(row: TissueEstimate, estimate: Estimate) -> str:
+    if row.votes:
+        return "search"
+    return "kept, held out" if row.tissue in estimate.held_out else "kept"
+
+
+def _stiffness_alone(estimate: Estimate, colors: Colors) -> list[str]:
+    if estimate.stiffness is None:
+        return ["<p>Relative stiffness could not be estimated; the warnings say why.</p>"]
+    cells = _stiffness_cells(estimate.stiffness)
+    rows = [(tissue_name(row.tissue.name, colors.get(row.tissue.label)), [cells[row.tissue.label]])
+            for row in estimate.stiffness.per_tissue]
+    return [table([("Tissue", ""), STIFFNESS_COLUMN], rows), *_stiffness_notes(estimate.stiffness)]
+
+
+def _stiffness_cells(stiffness: RelativeStiffness | None) -> dict[int, str]:
+    """By label: a number only where the deformation supports it."""
+    if stiffness is None:
+        return {}
+    return {row.tissue.label: "1, the reference" if row.tissue == stiffness.reference else _stiffness_cell(row)
+            for row in stiffness.per_tissue}
+
+
+def _stiffness_cell(row: TissueStiffness) -> str:
+    if not (row.supported and math.isfinite(row.mu)):
+        return NOTHING_TO_TELL
+    interval = f"{row.low:.2g} to {row.high:.2g}" if math.isfinite(row.high) else f"{row.low:.2g} or more"
+    return f"{row.mu:.2g} ({interval})"
+
+
+def _stiffness_notes(stiffness: RelativeStiffness | None) -> list[str]:
+    if stiffness is None:
+        return []
+    notes = [f"Relative stiffness is told by the deformation, not by the search: how much each tissue resists a change "
+             f"of shape, where {stiffness.reference.name} is 1, with a 95 % interval. It has no unit, and is no kPa."]
+    notes += [f"{row.tissue.name}: no relative stiffness. {row.reason}" for row in stiffness.per_tissue
+              if not row.supported]
+    return ['<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"]
+
+
+def _landscapes(estimate: Estimate) -> list[str]:
+    grid = estimate.landscape
+    name, sign, layout = SCORES.get(estimate.criterion, ("Score", 1, ".3f"))
+    span, figures = SPAN / FLAT * grid.flat, []
+    for place, row in enumerate(estimate.per_tissue):
+        if row.votes:
+            rgb = landscape_picture(grid.scores[place], row.point, grid.near_best(place) if row.flat else None,
+                                    PICTURE_PIXELS, span)
+            caption = (f"<b>{escape(row.tissue.name)}</b><br>λ {row.lame.lam:.3g}, μ {row.lame.mu:.3g}, "
+                       f"{name} {sign * row.score:{layout}}{', flat' if row.flat else ''}")
+            figures.append(figure(rgb, caption, f"{name} of {row.tissue.name} for every λ and μ that was tried"))
+    notes = (f"λ grows from left to right and μ upwards, both from {grid.lam[0]:.3g} to {grid.lam[-1]:.3g} in equal "
+             "steps of the sliders. The ring is the chosen point.",
+             f"Yellow is the best score; {span:g} below it and less is dark violet; gray is not known.",
+             f"A landscape is flat, and its part within {grid.flat:g} of the best hatched, if that is more than half "
+             "of it: then λ and μ of this tissue hardly matter.")
+    return [f"<h3>{name} for every λ and μ that was tried</h3>",
+            '<div class="landscapes">\n' + "\n".join(figures) + "\n</div>",
+            '<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"]
+
+
+def _evidence(found: list[Evidence]) -> list[str]:
+    """What the search has not looked at first, and apart."""
+    if not found:
+        return ["<h3>Independent evidence</h3>", f"<p>{NOTHING_MEASURED}</p>"]
+    independent, tuned = ([one for one in found if one.independent == wanted] for wanted in (True, False))
+    parts = ["<h3>Independent evidence <small>the search has not looked at these</small></h3>",
+             _evidence_table(independent) if independent else f"<p>{NO_EVIDENCE}</p>"]
+    if tuned:
+        parts += ["<h3>Tuned <small>λ and μ were chosen to make these good: no evidence</small></h3>",
+                  _evidence_table(tuned)]
+    return parts
+
+
+def _evidence_table(found: list[Evidence]) -> str:
+    rows = []
+    for one in found:
+        layout = ".2f" if one.unit == "mm" else ".3f"
+        rows.append((escape(one.what), [f"{value:{layout}}" + (" mm" if one.unit == "mm" else "")
+                                        for value in (one.before, one.after)]))
+    return table(EVIDENCE_COLUMNS, rows)

@@ -1,0 +1,58 @@
+"""Pieces of HTML that the sections of the report are put together from. Texts are escaped here, cells are not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import numpy as np
+
+from .pictures import data_uri
+
+NOT_MEASURED = '<span class="none">not measured</span>'
+NOTHING_TO_TELL = '<span class="none">–</span>'
+
+# What a column is called, and what it means.
+Columns = Sequence[tuple[str, str]]
+
+
+def section(heading: str, content: str) -> str:
+    return f"<section>\n<h2>{escape(heading)}</h2>\n{content}\n</section>"
+
+
+def table(columns: Columns, rows: Iterable[tuple[str, Sequence[str]]]) -> str:
+    """rows: what stands in the first cell, and HTML for the others."""
+    head = "".join(f'<th scope="col" title="{escape(meaning)}">{escape(name)}</th>' for name, meaning in columns)
+    body = "\n".join(f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+                     for first, cells in rows)
+    return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
+
+
+def what_columns_mean(columns: Columns, remark: str = "") -> str:
+    """All but the first, folded up. For paper and for screens on which nothing can be pointed at."""
+    notes = "".join(f"<dt>{escape(name)}</dt><dd>{escape(meaning)}</dd>" for name, meaning in columns[1:])
+    last = f"<p>{escape(remark)}</p>" if remark else ""
+    return f"<details><summary>What the columns mean</summary><dl>{notes}</dl>{last}</details>"
+
+
+def tissue_name(name: str, color: tuple[int, int, int] | None) -> str:
+    swatch = f'<i style="background: rgb{color}"></i>' if color else "<i></i>"
+    return swatch + escape(name)
+
+
+def number(value: float, layout: str, unknown: str = NOT_MEASURED) -> str:
+    return format(value, layout) if math.isfinite(value) else unknown
+
+
+def change(before: float, after: float, layout: str) -> str:
+    if not (math.isfinite(before) or math.isfinite(after)):
+        return NOT_MEASURED
+    return f"{number(before, layout)} → {number(after, layout)}"
+
+
+def figure(rgb: np.ndarray, caption: str, of: str) -> str:
+    """caption: HTML below the picture; of: what it shows, for those who cannot see it."""
+    rows, columns, _ = rgb.shape
+    return (f'<figure><img src="{data_uri(rgb)}" width="{columns}" height="{rows}" alt="{escape(of)}">'
+            f"<figcaption>{caption}</figcaption></figure>")
