@@ -20,6 +20,7 @@ from TissueElasticRegistrationLib.core.result import TissueResult
 from TissueElasticRegistrationLib.core.tissues import BACKGROUND_ID, UNSEGMENTED_ID
 
 from .compared import Compared
+from .pages import shortened
 from .panels import (
     DIFFERENCE_COLORS,
     DIFFERENCE_RANGE,
@@ -89,7 +90,7 @@ def comparison_figure(pair: ImagePair, plane: Plane, rows: Sequence[Compared], t
                     f"{row_text(row, pair)}\n{parameter_text(row)}", fontsize=SMALL, va="top", linespacing=1.4)
         figure.text(12 / WIDTH, 1 - (bottom - panel_height / 2) / height, row.name, fontsize=LARGE, fontweight="bold",
                     rotation=90, ha="center", va="center")
-    figure.text(LEFT / WIDTH, 1 - 6 / height, _shortened(title), fontsize=NORMAL, va="top")
+    figure.text(LEFT / WIDTH, 1 - 6 / height, shortened(title, LONGEST_TITLE), fontsize=NORMAL, va="top")
     figure.text((LEFT + 2 * (panel_width + GAP)) / WIDTH, 1 - 6 / height, before_text(rows[0]), fontsize=SMALL,
                 va="top")
     _draw_scales(figure, pair, view, rows, saturation, lambda column: LEFT + column * (panel_width + GAP), panel_width,
@@ -147,10 +148,6 @@ def _named(row: Compared) -> list[TissueResult]:
 def _listed(texts: Sequence[str], between: str) -> str:
     more = len(texts) - MOST_TISSUES
     return between.join([*texts[:MOST_TISSUES], *([f"{more} more"] if more > 0 else [])])
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_TITLE else f"{text[:LONGEST_TITLE - 1]}…"
 
 
 def _draw_before(panels: Sequence[Axes], view: PlaneView) -> None:

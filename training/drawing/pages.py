@@ -60,3 +60,8 @@ def pixels(figure: Figure) -> np.ndarray:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+
+
+def shortened(text: str, letters: int) -> str:
+    """At most so many letters."""
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"

@@ -9,8 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from .batch_table import BatchTable, Stiffness
+from .pages import shortened
 
 SHARE = 0.86  # of the width of a tissue
+LETTERS_PER_INCH = 10
 LOWEST, HIGHEST = 0.02, 50.0  # what is drawn at most; intervals go on beyond
 
 
@@ -34,7 +36,8 @@ def draw_stiffness(axes: Axes, tables: Sequence[BatchTable], colors: Sequence[st
                         markers[number % len(markers)])
         if place:
             axes.axvline(place - 0.5, color="#e4e4e4", linewidth=0.8)
-    axes.set_xticks(range(len(tissues)), tissues, fontsize=10)
+    letters = max(int(LETTERS_PER_INCH * axes.get_window_extent().width / axes.figure.dpi / len(tissues)), 3)
+    axes.set_xticks(range(len(tissues)), [shortened(tissue, letters) for tissue in tissues], fontsize=10)
     axes.tick_params(axis="x", length=0)
     axes.tick_params(axis="y", labelsize=8)
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

@@ -15,18 +15,20 @@ from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
 from matplotlib.transforms import ScaledTranslation
 
 from .batch_table import BatchTable, Dot
+from .pages import shortened
 from .stiffness_dots import draw_stiffness
 
 # One for each table; told apart by most color-blind people.
 COLORS = ("#1f5fa8", "#d55e00", "#009e73", "#a0438c", "#7a6a00", "#303030")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 PANEL_INCHES, MOST_IN_ROW = 2.45, 4
-LEFT, RIGHT, TOP, BOTTOM, GAP, ROW_GAP = 0.75, 0.15, 0.4, 0.5, 0.22, 0.5  # inches
+LEFT, RIGHT, TOP, BOTTOM, GAP, ROW_GAP = 0.75, 0.15, 0.4, 0.63, 0.22, 0.5  # inches
 STIFFNESS_INCHES, STIFFNESS_GAP = 2.6, 0.85
-LEGEND_INCHES = 0.32
+LINE_INCHES, LETTER_INCHES, KEY_INCHES, LEGEND_FROM_EDGE = 0.19, 0.07, 0.55, 0.09  # of the legend
 LARGEST_DOT, SMALLEST_DOT, WIDEST_GROUP = 5.5, 3.2, 20.0  # points
 DPI = 130
 FEWEST_FOR_SPREAD = 5
+LONGEST_NAME = 24  # letters
 LOG_TICKS, LINEAR_TICKS = (0.1, 1, 10, 100), (0, 0.25, 0.5, 0.75, 1)
 EDGE, EDGE_OF_TABLE = 0.04, 0.035  # of an axis: free of dots at its ends
 DOT_EDGE, DISTANCE = 0.9, 1.6  # points: width of a dot's edge, and how much further apart those that coincide are
@@ -46,8 +48,12 @@ def tissue_figure(tables: Sequence[BatchTable]) -> Figure:
     columns = min(len(tissues), MOST_IN_ROW)
     rows = -(-len(tissues) // columns)
     has_stiffness = any(table.stiffness for table in tables)
-    below = BOTTOM + LEGEND_INCHES + (STIFFNESS_INCHES + STIFFNESS_GAP if has_stiffness else 0)
     width = LEFT + columns * PANEL_INCHES + (columns - 1) * GAP + RIGHT
+    handles = _legend_handles(tables)
+    widest_inches = KEY_INCHES + LETTER_INCHES * max(len(handle.get_label()) for handle in handles)
+    legend_columns = max(int(width / widest_inches), 1)
+    legend_inches = -(-len(handles) // legend_columns) * LINE_INCHES
+    below = BOTTOM + legend_inches + (STIFFNESS_INCHES + STIFFNESS_GAP if has_stiffness else 0)
     height = TOP + rows * PANEL_INCHES + (rows - 1) * ROW_GAP + below
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     size = _dot_size(tables, tissues)
@@ -59,10 +65,12 @@ def tissue_figure(tables: Sequence[BatchTable]) -> Figure:
         _draw_tissue(axes, tissue, tables, size)
         _name_axes(axes, column == 0, number + columns >= len(tissues))
     if has_stiffness:
-        axes = figure.add_axes((LEFT / width, (BOTTOM + LEGEND_INCHES) / height, (width - LEFT - RIGHT) / width,
+        axes = figure.add_axes((LEFT / width, (BOTTOM + legend_inches) / height, (width - LEFT - RIGHT) / width,
                                 STIFFNESS_INCHES / height), label="stiffness")
         draw_stiffness(axes, tables, COLORS, MARKERS)
-    _draw_legend(figure, tables, width, height)
+    figure.legend(handles=handles, loc="lower center", ncols=min(legend_columns, len(handles)), frameon=False,
+                  fontsize=8.5, borderpad=0, borderaxespad=0, columnspacing=1.6, handletextpad=0.6,
+                  bbox_to_anchor=(0.5, LEGEND_FROM_EDGE / height))
     return figure
 
 
@@ -70,7 +78,7 @@ def _draw_tissue(axes: Axes, tissue: str, tables: Sequence[BatchTable], size: fl
     scale = tables[0].scale
     is_log = scale.name == "log"
     _set_scale(axes, is_log, scale.lowest, scale.highest, EDGE + len(tables) * EDGE_OF_TABLE)
-    axes.set_title(tissue, fontsize=11)
+    axes.set_title(shortened(tissue, LONGEST_NAME), fontsize=11)
     groups = _coincident(tables, tissue)
     for group in groups:
         beside = _places(len(group)) * (size + DISTANCE) / POINTS_PER_INCH
@@ -162,19 +170,15 @@ def _name_axes(axes: Axes, is_first: bool, is_last: bool) -> None:
     axes.tick_params(labelbottom=is_last, labelleft=is_first)
 
 
-def _draw_legend(figure: Figure, tables: Sequence[BatchTable], width: float, height: float) -> None:
-    handles = []
+def _legend_handles(tables: Sequence[BatchTable]) -> list[Line2D]:
+    names = ["one subject"]
     if len(tables) > 1:
-        handles = [Line2D([], [], color=COLORS[n % len(COLORS)], marker=MARKERS[n % len(MARKERS)], linestyle="none",
-                          markersize=5.5, label=f"{table.name} ({len(table.subjects)})")
-                   for n, table in enumerate(tables)]
-    else:
-        handles = [Line2D([], [], color=COLORS[0], marker="o", linestyle="none", markersize=5.5, label="one subject")]
+        names = [f"{shortened(table.name, LONGEST_NAME)} ({len(table.subjects)})" for table in tables]
+    handles = [Line2D([], [], color=COLORS[number % len(COLORS)], marker=MARKERS[number % len(MARKERS)], markersize=5.5,
+                      linestyle="none", label=name) for number, name in enumerate(names)]
     if any(dot.flat for table in tables for dot in table.dots):
         handles.append(Line2D([], [], color="#505050", marker="o", linestyle="none", markersize=5.5, label="undecided",
                               markerfacecolor="none"))
     handles.append(Line2D([], [], color="#505050", marker="D", markersize=5, linewidth=2.6, markeredgecolor="white",
-                          label="median and quartiles of the filled dots"))
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=8.5, borderpad=0,
-                  borderaxespad=0, columnspacing=1.6, handletextpad=0.6,
-                  bbox_to_anchor=(0.5, 0.09 / height))
+                          label="median, quartiles (filled dots)"))
+    return handles
