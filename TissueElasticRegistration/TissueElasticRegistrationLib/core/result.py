@@ -19,7 +19,7 @@ class TissueResult:
 
     tissue: Tissue
     parameters: Lame
-    relative_stiffness: float  # Young's modulus relative to soft tissue
+    relative_stiffness: float  # Young's modulus relative to soft tissue, as it follows from the parameters
     energy: float  # mean elastic energy density in the tissue, weights included, no unit
     strain_rms: float  # root mean square of the strain tensor's norm, no unit
     negative_jacobian_percent: float  # strict: any corner of the adjacent cells

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from html import escape
+from typing import NamedTuple
 
 from ..estimation.account import Evidence, confidence, evidence
 from ..estimation.landscape import FLAT
@@ -13,7 +14,7 @@ from ..estimation.result import Estimate, TissueEstimate
 from ..images import ImagePair
 from ..result import RegistrationResult
 from ..tissues import BACKGROUND
-from .html_parts import NOTHING_TO_TELL, figure, number, section, table, tissue_name, what_columns_mean
+from .html_parts import NOTHING_TO_TELL, change, figure, number, section, table, tissue_name, what_columns_mean
 from .landscape_picture import SPAN, landscape_picture
 
 PICTURE_PIXELS = 200
@@ -21,10 +22,8 @@ NO_ELASTOGRAPHY = ("Tuning is no elastography: these values register this pair b
                    "make them the stiffness of its tissues.")
 JUDGED_BY = {"dice": "the overlap of the segments (Dice)", "landmarks": "the distance of corresponding landmarks",
              "similarity": "the similarity of the images inside each tissue"}
-# What a score is called, its sign for people, and how it is written.
-SCORES = {"dice": ("Dice", 1, ".3f"), "landmarks": ("Distance mm", -1, ".2f"), "similarity": ("Similarity", 1, ".3f")}
 STIFFNESS_COLUMN = ("Relative stiffness", "resistance to a change of shape (μ) relative to the reference, from the "
-                                          "deformation and not from the search, with its 95 % interval")
+                                          "deformation alone, with its 95 % interval")
 EVIDENCE_COLUMNS = (("Measure", ""), ("Before", "before the registration"), ("After", "after the registration"))
 NO_EVIDENCE = ("Nothing that was measured is independent of the search. Hold a tissue or landmarks out of it to see "
                "what the values are worth.")
@@ -34,41 +33,55 @@ NOTHING_MEASURED = ("Neither overlap nor landmarks were measured, so nothing say
 Colors = Mapping[int, tuple[int, int, int]]
 
 
+class Score(NamedTuple):
+    """What a score is called, its sign for people, how it is written, and its unit."""
+
+    name: str
+    sign: int
+    layout: str
+    unit: str = ""
+
+
+SCORES = {"dice": Score("Dice", 1, ".3f"), "landmarks": Score("Distance", -1, ".2f", " mm"),
+          "similarity": Score("Similarity", 1, ".3f")}
+UNKNOWN_SCORE = Score("Score", 1, ".3f")
+
+
 def estimate_section(estimate: Estimate, pair: ImagePair, result: RegistrationResult, colors: Colors,
-                     search_model: str | None = None) -> str:
-    """HTML of the section. search_model: name of the model that was asked, if it is not that of the registration."""
+                     model: str | None = None) -> str:
+    """HTML of the section. model: name of the network that was asked, None for the direct solver."""
     if not estimate.tuned_on:
         return section("Relative stiffness", "\n".join(_stiffness_alone(estimate, colors)))
-    parts = [f"<p>{_what_was_done(estimate, search_model)} {NO_ELASTOGRAPHY}</p>", *_tissues(estimate, colors)]
+    parts = [f"<p>{_what_was_done(estimate, model)} {NO_ELASTOGRAPHY}</p>", *_tissues(estimate, colors)]
     if estimate.landscape is not None:
         parts += _landscapes(estimate)
     parts += _evidence(evidence(estimate, pair, result))
     return section("Estimate of λ and μ", "\n".join(parts))
 
 
-def _what_was_done(estimate: Estimate, search_model: str | None) -> str:
+def _what_was_done(estimate: Estimate, model: str | None) -> str:
     count = len(estimate.tuned_on)
     tissues = f"{count} tissues" if count > 1 else "one tissue"
     grid, judged = estimate.landscape, JUDGED_BY.get(estimate.criterion, estimate.objective)
-    asked = f", by asking the model “{search_model}”" if search_model else ""
+    asked = f"by asking the model “{model}”" if model else "with the direct solver"
     if grid is None:
-        return escape(f"λ and μ of {tissues} were improved step by step from their start values{asked}, judged by "
+        return escape(f"λ and μ of {tissues} were improved step by step from their start values {asked}, judged by "
                       f"{judged}.")
     return escape(f"λ and μ of {tissues} were searched on a grid of {len(grid.lam)} × {len(grid.mu)} values from "
-                  f"{grid.lam[0]:.3g} to {grid.lam[-1]:.3g}{asked}, judged by {judged}; each tissue takes the pair "
+                  f"{grid.lam[0]:.3g} to {grid.lam[-1]:.3g} {asked}, judged by {judged}; each tissue takes the pair "
                   "with which it fits best.")
 
 
 def _tissues(estimate: Estimate, colors: Colors) -> list[str]:
-    score, sign, layout = SCORES.get(estimate.criterion, ("Score", 1, ".3f"))
+    score = SCORES.get(estimate.criterion, UNKNOWN_SCORE)
     columns = [
         ("Tissue", "segment or label of the fixed image"),
         ("λ", "first Lamé parameter, a relative weight without unit"),
         ("μ", "second Lamé parameter, a relative weight without unit"),
         ("ν", "Poisson ratio λ / (2 (λ + μ))"),
         ("From", "search, or the start value that was kept"),
-        (f"{score} at start", "score of the search with the start values"),
-        (f"{score} found", "score of the search with these values; in a grid, all tissues had the same ones"),
+        (f"{score.name}{score.unit}", "what the search judged by, with the start values and with these; in a grid, "
+                                      "with the same values for all tissues"),
         ("Flat", "λ and μ hardly change the score, so they mean little"),
         ("Confidence", "share of the values tried that are clearly worse: near 0, λ and μ hardly matter"),
     ]
@@ -81,8 +94,8 @@ def _tissues(estimate: Estimate, colors: Colors) -> list[str]:
             continue
         cells = [number(row.lame.lam, ".3g"), number(row.lame.mu, ".3g"), number(row.lame.poisson_ratio, ".2f"),
                  _origin(row, estimate)]
-        cells += [number(sign * value, layout, NOTHING_TO_TELL) for value in
-                  (row.start_score, row.score if row.votes else float("nan"))]
+        cells += [change(score.sign * row.start_score, score.sign * row.score, score.layout, NOTHING_TO_TELL)
+                  if row.votes else NOTHING_TO_TELL]
         cells += [("yes" if row.flat else "no") if row.votes else NOTHING_TO_TELL,
                   number(confidence(estimate, place) if row.votes else float("nan"), ".2f", NOTHING_TO_TELL)]
         if estimate.stiffness is not None:
@@ -124,8 +137,9 @@ def _stiffness_cell(row: TissueStiffness) -> str:
 def _stiffness_notes(stiffness: RelativeStiffness | None) -> list[str]:
     if stiffness is None:
         return []
-    notes = [f"Relative stiffness is told by the deformation, not by the search: how much each tissue resists a change "
-             f"of shape, where {stiffness.reference.name} is 1, with a 95 % interval. It has no unit, and is no kPa."]
+    notes = [f"Relative stiffness is what the deformation alone says, whatever λ and μ are: how much each tissue "
+             f"resists a change of shape, where {stiffness.reference.name} is 1, with a 95 % interval. It is no "
+             "measurement in kPa."]
     notes += [f"{row.tissue.name}: no relative stiffness. {row.reason}" for row in stiffness.per_tissue
               if not row.supported]
     return ['<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"]
@@ -133,21 +147,22 @@ def _stiffness_notes(stiffness: RelativeStiffness | None) -> list[str]:
 
 def _landscapes(estimate: Estimate) -> list[str]:
     grid = estimate.landscape
-    name, sign, layout = SCORES.get(estimate.criterion, ("Score", 1, ".3f"))
+    score = SCORES.get(estimate.criterion, UNKNOWN_SCORE)
     span, figures = SPAN / FLAT * grid.flat, []
     for place, row in enumerate(estimate.per_tissue):
         if row.votes:
             rgb = landscape_picture(grid.scores[place], row.point, grid.near_best(place) if row.flat else None,
                                     PICTURE_PIXELS, span)
             caption = (f"<b>{escape(row.tissue.name)}</b><br>λ {row.lame.lam:.3g}, μ {row.lame.mu:.3g}, "
-                       f"{name} {sign * row.score:{layout}}{', flat' if row.flat else ''}")
-            figures.append(figure(rgb, caption, f"{name} of {row.tissue.name} for every λ and μ that was tried"))
+                       f"{score.name} {score.sign * row.score:{score.layout}}{score.unit}"
+                       + (", flat" if row.flat else ""))
+            figures.append(figure(rgb, caption, f"{score.name} of {row.tissue.name} for every λ and μ that was tried"))
     notes = (f"λ grows from left to right and μ upwards, both from {grid.lam[0]:.3g} to {grid.lam[-1]:.3g} in equal "
              "steps of the sliders. The ring is the chosen point.",
-             f"Yellow is the best score; {span:g} below it and less is dark violet; gray is not known.",
-             f"A landscape is flat, and its part within {grid.flat:g} of the best hatched, if that is more than half "
-             "of it: then λ and μ of this tissue hardly matter.")
-    return [f"<h3>{name} for every λ and μ that was tried</h3>",
+             f"Yellow is the best; dark violet is worse by {span:g}{score.unit} or more, gray is not known.",
+             f"If more than half is as good as the best within {grid.flat:g}{score.unit}, the landscape is flat and "
+             "that part is hatched: then λ and μ of this tissue hardly matter.")
+    return [f"<h3>{score.name} for every λ and μ that was tried</h3>",
             '<div class="landscapes">\n' + "\n".join(figures) + "\n</div>",
             '<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"]
 

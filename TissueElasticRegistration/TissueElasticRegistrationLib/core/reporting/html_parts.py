@@ -45,10 +45,10 @@ def number(value: float, layout: str, unknown: str = NOT_MEASURED) -> str:
     return format(value, layout) if math.isfinite(value) else unknown
 
 
-def change(before: float, after: float, layout: str) -> str:
+def change(before: float, after: float, layout: str, unknown: str = NOT_MEASURED) -> str:
     if not (math.isfinite(before) or math.isfinite(after)):
-        return NOT_MEASURED
-    return f"{number(before, layout)} → {number(after, layout)}"
+        return unknown
+    return f"{number(before, layout, unknown)} → {number(after, layout, unknown)}"
 
 
 def figure(rgb: np.ndarray, caption: str, of: str) -> str:

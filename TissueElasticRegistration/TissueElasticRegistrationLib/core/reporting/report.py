@@ -97,8 +97,9 @@ def _tissue_cells(row: TissueResult) -> list[str]:
 
 
 def _estimate_section(estimate: Estimate, pair: ImagePair, result: RegistrationResult, facts: Mapping[str, Any]) -> str:
-    asked = (facts.get("estimate") or {}).get("search_model") or {}
-    return estimate_section(estimate, pair, result, colors_by_label(pair), asked.get("name"))
+    model = (facts.get("estimate") or {}).get("search_model") or facts.get("model") or {}
+    name = model.get("name") if model.get("sha256") else None
+    return estimate_section(estimate, pair, result, colors_by_label(pair), name)
 
 
 def _pictures(planes: Iterable[tuple[Plane, list[Picture]]]) -> str:

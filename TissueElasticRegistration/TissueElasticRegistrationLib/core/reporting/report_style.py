@@ -27,7 +27,8 @@ li.unmeasured b { color: var(--soft); }
 .wide { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: .4rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .45rem .7rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--line); }
-thead th { border-top: 0; color: var(--soft); font-size: .875rem; font-weight: 600; }
+thead th { border-top: 0; color: var(--soft); font-size: .875rem; font-weight: 600; white-space: normal;
+  vertical-align: bottom; }
 th:first-child { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 9rem; }
 tbody th { font-weight: 500; }
 th i { display: inline-block; width: .75rem; height: .75rem; margin-right: .5rem; border-radius: .15rem; }
