@@ -22,7 +22,9 @@ from TissueElasticRegistrationLib.core.estimation.relative_stiffness import Rela
 from TissueElasticRegistrationLib.core.estimation.result import Estimate, TissueEstimate
 from TissueElasticRegistrationLib.core.files.result_file import json_text, result_json
 from TissueElasticRegistrationLib.core.images import ImagePair, Landmarks
-from TissueElasticRegistrationLib.core.reporting.estimate_section import estimate_section
+from TissueElasticRegistrationLib.core.reporting.estimate_section import PICTURE_PIXELS, estimate_section
+from TissueElasticRegistrationLib.core.reporting.landscape_picture import landscape_picture
+from TissueElasticRegistrationLib.core.reporting.pictures import data_uri
 from TissueElasticRegistrationLib.core.reporting.report import report_html
 from TissueElasticRegistrationLib.core.reporting.report_pictures import colors_by_label
 from TissueElasticRegistrationLib.core.tissues import BACKGROUND, Lame, Tissue, TissueParameters
@@ -163,6 +165,27 @@ def test_the_report_has_one_landscape_for_each_tissue_that_was_searched():
     assert html.count("<img") == 1 and "Dice 0.904, flat" in text
     gradient, _ = page_of(an_estimate(pair, landscape=None, method="gradient"), pair)
     assert gradient.count("<img") == 0 and "improved step by step" in gradient
+
+
+def test_the_landscape_marks_the_chosen_point_and_hatches_only_a_flat_one():
+    pair = a_pair()
+    estimate = an_estimate(pair)
+    scores, near = estimate.landscape.scores[1], np.full((3, 3), True)
+    near[0, 0] = False
+    assert data_uri(landscape_picture(scores, (1, 2), near, PICTURE_PIXELS)) in page_of(estimate, pair)[0]
+    rows = tuple(replace(row, flat=False) for row in estimate.per_tissue)
+    plain = data_uri(landscape_picture(scores, (1, 2), None, PICTURE_PIXELS))
+    assert plain in page_of(replace(estimate, per_tissue=rows), pair)[0]
+
+
+def test_colors_of_a_landscape_reach_as_far_as_its_scores_differ():
+    """Millimetres are no shares: what is nearly as good in Dice and in distance is told by the landscape."""
+    pair = a_pair()
+    estimate = an_estimate(pair, criterion="landmarks")
+    landscape = replace(estimate.landscape, scores=-10 * estimate.landscape.scores, flat=0.05)
+    wanted = landscape_picture(landscape.scores[1], (1, 2), landscape.near_best(1), PICTURE_PIXELS, span=1.0)
+    html, text = page_of(replace(estimate, landscape=landscape), pair)
+    assert data_uri(wanted) in html and "dark violet is worse by 1 mm or more" in text
 
 
 def test_the_report_keeps_independent_evidence_apart_from_what_was_tuned():

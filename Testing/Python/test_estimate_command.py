@@ -245,3 +245,17 @@ def test_lines_that_are_rewritten_fit_into_a_terminal():
     assert len(stream.getvalue().removeprefix("\r")) == 78 and stream.getvalue().endswith("…")
     progress("failed", 1.0, "x" * 100)
     assert stream.getvalue().endswith("x" * 100 + "\n"), "what stays is told in full"
+
+
+# --- the README -------------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_names_every_option_and_every_column_of_the_table():
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit), pytest.MonkeyPatch.context() as patch:
+        shown = io.StringIO()
+        patch.setattr("sys.stdout", shown)
+        main(["register", "--help"])
+    options = set(re.findall(r"--[a-z]+(?:-[a-z]+)*", shown.getvalue())) - {"--help"}
+    assert len(options) > 15 and {option for option in options if option not in text} == set()
+    assert {column for column in batch_command.COLUMNS if f"`{column}`" not in text} == set()
