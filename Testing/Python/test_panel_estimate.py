@@ -11,56 +11,36 @@ from host.event_loop import run_loop
 from host.mouse import choose, click, drag, type_value
 from host.scene_builders import node_ids
 from panel_case import PanelCase, add_phantom, pause
-from panel_faults import make_steps_slow
+from panel_estimate import (
+    BONE,
+    LIVER,
+    LUNG,
+    POINTS,
+    SOFT,
+    START,
+    TISSUES,
+    Searches,
+    as_stored,
+    estimate,
+    is_partial,
+    is_searched,
+    known_points,
+    landscape,
+    latest,
+    make_ready,
+    stored,
+)
+from panel_faults import library
 
 from TissueElasticRegistrationLib.core.parameter_scale import LogScale
 from TissueElasticRegistrationLib.core.tissues import BACKGROUND_ID
-
-LUNG, BONE, LIVER, SOFT = TISSUES = ("id_lung", "id_bone", "id_liver", "id_soft")
-START = {LUNG: 0.5, BONE: 30.0, LIVER: 1.0, SOFT: 1.0}
-POINTS = 3
-
 
 pytestmark = pytest.mark.usefixtures("quick_panel")
 
 
 @pytest.fixture
 def ready(panel):
-    """All inputs chosen, the section open, a small grid."""
-    panel.choose_inputs()
-    panel.open("estimateButton")
-    type_value(panel.ui.gridPointsSpinBox, str(POINTS))
-    panel.rest()
-    return panel
-
-
-def stored(panel: PanelCase) -> tuple[dict[str, float], dict[str, float]]:
-    return dict(panel.parameters.tissueLambda.items()), dict(panel.parameters.tissueMu.items())
-
-
-def estimate(panel: PanelCase) -> None:
-    """Click, and wait for the end."""
-    click(panel.ui.estimatePushButton)
-    panel.rest()
-    assert panel.ui.estimateStatusLabel.text.startswith("Estimated in "), panel.ui.estimateStatusLabel.text
-
-
-def latest(panel: PanelCase):
-    """The last estimate, also a partial one."""
-    return panel.widget.panel.estimate.latest
-
-
-def known_points(panel: PanelCase) -> int:
-    """How many places of the grid have a score."""
-    return 0 if latest(panel) is None else int(np.isfinite(latest(panel).landscape.scores).any(0).sum())
-
-
-def landscape(panel: PanelCase, segment_id: str) -> bytes:
-    """The picture of a tissue's landscape as it is shown; empty if there is none."""
-    for label in slicer.util.findChildren(panel.ui.landscapeWidget, f"landscapePicture_{segment_id}"):
-        image = label.pixmap.toImage()
-        return bytes(image.bits()) if label.visible and not image.isNull() else b""
-    return b""
+    return make_ready(panel)
 
 
 def test_the_sliders_get_the_values_of_the_logic(ready):
@@ -68,8 +48,7 @@ def test_the_sliders_get_the_values_of_the_logic(ready):
     called = ready.logic.estimate(*ready.nodes[:4], points=POINTS)
     values = called.values()
     assert values.keys() == set(TISSUES)
-    assert stored(ready) == ({key: lame.lam for key, lame in values.items()},
-                             {key: lame.mu for key, lame in values.items()})
+    assert stored(ready) == as_stored(values)
     assert any((lame.lam, lame.mu) != (START[key], START[key]) for key, lame in values.items())
     for segment_id, lame in values.items():
         for kind, weight in (("lambda", lame.lam), ("mu", lame.mu)):
@@ -78,38 +57,35 @@ def test_the_sliders_get_the_values_of_the_logic(ready):
 
 
 def test_the_button_becomes_cancel_and_the_bar_moves(ready, monkeypatch):
-    make_steps_slow(monkeypatch)
-    fractions = []
+    search = Searches(monkeypatch, is_partial)
+    bar = ready.ui.estimateProgressBar
     click(ready.ui.estimatePushButton)
     assert ready.ui.estimatePushButton.text == "Cancel"
-    assert ready.ui.estimateProgressBar.visible
+    assert bar.visible
     assert not ready.ui.applyButton.enabled
-
-    def done() -> bool:
-        fractions.append(ready.ui.estimateProgressBar.value)
-        return ready.activity == "idle"
-
-    ready.wait(done)
-    assert fractions == sorted(fractions)
-    assert len(set(fractions)) > 3
+    for _ in range(4):
+        before = bar.value
+        search.go_on()
+        ready.wait(lambda before=before: bar.value > before)
+    search.go_on_to_the_end()
+    ready.rest()
     assert ready.ui.estimatePushButton.text == "Auto-estimate"
-    assert not ready.ui.estimateProgressBar.visible
+    assert not bar.visible
     assert ready.ui.applyButton.enabled
 
 
 def test_landscapes_grow_while_it_searches(ready, monkeypatch):
-    make_steps_slow(monkeypatch)
+    search, pictures = Searches(monkeypatch, is_partial), [b""]
     assert not landscape(ready, LIVER)
     click(ready.ui.estimatePushButton)
-    pictures = set()
-
-    def done() -> bool:
-        if known_points(ready) < POINTS**2:
-            pictures.add(landscape(ready, LIVER))
-        return ready.activity == "idle"
-
-    ready.wait(done)
-    assert len(pictures) >= 4
+    for number in range(POINTS**2):
+        ready.wait(lambda number=number: known_points(ready) == number + 1)
+        ready.wait(lambda: landscape(ready, LIVER) not in pictures)
+        pictures.append(landscape(ready, LIVER))
+        search.go_on()
+    search.go_on_to_the_end()
+    ready.rest()
+    assert ready.ui.estimateStatusLabel.text.startswith("Estimated in ")
 
 
 def cancelled_at(panel: PanelCase, points: int) -> None:
@@ -128,8 +104,7 @@ def test_cancel_keeps_the_best_so_far(ready):
     assert 3 <= known_points(ready) < POINTS**2
     values = latest(ready).values()
     assert values.keys() == set(TISSUES)
-    assert stored(ready) == ({key: lame.lam for key, lame in values.items()},
-                             {key: lame.mu for key, lame in values.items()})
+    assert stored(ready) == as_stored(values)
     assert ready.ui.estimateStatusLabel.text == "Cancelled; the best values so far were taken."
     taken = stored(ready)
     pause(0.3)
@@ -146,6 +121,77 @@ def test_cancel_before_anything_is_known_changes_nothing(ready):
     assert node_ids(slicer.mrmlScene) == nodes
     assert ready.ui.estimateStatusLabel.text == "Cancelled."
     assert not ready.ui.undoEstimateButton.visible
+
+
+def test_values_are_taken_before_the_relative_stiffness_and_only_once(ready, monkeypatch):
+    search = Searches(monkeypatch, is_searched)
+    click(ready.ui.estimatePushButton)
+    ready.wait(lambda: stored(ready) != ({}, {}))
+    assert ready.activity == "estimate" and latest(ready).stiffness is None
+    assert stored(ready) == as_stored(latest(ready).values())
+    ready.wait(lambda: "λ and μ are set" in ready.ui.estimateStatusLabel.text)
+    type_value(ready.tissue(LIVER, "muBox"), "3.3")
+    search.go_on_to_the_end()
+    ready.rest()
+    assert latest(ready).stiffness is not None
+    assert stored(ready)[1][LIVER] == 3.3, "what the user sets meanwhile stays"
+
+
+def test_cancel_during_the_relative_stiffness_keeps_the_estimate(ready, monkeypatch):
+    Searches(monkeypatch, is_searched)
+    click(ready.ui.estimatePushButton)
+    ready.wait(lambda: stored(ready) != ({}, {}))
+    found = stored(ready)
+    click(ready.ui.estimatePushButton)
+    ready.rest()
+    assert stored(ready) == found
+    said = ready.ui.estimateStatusLabel.text
+    assert said == "Cancelled; λ and μ stay as estimated, without relative stiffness."
+    assert latest(ready).complete and latest(ready).stiffness is None
+    assert slicer.util.getFirstNodeByName("stiffness estimate") is not None
+    click(ready.ui.undoEstimateButton)
+    ready.rest()
+    assert stored(ready) == ({}, {})
+
+
+def test_undo_during_the_relative_stiffness_stays_undone(ready, monkeypatch):
+    search = Searches(monkeypatch, is_searched)
+    click(ready.ui.estimatePushButton)
+    ready.wait(lambda: ready.ui.undoEstimateButton.visible)
+    click(ready.ui.undoEstimateButton)
+    search.go_on_to_the_end()
+    ready.rest()
+    assert stored(ready) == ({}, {})
+    assert latest(ready).stiffness is not None
+    assert not ready.ui.undoEstimateButton.visible
+
+
+def test_one_candidate_that_fails_does_not_end_the_search(ready, monkeypatch):
+    registrations = library("core.estimation.uniform").UniformRegistrations
+    register, tried = registrations.register, []
+
+    def fails_once(self, lame, *arguments):
+        tried.append(lame)
+        if len(tried) == 4:
+            raise RuntimeError("no way")
+        return register(self, lame, *arguments)
+
+    monkeypatch.setattr(registrations, "register", fails_once)
+    estimate(ready)
+    assert len(tried) == POINTS**2 and known_points(ready) == POINTS**2 - 1
+    assert stored(ready)[0].keys() == set(TISSUES)
+    assert "could not be registered: no way" in ready.ui.estimateStatusLabel.text
+
+
+def test_stiffness_that_fails_leaves_the_values(ready, monkeypatch):
+    def fails(_registrar):
+        raise ValueError("There is not enough deformed tissue to compare stiffness.")
+        yield
+
+    monkeypatch.setattr(library("core.estimation.search"), "estimate_relative_stiffness", fails)
+    estimate(ready)
+    assert stored(ready) == as_stored(latest(ready).values())
+    assert "There is no relative stiffness: There is not enough" in ready.ui.estimateStatusLabel.text
 
 
 @pytest.mark.parametrize("points", [2, POINTS**2])
