@@ -89,3 +89,26 @@ def quick_panel(fresh_host, monkeypatch):
     make_panel_quick(monkeypatch)
     yield
     slicer.app.setRenderPaused(False)
+
+
+@pytest.fixture(scope="session")
+def model_packs(mrml_host, tmp_path_factory):
+    """Folders of good made-up models; see `panel_models.save_all`."""
+    from panel_models import save_all
+
+    folder = tmp_path_factory.mktemp("models")
+    save_all(folder)
+    return folder
+
+
+@pytest.fixture
+def installed(quick_panel, monkeypatch, model_packs, tmp_path):
+    """A folder for the models of the module, with copies of `model_packs`; the panel is quick. Before `panel`."""
+    import shutil
+
+    from panel_faults import library
+
+    folder = tmp_path / "Models"
+    shutil.copytree(model_packs, folder)
+    monkeypatch.setattr(library("core.model_card"), "MODELS_FOLDER", folder)
+    return folder

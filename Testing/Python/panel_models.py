@@ -1,11 +1,14 @@
-"""Made-up models as folders, for tests of the panel and of the console."""
+"""Made-up models as folders, for tests of the panel and of the console, and what a user does with them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import slicer.util
+from host.mouse import choose, click
 from networks import awake, model_card
-from panel_case import phantom
+from panel_case import PanelCase, pause, phantom
 
 from TissueElasticRegistrationLib.core.images import ImagePair
 from TissueElasticRegistrationLib.core.model_card import ModelCard
@@ -19,6 +22,7 @@ SMALL = {"encoder": (4, 4), "decoder": (4, 4), "final": (4,), "hyper_widths": (4
 MAP_2D, MAP_3D = NetworkConfig(2, **SMALL), NetworkConfig(3, map_layer="tissue", pooled_input=True, **SMALL)
 CLASSES = ("soft", "lung", "bone", "liver")  # the paper's list: the rest of the body first
 ADAPTIVE, DIFFUSION = NetworkConfig(2, "hyper", 8, **SMALL), NetworkConfig(2, "hyper", 4, **SMALL)
+DIRECT_NAME = "Direct solver"
 FITTING = {"spacing_mm": (4.0, 12.0), "orientation": "any"}  # the phantom of `panel_case` has voxels of 8 mm
 
 
@@ -58,3 +62,35 @@ def damage_weights(folder: Path) -> None:
     data = bytearray((folder / "weights.pt").read_bytes())
     data[len(data) // 2] ^= 1
     (folder / "weights.pt").write_bytes(data)
+
+
+def save_all(folder: Path) -> None:
+    """Good packs of every kind, in folders of their own."""
+    save_helpful(folder / "helpful", training="drawn thoraxes", licence="Apache-2.0")
+    save_universal(folder / "wild", voxels=30.0, spacing_mm=(1.0, 2.0))
+    save(folder / "volumes", MAP_3D)
+    save_paper(folder / "paper")
+    save_paper(folder / "paper-diffusion", "diffusion")
+    save_paper(folder / "no-liver", rest=("bone",), tissues=("soft", "lung", "spleen", "heart"))
+
+
+def choose_model(panel: PanelCase, text: str) -> None:
+    choose(panel.ui.modelSelector, text)
+    pause(0.05)
+    panel.rest()
+
+
+def listed(panel: PanelCase) -> list[str]:
+    selector = panel.ui.modelSelector
+    return [selector.itemText(number) for number in range(selector.count)]
+
+
+def displacement(panel: PanelCase) -> np.ndarray:
+    return slicer.util.arrayFromGridTransform(panel.transform).copy()
+
+
+def apply(panel: PanelCase) -> np.ndarray:
+    click(panel.ui.applyButton)
+    panel.rest()
+    assert panel.ui.statusLabel.text.startswith("Registered in "), panel.ui.statusLabel.text
+    return displacement(panel)

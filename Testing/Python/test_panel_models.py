@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import numpy as np
 import pytest
 import slicer
-import slicer.util
 from host.mouse import choose, click, drag, type_value
 from panel_case import PanelCase, add_pair, pause
-from panel_faults import assert_explained, assert_live_works, is_sentence, library, make_panel_quick
-from panel_models import MAP_3D, damage_weights, save, save_helpful, save_paper, save_universal
+from panel_faults import assert_explained, assert_live_works, is_sentence
+from panel_models import DIRECT_NAME, apply, choose_model, damage_weights, displacement, listed, save_universal
 from synthetic_pairs import volume_pair
 
 from TissueElasticRegistrationLib.core.parameter_scale import LogScale, PaperScale
-from TissueElasticRegistrationLib.scene.nodes import InputNodes, find_outputs
+from TissueElasticRegistrationLib.scene.nodes import find_outputs
 
+pytestmark = pytest.mark.usefixtures("installed")
 LIVER, BONE = "id_liver", "id_bone"
-DIRECT, CHOOSE = "Direct solver", "Choose a folder..."
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory) -> Path:
-    """Folders of good packs."""
-    folder = tmp_path_factory.mktemp("models")
-    save_helpful(folder / "helpful", training="drawn thoraxes", licence="Apache-2.0")
-    save_universal(folder / "wild", voxels=30.0, spacing_mm=(1.0, 2.0))
-    save(folder / "volumes", MAP_3D)
-    save_paper(folder / "paper")
-    save_paper(folder / "paper-diffusion", "diffusion")
-    save_paper(folder / "no-liver", rest=("bone",), tissues=("soft", "lung", "spleen", "heart"))
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def installed(fresh_host, monkeypatch, models, tmp_path) -> Path:
-    """A folder of their own for the models of the module, with copies of all; the panel is quick."""
-    make_panel_quick(monkeypatch)
-    folder = tmp_path / "Models"
-    shutil.copytree(models, folder)
-    monkeypatch.setattr(library("core.model_card"), "MODELS_FOLDER", folder)
-    yield folder
-    slicer.app.setRenderPaused(False)
+DIRECT, CHOOSE = DIRECT_NAME, "Choose a folder..."
 
 
 @pytest.fixture
@@ -51,51 +24,6 @@ def ready(panel) -> PanelCase:
     panel.choose_inputs()
     panel.open("modelButton")
     return panel
-
-
-@pytest.fixture
-def dialog(monkeypatch):
-    """The dialog for folders answers ``dialog.answer``."""
-    import qt
-
-    class Dialog:
-        answer = ""
-
-    monkeypatch.setattr(type(slicer.app), "testingEnabled", lambda self: False)
-    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", lambda *_arguments: str(Dialog.answer))
-    return Dialog
-
-
-def choose_model(panel: PanelCase, text: str) -> None:
-    choose(panel.ui.modelSelector, text)
-    pause(0.05)
-    panel.rest()
-
-
-def listed(panel: PanelCase) -> list[str]:
-    selector = panel.ui.modelSelector
-    return [selector.itemText(number) for number in range(selector.count)]
-
-
-def displacement(panel: PanelCase) -> np.ndarray:
-    return slicer.util.arrayFromGridTransform(panel.transform).copy()
-
-
-def apply(panel: PanelCase) -> np.ndarray:
-    click(panel.ui.applyButton)
-    panel.rest()
-    assert panel.ui.statusLabel.text.startswith("Registered in "), panel.ui.statusLabel.text
-    return displacement(panel)
-
-
-def reload_scene(panel: PanelCase, path: Path) -> None:
-    """Save, close, open."""
-    assert slicer.util.saveScene(str(path))
-    slicer.mrmlScene.Clear()
-    slicer.util.loadScene(str(path))
-    names = [node.GetName() for node in panel.nodes]
-    panel.nodes = InputNodes(*(slicer.mrmlScene.GetFirstNodeByName(name) for name in names))
-    panel.rest()
 
 
 # --- The list -------------------------------------------------------------------------------------------------------
@@ -336,88 +264,6 @@ def test_damaged_weights_are_one_sentence_and_nothing_is_written(ready, installe
     assert find_outputs(ready.nodes).metrics_table is None
     choose_model(ready, DIRECT)
     assert_live_works(ready)
-
-
-# --- A folder of one's own ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def own(models, tmp_path) -> Path:
-    return shutil.copytree(models / "helpful", tmp_path / "trained here" / "mine")
-
-
-def test_an_own_model_is_chosen_by_its_folder(ready, dialog, own):
-    dialog.answer = own
-    choose_model(ready, CHOOSE)
-    assert ready.parameters.model == str(own)
-    assert ready.ui.modelSelector.currentText == "mine (own)"
-    clicked = apply(ready)
-    ready.logic.register(*ready.nodes[:3], model="helpful")
-    np.testing.assert_array_equal(clicked, displacement(ready))
-    choose_model(ready, DIRECT)
-    choose_model(ready, "mine (own)")
-    assert ready.parameters.model == str(own)
-
-
-def test_choosing_no_folder_changes_nothing(ready, dialog):
-    choose_model(ready, "helpful")
-    choose_model(ready, CHOOSE)
-    assert ready.parameters.model == "helpful"
-    assert ready.ui.modelSelector.currentText == "helpful"
-
-
-def test_the_folder_of_an_installed_model_is_that_model(ready, dialog, installed):
-    dialog.answer = installed / "helpful"
-    choose_model(ready, CHOOSE)
-    assert ready.parameters.model == "helpful"
-
-
-def test_a_folder_without_a_model_is_explained(ready, dialog, tmp_path):
-    dialog.answer = tmp_path
-    choose_model(ready, CHOOSE)
-    assert_explained(ready, f"There is no model in the folder '{tmp_path.name}': choose another solver.")
-    assert str(tmp_path) in ready.ui.modelLabel.toolTip
-    choose_model(ready, DIRECT)
-    assert ready.ui.applyButton.enabled
-
-
-def test_a_saved_scene_finds_an_own_model_again(ready, dialog, own, tmp_path):
-    dialog.answer = own
-    choose_model(ready, CHOOSE)
-    type_value(ready.tissue(LIVER, "muBox"), "40")
-    before = apply(ready)
-    reload_scene(ready, tmp_path / "scene.mrb")
-    assert ready.parameters.model == str(own)
-    assert ready.ui.modelSelector.currentText == "mine (own)"
-    np.testing.assert_array_equal(apply(ready), before)
-
-
-def test_a_saved_scene_explains_that_its_model_is_gone(ready, dialog, own, tmp_path):
-    dialog.answer = own
-    choose_model(ready, CHOOSE)
-    type_value(ready.tissue(LIVER, "muBox"), "40")
-    ready.switch_live_on()
-    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
-    shutil.rmtree(own)
-    reload_scene(ready, tmp_path / "scene.mrb")
-    assert_explained(ready, "There is no model in the folder 'mine': choose another solver.")
-    assert ready.ui.modelSelector.currentText == "mine (cannot be used)"
-    choose_model(ready, DIRECT)
-    assert ready.tissue(LIVER, "muBox").value == 40
-    assert_live_works(ready)
-
-
-def test_an_own_model_that_is_not_installed_any_more_comes_back(ready, installed):
-    choose_model(ready, "helpful")
-    shutil.move(installed / "helpful", installed.parent / "elsewhere")
-    ready.parameters.finestMm = 0.5  # the panel looks again at any change
-    pause(0.1)
-    assert_explained(ready, "The model 'helpful' is not installed: choose another solver.")
-    shutil.move(installed.parent / "elsewhere", installed / "helpful")
-    ready.parameters.finestMm = 0.0
-    pause(0.1)
-    assert ready.ui.applyButton.enabled
-    assert ready.ui.modelSelector.currentText == "helpful"
 
 
 # --- Alignment ------------------------------------------------------------------------------------------------------
