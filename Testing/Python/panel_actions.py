@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import slicer
 import slicer.util
-from host.mouse import choose, click, drag, type_value
+from host.mouse import choose, click, drag, tick, type_value
 from host.qt_binding import shiboken6
 from host.scene_builders import add_linear_transform, put_under
 from panel_case import NAME, SELECTORS, PanelCase, add_phantom, pause
@@ -127,6 +127,21 @@ class User:
 
     def undo_the_estimate(self):
         return self._click(self._ui.undoEstimateButton)
+
+    def keep_a_tissue_out_of_the_estimate(self):
+        table = self._ui.estimateTable
+        return table.rowCount > 2 and self._use(tick, table, self._random.randrange(table.rowCount - 1))
+
+    def take_or_put_back_one_tissue(self):
+        buttons = self._ui.estimateTable.findChildren("QToolButton")
+        return bool(buttons) and self._click(self._random.choice(buttons))
+
+    def ask_the_estimate_for_something_else(self):
+        ui, pick = self._ui, self._random.choice
+        choices = {ui.estimateObjectiveSelector: ("Overlap", "Landmarks", "Similarity"),
+                   ui.estimateMethodSelector: ("Grid", "Grid", "Gradient")}
+        selector = pick(list(choices))
+        return self._use(choose, selector, pick(choices[selector]))
 
     def wait_until_nothing_runs(self):
         self._panel.rest()

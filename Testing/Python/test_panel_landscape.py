@@ -145,6 +145,13 @@ def test_other_tissues_replace_the_last_ones(view):
     assert view.named("landscapePicture_c") == []
 
 
+def test_estimate_without_landscape_shows_no_picture(view):
+    view.show(row("a"))
+    view.view.show(replace(estimate(row("a")), landscape=None))
+    view.settle()
+    assert view.named("landscapePicture_a") == []
+
+
 def test_nothing_is_drawn_after_clear(view):
     view.view.show(estimate(row("a")))
     view.view.clear()

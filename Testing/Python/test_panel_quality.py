@@ -169,6 +169,27 @@ def test_copy_puts_tab_separated_text_on_the_clipboard(quality):
     assert lines[-2:] == ["Look out.", ""]
 
 
+def test_tissues_the_estimate_did_not_use_are_marked(quality):
+    show, table, _ = quality
+    kept = {"n": 3, "before_mean": 3.0, "after_mean": 1.0, "before_max": 4.0, "after_max": 2.0}
+    account = {"objective": "landmarks", "held_out": {"tissues": [RIBS.tissue.id], "tre_mm": kept}}
+    show.show(a_result(LIVER, replace(RIBS, negative_jacobian_percent=3.0)), (), account)
+    assert not table.isColumnHidden(1)
+    assert [table.item(row, 1).text() for row in range(2)] == ["", "Problem: folding, kept to check"]
+    assert "independent evidence" in table.item(1, 1).toolTip()
+    assert row_texts(table, 5)[:2] == ["Kept landmarks", "3.00 → 1.00 mm (n = 3)"]
+    show.show(a_result(LIVER, RIBS))
+    assert table.isColumnHidden(1) and table.rowCount == 5
+
+
+def test_remarks_have_the_room_they_need(quality):
+    show, table, _ = quality
+    show.show(a_result(LIVER, RIBS))
+    account = {"objective": "dice", "held_out": {"tissues": [RIBS.tissue.id], "tre_mm": None}}
+    show.show(a_result(LIVER, RIBS), (), account)
+    assert table.columnWidth(1) > table.fontMetrics().horizontalAdvance(table.item(1, 1).text())
+
+
 def test_works_without_a_label_for_notes(fresh_host):
     import qt
 

@@ -22,7 +22,7 @@ from host.scene_builders import (
 )
 
 from TissueElasticRegistrationLib.core.geometry import Geometry
-from TissueElasticRegistrationLib.scene.checks import input_hints, input_problem
+from TissueElasticRegistrationLib.scene.checks import input_hints, input_problem, objective_problem
 from TissueElasticRegistrationLib.scene.nodes import InputNodes, link_transform
 from TissueElasticRegistrationLib.scene.read import read_pair
 from TissueElasticRegistrationLib.scene.segments import BINARY_LABELMAP, oriented_image
@@ -364,3 +364,12 @@ def add_shared_segments(node, labels_kji: np.ndarray, matrix) -> None:
         segment.SetLabelValue(label)
         segment.AddRepresentation(BINARY_LABELMAP, labelmap)
         node.GetSegmentation().AddSegment(segment, f"id_{label}")
+
+
+def test_what_an_estimate_judges_by_has_to_be_there():
+    """Only whether something is chosen; whether it can be used is the registration's question."""
+    nothing, labels, points = InputNodes(1, 2, 3), InputNodes(1, 2, 3, 4), InputNodes(1, 2, 3, None, 5, 6)
+    able = {objective: [objective_problem(objective, inputs) is None for inputs in (nothing, labels, points)]
+            for objective in ("dice", "landmarks", "similarity")}
+    assert able == {"dice": [False, True, False], "landmarks": [False, False, True], "similarity": [True] * 3}
+    assert objective_problem("landmarks", points._replace(moving_landmarks=None)).endswith(".")

@@ -234,6 +234,18 @@ def test_points_defined_in_one_list_only_are_refused_with_both_names(mrml_scene)
         read_landmarks(fixed, moving)
 
 
+def test_landmarks_are_named_by_their_labels_unless_two_have_the_same(mrml_scene):
+    """A name stands for one landmark: it may be held out of an estimate."""
+    points = np.array([[1.0, 2, 3], [4, 5, 7], [0, 9, 1]])
+    fixed, moving = add_markups(mrml_scene, "F", points), add_markups(mrml_scene, "M", points + 1)
+    for number, label in enumerate("abc"):
+        fixed.SetNthControlPointLabel(number, label)
+    assert read_landmarks(fixed, moving).all_names == ("a", "b", "c")
+    assert read_landmarks(fixed, moving).every_second == ("b",)
+    fixed.SetNthControlPointLabel(2, "a")
+    assert read_landmarks(fixed, moving).all_names == ("1", "2", "3")
+
+
 def test_landmarks_without_points_are_refused_by_name(mrml_scene):
     with pytest.raises(ValueError, match="'F' have no defined point"):
         read_landmarks(add_markups(mrml_scene, "F", []), add_markups(mrml_scene, "M", []))
