@@ -19,10 +19,13 @@ from synthetic_pairs import slice_case
 from TissueElasticRegistrationLib import batch_command
 from TissueElasticRegistrationLib.__main__ import main
 from TissueElasticRegistrationLib.core.estimation import search
+from TissueElasticRegistrationLib.core.estimation.relative_stiffness import RelativeStiffness, TissueStiffness
 from TissueElasticRegistrationLib.core.estimation.uniform import UniformRegistrations
 from TissueElasticRegistrationLib.core.files.landmark_files import read_landmarks
 from TissueElasticRegistrationLib.core.model_pack import save_pack
 from TissueElasticRegistrationLib.core.network import NetworkConfig
+from TissueElasticRegistrationLib.core.progress import Progress
+from TissueElasticRegistrationLib.core.tissues import Tissue
 from TissueElasticRegistrationLib.progress_line import ProgressLine
 
 FILES = ("fixed", "moving", "segmentation", "moving_segmentation")
@@ -154,6 +157,19 @@ def test_relative_stiffness_that_fails_is_a_warning(case, tmp_path, monkeypatch)
     assert result["estimate"]["relative_stiffness"] is None
     assert "There is no relative stiffness: There is not enough deformed tissue" in " ".join(result["warnings"])
     assert "could not be estimated" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_what_the_relative_stiffness_warns_of_is_in_the_result(case, tmp_path, monkeypatch):
+    soft = Tissue(4, "soft", "4")
+
+    def warns(registrar):
+        yield Progress(0.5, "measuring")
+        row = TissueStiffness(soft, 1.0, 1.0, 1.0, True, 0.0, 3.0)
+        return RelativeStiffness((row,), soft, 1.0, ("There is only one tissue.",))
+
+    monkeypatch.setattr(search, "estimate_relative_stiffness", warns)
+    assert register(case, tmp_path / "out", *QUICK, "--relative-stiffness") == 0
+    assert "There is only one tissue." in result_of(tmp_path / "out")["warnings"]
 
 
 def test_images_that_are_the_same_tell_no_stiffness(case, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ NO_ELASTOGRAPHY = ("Tuning is no elastography: these values register this pair b
                    "make them the stiffness of its tissues.")
 JUDGED_BY = {"dice": "the overlap of the segments (Dice)", "landmarks": "the distance of corresponding landmarks",
              "similarity": "the similarity of the images inside each tissue"}
+TISSUE_COLUMN = ("Tissue", "segment or label of the fixed image")
 STIFFNESS_COLUMN = ("Relative stiffness", "resistance to a change of shape (μ) relative to the reference, from the "
                                           "deformation alone, with its 95 % interval")
 EVIDENCE_COLUMNS = (("Measure", ""), ("Before", "before the registration"), ("After", "after the registration"))
@@ -72,36 +73,51 @@ def _what_was_done(estimate: Estimate, model: str | None) -> str:
                   "with which it fits best.")
 
 
+class Column(NamedTuple):
+    """``cell``: HTML for the tissue with this number in the estimate."""
+
+    name: str
+    meaning: str
+    cell: Callable[[int, TissueEstimate], str]
+
+
 def _tissues(estimate: Estimate, colors: Colors) -> list[str]:
+    columns = _columns(estimate)
+    titles = [TISSUE_COLUMN, *((column.name, column.meaning) for column in columns)]
+    rows = [(tissue_name(row.tissue.name, colors.get(row.tissue.label)), [one.cell(place, row) for one in columns])
+            for place, row in enumerate(estimate.per_tissue) if row.tissue.label != BACKGROUND]
+    return [table(titles, rows), *_stiffness_notes(estimate.stiffness), what_columns_mean(titles)]
+
+
+def _columns(estimate: Estimate) -> list[Column]:
     score = SCORES.get(estimate.criterion, UNKNOWN_SCORE)
+
+    def scores(_: int, row: TissueEstimate) -> str:
+        return change(score.sign * row.start_score, score.sign * row.score, score.layout, NOTHING_TO_TELL)
+
     columns = [
-        ("Tissue", "segment or label of the fixed image"),
-        ("λ", "first Lamé parameter, a relative weight without unit"),
-        ("μ", "second Lamé parameter, a relative weight without unit"),
-        ("ν", "Poisson ratio λ / (2 (λ + μ))"),
-        ("From", "search, or the start value that was kept"),
-        (f"{score.name}{score.unit}", "what the search judged by, with the start values and with these; in a grid, "
-                                      "with the same values for all tissues"),
-        ("Flat", "λ and μ hardly change the score, so they mean little"),
-        ("Confidence", "share of the values tried that are clearly worse: near 0, λ and μ hardly matter"),
+        Column("λ", "first Lamé parameter, a relative weight without unit", lambda _, row: number(row.lame.lam, ".3g")),
+        Column("μ", "second Lamé parameter, a relative weight without unit", lambda _, row: number(row.lame.mu, ".3g")),
+        Column("ν", "Poisson ratio λ / (2 (λ + μ))", lambda _, row: number(row.lame.poisson_ratio, ".2f")),
+        Column("From", "search, or the start value that was kept", lambda _, row: _origin(row, estimate)),
+        Column(f"{score.name}{score.unit}", "what the search judged by, with the start values and with these; in a "
+                                            "grid, with the same values for all tissues", _for_voters(scores)),
+        Column("Flat", "λ and μ hardly change the score, so they mean little",
+               _for_voters(lambda _, row: "yes" if row.flat else "no")),
     ]
-    stiffness = _stiffness_cells(estimate.stiffness)
+    if estimate.landscape is not None:
+        columns.append(Column("Confidence", "share of the values tried that are clearly worse: near 0, λ and μ hardly "
+                                            "matter",
+                              _for_voters(lambda place, _: number(confidence(estimate, place), ".2f"))))
     if estimate.stiffness is not None:
-        columns.append(STIFFNESS_COLUMN)
-    rows = []
-    for place, row in enumerate(estimate.per_tissue):
-        if row.tissue.label == BACKGROUND:
-            continue
-        cells = [number(row.lame.lam, ".3g"), number(row.lame.mu, ".3g"), number(row.lame.poisson_ratio, ".2f"),
-                 _origin(row, estimate)]
-        cells += [change(score.sign * row.start_score, score.sign * row.score, score.layout, NOTHING_TO_TELL)
-                  if row.votes else NOTHING_TO_TELL]
-        cells += [("yes" if row.flat else "no") if row.votes else NOTHING_TO_TELL,
-                  number(confidence(estimate, place) if row.votes else float("nan"), ".2f", NOTHING_TO_TELL)]
-        if estimate.stiffness is not None:
-            cells.append(stiffness.get(row.tissue.label, NOTHING_TO_TELL))
-        rows.append((tissue_name(row.tissue.name, colors.get(row.tissue.label)), cells))
-    return [table(columns, rows), *_stiffness_notes(estimate.stiffness), what_columns_mean(columns)]
+        told = _stiffness_cells(estimate.stiffness)
+        columns.append(Column(*STIFFNESS_COLUMN, lambda _, row: told.get(row.tissue.label, NOTHING_TO_TELL)))
+    return columns
+
+
+def _for_voters(cell: Callable[[int, TissueEstimate], str]) -> Callable[[int, TissueEstimate], str]:
+    """Nothing for tissues that were not searched."""
+    return lambda place, row: cell(place, row) if row.votes else NOTHING_TO_TELL
 
 
 def _origin(row: TissueEstimate, estimate: Estimate) -> str:
@@ -116,13 +132,11 @@ def _stiffness_alone(estimate: Estimate, colors: Colors) -> list[str]:
     cells = _stiffness_cells(estimate.stiffness)
     rows = [(tissue_name(row.tissue.name, colors.get(row.tissue.label)), [cells[row.tissue.label]])
             for row in estimate.stiffness.per_tissue]
-    return [table([("Tissue", ""), STIFFNESS_COLUMN], rows), *_stiffness_notes(estimate.stiffness)]
+    return [table([TISSUE_COLUMN, STIFFNESS_COLUMN], rows), *_stiffness_notes(estimate.stiffness)]
 
 
-def _stiffness_cells(stiffness: RelativeStiffness | None) -> dict[int, str]:
+def _stiffness_cells(stiffness: RelativeStiffness) -> dict[int, str]:
     """By label: a number only where the deformation supports it."""
-    if stiffness is None:
-        return {}
     return {row.tissue.label: "1, the reference" if row.tissue == stiffness.reference else _stiffness_cell(row)
             for row in stiffness.per_tissue}
 
