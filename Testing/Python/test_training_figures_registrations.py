@@ -202,7 +202,7 @@ def test_the_line_below_tells_what_was_measured(known):
     deviation = truth[known.pair.fixed_segmentation.labels_kji > 0].std()
     assert row.jacobian_deviation(known.pair.fixed_segmentation) == pytest.approx(deviation, rel=0.05)
     assert f"std J {row.jacobian_deviation(known.pair.fixed_segmentation):.3f}" in text
-    assert parameter_text(row) == "λ, μ: soft 1, 1; lung 0.5, 0.5 (given)"
+    assert parameter_text(row) == "λ, μ given: soft 1, 1; lung 0.5, 0.5"
 
 
 def test_three_rows_have_their_own_pictures_and_no_text_is_cut(known):
@@ -210,8 +210,8 @@ def test_three_rows_have_their_own_pictures_and_no_text_is_cut(known):
     rows = [known.row, Compared("second", still.result, "given", True, True),
             Compared("third", still.result, "given", False, False)]
     figure, axes = drawn(known.pair, *rows)
-    assert "before" in axes and parameter_text(rows[1]) == "λ, μ: 1, 1 everywhere (given)"
-    assert parameter_text(rows[2]) == "μ: soft 1; lung 0.5 (given)"
+    assert "before" in axes and parameter_text(rows[1]) == "λ, μ given: 1, 1 everywhere"
+    assert parameter_text(rows[2]) == "μ given: soft 1; lung 0.5"
     for title in ("Warped", "Jacobian determinant", "Difference"):
         one, two, three = (np.ma.filled(axes[f"{row.name}: {title}"].images[0].get_array(), -1) for row in rows)
         assert not np.allclose(one, two) and np.array_equal(two, three), title

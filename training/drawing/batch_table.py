@@ -27,7 +27,10 @@ class Dot:
 
 @dataclass(frozen=True)
 class Stiffness:
-    """Relative stiffness of one tissue of one subject with its interval; ``high`` is infinite where it has no end."""
+    """Relative stiffness of one tissue of one subject with its interval; ``high`` is infinite where it has no end.
+
+    supported: the deformation tells it. ``value`` is not a number where nothing is said at all.
+    """
 
     subject: str
     tissue: str
@@ -102,10 +105,12 @@ def _stiffness(path: Path, rows: list[tuple[int, dict[str, str]]]) -> tuple[Stif
     found = []
     for line, row in rows:
         value, low, high = (_number(path, line, row, title) for title in STIFFNESS[:3])
-        if math.isfinite(value) and value > 0:
-            found.append(Stiffness(row["subject"], row["tissue"], value, low if low > 0 else 0.0,
-                                   high if math.isfinite(high) else math.inf, _truth(path, line, row, STIFFNESS[3])))
-    return tuple(found)
+        is_told = math.isfinite(value) and value > 0
+        if is_told or row[STIFFNESS[3]]:
+            found.append(Stiffness(row["subject"], row["tissue"], value if is_told else math.nan,
+                                   low if low > 0 else 0.0, high if math.isfinite(high) else math.inf,
+                                   is_told and _truth(path, line, row, STIFFNESS[3])))
+    return tuple(found) if any(math.isfinite(row.value) for row in found) else ()
 
 
 def _fitting_scale(path: Path, values: list[float]) -> ParameterScale:

@@ -39,14 +39,14 @@ from .panels import (
 )
 
 # All lengths in pixels of a PNG.
-WIDTH, DPI = 1600, 100
+WIDTH, DPI = 1240, 100
 LEFT, RIGHT, TOP, GAP, ROW_GAP = 30, 8, 54, 5, 48
 TITLES = ("Moving, fixed", "Warped", "Deformation", "Jacobian determinant", "Difference", "Outlines")
 TALLEST = 1.3  # of a panel's width
 BAR_HEIGHT, BELOW = 10, 66
 LARGE, NORMAL, SMALL = 13.0, 10.5, 9.5  # points
 MOST_TISSUES = 6  # are named below a row
-LONGEST_TITLE = 64  # letters
+LONGEST_TITLE, LONGEST_LINE, LONGEST_NAME = 50, 140, 20  # letters
 
 
 def comparison_figure(pair: ImagePair, plane: Plane, rows: Sequence[Compared], title: str) -> Figure:
@@ -99,32 +99,30 @@ def comparison_figure(pair: ImagePair, plane: Plane, rows: Sequence[Compared], t
 
 
 def row_text(row: Compared, pair: ImagePair) -> str:
-    """Dice by tissue, standard deviation of the Jacobian determinant, folding, landmark error."""
-    parts = [_dice_text(row, lambda tissue: tissue.dice_after),
-             f"std J {row.jacobian_deviation(pair.fixed_segmentation):.3f}",
-             f"folding {row.result.negative_jacobian_percent:.2f} %"]
-    if row.result.landmark_errors is not None:
-        parts.append(f"landmark error {row.result.landmark_errors.after_mean:.2f} mm")
-    return "     ".join(part for part in parts if part)
+    """Mean Dice, standard deviation of the Jacobian determinant, folding, landmark error, Dice by tissue."""
+    errors = row.result.landmark_errors
+    dice, by_tissue = _dice_texts(row, lambda tissue: tissue.dice_after)
+    return _spaced(dice, f"std J {row.jacobian_deviation(pair.fixed_segmentation):.3f}",
+                   f"folding {row.result.negative_jacobian_percent:.2f} %",
+                   "" if errors is None else f"landmark error {errors.after_mean:.2f} mm", by_tissue)
 
 
 def before_text(row: Compared) -> str:
     """The same before the registration, where there is something to tell."""
-    parts = [_dice_text(row, lambda tissue: tissue.dice_before)]
-    if row.result.landmark_errors is not None:
-        parts.append(f"landmark error {row.result.landmark_errors.before_mean:.2f} mm")
-    text = "     ".join(part for part in parts if part)
+    errors = row.result.landmark_errors
+    dice, by_tissue = _dice_texts(row, lambda tissue: tissue.dice_before)
+    text = _spaced(dice, "" if errors is None else f"landmark error {errors.before_mean:.2f} mm", by_tissue)
     return f"Before: {text}" if text else ""
 
 
 def parameter_text(row: Compared) -> str:
     """λ and μ of the tissues, and where they come from."""
-    weights = {tissue.tissue.name: _weights(row, tissue) for tissue in _named(row)}
+    weights = {_short_name(tissue): _weights(row, tissue) for tissue in _named(row)}
     if row.is_global or len(set(weights.values())) == 1:
         shown = f"{next(iter(weights.values()))} everywhere"
     else:
         shown = _listed([f"{name} {weight}" for name, weight in weights.items()], "; ")
-    return f"{'λ, ' if row.has_lambda else ''}μ: {shown} ({row.origin})"
+    return shortened(f"{'λ, ' if row.has_lambda else ''}μ {row.origin}: {shown}", LONGEST_LINE)
 
 
 def _weights(row: Compared, tissue: TissueResult) -> str:
@@ -132,12 +130,21 @@ def _weights(row: Compared, tissue: TissueResult) -> str:
     return f"{lam}{tissue.parameters.mu:.3g}"
 
 
-def _dice_text(row: Compared, dice: Callable[[TissueResult], float]) -> str:
-    values = [(tissue.tissue.name, dice(tissue)) for tissue in _named(row) if np.isfinite(dice(tissue))]
+def _dice_texts(row: Compared, dice: Callable[[TissueResult], float]) -> tuple[str, str]:
+    """The mean, and every tissue; empty if nothing was measured."""
+    values = [(_short_name(tissue), dice(tissue)) for tissue in _named(row) if np.isfinite(dice(tissue))]
     if not values:
-        return ""
+        return "", ""
     mean = np.mean([value for _, value in values])
-    return f"Dice {mean:.3f} ({_listed([f'{name} {value:.3f}' for name, value in values], ', ')})"
+    return f"Dice {mean:.3f}", _listed([f"{name} {value:.3f}" for name, value in values], ", ")
+
+
+def _spaced(*parts: str) -> str:
+    return shortened("    ".join(part for part in parts if part), LONGEST_LINE)
+
+
+def _short_name(tissue: TissueResult) -> str:
+    return shortened(tissue.tissue.name, LONGEST_NAME)
 
 
 def _named(row: Compared) -> list[TissueResult]:
@@ -185,7 +192,7 @@ def _draw_scales(figure: Figure, pair: ImagePair, view: PlaneView, rows: Sequenc
     has_labels = rows[0].result.warped_segmentation is not None
     figure.text(middle[5], (BELOW - 4) / height, "color: warped, white: fixed" if has_labels else
                 "tissues of the fixed image\non the warped one", fontsize=SMALL, ha="center", va="top")
-    names = {tissue.tissue.label: tissue.tissue.name for tissue in _named(rows[0])}
+    names = {tissue.tissue.label: _short_name(tissue) for tissue in _named(rows[0])}
     handles = [Line2D([], [], color=color, label=names[label], linewidth=2) for label, color in view.colors.items()
                if label in names]
     if any(row.result.negative_jacobian_percent > 0 for row in rows):

@@ -12,32 +12,39 @@ from .batch_table import BatchTable, Stiffness
 from .pages import shortened
 
 SHARE = 0.86  # of the width of a tissue
-LETTERS_PER_INCH = 10
+LETTERS_PER_INCH, LETTERS_OF_COUNT = 10, 20
 LOWEST, HIGHEST = 0.02, 50.0  # what is drawn at most; intervals go on beyond
 
 
 def draw_stiffness(axes: Axes, tables: Sequence[BatchTable], colors: Sequence[str], markers: Sequence[str]) -> None:
     """Tissues side by side, in each the subjects from soft to stiff, table by table.
 
-    Lines are intervals, those without an upper end have an arrow. Hollow dots are what the deformation does not tell.
-    The line across each tissue is the median of what it tells.
+    Lines are intervals, those without an upper end have an arrow. The line across each tissue is the median of what the
+    deformation tells, and below it stands for how many it does; values that it does not tell are hollow.
     """
     told = {number: [row for row in table.stiffness if not row.is_reference]
             for number, table in enumerate(tables) if table.stiffness}
     tissues = list(dict.fromkeys(row.tissue for rows in told.values() for row in rows))
-    low, high = _limits([row for rows in told.values() for row in rows])
+    every = [row for rows in told.values() for row in rows]
+    low, high = _limits(every)
     axes.set(yscale="log", ylim=(low, high), xlim=(-0.5, len(tissues) - 0.5))
     axes.axhline(1, color="#909090", linewidth=0.9, zorder=1)
     for place, tissue in enumerate(tissues):
         for column, (number, rows) in enumerate(told.items()):
-            own = sorted((row for row in rows if row.tissue == tissue), key=lambda row: (row.value, row.subject))
+            own = sorted((row for row in rows if row.tissue == tissue and np.isfinite(row.value)),
+                         key=lambda row: (row.value, row.subject))
             start = place - SHARE / 2 + column * SHARE / len(told)
             _draw_group(axes, own, start, SHARE / len(told), high, colors[number % len(colors)],
                         markers[number % len(markers)])
         if place:
             axes.axvline(place - 0.5, color="#e4e4e4", linewidth=0.8)
     letters = max(int(LETTERS_PER_INCH * axes.get_window_extent().width / axes.figure.dpi / len(tissues)), 3)
-    axes.set_xticks(range(len(tissues)), [shortened(tissue, letters) for tissue in tissues], fontsize=10)
+    counts = [(sum(row.supported for row in every if row.tissue == tissue), sum(row.tissue == tissue for row in every))
+              for tissue in tissues]
+    told_for = "known for " if letters > LETTERS_OF_COUNT else ""
+    names = [f"{shortened(tissue, letters)}\n{told_for}{known} of {asked}"
+             for tissue, (known, asked) in zip(tissues, counts, strict=True)]
+    axes.set_xticks(range(len(tissues)), names, fontsize=9.5)
     axes.tick_params(axis="x", length=0)
     axes.tick_params(axis="y", labelsize=8)
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -69,7 +76,7 @@ def _draw_group(axes: Axes, rows: list[Stiffness], start: float, width: float, t
 
 def _limits(rows: list[Stiffness]) -> tuple[float, float]:
     """Room for all values, and for the intervals as far as they are reasonable."""
-    values = [1.0, *(row.value for row in rows)]
+    values = [1.0, *(row.value for row in rows if np.isfinite(row.value))]
     ends = [end for row in rows for end in (row.low, row.high) if LOWEST < end < HIGHEST]
     return min(values + ends) / 1.3, max(values + ends) * 1.3
 
