@@ -164,7 +164,7 @@ def test_the_report_has_one_landscape_for_each_tissue_that_was_searched():
     html, text = page_of(an_estimate(pair), pair)
     assert html.count("<img") == 1 and "Dice 0.904, flat" in text
     gradient, _ = page_of(an_estimate(pair, landscape=None, method="gradient"), pair)
-    assert gradient.count("<img") == 0 and "improved step by step" in gradient
+    assert gradient.count("<img") == 0 and "searched step by step" in gradient
     assert "Confidence" in text and "Confidence" not in gradient
 
 

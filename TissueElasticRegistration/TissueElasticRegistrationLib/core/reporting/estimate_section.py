@@ -66,7 +66,7 @@ def _what_was_done(estimate: Estimate, model: str | None) -> str:
     grid, judged = estimate.landscape, JUDGED_BY.get(estimate.criterion, estimate.objective)
     asked = f"by asking the model “{model}”" if model else "with the direct solver"
     if grid is None:
-        return escape(f"λ and μ of {tissues} were improved step by step from their start values {asked}, judged by "
+        return escape(f"λ and μ of {tissues} were searched step by step from their start values {asked}, judged by "
                       f"{judged}.")
     return escape(f"λ and μ of {tissues} were searched on a grid of {len(grid.lam)} × {len(grid.mu)} values from "
                   f"{grid.lam[0]:.3g} to {grid.lam[-1]:.3g} {asked}, judged by {judged}; each tissue takes the pair "
