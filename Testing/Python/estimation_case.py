@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from unittest import mock
 
 import torch
 from synthetic_pairs import pair_of, prepared, quick_solver, slice_case
 
+from TissueElasticRegistrationLib.core.estimation import grid
 from TissueElasticRegistrationLib.core.estimation.class_overlap import ClassOverlap
+from TissueElasticRegistrationLib.core.estimation.result import Estimate
 from TissueElasticRegistrationLib.core.images import ImagePair
+from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
+from TissueElasticRegistrationLib.core.tissues import TissueParameters
 
 
 @cache
@@ -29,3 +36,16 @@ def registrar_of(pair: ImagePair, **options) -> Registrar:
 
 def overlap_of(registrar: Registrar) -> ClassOverlap:
     return ClassOverlap(registrar.pair, registrar.working, registrar.initial.transform, torch.device("cpu"))
+
+
+@contextmanager
+def nothing_together() -> Iterator[None]:
+    """Inside, tissues take what suits each of them alone in the grid."""
+    with mock.patch.object(grid, "register_together", lambda *arguments: iter(())):
+        yield
+
+
+def one_by_one(registrar: Registrar, start: TissueParameters, *arguments, **options) -> Estimate:
+    """What the tissues choose in the grid, each for itself."""
+    with nothing_together():
+        return finish(grid.estimate_by_grid(registrar, start, *arguments, **options))

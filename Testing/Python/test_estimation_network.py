@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from estimation_case import registrar_of, thorax_slice
+from estimation_case import one_by_one, registrar_of, thorax_slice
 from network_pairs import MAP_2D, SMALL, pack_of, solver_with
 
 from TissueElasticRegistrationLib.core.estimation import grid as grid_module
@@ -72,7 +72,7 @@ def exact_scores(registrar: Registrar, point: tuple[int, int], points: int) -> n
 def test_with_a_network_the_grid_has_11_places_per_slider_and_few_of_them_are_asked(trusted):
     registrar = registrar_with(a_pack())
     recorder = Recorder(registrar)
-    estimate = finish(estimate_by_grid(registrar, MIDDLE))
+    estimate = one_by_one(registrar, MIDDLE)
     assert estimate.landscape.scores.shape[1:] == (11, 11)
     assert np.isfinite(estimate.landscape.scores).any(0).all()
     nodes = {(round(a, 6), round(b, 6)) for a in np.linspace(0, 1, NODES) for b in np.linspace(0, 1, NODES)}
@@ -83,13 +83,13 @@ def test_with_a_network_the_grid_has_11_places_per_slider_and_few_of_them_are_as
 def test_a_grid_as_coarse_as_the_nodes_is_asked_place_by_place(trusted):
     registrar = registrar_with(a_pack())
     recorder = Recorder(registrar)
-    finish(estimate_by_grid(registrar, MIDDLE, points=3))
+    one_by_one(registrar, MIDDLE, points=3)
     assert sorted(recorder.asked) == [(a, b) for a in (0, 0.5, 1) for b in (0, 0.5, 1)]
 
 
 def test_what_a_tissue_takes_and_the_best_it_is_compared_with_are_computed_not_interpolated(trusted):
     registrar = registrar_with(a_pack())
-    estimate = finish(estimate_by_grid(registrar, MIDDLE))
+    estimate = one_by_one(registrar, MIDDLE)
     labels = [row.tissue.label for row in estimate.per_tissue if np.isfinite(row.score)]
     for number, row in enumerate(estimate.per_tissue):
         if row.votes:
@@ -153,9 +153,9 @@ def test_the_global_network_searches_for_the_adaptive_one(trusted):
     names = ("soft", "lung", "bone", "liver")
     adaptive = pack_of(NetworkConfig(2, "hyper", 8, **SMALL), orientation="any", tissues=names)
     registrar, search = registrar_with(adaptive), solver_with(pack_of(GLOBAL, voxels=2.0, orientation="any"))
-    own, other = Recorder(registrar), finish(estimate_by_grid(registrar, MIDDLE, points=3, search=search))
+    own, other = Recorder(registrar), one_by_one(registrar, MIDDLE, points=3, search=search)
     assert own.asked == [], "only the global network was asked"
-    mine = finish(estimate_by_grid(registrar, MIDDLE, points=3))
+    mine = one_by_one(registrar, MIDDLE, points=3)
     assert len(own.asked) == 9, "without one, the adaptive network is asked with equal sliders everywhere"
     assert not np.array_equal(mine.landscape.scores, other.landscape.scores, equal_nan=True)
 

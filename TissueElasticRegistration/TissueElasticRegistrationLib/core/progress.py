@@ -6,7 +6,7 @@ A console exhausts the generator, a panel steps it, cancel means to stop asking.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -45,3 +45,13 @@ def part_of(job: Job[Result], begin: float, end: float, text: str | None = None)
         except StopIteration as stop:
             return stop.value
         yield Progress(begin + (end - begin) * progress.fraction, text or progress.text)
+
+
+def part_as_it_is(job: Job[Result], begin: float, end: float) -> Job[Result]:
+    """Like `part_of`, but the steps stay of their kind, with all that they carry."""
+    while True:
+        try:
+            progress = next(job)
+        except StopIteration as stop:
+            return stop.value
+        yield replace(progress, fraction=begin + (end - begin) * progress.fraction)

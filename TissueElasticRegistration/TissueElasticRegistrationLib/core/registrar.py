@@ -21,7 +21,7 @@ from .images import ImagePair
 from .live import Frame, LiveSolver
 from .parameter_scale import check_parameters
 from .preprocessing import WorkingPair, prepare_pair
-from .progress import Job, Progress, Result, part_of
+from .progress import Job, Progress, Result, part_as_it_is, part_of
 from .result import RegistrationResult
 from .solvers.direct import DirectSolver, Solution, Step
 from .solvers.pyramid import Pyramid
@@ -229,8 +229,7 @@ class Registrar:
             prepared = PREPARING
             yield from part_of(self._prepare(), 0.0, prepared)
         self._check(parameters)
-        for progress in self.falling_back(lambda: self._frames(parameters, jacobian)):
-            yield replace(progress, fraction=prepared + (1 - prepared) * progress.fraction)
+        yield from part_as_it_is(self.falling_back(lambda: self._frames(parameters, jacobian)), prepared, 1.0)
 
     def _frames(self, parameters: TissueParameters, jacobian: bool) -> Job[None]:
         for progress in self._live.follow(parameters):

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 
 import torch
 
-from ..progress import Job, part_of
+from ..progress import Job, part_as_it_is, part_of
 from ..registrar import Registrar
 from ..solvers.network import NetworkSolver
 from ..threads import with_threads
@@ -21,10 +21,12 @@ from .network_sweep import NetworkSweep
 from .question import asked
 from .result import Estimate, EstimateProgress
 from .tally import Tally
+from .together import register_together
 from .uniform import UniformRegistrations
 
 FEWEST_POINTS = 2
 POINTS_DIRECT, POINTS_NETWORK = 5, 11
+SWEPT = 0.75  # part of the work before the candidates are registered together
 
 
 def estimate_by_grid(registrar: Registrar, start: TissueParameters, locked: Collection[int] = (),
@@ -57,12 +59,19 @@ def _search(registrar: Registrar, start: TissueParameters, locked: Collection[in
     notes = [] if network is None else network_problem(network, registrar)
     if network is not None and not notes:
         tally = Tally(question, points or POINTS_NETWORK)
-        yield from NetworkSweep(network, registrar.pyramid, tally).run()
+        sweep = NetworkSweep(network, registrar.pyramid, tally).run()
     else:
-        tally = Tally(question, points or POINTS_DIRECT)
-        tally.notes += notes
-        yield from _sweep(registrar, tally)
-    return tally.finished()
+        tally = Tally(question, points or POINTS_DIRECT, notes)
+        sweep = _sweep(registrar, tally)
+    yield from part_as_it_is(sweep, 0.0, SWEPT)
+    tally.require_known()
+    own = registrar.solver
+    has_network = isinstance(own, NetworkSolver) and not (
+        notes if own is network else network_problem(own, registrar))
+    yield from part_of(register_together(registrar, tally, has_network), SWEPT, 1.0)
+    estimate = tally.estimate(complete=True)
+    yield EstimateProgress(1.0, "done", estimate)
+    return estimate
 
 
 def _network(registrar: Registrar, search: NetworkSolver | None) -> NetworkSolver | None:
@@ -93,7 +102,7 @@ def network_problem(solver: NetworkSolver, registrar: Registrar) -> list[str]:
 def _sweep(registrar: Registrar, tally: Tally) -> Job[None]:
     """All places with the direct solver."""
     registrations = UniformRegistrations(registrar.solver, registrar.pyramid)
-    places = list(_snake(len(tally.weights)))
+    places = list(_snake(tally.shape))
     step_count = registrations.steps(True) + (len(places) - 1) * registrations.steps(False)
     velocity, fraction = None, 0.0
     for number, place in enumerate(places, start=1):
@@ -106,17 +115,17 @@ def _sweep(registrar: Registrar, tally: Tally) -> Job[None]:
         except (RuntimeError, ArithmeticError) as error:
             tally.failed(place, error)
         fraction = end
-        yield EstimateProgress(fraction, text, tally.estimate(complete=number == len(places)))
+        yield EstimateProgress(fraction, text, tally.estimate())
 
 
-def _snake(points: int) -> Iterator[tuple[int, int]]:
+def _snake(shape: tuple[int, int]) -> Iterator[tuple[int, int]]:
     """Indices (λ, μ), each next to the one before, from soft to stiff.
 
     In this direction few steps do: a deformation that was hardly held back is soon calmed, but one that stiffness held
     back has a way to go (2D phantoms, 15 steps: the points chosen are worse by 0.0004 in Dice from soft to stiff, and
     by 0.0013 from stiff to soft).
     """
-    for b in range(points):
-        along = range(points) if b % 2 == 0 else reversed(range(points))
+    for b in range(shape[1]):
+        along = range(shape[0]) if b % 2 == 0 else reversed(range(shape[0]))
         for a in along:
             yield a, b

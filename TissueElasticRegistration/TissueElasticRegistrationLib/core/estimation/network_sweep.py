@@ -55,15 +55,14 @@ class NetworkSweep:
     def __init__(self, solver: NetworkSolver, pyramid: Pyramid, tally: Tally) -> None:
         self._solver, self._pyramid, self._tally = solver, pyramid, tally
         self._scale = tally.question.scale
-        self._steps = solver.settings(pyramid.pair.dimension).integration_steps
         self._shape = pyramid.pair.labels.shape[2:]
-        self._points = len(tally.weights)
         self._exact: set[tuple[int, int]] = set()
         self._error = _Error()
 
     def run(self) -> Job[None]:
-        places = [(a, b) for b in range(self._points) for a in range(self._points)]
-        if self._points <= NODES:
+        along_lam, along_mu = self._tally.shape
+        places = [(a, b) for b in range(along_mu) for a in range(along_lam)]
+        if min(along_lam, along_mu) <= NODES:
             yield from self._compute(places, 0.0)
             return
         nodes = yield from self._ask()
@@ -102,7 +101,7 @@ class NetworkSweep:
                     self._exact.add(place)
             cursor = NODES_PART + PLACES_PART * number / len(places)
             text = self._tally.text(place, number)
-            is_row = number % self._points == 0
+            is_row = number % self._tally.shape[0] == 0
             yield EstimateProgress(cursor, text, self._tally.estimate()) if is_row else Progress(cursor, text)
 
     def _make_sure(self, nodes: _Nodes) -> Job[None]:
@@ -114,19 +113,18 @@ class NetworkSweep:
                 fraction += 0.3 * (1 - fraction)
                 yield EstimateProgress(fraction, f"making sure: {number} of {len(wanted)}", self._tally.estimate())
         for share in CHECKS[:max(0, FEWEST_CHECKS - len(self._error.scores))]:
-            place = tuple(int(part * (self._points - 1)) for part in share)
+            place = tuple(int(part * (count - 1)) for part, count in zip(share, self._tally.shape, strict=True))
             if place not in self._exact:
                 self._check(nodes, place)
                 yield Progress(fraction, "error of the interpolation")
         self._tell_error()
-        yield EstimateProgress(1.0, "done", self._tally.estimate(complete=True))
+        yield EstimateProgress(1.0, "making sure", self._tally.estimate())
 
     def _compute(self, places: list[tuple[int, int]], begin: float) -> Job[None]:
         for number, place in enumerate(places, start=1):
             self._evaluate(place)
             fraction = begin + (1 - begin) * number / len(places)
-            estimate = self._tally.estimate(complete=number == len(places))
-            yield EstimateProgress(fraction, self._tally.text(place, number), estimate)
+            yield EstimateProgress(fraction, self._tally.text(place, number), self._tally.estimate())
 
     def _check(self, nodes: _Nodes, place: tuple[int, int]) -> None:
         """Compute a place exactly and keep how wrong its interpolation was."""
@@ -150,7 +148,7 @@ class NetworkSweep:
     def _evaluate(self, place: tuple[int, int]) -> torch.Tensor | None:
         """The score of one place, exactly; returns its displacement, None if it failed."""
         self._exact.add(place)
-        lam, mu = (float(self._tally.sliders[index]) for index in place)
+        lam, mu = (float(axis[index]) for axis, index in zip(self._tally.sliders, place, strict=True))
         try:
             displacement = self._displacement(lam, mu)
             self._tally.put(place, self._scores(displacement))
@@ -162,11 +160,7 @@ class NetworkSweep:
     def _displacement(self, lam: float, mu: float) -> torch.Tensor:
         """(1, D, *velocity shape) for these sliders. Raises ArithmeticError if it is not finite."""
         lame = Lame(self._scale.weight(lam), self._scale.weight(mu))
-        velocity = self._solver.answer(self._pyramid, TissueParameters({}, default=lame))
-        if not bool(torch.isfinite(velocity).all()):
-            raise ArithmeticError("The deformation has values that are not finite.")
-        with torch.no_grad():
-            return integrate(velocity, self._steps)
+        return network_displacement(self._solver, self._pyramid, TissueParameters({}, default=lame))
 
     @torch.no_grad()
     def _scores(self, displacement: torch.Tensor) -> np.ndarray:
@@ -180,8 +174,19 @@ class NetworkSweep:
 
     def _weights(self, place: tuple[int, int]) -> np.ndarray:
         """(nodes,) float32: the parts of the nodes in a place."""
-        along = [cubic_weights(index * (NODES - 1) / (self._points - 1), NODES) for index in place]
+        along = [cubic_weights(index * (NODES - 1) / (count - 1), NODES)
+                 for index, count in zip(place, self._tally.shape, strict=True)]
         return np.outer(*along).ravel().astype(np.float32)
+
+
+def network_displacement(solver: NetworkSolver, pyramid: Pyramid, parameters: TissueParameters) -> torch.Tensor:
+    """The network's answer, (1, D, *velocity shape) in voxels of that grid. Raises ArithmeticError if it is not finite.
+    """
+    velocity = solver.answer(pyramid, parameters)
+    if not bool(torch.isfinite(velocity).all()):
+        raise ArithmeticError("The deformation has values that are not finite.")
+    with torch.no_grad():
+        return integrate(velocity, solver.settings(pyramid.pair.dimension).integration_steps)
 
 
 def cubic_weights(position: float, count: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Literal, get_args
 
-from ..progress import Job, Progress, part_of
+from ..progress import Job, Progress, part_as_it_is, part_of
 from ..registrar import Registrar
 from ..solvers.network import NetworkSolver
 from ..tissues import TissueParameters
@@ -55,7 +55,7 @@ def _nothing_searched(registrar: Registrar, start: TissueParameters) -> Job[Esti
 
 
 def _with_stiffness(search: Job[Estimate], registrar: Registrar, searched: float = SEARCHED) -> Job[Estimate]:
-    found = yield from _beginning(search)
+    found = yield from part_as_it_is(search, 0.0, searched)
     yield EstimateProgress(searched, STIFFNESS, found)
     try:
         measured = yield from part_of(estimate_relative_stiffness(registrar), searched, 1.0, STIFFNESS)
@@ -64,12 +64,3 @@ def _with_stiffness(search: Job[Estimate], registrar: Registrar, searched: float
         return replace(found, warnings=(*found.warnings, f"There is no relative stiffness: {reason}"))
     return replace(found, stiffness=measured)
 
-
-def _beginning(search: Job[Estimate]) -> Job[Estimate]:
-    """Like `part_of`, with the partial estimates."""
-    while True:
-        try:
-            progress = next(search)
-        except StopIteration as end:
-            return end.value
-        yield replace(progress, fraction=SEARCHED * progress.fraction)

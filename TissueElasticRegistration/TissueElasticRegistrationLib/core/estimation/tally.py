@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ..tissues import Lame, Tissue
+from ..tissues import Lame, Tissue, TissueParameters
 from .landscape import Landscape
 from .question import Question
 from .result import Estimate, TissueEstimate
@@ -16,24 +16,37 @@ METHOD = "grid"
 
 
 class Tally:
-    """Scores of ``points`` x ``points`` places, found in any order; places are addressed by indices (λ, μ)."""
+    """Scores of ``points`` x ``points`` places, found in any order; places are addressed by indices (λ, μ).
 
-    def __init__(self, question: Question, points: int) -> None:
+    Where λ has no effect (diffusion), only μ is searched: 1 x ``points`` places, and tissues keep their λ.
+    """
+
+    def __init__(self, question: Question, points: int, notes: list[str] | None = None) -> None:
         self.question = question
-        self.sliders = np.linspace(0, 1, points)
-        self.weights = np.array([question.scale.weight(slider) for slider in self.sliders.tolist()])
-        self._scores = np.full((len(question.tissues), points, points), np.nan)
+        self._has_lambda = question.registrar.solver.objective.regulariser == "elastic"
+        ends = np.linspace(0, 1, points)
+        self.sliders = (ends if self._has_lambda else np.array([0.5]), ends)
+        self._weights = tuple(np.array([question.scale.weight(slider) for slider in axis.tolist()])
+                              for axis in self.sliders)
+        self._scores = np.full((len(question.tissues), *self.shape), np.nan)
         numbers = {tissue.label: number for number, tissue in enumerate(question.tissues)}
         self._scored = [numbers[label] for label in question.criterion.labels]
         self._failures: dict[tuple[int, int], str] = {}
-        self.notes: list[str] = []
+        self._taken: TissueParameters | None = None
+        self.notes = list(notes or ())
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many places there are for λ and for μ."""
+        return len(self.sliders[0]), len(self.sliders[1])
 
     def lame(self, place: tuple[int, int]) -> Lame:
-        return Lame(float(self.weights[place[0]]), float(self.weights[place[1]]))
+        return Lame(*(float(weights[index]) for weights, index in zip(self._weights, place, strict=True)))
 
     def text(self, place: tuple[int, int], number: int) -> str:
         lame = self.lame(place)
-        return f"λ {lame.lam:.3g}, μ {lame.mu:.3g}: {number} of {self._scores[0].size}"
+        weights = f"λ {lame.lam:.3g}, μ {lame.mu:.3g}" if self._has_lambda else f"μ {lame.mu:.3g}"
+        return f"{weights}: {number} of {self._scores[0].size}"
 
     def put(self, place: tuple[int, int], scores: np.ndarray) -> None:
         """Scores of the criterion's labels, in their order; they replace earlier ones."""
@@ -50,15 +63,29 @@ class Tally:
         self._failures[place] = f"λ = {lame.lam:.3g} with μ = {lame.mu:.3g} could not be registered: {reason}"
         self._scores[:, place[0], place[1]] = np.nan
 
+    def take(self, parameters: TissueParameters) -> None:
+        """From now on the voters take these, whatever suits each of them alone."""
+        self._taken = parameters
+
+    def everywhere(self) -> TissueParameters:
+        """The start values, with the one place that suits the voters best on average for all of them."""
+        voting = [number for number, tissue in enumerate(self.question.tissues) if self._votes(tissue)]
+        mean = self._scores[voting].mean(0)
+        place = np.unravel_index(np.nanargmax(mean), mean.shape)
+        parameters = self.question.start
+        for number in voting:
+            tissue = self.question.tissues[number]
+            parameters = parameters.with_tissue(tissue.label, self._lame_of(tissue, place))
+        return parameters
+
     def landscape(self) -> Landscape:
         criterion = self.question.criterion
-        return Landscape(self.weights, self.weights, self._scores.copy(), criterion.tie, criterion.flat)
+        return Landscape(*self._weights, self._scores.copy(), criterion.tie, criterion.flat)
 
-    def finished(self) -> Estimate:
-        """Raises RuntimeError if nothing is known."""
+    def require_known(self) -> None:
+        """Raises RuntimeError if no place could be registered."""
         if np.isnan(self._scores).all():
             raise RuntimeError(f"Nothing could be estimated. {next(iter(self._failures.values()))}")
-        return self.estimate(complete=True)
 
     def estimate(self, complete: bool = False) -> Estimate:
         """What is best by what is known so far."""
@@ -72,22 +99,43 @@ class Tally:
         landscape, places = self.landscape(), []
         for number, tissue in enumerate(self.question.tissues):
             scores = landscape.scores[number]
-            if tissue.label in self.question.voters and np.isfinite(scores).any():
-                best, near = np.unravel_index(np.nanargmax(scores), scores.shape), self._start_place(tissue)
+            if self._votes(tissue) and np.isfinite(scores).any():
+                best, near = np.unravel_index(np.nanargmax(scores), scores.shape), self._place(self._start(tissue))
                 places += [tuple(map(int, best)), landscape.best(number, near)]
                 places.append(replace(landscape, tie=landscape.tie + doubt).best(number, near))
         return list(dict.fromkeys(places))
 
-    def _start_place(self, tissue: Tissue) -> tuple[float, float]:
-        start, steps = self.question.start[tissue.label], len(self.weights) - 1
+    def _votes(self, tissue: Tissue) -> bool:
+        return tissue.label in self.question.voters
+
+    def _start(self, tissue: Tissue) -> Lame:
+        return self.question.start[tissue.label]
+
+    def _place(self, lame: Lame) -> tuple[float, float]:
+        """Fractional indices (λ, μ)."""
         scale = self.question.scale
-        return scale.slider(start.lam) * steps, scale.slider(start.mu) * steps
+        return tuple(scale.slider(weight) * (count - 1)
+                     for weight, count in zip((lame.lam, lame.mu), self.shape, strict=True))
+
+    def _lame_of(self, tissue: Tissue, place: tuple[int, int]) -> Lame:
+        """What the tissue takes at a place."""
+        lame = self.lame(place)
+        return lame if self._has_lambda else replace(lame, lam=self._start(tissue).lam)
 
     def _row(self, landscape: Landscape, number: int, tissue: Tissue) -> TissueEstimate:
-        start, place = self.question.start[tissue.label], self._start_place(tissue)
-        start_score = landscape.at(number, place)
-        point = landscape.best(number, place) if tissue.label in self.question.voters else None
+        start = self._start(tissue)
+        start_score = landscape.at(number, self._place(start))
+        point = landscape.best(number, self._place(start)) if self._votes(tissue) else None
         if point is None:
             return TissueEstimate(tissue, start, start_score, start_score, landscape.is_flat(number), votes=False)
-        return TissueEstimate(tissue, self.lame(point), float(landscape.scores[(number, *point)]), start_score,
-                              landscape.is_flat(number), votes=True, point=point)
+        lame = self._lame_of(tissue, point)
+        if self._taken is not None and self._taken[tissue.label] != lame:
+            lame = self._taken[tissue.label]
+            point = self._point_of(tissue, lame)
+        score = landscape.at(number, self._place(lame) if point is None else point)
+        return TissueEstimate(tissue, lame, score, start_score, landscape.is_flat(number), votes=True, point=point)
+
+    def _point_of(self, tissue: Tissue, lame: Lame) -> tuple[int, int] | None:
+        """The place with exactly these parameters, if there is one."""
+        point = tuple(round(index) for index in self._place(lame))
+        return point if self._lame_of(tissue, point) == lame else None
