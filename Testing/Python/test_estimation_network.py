@@ -124,7 +124,7 @@ def test_cubic_weights_are_exact_for_cubics_and_at_the_nodes():
 def test_a_network_that_is_worse_than_no_deformation_is_not_asked_and_this_is_said():
     registrar = registrar_with(pack_of(MAP_2D, voxels=20.0, orientation="any"))
     recorder = Recorder(registrar)
-    estimate = finish(estimate_by_grid(registrar, MIDDLE, points=2))
+    estimate = one_by_one(registrar, MIDDLE, points=2)
     assert len(recorder.asked) == 1 and np.isfinite(estimate.landscape.scores).any()
     assert any("worse than no deformation" in warning for warning in estimate.warnings)
 

@@ -12,6 +12,7 @@ from network_pairs import MAP_2D, SMALL, pack_of, solver_with
 
 from TissueElasticRegistrationLib.core.deformation import resize
 from TissueElasticRegistrationLib.core.estimation import grid as grid_module
+from TissueElasticRegistrationLib.core.estimation import run_off as run_off_module
 from TissueElasticRegistrationLib.core.estimation.criterion import NOTHING_HELD_OUT, HoldOut
 from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid
 from TissueElasticRegistrationLib.core.estimation.network_sweep import network_displacement
@@ -64,6 +65,18 @@ def decided(score: Callable[[TissueParameters], float], locked=(), most: int = 4
 
     finish(Together(tally, Candidates(chosen, START, one), way, most).run())
     return tally.estimate(), asked_for
+
+
+@pytest.fixture
+def trusted(monkeypatch) -> None:
+    """Networks that have not been trained are asked all the same."""
+    monkeypatch.setattr(grid_module, "network_problem", lambda solver, registrar: [])
+
+
+def a_registrar(kind: str):
+    if kind == "direct":
+        return registrar_of(thorax_slice())
+    return registrar_of(thorax_slice(), solver=solver_with(pack_of(MAP_2D, voxels=2.0, orientation="any")))
 
 
 def values(estimate: Estimate) -> list[Lame]:
@@ -145,19 +158,51 @@ def test_no_candidate_is_registered_twice_and_not_more_than_asked_for():
     assert len(decided(lambda p: 0.5, most=2)[1]) == 5
 
 
+# -- against the start values, in full -------------------------------------------------------------------------------
+
+
+def run_off_of(score: Callable[[TissueParameters], float], monkeypatch, locked=()) -> Estimate:
+    """The tally took a softer lung and a stiffer bone; ``score``: of a registration in full."""
+    tally = Tally(question_of(locked), 3)
+    tally.put((1, 1), np.full(4, 0.5))
+    tally.take(START.with_tissue(LUNG, SOFTER).with_tissue(BONE, STIFFER), "because")
+
+    def registered(registrar, parameters: TissueParameters):
+        yield Progress(0.0, "")
+        return torch.full((4,), score(parameters))
+
+    monkeypatch.setattr(run_off_module, "_registered", registered)
+    finish(run_off_module.run_off(tally.question.registrar, tally))
+    return tally.estimate()
+
+
+@pytest.mark.parametrize(("gain", "kept"), [(0.01, False), (0.0, False), (-0.0009, False), (-0.0011, True)])
+def test_what_was_found_gives_way_only_if_it_is_worse_by_more_than_a_tie(gain, kept, monkeypatch):
+    estimate = run_off_of(lambda p: 0.5 + gain * (p[LUNG] == SOFTER), monkeypatch)
+    assert (values(estimate) == KEPT) == kept and (run_off_module.WORSE_IN_FULL in estimate.warnings) == kept
+    assert ("because" in estimate.warnings) == (not kept)
+
+
+def test_what_cannot_be_registered_in_full_gives_way(monkeypatch):
+    def score(parameters: TissueParameters) -> float:
+        if parameters[LUNG] == SOFTER:
+            raise ArithmeticError("out of luck")
+        return 0.5
+
+    assert values(run_off_of(score, monkeypatch)) == KEPT
+
+
+@pytest.mark.parametrize("kind", ["direct", "network"])
+def test_in_full_means_what_the_registrar_does_for_a_user(trusted, kind):
+    registrar = a_registrar(kind)
+    found = finish(run_off_module._registered(registrar, START))
+    finish(registrar.register(START))
+    if steps := registrar.solver.usual_refinement(2):
+        finish(registrar.refine(START, steps))
+    assert torch.equal(found, registrar._solution.displacement)
+
+
 # -- in a search -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def trusted(monkeypatch) -> None:
-    """Networks that have not been trained are asked all the same."""
-    monkeypatch.setattr(grid_module, "network_problem", lambda solver, registrar: [])
-
-
-def a_registrar(kind: str):
-    if kind == "direct":
-        return registrar_of(thorax_slice())
-    return registrar_of(thorax_slice(), solver=solver_with(pack_of(MAP_2D, voxels=2.0, orientation="any")))
 
 
 def test_with_a_network_what_is_taken_registers_as_well_as_the_choices_and_the_start(trusted):
@@ -170,7 +215,7 @@ def test_with_a_network_what_is_taken_registers_as_well_as_the_choices_and_the_s
         return float(question.criterion.scores(resize(displacement, registrar.working.labels.shape[2:])).mean())
 
     found, *others = map(score, (estimate.parameters, alone.parameters, START))
-    assert found >= max(others) - question.criterion.tie / 2
+    assert found >= max(others) - question.tie_of_means or run_off_module.WORSE_IN_FULL in estimate.warnings
     assert np.array_equal(alone.landscape.scores, estimate.landscape.scores, equal_nan=True)
 
 
@@ -200,6 +245,7 @@ def test_the_direct_solver_gives_every_candidate_equally_many_steps(monkeypatch)
     monkeypatch.setattr(registrar.solver, "descend", counted)
     one_by_one(registrar, START, points=2)
     before = len(used)
+    monkeypatch.setattr(grid_module, "run_off", lambda *arguments: iter(()))
     finish(estimate_by_grid(registrar, START, points=2))
     together = used[2 * before:]
     assert [from_zero for from_zero, _ in together].count(True) <= 1

@@ -77,6 +77,7 @@ class Subject:
 
     def __init__(self, options: argparse.Namespace, seed: int) -> None:
         self.seed, self._options = seed, options
+        self._known: dict[tuple, tuple] = {}
 
     @cached_property
     def case(self) -> PhantomCase:
@@ -114,22 +115,27 @@ class Subject:
         return criterion_for("dice", self.registrar, NOTHING_HELD_OUT)
 
     def registered(self, parameters: TissueParameters, label: int | None = None) -> tuple[float, ...]:
-        """Dice and EPE of a registration with these parameters, then the same refined as by default."""
-        first = self.dice(parameters, label), self.epe_mm()
-        steps = self.registrar.solver.usual_refinement(2)
-        if not steps:
-            return (*first, *first)
-        finish(self.registrar.refine(parameters, steps))
-        return (*first, self._dice(label), self.epe_mm())
+        """Dice (of one tissue or the mean of all) and EPE of a registration with these parameters, then the same
+        refined as by default.
+        """
+        key = tuple((one.lam, one.mu) for one in (parameters[tissue.label] for tissue in self.registrar.tissues))
+        if key not in self._known:
+            finish(self.registrar.register(parameters))
+            found = [self._scores(), self.epe_mm()]
+            steps = self.registrar.solver.usual_refinement(2)
+            if steps:
+                finish(self.registrar.refine(parameters, steps))
+            self._known[key] = (*found, self._scores(), self.epe_mm())
+        return tuple(float(one if np.ndim(one) == 0 else one.mean() if label is None
+                           else one[self.criterion.labels.index(label)]) for one in self._known[key])
 
-    def dice(self, parameters: TissueParameters, label: int | None = None) -> float:
-        """Of one tissue or the mean of all, on the working grid, of a registration with these parameters."""
+    def dice(self, parameters: TissueParameters) -> float:
+        """Mean over the tissues, on the working grid, of a registration with these parameters."""
         finish(self.registrar.register(parameters))
-        return self._dice(label)
+        return float(self._scores().mean())
 
-    def _dice(self, label: int | None) -> float:
-        scores = self.criterion.scores(self.registrar._solution.displacement)
-        return float(scores.mean() if label is None else scores[self.criterion.labels.index(label)])
+    def _scores(self) -> np.ndarray:
+        return self.criterion.scores(self.registrar._solution.displacement)
 
     def epe_mm(self) -> float:
         """Of the last registration, in the body, where the true counterpart is in the moving image."""
@@ -231,9 +237,10 @@ def print_accuracy(subjects: list[Subject]) -> None:
     found = {name: [] for name in ("table", "chosen one by one", ESTIMATED, ONE)}
     kept = {name: [] for name in ("table", ESTIMATED, ONE)}
     for subject in subjects:
-        with tissues_not_registered_together():
-            alone, _ = subject.grid(None)
-        estimate, _ = subject.grid(None)
+        seen = [progress for progress in grid.estimate_by_grid(subject.registrar, subject.start)
+                if isinstance(progress, EstimateProgress)]
+        alone = next(progress.estimate for progress in reversed(seen) if progress.fraction <= grid.SWEPT)
+        estimate = seen[-1].estimate
         for name, parameters in (("table", subject.start), ("chosen one by one", alone.parameters),
                                  (ESTIMATED, estimate.parameters), (ONE, best_global(estimate))):
             found[name].append(subject.registered(parameters))
@@ -270,10 +277,11 @@ class tissues_not_registered_together:  # noqa: N801  used as a statement
     """Inside, every tissue takes what suits it alone."""
 
     def __enter__(self) -> None:
-        self._before, grid.register_together = grid.register_together, lambda *arguments: iter(())
+        self._before = grid.register_together, grid.run_off
+        grid.register_together = grid.run_off = lambda *arguments: iter(())
 
     def __exit__(self, *error) -> None:
-        grid.register_together = self._before
+        grid.register_together, grid.run_off = self._before
 
 
 def best_global(estimate: Estimate) -> TissueParameters:

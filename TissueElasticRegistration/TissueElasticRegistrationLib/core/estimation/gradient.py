@@ -136,8 +136,7 @@ class _Climb:
     def _estimate(self, complete: bool) -> Estimate:
         """The best so far; the start if that is as good."""
         first, best = self._seen[0], max(self._seen, key=lambda found: found.mean)
-        # A mean of many scores is noise to a lesser degree than one of them.
-        if best.mean <= first.mean + self._question.criterion.tie / len(self._voting)**0.5:
+        if best.mean <= first.mean + self._question.tie_of_means:
             best = first
         rows = [self._row(number, first, best) for number in range(len(self._question.tissues))]
         warnings = (*dict.fromkeys(self._failures), *self._notes)

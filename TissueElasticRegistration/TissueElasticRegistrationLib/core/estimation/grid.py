@@ -20,13 +20,14 @@ from .criterion import NOTHING_HELD_OUT, HoldOut, ObjectiveName
 from .network_sweep import NetworkSweep
 from .question import asked
 from .result import Estimate, EstimateProgress
+from .run_off import run_off
 from .tally import Tally
 from .together import register_together
 from .uniform import UniformRegistrations
 
 FEWEST_POINTS = 2
 POINTS_DIRECT, POINTS_NETWORK = 5, 11
-SWEPT = 0.75  # part of the work before the candidates are registered together
+SWEPT, TOGETHER = 0.6, 0.75  # parts of the work: before candidates are registered together, and before in full
 
 
 def estimate_by_grid(registrar: Registrar, start: TissueParameters, locked: Collection[int] = (),
@@ -68,7 +69,9 @@ def _search(registrar: Registrar, start: TissueParameters, locked: Collection[in
     own = registrar.solver
     has_network = isinstance(own, NetworkSolver) and not (
         notes if own is network else network_problem(own, registrar))
-    yield from part_of(register_together(registrar, tally, has_network), SWEPT, 1.0)
+    yield from part_of(register_together(registrar, tally, has_network), SWEPT, TOGETHER)
+    yield EstimateProgress(TOGETHER, "all tissues together", tally.estimate())
+    yield from part_of(run_off(registrar, tally), TOGETHER, 1.0)
     estimate = tally.estimate(complete=True)
     yield EstimateProgress(1.0, "done", estimate)
     return estimate

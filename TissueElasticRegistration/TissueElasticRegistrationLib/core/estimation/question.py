@@ -36,6 +36,11 @@ class Question:
     def scale(self) -> ParameterScale:
         return self.registrar.solver.objective.scale
 
+    @property
+    def tie_of_means(self) -> float:
+        """Mean scores of the voters closer together than this are equally good: more scores are less noise."""
+        return self.criterion.tie / len(self.voters) ** 0.5
+
     def answer(self, method: str, rows: Sequence[TissueEstimate], landscape: Landscape | None, complete: bool,
                warnings: Iterable[str] = ()) -> Estimate:
         """The estimate with these rows, one for each of ``tissues``."""

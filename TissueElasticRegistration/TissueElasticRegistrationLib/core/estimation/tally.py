@@ -33,6 +33,7 @@ class Tally:
         self._scored = [numbers[label] for label in question.criterion.labels]
         self._failures: dict[tuple[int, int], str] = {}
         self._taken: TissueParameters | None = None
+        self._reason = ""
         self.notes = list(notes or ())
 
     @property
@@ -63,9 +64,9 @@ class Tally:
         self._failures[place] = f"λ = {lame.lam:.3g} with μ = {lame.mu:.3g} could not be registered: {reason}"
         self._scores[:, place[0], place[1]] = np.nan
 
-    def take(self, parameters: TissueParameters) -> None:
-        """From now on the voters take these, whatever suits each of them alone."""
-        self._taken = parameters
+    def take(self, parameters: TissueParameters, reason: str = "") -> None:
+        """From now on the voters take these, whatever suits each of them alone; ``reason``: for the warnings."""
+        self._taken, self._reason = parameters, reason
 
     def everywhere(self) -> TissueParameters:
         """The start values, with the one place that suits the voters best on average for all of them."""
@@ -91,7 +92,8 @@ class Tally:
         """What is best by what is known so far."""
         landscape = self.landscape()
         rows = [self._row(landscape, number, tissue) for number, tissue in enumerate(self.question.tissues)]
-        return self.question.answer(METHOD, rows, landscape, complete, [*self._failures.values(), *self.notes])
+        said = [*self._failures.values(), *self.notes, *filter(None, [self._reason])]
+        return self.question.answer(METHOD, rows, landscape, complete, said)
 
     def places_that_count(self, doubt: float = 0.0) -> list[tuple[int, int]]:
         """Where the voters' choices and best scores are, and what they would choose if scores were wrong by ``doubt``.

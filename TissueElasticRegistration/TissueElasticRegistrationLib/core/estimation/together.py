@@ -6,7 +6,7 @@ is another question, and only registering with all of them answers it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -72,17 +72,16 @@ class Together:
             self._decide(*map(self._key, self._candidates))
 
     def _decide(self, chosen: tuple[Lame, ...], start: tuple[Lame, ...], one: tuple[Lame, ...]) -> None:
-        # A mean of many scores is noise to a lesser degree than one of them.
-        tie = self._question.criterion.tie / len(self._labels) ** 0.5
-        enough = max(max(self._scores.values()) - tie, self._scores.get(one, -np.inf))
+        enough = max(max(self._scores.values()) - self._question.tie_of_means, self._scores.get(one, -np.inf))
         good = [key for key, score in self._scores.items() if score >= enough]
         # Of equally close ones the best; rounded, because equal distances may differ in their last bits.
         taken = min(good, key=lambda key: (round(self._from_start(key), 6), -self._scores[key]))
-        self._tally.take(self._tried[taken])
+        reason = ""
         if taken != chosen and taken == start:
-            self._tally.notes.append(KEPT_START)
-        elif taken != chosen and taken == one:
-            self._tally.notes.append(TOOK_ONE)
+            reason = KEPT_START
+        elif taken != chosen and taken == one and len(self._labels) > 1:
+            reason = TOOK_ONE
+        self._tally.take(self._tried[taken], reason)
 
     def _try(self, parameters: TissueParameters) -> Job[None]:
         """Register and judge, unless that has happened or enough has been tried."""
@@ -119,7 +118,7 @@ def register_together(registrar: Registrar, tally: Tally, has_network: bool) -> 
     """Decide for a tally in the registrar's own way: one pass of its network, or quick registrations."""
     candidates = Candidates(tally.estimate().parameters, tally.question.start, tally.everywhere())
     way, most = ((_by_network(registrar), MIXTURES_NETWORK) if has_network else
-                 (_by_steps(registrar, _middle(candidates, registrar)), MIXTURES_DIRECT))
+                 (_by_steps(registrar, _softest(candidates, registrar)), MIXTURES_DIRECT))
     yield from Together(tally, candidates, way, most).run()
 
 
@@ -133,27 +132,22 @@ def _by_network(registrar: Registrar) -> Way:
     return register
 
 
-def _by_steps(registrar: Registrar, middle: TissueParameters) -> Way:
-    """Equally many steps for all, from the registration with ``middle``."""
+def _by_steps(registrar: Registrar, softest: TissueParameters) -> Way:
+    """Equally many steps for all, from the registration with ``softest``."""
     registrations = UniformRegistrations(registrar.solver, registrar.pyramid)
     known: list[torch.Tensor] = []
 
     def register(parameters: TissueParameters) -> Job[torch.Tensor]:
         if not known:
-            known.append((yield from part_of(registrations.register(middle, None), 0.0, 0.5)))
+            known.append((yield from part_of(registrations.register(softest, None), 0.0, 0.5)))
         velocity = yield from part_of(registrations.register(parameters, known[0]), 0.5, 1.0)
         return registrations.displacement(velocity)
 
     return register
 
 
-def _middle(candidates: Candidates, registrar: Registrar) -> TissueParameters:
-    """In the middle of the candidates' sliders, so that it is as far to all of them."""
-    scale = registrar.solver.objective.scale
-
-    def mean(weights: Sequence[float]) -> float:
-        return scale.weight(sum(map(scale.slider, weights)) / len(weights))
-
+def _softest(candidates: Candidates, registrar: Registrar) -> TissueParameters:
+    """As soft as the softest candidate in every tissue: from there few steps do (see `grid`)."""
     lames = {tissue.label: [candidate[tissue.label] for candidate in candidates] for tissue in registrar.tissues}
-    return TissueParameters({label: Lame(mean([lame.lam for lame in own]), mean([lame.mu for lame in own]))
+    return TissueParameters({label: Lame(min(lame.lam for lame in own), min(lame.mu for lame in own))
                              for label, own in lames.items()})
