@@ -213,7 +213,7 @@ def test_the_best_so_far_is_told_after_every_place():
         seen = list(estimate_by_grid(registrar, registrar.table_parameters(), points=3))
     fractions = [progress.fraction for progress in seen]
     assert fractions == sorted(fractions) and fractions[0] >= 0 and fractions[-1] == pytest.approx(1)
-    assert all(progress.text.startswith(("comparing", "λ ", "all", "done")) for progress in seen), "which place, no details"
+    assert all(progress.text.startswith(("comparing", "λ ", "all", "done")) for progress in seen)
     partial = [progress.estimate for progress in seen if isinstance(progress, EstimateProgress)]
     assert [np.isfinite(scores_of(estimate, "bone")).sum() for estimate in partial] == [*range(1, 10), 9, 9]
     assert [estimate.complete for estimate in partial] == [False] * 10 + [True]
