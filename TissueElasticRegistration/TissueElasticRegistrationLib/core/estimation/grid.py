@@ -1,8 +1,11 @@
 """The paper's search (Reithmeir et al. 2024, section 2.2): register with every pair of λ and μ of a grid, the same
-everywhere in the image; each tissue then takes the pair that brought its own labels together best.
+everywhere in the image; each tissue then chooses the pair that brought its own labels together best.
 
 With a network each registration is one pass of its decoder. Without one, the registrations are quick ones at a coarser
 level, each starting from the result of its neighbor.
+
+What the tissues chose one by one is then registered together, beside other candidates (`together`), and what is best of
+these in full, beside the start values (`run_off`).
 """
 
 from __future__ import annotations

@@ -16,10 +16,13 @@ class TissueEstimate:
 
     votes: whether ``lame`` comes from the search. If not (background, unsegmented, locked, held out, too small, missing
         in the moving segmentation, or nothing known yet) it is the start value.
-    point: indices (λ, μ) of ``lame`` in the landscape, None unless the tissue votes.
-    score, start_score: of a grid: the landscape at ``lame`` and (interpolated) at the start value; NaN where it is not
-        known. Both come from registrations with the same parameters everywhere, so a result with all tissues' own
-        parameters will have other scores. Of a gradient search: with all tissues' own parameters.
+    lame: of a grid: of what the tissue chose by itself, its start value and the best pair for all tissues, what is good
+        when all tissues are registered together. So it need not be the best of the tissue's own landscape.
+    point: indices (λ, μ) of ``lame`` in the landscape; None if the tissue does not vote, or has kept a start value that
+        is no place of the grid.
+    score, start_score: of a grid: the landscape at ``lame`` and at the start value, interpolated between its places;
+        NaN where it is not known. Both come from registrations with the same parameters everywhere, so a result with
+        all tissues' own parameters will have other scores. Of a gradient search: with all tissues' own parameters.
     flat: λ and μ hardly change the score, so ``lame`` means little.
     """
 
