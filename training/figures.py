@@ -67,9 +67,8 @@ def draw_tissues(options: argparse.Namespace, progress: ProgressLine) -> None:
 def draw_registrations(options: argparse.Namespace, progress: ProgressLine) -> None:
     """Figure 3. Raises ValueError for files and models that cannot be used."""
     from .drawing.compared import Choice, compare
-    from .drawing.comparison import comparison_figure, row_text
+    from .drawing.comparison import EXACT, comparison_figure, row_text
     from .drawing.pages import check_format, same_look, save_figure
-    from .drawing.panels import EXACT_COLORS
     from .drawing.planes import shown_plane
 
     check_format(options.output, options.width)
@@ -89,7 +88,7 @@ def draw_registrations(options: argparse.Namespace, progress: ProgressLine) -> N
     rows = compare(pair, solvers, choice, progress)
     with same_look():
         figure = comparison_figure(pair, plane, rows, f"{title}, {plane.name}")
-        save_figure(figure, options.output, EXACT_COLORS, options.width)
+        save_figure(figure, options.output, EXACT, options.width)
     for row in rows:
         print(f"{row.name}: {row_text(row, pair)}")
         for warning in row.result.warnings:

@@ -202,7 +202,7 @@ def test_the_line_below_tells_what_was_measured(known):
     deviation = truth[known.pair.fixed_segmentation.labels_kji > 0].std()
     assert row.jacobian_deviation(known.pair.fixed_segmentation) == pytest.approx(deviation, rel=0.05)
     assert f"std J {row.jacobian_deviation(known.pair.fixed_segmentation):.3f}" in text
-    assert parameter_text(row) == "λ, μ given: soft 1, 1; lung 0.5, 0.5"
+    assert parameter_text(row) == "λ, μ given: soft (1, 1), lung (0.5, 0.5)"
 
 
 def test_three_rows_have_their_own_pictures_and_no_text_is_cut(known):
@@ -210,8 +210,8 @@ def test_three_rows_have_their_own_pictures_and_no_text_is_cut(known):
     rows = [known.row, Compared("second", still.result, "given", True, True),
             Compared("third", still.result, "given", False, False)]
     figure, axes = drawn(known.pair, *rows)
-    assert "before" in axes and parameter_text(rows[1]) == "λ, μ given: 1, 1 everywhere"
-    assert parameter_text(rows[2]) == "μ given: soft 1; lung 0.5"
+    assert "before" in axes and parameter_text(rows[1]) == "λ, μ given: (1, 1) everywhere"
+    assert parameter_text(rows[2]) == "μ given: soft (1), lung (0.5)"
     for title in ("Warped", "Jacobian determinant", "Difference"):
         one, two, three = (np.ma.filled(axes[f"{row.name}: {title}"].images[0].get_array(), -1) for row in rows)
         assert not np.allclose(one, two) and np.array_equal(two, three), title
@@ -316,8 +316,9 @@ def test_the_same_subject_gives_the_same_bytes_from_files_too(tmp_path, capsys):
     (("nothing",), "There is no model 'nothing'"), (("direct", "direct"), "shown once"),
     (("direct", "--refine", "-1"), "at least 0"), (("direct", "--spacing-mm", "500"), "spacing must be between"),
     (("direct", "--view", "axial", "--spacing-mm", "12"), "no axial plane"),
-    (("direct", "--phantom", "-4"), "seed must be"), (("direct", "--search-model", "elas-g", "--estimate", "none",
-                                                       "--spacing-mm", "12"), "--search-model"),
+    (("direct", "--phantom", "-4"), "seed must be"),
+    (("direct", "universal-3d", "--spacing-mm", "12"), "registers volumes"),
+    (("direct", "--search-model", "elas-g", "--estimate", "none", "--spacing-mm", "12"), "--search-model"),
 ])
 def test_what_cannot_be_drawn_is_refused_in_one_sentence(tmp_path, capsys, options, message):
     assert main(["registrations", *options, "--output", str(tmp_path / "a.png")]) == 2

@@ -14,6 +14,7 @@ from TissueElasticRegistrationLib.core.estimation.search import Method, estimate
 from TissueElasticRegistrationLib.core.files.parameter_files import read_parameters
 from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation
 from TissueElasticRegistrationLib.core.itk_bridge import resample_array
+from TissueElasticRegistrationLib.core.model_fit import fit_problem
 from TissueElasticRegistrationLib.core.progress import Job, Result, finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
 from TissueElasticRegistrationLib.core.result import RegistrationResult
@@ -64,6 +65,13 @@ class Compared:
 
 def compare(pair: ImagePair, solvers: Mapping[str, DirectSolver], choice: Choice, report: Report) -> list[Compared]:
     """Register ``pair`` with every solver, by name. Raises ValueError if one of them cannot, see `Registrar`."""
+    for solver in solvers.values():
+        problem = None
+        if isinstance(solver, NetworkSolver):
+            tissues = pair.fixed_segmentation.tissues
+            problem = fit_problem(solver.pack.card, pair.fixed.geometry, None, tissues)
+        if problem is not None:  # before the others have computed for minutes
+            raise ValueError(problem)
     return [_registered(pair, name, solvers, choice, report) for name in solvers]
 
 

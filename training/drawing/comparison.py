@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -15,6 +15,7 @@ from matplotlib.patches import Patch
 from TissueElasticRegistrationLib.core.images import ImagePair
 from TissueElasticRegistrationLib.core.preprocessing import is_ct
 from TissueElasticRegistrationLib.core.reporting.picture_planes import Plane
+from TissueElasticRegistrationLib.core.reporting.pictures import TISSUE_COLORS
 from TissueElasticRegistrationLib.core.reporting.report_pictures import grid_line_spacing_mm
 from TissueElasticRegistrationLib.core.result import TissueResult
 from TissueElasticRegistrationLib.core.tissues import BACKGROUND_ID, UNSEGMENTED_ID
@@ -24,6 +25,7 @@ from .pages import shortened
 from .panels import (
     DIFFERENCE_COLORS,
     DIFFERENCE_RANGE,
+    EXACT_COLORS,
     FOLDED_COLORS,
     VOLUME_COLORS,
     PlaneView,
@@ -38,6 +40,8 @@ from .panels import (
     volume_saturation,
 )
 
+# Whose shades a small file keeps: a tissue may be seen in a legend only.
+EXACT = (*EXACT_COLORS, FOLDED_COLORS, ListedColormap(np.array(TISSUE_COLORS) / 255))
 # All lengths in pixels of a PNG.
 WIDTH, DPI = 1240, 100
 LEFT, RIGHT, TOP, GAP, ROW_GAP = 30, 8, 54, 5, 48
@@ -119,9 +123,9 @@ def parameter_text(row: Compared) -> str:
     """λ and μ of the tissues, and where they come from."""
     weights = {_short_name(tissue): _weights(row, tissue) for tissue in _named(row)}
     if row.is_global or len(set(weights.values())) == 1:
-        shown = f"{next(iter(weights.values()))} everywhere"
+        shown = f"({next(iter(weights.values()))}) everywhere"
     else:
-        shown = _listed([f"{name} {weight}" for name, weight in weights.items()], "; ")
+        shown = _listed([f"{name} ({weight})" for name, weight in weights.items()], ", ")
     return shortened(f"{'λ, ' if row.has_lambda else ''}μ {row.origin}: {shown}", LONGEST_LINE)
 
 
@@ -172,7 +176,7 @@ def _draw_scales(figure: Figure, pair: ImagePair, view: PlaneView, rows: Sequenc
                  left: Callable[[int], float], panel_width: float, height: float) -> None:
     """Below the columns: what their colors mean."""
     low, high = view.windows[0]
-    factor, unit = (high - low, "HU") if is_ct(pair.fixed) else (100.0, "% of the gray values' window")
+    factor, unit = (high - low, "HU") if is_ct(pair.fixed) else (100.0, "% of window")
     volume = ScalarMappable(volume_norm(saturation), VOLUME_COLORS)
     ends = volume.norm.vmax
     difference = ScalarMappable(Normalize(0, DIFFERENCE_RANGE * factor), DIFFERENCE_COLORS)
