@@ -178,7 +178,7 @@ def test_one_candidate_that_fails_does_not_end_the_search(ready, monkeypatch):
 
     monkeypatch.setattr(registrations, "register", fails_once)
     estimate(ready)
-    assert len(tried) == POINTS**2 and known_points(ready) == POINTS**2 - 1
+    assert known_points(ready) == POINTS**2 - 1
     assert stored(ready)[0].keys() == set(TISSUES)
     assert "could not be registered: no way" in ready.ui.estimateStatusLabel.text
 

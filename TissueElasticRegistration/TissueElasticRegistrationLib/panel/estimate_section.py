@@ -35,6 +35,7 @@ from .parameter_node import (
 if TYPE_CHECKING:
     from ..core.estimation.result import Estimate
 
+VISIBLE = 0.005  # relative difference of weights that are shown with three digits
 DONE = _("Estimated in {seconds:.1f} s.")
 FLAT = _("Hardly any difference for: {names}.")
 KEPT = _("Kept to check the result: {what}.")
@@ -151,7 +152,10 @@ class EstimateSection:
         return on_scale(estimate.values(), self._scale, SCALE)
 
     def _show_found(self) -> None:
-        self._table.show(estimate_rows(self.latest), self._has_lambda, can_take=self._taken is not None)
+        taken = {} if self._taken is None else on_scale(self._taken, self._scale, SCALE)
+        before = self._used_before
+        changed = [key for key, found in taken.items() if key in before and not _same(found, before[key])]
+        self._table.show(estimate_rows(self.latest), self._has_lambda, changed)
         self._table.show_switches(held_out_ids(self._node), self._ids_in_use(self._node))
 
     def _ids_in_use(self, node: TissueElasticRegistrationParameterNode) -> set[str]:
@@ -177,7 +181,7 @@ class EstimateSection:
 
 
 def _same(one: Lame, other: Lame) -> bool:
-    return math.isclose(one.lam, other.lam, rel_tol=1e-6) and math.isclose(one.mu, other.mu, rel_tol=1e-6)
+    return math.isclose(one.lam, other.lam, rel_tol=VISIBLE) and math.isclose(one.mu, other.mu, rel_tol=VISIBLE)
 
 
 def _summary(estimate: Estimate) -> str:

@@ -117,8 +117,8 @@ class EstimateTable:
                 button.toolTip = (UNDO_MEANING if is_taken else TAKE_MEANING).format(name=tissue.name)
         self._table.blockSignals(blocked)
 
-    def show(self, found: Sequence[EstimateRow], has_lambda: bool, can_take: bool) -> None:
-        """An estimate, also a partial one. can_take: whether its values can be taken one by one by now."""
+    def show(self, found: Sequence[EstimateRow], has_lambda: bool, changed: Collection[str] = ()) -> None:
+        """An estimate, also a partial one. changed: ids of the tissues whose values can be put back one by one."""
         by_id = {row.tissue.id: row for row in found}
         reference = next((row.tissue.name for row in found if row.is_reference), "")
         before = dict(self._cells)
@@ -128,7 +128,7 @@ class EstimateTable:
                 self._table.setRowHidden(number, False)
                 for column, cell in _cells(row, has_lambda, reference).items():
                     self._write(number, column, cell)
-                if can_take and row.votes and tissue.id not in self._buttons:
+                if tissue.id in changed and tissue.id not in self._buttons:
                     self._add_button(number, tissue.id)
         shown = [TISSUE, LAMBDA, MU, POISSON] if has_lambda else [TISSUE, MU]
         shown += [STIFFNESS] if any(row.stiffness is not None for row in found) else []

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 # Two pictures fit into a panel 320 pixels wide at the usual font size.
 SIDE_IN_LINES = 8
-CHOSEN = _("Best for {name}: λ = {lam}, μ = {mu} (relative weights, no unit); score {score:.3f}, with the values "
+CHOSEN = _("Chosen for {name}: λ = {lam}, μ = {mu} (relative weights, no unit); score {score:.3f}, with the values "
            "before {start_score:.3f}.")
-AXES = _("λ grows to the right, μ upwards. The brighter the better; the ring is the best point.")
+AXES = _("λ grows to the right, μ upwards. The brighter the better; the ring is what was chosen.")
 FLAT = _("flat: not determined")
 FLAT_MEANING = _("More than half of the values that were tried are as good as the best one (hatched): the images say "
                  "little about the elasticity of {name}.")
