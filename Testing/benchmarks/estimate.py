@@ -7,12 +7,13 @@ Times are processor seconds on one thread. "naive": the paper's full-resolution 
 make every kernel) evaluated at every place of the grid, encoder and all, with labels warped one by one; its weights are
 random, which does not change its time. "exact": our network asked at every place. Agreement: the share of tissues whose
 choice is at most one place away from that of the exact search. --tissues 8 or more: the phantom's tissues are cut into
-parts, for the gradient search.
+parts, for the gradient search. time3d: the grid on volumes of 96x64x96 voxels.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -50,6 +51,7 @@ from TissueElasticRegistrationLib.core.tissues import Lame, Tissue, TissueParame
 from training.phantoms import PhantomCase, make_case  # noqa: E402
 
 POINTS = 11
+SPACING_3D_MM = 4.0  # 96 x 64 x 96 voxels
 PAPER_2D = NetworkConfig(2, "hyper", 2, half_resolution=False, hyper_widths=(128,) * 6)
 
 
@@ -63,20 +65,25 @@ def main() -> None:
     parser.add_argument("--start", default="table", choices=["table", "equal"],
                         help="where searches start: the table of tissues, or equal parameters everywhere")
     parser.add_argument("--parts", nargs="+", default=["time", "accuracy", "gradient"],
-                        choices=["time", "accuracy", "gradient"])
+                        choices=["time", "accuracy", "gradient", "time3d"])
     options = parser.parse_args()
     torch.set_num_threads(1)
     parts = {"time": print_times, "accuracy": print_accuracy, "gradient": print_gradient}
-    subjects = made_up(options)
-    for name in options.parts:
-        parts[name](subjects)
+    wanted = [name for name in options.parts if name in parts]
+    if wanted:
+        subjects = made_up(options, 2)
+        for name in wanted:
+            parts[name](subjects)
+    if "time3d" in options.parts:
+        options.spacing_mm = SPACING_3D_MM
+        print_times_3d(made_up(options, 3))
 
 
-def made_up(options: argparse.Namespace) -> list[Subject]:
+def made_up(options: argparse.Namespace, dimension: int) -> list[Subject]:
     """So many subjects, seed after seed; for a few seeds the phantoms find no motion."""
     found, seed = [], options.first_seed
     while len(found) < options.subjects:
-        subject = Subject(options, seed)
+        subject = Subject(options, dimension, seed)
         try:
             subject.case  # noqa: B018  made here
             found.append(subject)
@@ -89,13 +96,13 @@ def made_up(options: argparse.Namespace) -> list[Subject]:
 class Subject:
     """One phantom pair, prepared when first needed."""
 
-    def __init__(self, options: argparse.Namespace, seed: int) -> None:
-        self.seed, self._options = seed, options
+    def __init__(self, options: argparse.Namespace, dimension: int, seed: int) -> None:
+        self.seed, self._options, self._dimension = seed, options, dimension
         self._known: dict[tuple, tuple] = {}
 
     @cached_property
     def case(self) -> PhantomCase:
-        return make_case(2, self.seed, spacing_mm=self._options.spacing_mm)
+        return make_case(self._dimension, self.seed, spacing_mm=self._options.spacing_mm)
 
     @cached_property
     def registrar(self) -> Registrar:
@@ -118,6 +125,16 @@ class Subject:
         began = time.process_time()
         job = grid.estimate_by_grid(registrar, start, points=points, hold_out=hold_out)
         return finish(job), time.process_time() - began
+
+    def seconds_of_parts(self) -> list[float]:
+        """Processor seconds until the grid is known, the candidates have been registered together, and all is done."""
+        registrar, start = self.registrar, self.start
+        began, wanted, found = time.process_time(), [grid.SWEPT, grid.TOGETHER], []
+        for progress in grid.estimate_by_grid(registrar, start, points=POINTS):
+            while wanted and progress.fraction >= wanted[0]:
+                found.append(time.process_time() - began)
+                wanted.pop(0)
+        return [*found, time.process_time() - began]
 
     def tissue_to_hold_out(self) -> int:
         """Another one for every subject."""
@@ -186,12 +203,12 @@ def print_times(subjects: list[Subject]) -> None:
     rows, agree, argmax, loss = [], [], [], []
     naive = naive_seconds(subjects[0])
     for subject in subjects:
-        _, seconds = subject.grid()
+        parts = subject.seconds_of_parts()
         with tissues_not_registered_together():
             ours, _ = subject.grid()
             with all_places_asked():
                 exact, exact_seconds = subject.grid()
-        rows.append((seconds, exact_seconds))
+        rows.append((*parts, exact_seconds))
         for number, (one, other) in enumerate(zip(ours.per_tissue, exact.per_tissue, strict=True)):
             if not one.votes:
                 continue
@@ -203,9 +220,11 @@ def print_times(subjects: list[Subject]) -> None:
     times = np.array(rows)
     size = "x".join(map(str, subjects[0].case.fixed.array_kji.shape[1:]))
     print_table(f"grid {POINTS} x {POINTS}, {len(subjects)} pairs of {size} voxels; processor seconds, one thread",
-                ("interpolated", "longest", "exact", "naive hypernetwork", "naive / interpolated"),
-                [(f"{np.median(times[:, 0]):.2f}", f"{times[:, 0].max():.2f}", f"{np.median(times[:, 1]):.2f}",
-                  f"{naive:.2f}", f"{naive / np.median(times[:, 0]):.1f}")])
+                ("grid", "and candidates together", "and in full", "longest", "grid, exact", "naive hypernetwork",
+                 "naive / grid"),
+                [(*(f"{value:.2f}" for value in (*np.median(times[:, :3], 0), times[:, 2].max(),
+                                                 np.median(times[:, 3]), naive)),
+                  f"{naive / np.median(times[:, 0]):.1f}")])
     print(f"choice within one place of the exact search's: {100 * np.mean(agree):.1f} % of {len(agree)} tissues; raw "
           f"argmax: {100 * np.mean(argmax):.1f} %; the chosen score is below the exact best by {np.mean(loss):.4f} on "
           f"average, {np.max(loss):.4f} at most")
@@ -238,6 +257,28 @@ def naive_seconds(subject: Subject) -> float:
         criterion.scores(integrate(velocity, PAPER_2D.integration_steps))
         spent += [time.process_time() - began] if number > 1 else []
     return median(spent) * POINTS**2
+
+
+def print_times_3d(subjects: list[Subject]) -> None:
+    """Wall-clock and processor seconds with two threads and with one, in turn; the load is that of the whole machine.
+
+    in full: the part in which what was found and the start values are registered as a user would have them.
+    """
+    rows = []
+    for subject in subjects:
+        for threads in (2, 1):
+            subject.registrar.threads = threads
+            load, began, spent, full = os.getloadavg()[0], time.perf_counter(), time.process_time(), None
+            for progress in grid.estimate_by_grid(subject.registrar, subject.start, points=POINTS):
+                if full is None and progress.fraction >= grid.TOGETHER:
+                    full = time.perf_counter(), time.process_time()
+            ends = time.perf_counter(), time.process_time()
+            rows.append((f"{subject.seed}, {threads} threads", ends[0] - began, ends[0] - full[0], ends[1] - spent,
+                         ends[1] - full[1], load))
+            print(rows[-1], flush=True)
+    size = "x".join(map(str, subjects[0].case.fixed.array_kji.shape))
+    print_table(f"grid {POINTS} x {POINTS}, volumes of {size} voxels",
+                ("", "seconds", "of these in full", "processor s", "of these in full", "load before"), rows)
 
 
 # --- Accuracy --------------------------------------------------------------------------------------------------------
