@@ -16,7 +16,7 @@ from TissueElasticRegistrationLib.core.images import Image, ImagePair, Segmentat
 from TissueElasticRegistrationLib.core.metrics import map_points_ras_mm
 from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
-from TissueElasticRegistrationLib.core.result import RegistrationResult
+from TissueElasticRegistrationLib.core.result import RegistrationResult, TissueResult
 from TissueElasticRegistrationLib.core.solvers.direct import DirectSettings, DirectSolver, Stage
 from TissueElasticRegistrationLib.core.tissues import Tissue
 from training.phantoms import PhantomCase, make_case
@@ -166,3 +166,7 @@ def write_pair(pair: ImagePair, folder) -> dict[str, str]:
     write_labels(pair.moving_segmentation, folder / "moving_segmentation.nii.gz")
     return {"fixed": str(folder / "fixed.nii.gz"), "moving": str(folder / "moving.nii.gz"),
             "segmentation": str(folder / "segmentation.nii.gz")}
+
+
+def tissue_row(result: RegistrationResult, name: str) -> TissueResult:
+    return next(row for row in result.tissues if row.tissue.name == name)

@@ -128,7 +128,8 @@ class LiveSolver:
         if bool(answer.isfinite().all()):
             yield Step(0.0, "network", answer, float("nan"))
         maps = self._pyramid.parameter_maps(parameters)
-        if not self._referee_value(answer, maps) <= self._referee_value(before, maps):  # also if not a number
+        # On the finest level on which this takes no longer than a few steps.
+        if self._solver.is_worse(self._pyramid, answer, before, maps, (self._coarse_factors() or [1])[0]):
             self.velocity = before
             self.notes += (WORSE_THAN_NOTHING if self._settled is None else WORSE_THAN_BEFORE,)
             yield from self._by_steps(parameters)
@@ -138,12 +139,6 @@ class LiveSolver:
             factors = [stage.factor for stage in self._solver.refinement(COARSE_STEPS, dimension) if stage.factor > 1]
             answer = yield from self._on_coarse_levels(answer, maps, factors, tilted=False)
         yield from self._rounds(answer, maps)
-
-    def _referee_value(self, velocity: torch.Tensor, maps: Maps) -> float:
-        """J, on the finest level on which it takes no longer than a few steps."""
-        level = self._pyramid.level((self._coarse_factors() or [1])[0])
-        return self._solver.value(level, resize(velocity, level.velocity_shape), level.parameter_maps(*maps),
-                                  self._settings)
 
     def _from_zero(self, parameters: TissueParameters) -> Job[None]:
         """The stages of a full registration, each shown as it goes."""

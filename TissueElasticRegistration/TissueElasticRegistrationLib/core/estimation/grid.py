@@ -95,12 +95,9 @@ def network_problem(solver: NetworkSolver, registrar: Registrar) -> list[str]:
     """Why a network cannot search for a pair: its answer is worse than no deformation. One sentence, or none."""
     pyramid, scale = registrar.pyramid, registrar.solver.objective.scale
     middle = TissueParameters({}, default=Lame(scale.weight(0.5), scale.weight(0.5)))
-    velocity, settings = solver.answer(pyramid, middle), solver.settings(pyramid.pair.dimension)
-    level, maps = pyramid.level(1), pyramid.parameter_maps(middle)
-    if bool(velocity.isfinite().all()):
-        values = [solver.value(level, start, maps, settings) for start in (velocity, torch.zeros_like(velocity))]
-        if values[0] <= values[1]:
-            return []
+    velocity, maps = solver.answer(pyramid, middle), pyramid.parameter_maps(middle)
+    if bool(velocity.isfinite().all()) and not solver.is_worse(pyramid, velocity, torch.zeros_like(velocity), maps):
+        return []
     return [f"The answers of the model '{solver.pack.card.name}' are worse than no deformation for this pair: the "
             "direct solver searched instead."]
 

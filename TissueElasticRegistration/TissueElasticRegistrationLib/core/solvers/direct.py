@@ -201,6 +201,18 @@ class DirectSolver:
         """The objective of a velocity on its level's grid, the energy times ``weight``; differentiable by all."""
         return self._terms(level, velocity, maps, settings, weight).total
 
+    @torch.no_grad()
+    def is_worse(self, pyramid: Pyramid, velocity: torch.Tensor, than: torch.Tensor, maps: Maps,
+                 factor: int = 1) -> bool:
+        """Whether a velocity has a higher objective than another one on the level with this factor; see `is_higher`.
+
+        maps: Λ and Γ on the working grid. Velocities at any resolution.
+        """
+        level, settings = pyramid.level(factor), self.settings(pyramid.pair.dimension)
+        level_maps = level.parameter_maps(*maps)
+        return is_higher(*(self.value(level, resize(one, level.velocity_shape), level_maps, settings)
+                           for one in (velocity, than)))
+
     def _lower(self, level: Level, found: torch.Tensor, start: torch.Tensor, maps: Maps,
                settings: DirectSettings) -> bool:
         """Whether one velocity has a lower objective on a level than another."""
@@ -256,6 +268,11 @@ class DirectSolver:
         _require_finite(float(after.total))
         before = self._terms_of(level, torch.zeros_like(displacement), maps)
         return Solution(velocity.cpu(), displacement.cpu(), _account(before, after, steps))
+
+
+def is_higher(objective: float, than: float) -> bool:
+    """Whether J is higher than another one, or not even a number: how every answer of a network is refused."""
+    return not objective <= than
 
 
 def _noting_best(job: Job[torch.Tensor], start: torch.Tensor, candidates: list[Candidate]) -> Job[torch.Tensor]:

@@ -20,7 +20,7 @@ from ..objective import Objective
 from ..progress import Job, Progress, part_of
 from ..tissue_table import table_parameters
 from ..tissues import TissueParameters
-from .direct import DirectSolver, Solution, Stage
+from .direct import DirectSolver, Solution, Stage, is_higher
 from .network_pair import NetworkPair, likely_factors
 from .pyramid import Pyramid
 
@@ -104,7 +104,7 @@ class NetworkSolver(DirectSolver):
         if bool(velocity.isfinite().all()):
             job = super().solve(pyramid, parameters, velocity, ())
             answer = yield from part_of(job, 0.5 * NETWORK_PART, NETWORK_PART)
-        if answer is None or answer.account.objective_after > answer.account.objective_before:
+        if answer is None or is_higher(answer.account.objective_after, answer.account.objective_before):
             return (yield from part_of(self._from_zero(pyramid, parameters, stages or (), notes), NETWORK_PART, 1.0))
         if stages:
             job = super().solve(pyramid, parameters, velocity, stages, answer.account.objective_after)
@@ -117,7 +117,7 @@ class NetworkSolver(DirectSolver):
                          "solver registered from zero instead.")
         every = (*self.settings(pyramid.pair.dimension).stages, *stages)
         solution = yield from super().solve(pyramid, parameters, None, every)
-        if solution.account.objective_after > solution.account.objective_before:
+        if is_higher(solution.account.objective_after, solution.account.objective_before):
             solution = yield from super().solve(pyramid, parameters, torch.zeros_like(solution.velocity), ())
         return replace(solution, notes=notes)
 
