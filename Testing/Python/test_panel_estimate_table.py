@@ -141,8 +141,9 @@ def test_a_tissue_that_keeps_its_values_has_nothing_to_put_back(ready):
     estimate(ready)
     found = latest(ready).values()[SOFT]
     click(ready.ui.undoEstimateButton)
+    ready.rest()
     for kind, weight in (("lambdaBox", found.lam), ("muBox", found.mu)):
-        type_value(ready.tissue(SOFT, kind), str(weight))
+        type_value(ready.tissue(SOFT, kind), f"{weight:.4g}")
     ready.rest()
     estimate(ready)
     assert latest(ready).values()[SOFT] == found
