@@ -3,8 +3,9 @@ better than the same for all?
 
     python -m training.compare_paper_models DIFF-G DIFF-SAS ELAS-G ELAS-SAS [--count 30] [--output FILE]
 
-Takes the folders of the packs, in any order. A global model (g) registers every pair with each place of a grid of λ and
-μ; diffusion has one weight. From the Dice of these registrations follows, as in the paper,
+Takes the folders of the packs or the names of installed ones, in any order. A global model (g) registers every pair
+with each place of a grid of λ and μ; diffusion has one weight. From the Dice of these registrations follows, as in the
+paper,
 
 - for the global model the one place that is best for all pairs together (mean Dice of lung, bone and liver);
 - for the adaptive model (sas), pair by pair and tissue by tissue, the place that is best for that tissue. What is no
@@ -30,13 +31,12 @@ from scipy import stats
 from TissueElasticRegistrationLib.core.deformation import folding, jacobian_determinant
 from TissueElasticRegistrationLib.core.geometry import Geometry
 from TissueElasticRegistrationLib.core.metrics import dice, surface_distances
-from TissueElasticRegistrationLib.core.model_pack import load_pack
 from training.phantoms.subject import TISSUE_NAMES
 
 from .config import CACHE
 from .datasets.pair import TrainingPair
 from .datasets.phantom_pairs import FIRST_TEST, phantom_folder
-from .evaluate import CLASSES, Model
+from .evaluate import CLASSES, Model, named_pack
 from .validation import endpoint_error_mm, moved_labels
 
 NO_DEFORMATION = "initial"
@@ -129,10 +129,10 @@ def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> tuple[f
 
 
 def sorted_models(folders: Sequence[str | Path]) -> dict[str, Model]:
-    """The four models by the names of the paper. Raises ValueError if they are not these four."""
+    """The four models, from folders or names, by the names of the paper. Raises ValueError if they are not these."""
     models = {}
     for folder in folders:
-        pack = load_pack(folder)
+        pack = named_pack(folder)
         kind = "diff" if pack.card.regulariser == "diffusion" else "elas"
         models[f"{kind}-{'sas' if pack.card.tissues else 'g'}"] = Model(pack)
         tissues = tuple(TISSUE_NAMES[label] for label in CLASSES)
@@ -147,14 +147,17 @@ def sorted_models(folders: Sequence[str | Path]) -> dict[str, Model]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.compare_paper_models",
                                      description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("packs", nargs=4, help="folders of the four packs")
+    parser.add_argument("packs", nargs=4, help="folders of the four packs, or their names")
     parser.add_argument("--count", type=int, default=30, help="pairs; the loads of the phantoms take turns")
     parser.add_argument("--points", type=int, default=11, help="positions of each slider")
     parser.add_argument("--spacing-mm", type=float, default=4.0, help="voxel size of the phantoms")
     parser.add_argument("--cache", default=CACHE, help="folder for data that is made once")
     parser.add_argument("--output", help="write all numbers to this file as JSON")
     arguments = parser.parse_args()
-    models = sorted_models(arguments.packs)
+    try:
+        models = sorted_models(arguments.packs)
+    except ValueError as error:
+        parser.error(str(error))
     folder = phantom_folder(arguments.cache, 2, arguments.spacing_mm)
     pairs = [folder[FIRST_TEST + number] for number in range(arguments.count)]
     report = compare(models, pairs, arguments.points)

@@ -1,6 +1,6 @@
 """How accurate a model is by itself on phantoms nobody has seen, and whether its sliders act.
 
-    python -m training.evaluate FOLDER_OF_A_PACK [--count 30] [--cache FOLDER]
+    python -m training.evaluate MODEL [--count 30] [--cache FOLDER]
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 
 from TissueElasticRegistrationLib.core.deformation import folding
 from TissueElasticRegistrationLib.core.elasticity import strain_invariants
+from TissueElasticRegistrationLib.core.model_card import pack_folder
 from TissueElasticRegistrationLib.core.model_pack import ModelPack, load_pack
 from training.phantoms import LOADS
 from training.phantoms.subject import TISSUE_NAMES
@@ -78,6 +79,12 @@ class Model:
         return displacement_of(velocity, pair.shape, self._network.config.integration_steps)
 
 
+def named_pack(model: str | Path) -> ModelPack:
+    """The pack in a folder, or the installed one of that name. Raises ValueError if there is none or it is broken."""
+    folder = Path(model).expanduser()
+    return load_pack(folder if folder.is_dir() else pack_folder(str(model)))
+
+
 def unseen_pairs(cache: str | Path, dimension: int, spacing_mm: float, count: int, load: str) -> list[TrainingPair]:
     """Phantoms with that load that are used for nothing else."""
     folder = phantom_folder(cache, dimension, spacing_mm)
@@ -129,7 +136,7 @@ def _energies(model: Model, pair: TrainingPair, sliders: np.ndarray, parameter: 
 
 def report(pack: str | Path, cache: str | Path, count: int, spacing_mm: float) -> dict[str, dict[str, float]]:
     """Accuracy per load and response per slider, by name."""
-    model = Model(load_pack(pack))
+    model = Model(named_pack(pack))
     table: dict[str, dict[str, float]] = {}
     for load in LOADS:
         pairs = unseen_pairs(cache, model.card.dimension, spacing_mm, count, load)
@@ -143,13 +150,16 @@ def report(pack: str | Path, cache: str | Path, count: int, spacing_mm: float) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__.splitlines()[0])
-    parser.add_argument("pack", help="folder of the pack")
+    parser.add_argument("pack", help="folder of the pack, or the name of an installed one")
     parser.add_argument("--count", type=int, default=30, help="pairs of each load")
     parser.add_argument("--spacing-mm", type=float, default=4.0, help="voxel size of the phantoms")
     parser.add_argument("--cache", default=CACHE, help="folder for data that is made once")
     parser.add_argument("--output", help="write the numbers to this file as JSON")
     arguments = parser.parse_args()
-    table = report(arguments.pack, arguments.cache, arguments.count, arguments.spacing_mm)
+    try:
+        table = report(arguments.pack, arguments.cache, arguments.count, arguments.spacing_mm)
+    except ValueError as error:
+        parser.error(str(error))
     for name, values in table.items():
         print(f"{name:<12}" + "  ".join(f"{key} {value:.4g}" for key, value in values.items()))
     if arguments.output:

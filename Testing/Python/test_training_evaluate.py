@@ -122,3 +122,14 @@ def test_the_command_writes_a_row_per_load_and_slider_of_the_model(tmp_path, mon
     evaluate.main()
     assert set(json.loads(output.read_text())) == {"breathing", "gravity", "compression", *sliders}
     assert "breathing" in capsys.readouterr().out
+
+
+def test_a_model_is_named_by_its_folder_or_by_its_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    pack_in(tmp_path / "tiny")
+    assert evaluate.named_pack("tiny").card.name == "tiny"
+    assert evaluate.named_pack("elas-g").card.name == "elas-g"
+    monkeypatch.setattr(sys, "argv", ["evaluate", "nothing", "--cache", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        evaluate.main()
+    assert "There is no model 'nothing'" in capsys.readouterr().err
