@@ -13,6 +13,8 @@ from .pages import shortened
 
 SHARE = 0.86  # of the width of a tissue
 LETTERS_PER_INCH, LETTERS_OF_COUNT = 10, 20
+THICKEST_LINE, LINE_SHARE = 0.8, 0.35  # points; of the distance of subjects
+LARGEST_DOT, SMALLEST_DOT, DOT_EDGE, POINTS_PER_INCH = 3.7, 1.5, 0.9, 72
 LOWEST, HIGHEST = 0.02, 50.0  # what is drawn at most; intervals go on beyond
 
 
@@ -59,15 +61,19 @@ def _draw_group(axes: Axes, rows: list[Stiffness], start: float, width: float, t
     if not rows:
         return
     places = start + (np.arange(len(rows)) + 0.5) * width / len(rows)
+    shown = axes.get_window_extent().width / np.ptp(axes.get_xlim()) * width  # pixels
+    distance = shown / axes.figure.dpi * POINTS_PER_INCH / len(rows)
     for place, row in zip(places, rows, strict=True):
         is_open = row.high > top
-        axes.plot([place, place], [max(row.low, 1e-6), min(row.high, top)], color=color, linewidth=0.8,
+        axes.plot([place, place], [max(row.low, 1e-6), min(row.high, top)], color=color,
+                  linewidth=min(THICKEST_LINE, LINE_SHARE * distance),
                   alpha=0.9 if row.supported else 0.45, label="interval", zorder=2)
         if is_open:
             axes.plot(place, top, marker=(3, 0, 0), markersize=4, color=color, clip_on=False, linestyle="none",
                       alpha=0.9 if row.supported else 0.45, label="no end", zorder=2)
-    axes.scatter(places, [row.value for row in rows], 14, marker=marker, edgecolors=color, linewidths=0.9, zorder=3,
-                 facecolors=[color if row.supported else "white" for row in rows], label="stiffness")
+    size = float(np.clip(distance, SMALLEST_DOT, LARGEST_DOT))
+    axes.scatter(places, [row.value for row in rows], size**2, marker=marker, edgecolors=color, linewidths=DOT_EDGE,
+                 facecolors=[color if row.supported else "white" for row in rows], zorder=3, label="stiffness")
     supported = [row.value for row in rows if row.supported]
     if supported:
         middle = float(np.exp(np.median(np.log(supported))))

@@ -25,7 +25,7 @@ PANEL_INCHES, MOST_IN_ROW = 2.45, 4
 LEFT, RIGHT, TOP, BOTTOM, GAP, ROW_GAP = 0.75, 0.15, 0.4, 0.63, 0.22, 0.5  # inches
 STIFFNESS_INCHES, STIFFNESS_GAP = 2.6, 0.85
 LINE_INCHES, LETTER_INCHES, KEY_INCHES, LEGEND_FROM_EDGE = 0.19, 0.07, 0.55, 0.09  # of the legend
-LARGEST_DOT, SMALLEST_DOT, WIDEST_GROUP = 5.5, 3.2, 20.0  # points
+LARGEST_DOT, SMALLEST_DOT, WIDEST_GROUP, WIDEST_CROWD = 5.5, 2.2, 20.0, 36.0  # points
 DPI = 130
 FEWEST_FOR_SPREAD = 5
 LONGEST_NAME = 24  # letters
@@ -81,7 +81,9 @@ def _draw_tissue(axes: Axes, tissue: str, tables: Sequence[BatchTable], size: fl
     axes.set_title(shortened(tissue, LONGEST_NAME), fontsize=11)
     groups = _coincident(tables, tissue)
     for group in groups:
-        beside = _places(len(group)) * (size + DISTANCE) / POINTS_PER_INCH
+        places = _places(len(group))
+        distance = min(size + DISTANCE, WIDEST_CROWD / _across(places))  # of a crowd, not every dot can be seen
+        beside = places * distance / POINTS_PER_INCH
         for (number, dot), (across, up) in zip(group, beside, strict=True):
             color = COLORS[number % len(COLORS)]
             axes.scatter(dot.lam, dot.mu, size**2, marker=MARKERS[number % len(MARKERS)], edgecolors=color,
@@ -110,8 +112,12 @@ def _coincident(tables: Sequence[BatchTable], tissue: str) -> list[list[tuple[in
 def _dot_size(tables: Sequence[BatchTable], tissues: Sequence[str]) -> float:
     """Diameter in points: smaller where many coincide."""
     largest = max(len(group) for tissue in tissues for group in _coincident(tables, tissue))
-    across = 1 + 2 * float(np.hypot(*_places(largest).T).max())
-    return float(np.clip(WIDEST_GROUP / across, SMALLEST_DOT, LARGEST_DOT))
+    return float(np.clip(WIDEST_GROUP / _across(_places(largest)), SMALLEST_DOT, LARGEST_DOT))
+
+
+def _across(places: np.ndarray) -> float:
+    """Diameter of a group, in those of a dot."""
+    return 1 + 2 * float(np.hypot(*places.T).max())
 
 
 def _places(count: int) -> np.ndarray:
