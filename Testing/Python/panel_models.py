@@ -14,6 +14,7 @@ from TissueElasticRegistrationLib.core.images import ImagePair
 from TissueElasticRegistrationLib.core.model_card import ModelCard
 from TissueElasticRegistrationLib.core.model_pack import ModelPack, save_pack
 from TissueElasticRegistrationLib.core.network import NetworkConfig
+from TissueElasticRegistrationLib.core.parameter_scale import LogScale
 from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
 from TissueElasticRegistrationLib.core.solvers.network import NetworkSolver
@@ -56,6 +57,12 @@ def save_helpful(folder: Path, **card) -> ModelCard:
         if not registrar.notes:
             return save_pack(folder, network, card)
     raise AssertionError("no network that helps was found")
+
+
+def is_place_or_start(weight: float) -> bool:
+    """Whether a search over three places per slider can have found this weight on the paper's scale."""
+    starts = [LogScale().slider(start) for start in (0.5, 1.0, 30.0)]  # lung, liver and soft, bone
+    return any(abs(weight - known) < 1e-9 for known in (0.0, 0.5, 1.0, *starts))
 
 
 def damage_weights(folder: Path) -> None:

@@ -8,7 +8,16 @@ import slicer
 from host.mouse import choose, click, drag, type_value
 from panel_case import PanelCase, add_pair, pause
 from panel_faults import assert_explained, assert_live_works, is_sentence
-from panel_models import DIRECT_NAME, apply, choose_model, damage_weights, displacement, listed, save_universal
+from panel_models import (
+    DIRECT_NAME,
+    apply,
+    choose_model,
+    damage_weights,
+    displacement,
+    is_place_or_start,
+    listed,
+    save_universal,
+)
 from synthetic_pairs import volume_pair
 
 from TissueElasticRegistrationLib.core.parameter_scale import LogScale, PaperScale
@@ -144,9 +153,9 @@ def test_the_estimate_takes_the_scale_of_the_model(ready):
     found = {row.tissue.id: row.lame for row in ready.widget.panel.estimate.latest.per_tissue if row.votes}
     assert {LIVER, BONE} <= found.keys()
     for key, lame in found.items():
-        assert {lame.lam, lame.mu} <= {0.0, 0.5, 1.0}
-        assert ready.tissue(key, "muBox").value == lame.mu
-        assert ready.tissue(key, "lambda").value == 1000 * lame.lam
+        assert is_place_or_start(lame.lam) and is_place_or_start(lame.mu)
+        assert ready.tissue(key, "muBox").value == pytest.approx(lame.mu, abs=1e-6)
+        assert ready.tissue(key, "lambda").value == round(1000 * lame.lam)
     click(ready.ui.undoEstimateButton)
     ready.rest()
     assert ready.tissue(BONE, "mu").value == round(1000 * LogScale().slider(30))

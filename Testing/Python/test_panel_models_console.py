@@ -9,7 +9,7 @@ import slicer.util
 from host.scene_builders import node_ids
 from panel_case import MODULE, NAME, add_pair, add_phantom
 from panel_faults import is_sentence, library, make_panel_quick
-from panel_models import MAP_3D, damage_weights, save, save_helpful, save_paper
+from panel_models import MAP_3D, damage_weights, is_place_or_start, save, save_helpful, save_paper
 from synthetic_pairs import volume_pair
 
 from TissueElasticRegistrationLib.core.progress import finish
@@ -66,7 +66,7 @@ def test_a_session_follows_with_a_model(logic, nodes):
 
 def test_the_estimate_of_a_paper_model_is_on_its_scale(logic, nodes):
     values = logic.estimate(*nodes[:4], points=3, model="paper").values()
-    assert {weight for lame in values.values() for weight in (lame.lam, lame.mu)} <= {0.0, 0.5, 1.0}
+    assert all(is_place_or_start(weight) for lame in values.values() for weight in (lame.lam, lame.mu))
     result = logic.register(*nodes[:3], values, model="paper").result
     assert {row.tissue.id: row.parameters for row in result.tissues}["id_liver"] == values["id_liver"]
 
