@@ -13,7 +13,7 @@ from TissueElasticRegistrationLib.core.estimation.minimise import minimise
 from TissueElasticRegistrationLib.core.progress import finish
 
 SPACING_MM = {2: (2.0, 3.5), 3: (2.0, 5.0, 3.0)}
-FACTORS = {2: (2, 1), 3: (2, 1, 4)}
+FACTORS = {2: (2, 1), 3: (2, 1, 3)}
 SHAPES = {2: (16, 9), 3: (12, 7, 20)}
 
 
@@ -60,8 +60,8 @@ def test_a_homogeneous_body_is_in_equilibrium_under_any_linear_displacement(dime
 def test_the_work_of_every_modulus_adds_up_to_that_of_the_forces(dimension):
     body = two_tissues(dimension)
     displacement, virtual = random_field(body, 1), np.random.default_rng(2).standard_normal(body.unknowns)
-    works = body.works(body.full(virtual), displacement)
-    assert np.sum(MODULI * works) == pytest.approx(virtual @ body.forces(MODULI, displacement))
+    works = body.works(MODULI, body.full(virtual), displacement)
+    assert np.sum(works) == pytest.approx(virtual @ body.forces(MODULI, displacement))
     assert np.abs(works).min() > 0
 
 
@@ -77,8 +77,8 @@ def test_the_factorised_body_takes_the_forces_back(dimension):
 def test_traces_are_sums_of_works(dimension):
     body = two_tissues(dimension)
     left, right = np.random.default_rng(5).standard_normal((2, body.unknowns, 3))
-    expected = sum(body.works(body.full(left[:, m]), body.full(right[:, m])) for m in range(3))
-    np.testing.assert_allclose(body.traces(left, right), expected, rtol=1e-8)
+    expected = sum(body.works(MODULI, body.full(left[:, m]), body.full(right[:, m])) for m in range(3))
+    np.testing.assert_allclose(body.traces(MODULI, left, right), expected, rtol=1e-8)
 
 
 @pytest.mark.parametrize("dimension", [2, 3])

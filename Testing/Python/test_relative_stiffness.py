@@ -12,6 +12,7 @@ from synthetic_pairs import pair_of, prepared, quick_solver, thorax_case
 
 from TissueElasticRegistrationLib.core.estimation.image_pull import image_pull
 from TissueElasticRegistrationLib.core.estimation.relative_stiffness import (
+    MOST_NODES,
     RelativeStiffness,
     TissueStiffness,
     relative_stiffness,
@@ -37,15 +38,45 @@ def sheared_bar(dimension: int, spacing_mm: tuple[float, ...], ratio: float) -> 
     The sides are held, so with the same Poisson's ratio every strain is that of soft tissue divided by ``ratio``.
     Returns the displacement in voxels and the labels.
     """
-    shape = (48, 24, 16)[:dimension]
+    shape = (48, 24) if dimension == 2 else (36, 16, 12)
     labels = np.ones(shape, int)
-    labels[16:32] = 2
+    labels[shape[0] // 3:2 * shape[0] // 3] = 2
     slope = np.where(labels[(slice(None), *[0] * (dimension - 1))] == 2, 0.05 / ratio, 0.05)
     along_mm = (np.cumsum(slope) - slope / 2) * spacing_mm[0]
     displacement = np.zeros((dimension, *shape))
     along_mm = along_mm.reshape(-1, *[1] * (dimension - 1))
     displacement[-1], displacement[0] = along_mm / spacing_mm[-1], 0.6 * along_mm / spacing_mm[0]
     return displacement, labels
+
+
+def round_inclusion(ratio: float, poisson: float = 0.4) -> tuple[np.ndarray, np.ndarray]:
+    """An endless sheared plate (plane strain) with a disc in it that is ``ratio`` times as stiff, solved exactly.
+
+    Terms r**p of u_r = f cos 2a and u_a = g sin 2a that are in equilibrium: p = 1 (the shear), -1 and -3; the disc is
+    sheared evenly. Displacement and traction are continuous at its edge. In mm, and the labels.
+    """
+    radius_mm, shear = 24.0, 0.05
+    stretch = 2 * poisson / (1 - 2 * poisson)  # λ/μ
+    terms = {"far": (1, 1.0, -1.0), "near": (-1, 4 * (1 - poisson), -2 * (1 - 2 * poisson)), "edge": (-3, 1.0, 1.0)}
+
+    def at_edge(name: str, mu: float) -> np.ndarray:
+        p, f, g = terms[name]
+        along, around, across = f * p, f + 2 * g, 0.5 * ((p - 1) * g - 2 * f)  # strains, per radius
+        return np.array([f, g, mu * (stretch * (along + around) + 2 * along), mu * 2 * across])
+
+    unknowns = np.stack([at_edge("far", ratio), -at_edge("near", 1.0), -at_edge("edge", 1.0)], axis=1)
+    (inner, near, edge), rest, _, _ = np.linalg.lstsq(unknowns, at_edge("far", 1.0), rcond=None)
+    assert rest < 1e-20  # four conditions, three unknowns: this is the solution
+    down_mm, left_mm = np.meshgrid(*[2 * (np.arange(64) - 31.3)] * 2, indexing="ij")
+    r, angle = np.hypot(down_mm, left_mm) / radius_mm, np.arctan2(left_mm, down_mm)
+    disc = r < 1
+    outside = {"far": 1.0, "near": near, "edge": edge}
+    out, aside = (sum(size * terms[name][part] * r ** float(terms[name][0]) for name, size in outside.items())
+                  for part in (1, 2))
+    out = shear * radius_mm * np.where(disc, inner * r, out) * np.cos(2 * angle)
+    aside = shear * radius_mm * np.where(disc, -inner * r, aside) * np.sin(2 * angle)
+    return (np.stack([out * np.cos(angle) - aside * np.sin(angle), out * np.sin(angle) + aside * np.cos(angle)]),
+            np.where(disc, 2, 1))
 
 
 @cache
@@ -74,13 +105,24 @@ def lump_report(scale: float = 1.0) -> RelativeStiffness:
 
 @pytest.mark.parametrize(("dimension", "spacing_mm"), [(2, (2.0, 2.0)), (2, (2.0, 3.5)), (3, (3.0, 2.0, 4.0))])
 @pytest.mark.parametrize("ratio", [0.3, 4.0])
-def test_layers_under_the_same_stress_have_the_ratio_of_their_strains(dimension, spacing_mm, ratio):
+def test_layers_under_the_same_stress_have_the_ratio_of_their_strains(dimension, spacing_mm, ratio, monkeypatch):
+    monkeypatch.setitem(MOST_NODES, 3, 800)  # coarser than the voxels in 3D, as in a patient
     displacement, labels = sheared_bar(dimension, spacing_mm, ratio)
     report = relative_stiffness(displacement, spacing_mm, labels, (AIR, SOFT, OTHER))
     assert report.reference == SOFT and of(report, SOFT).mu == 1
-    # The grid blurs the border between layers: in 3D, with eight nodes in a layer, more than in 2D with 16.
-    assert abs(np.log(of(report, OTHER).mu / ratio)) < {2: 0.35, 3: 0.65}[dimension]
+    # The borders of the layers run through elements. Adding up the stiffness of both tissues in them, instead of their
+    # compliance, was wrong by 24 % here in 2D and by 42 % in 3D.
+    assert of(report, OTHER).mu == pytest.approx(ratio, rel=0.02)
     assert of(report, OTHER).low < ratio < of(report, OTHER).high
+
+
+@pytest.mark.parametrize("ratio", [0.4, 3.0, 6.0])
+def test_a_round_inclusion_has_the_stiffness_of_the_exact_solution(ratio):
+    displacement_mm, labels = round_inclusion(ratio)
+    report = relative_stiffness(displacement_mm / 2, (2.0, 2.0), labels, (AIR, SOFT, OTHER))
+    row = of(report, OTHER)
+    assert abs(np.log(row.mu / ratio)) < 0.15 < abs(row.strain_index - np.log(ratio))
+    assert row.low < ratio < row.high
 
 
 def test_a_lump_is_nearer_to_its_true_stiffness_than_the_strain_index():
@@ -169,7 +211,8 @@ def test_the_images_pull_a_wrong_displacement_towards_the_true_one():
     registrar = registrar_of(thorax_slice(), initial="none")
     solve = DirectSolver().solve(registrar.pyramid, registrar.table_parameters())
     found = finish(solve).displacement
-    pull = image_pull(registrar.pyramid, found + torch.tensor([0.0, 0.5]).view(1, 2, 1, 1))
+    pull = image_pull(registrar.pyramid, (found + torch.tensor([0.0, 0.5]).view(1, 2, 1, 1))[0].double().numpy())
+    assert pull.correlation > 0.9
     assert pull.precision.shape == (2, *found.shape[1:]) and pull.pull.shape == found.shape[1:]
     assert pull.pull[1].sum() < 0 and abs(pull.pull[0].sum()) < abs(pull.pull[1].sum())
     assert np.linalg.eigvalsh(np.moveaxis(pull.precision, (0, 1), (2, 3))).min() > -1e-6
@@ -221,7 +264,8 @@ def test_an_unprepared_registrar_is_refused():
         finish(estimate_relative_stiffness(Registrar(thorax_slice())))
 
 
-def test_volumes_can_be_estimated():
+def test_volumes_can_be_estimated(monkeypatch):
+    monkeypatch.setitem(MOST_NODES, 3, 800)  # quick rather than good
     registrar = prepared(pair_of(thorax_case()), solver=quick_solver())
     report = finish(estimate_relative_stiffness(registrar))
     mu = {row.tissue.name: row.mu for row in report.per_tissue}

@@ -1,8 +1,13 @@
-"""The equilibrium of the body on a coarse grid, linear in λ and μ of every tissue (Galerkin, Q1 elements).
+"""The equilibrium of the body on a coarse grid, for λ and μ of every tissue (Galerkin, Q1 elements).
 
 The test functions (virtual fields) are the hat functions of the nodes inside the body: zero at its rim, so tractions
 there do not enter; the measured displacement at the rim, and in tissues that are not asked about, is taken as given.
 Nodes are the centres of blocks of voxels. Derivatives are only taken of the hat functions, never of voxel values.
+
+Borders between tissues run through elements. Within one, tissues lie beside each other and feel about the same stress,
+so their compliances add up: the modulus of an element is the harmonic mean. Adding stiffnesses instead makes every
+border too stiff, and the answer for the tissue behind it too soft (a sheared bar of layers, ratio 4: 24 % too soft with
+16 nodes in a layer, 42 % with eight; with the harmonic mean both are exact).
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ import numpy as np
 from .block_tridiagonal import Factors, factorise
 
 NO_TISSUE = -1
+GAUSS = (0.5 - 0.5 / 3**0.5, 0.5 + 0.5 / 3**0.5)
 MOST_GIVEN = 0.5  # a node with more than this share of tissue that is not asked about around it is given
 
 
@@ -29,17 +35,19 @@ class Equilibrium:
     def __init__(self, tissue_numbers: np.ndarray, inside: np.ndarray, spacing_mm: Sequence[float],
                  factors: Sequence[int]) -> None:
         """tissue_numbers: per voxel the number of its tissue, 0 to T - 1, or NO_TISSUE. inside: per voxel whether it
-        belongs to the body. factors: voxels of a block along each axis, 1 or even.
+        belongs to the body. factors: voxels of a block along each axis.
         """
         self.dimension = tissue_numbers.ndim
         self.factors = tuple(factors)
         self.count = int(tissue_numbers.max()) + 1
+        self._voxel_shape = tissue_numbers.shape
         self.shape = tuple(n // f for n, f in zip(tissue_numbers.shape, factors, strict=True))
         self.size_mm = np.array([size * f for size, f in zip(spacing_mm, factors, strict=True)])
         self._cells = self._cell_values(np.where(inside, tissue_numbers, NO_TISSUE))
         in_body = self._cell_values(inside).all(axis=1)
         self._elements = self._element_nodes()
-        self._shares = np.stack([self._cells == number for number in range(self.count)])  # (T, E, Q)
+        self._shares = np.stack([(self._cells == number).mean(axis=1) for number in range(self.count)])  # (T, E)
+        self._filled = self._shares.sum(axis=0)  # the share of every element that is asked about
         self._unit = self._unit_matrices()
         self.free = self._free_nodes(in_body)
         self.node_volumes_mm = self._node_volumes()
@@ -57,6 +65,17 @@ class Equilibrium:
             values = values.reshape(*values.shape[:axis], n, f, *values.shape[axis + 1:]).mean(axis=axis + 1)
         return np.moveaxis(values.reshape(len(values), -1), 0, -1)
 
+    def voxel_values(self, values: np.ndarray) -> np.ndarray:
+        """(nodes, C) -> (C, *voxel shape), linear between nodes, constant beyond the outer ones."""
+        values = np.moveaxis(values.reshape(*self.shape, -1), -1, 0)
+        for axis, (n, f, voxels) in enumerate(zip(self.shape, self.factors, self._voxel_shape, strict=True), start=1):
+            place = np.clip((np.arange(voxels) + 0.5) / f - 0.5, 0, n - 1)
+            low = np.minimum(place.astype(int), max(n - 2, 0))
+            share = (place - low).reshape(-1, *[1] * (self.dimension - axis))
+            high = np.minimum(low + 1, n - 1)
+            values = (1 - share) * np.take(values, low, axis=axis) + share * np.take(values, high, axis=axis)
+        return values
+
     def factorised(self, moduli: np.ndarray) -> Factors:
         """The stiffness matrix of the free nodes for these moduli, factorised."""
         matrices = self._element_matrices(moduli).ravel()[self._kept]
@@ -71,13 +90,16 @@ class Equilibrium:
         per_element = np.einsum("eab,eb->ea", self._element_matrices(moduli), local)
         return np.bincount(self._unknown_of, per_element.ravel(), self.unknowns + 1)[:-1]
 
-    def works(self, virtual_mm: np.ndarray, displacement_mm: np.ndarray) -> np.ndarray:
-        """(2, T) work of the stress of a displacement on a virtual field, both (nodes, D), for moduli of 1."""
-        first, second = self._gathered(virtual_mm), self._gathered(displacement_mm)
-        return self._by_tissue(first[:, :, None] * second[:, None, :])
+    def works(self, moduli: np.ndarray, virtual_mm: np.ndarray, displacement_mm: np.ndarray) -> np.ndarray:
+        """(2, T): derivatives by log moduli of the work of a displacement's stress on a virtual field, (nodes, D) each.
 
-    def traces(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """(2, T): for every modulus trace(left' A right) with its unit stiffness matrix A; (F, M) each."""
+        They add up to that work.
+        """
+        first, second = self._gathered(virtual_mm), self._gathered(displacement_mm)
+        return self._by_tissue(moduli, first[:, :, None] * second[:, None, :])
+
+    def traces(self, moduli: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """(2, T): derivatives by log moduli of trace(left' A right) with the stiffness matrix A; (F, M) each."""
         parts = []
         for k, slab in enumerate(self._slabs):
             parts.append((left[slab] @ right[slab].T).ravel())
@@ -88,7 +110,7 @@ class Equilibrium:
                 parts.append(np.zeros(0))
         products = np.zeros(self._kept.shape)
         products[self._kept] = np.concatenate(parts)[self._places]
-        return self._by_tissue(products.reshape(len(self._elements), self._width, self._width))
+        return self._by_tissue(moduli, products.reshape(len(self._elements), self._width, self._width))
 
     def full(self, free_values: np.ndarray, given: np.ndarray | None = None) -> np.ndarray:
         """(nodes, D) with ``free_values`` (F,) at the free nodes, and ``given`` or zero elsewhere."""
@@ -104,14 +126,13 @@ class Equilibrium:
         """(E, Q) voxel values in the elements between the nodes."""
         slices, split = [], []
         for axis, (n, f) in enumerate(zip(self.shape, self.factors, strict=True)):
-            if f == 1:  # halves of voxels belong to different elements
+            if f % 2:  # halves of voxels belong to different elements
                 values = np.repeat(values, 2, axis=axis)
-            cells = max(f, 2)
+            cells = f if f % 2 == 0 else 2 * f
             slices.append(slice(cells // 2, cells // 2 + cells * (n - 1)))
             split += [n - 1, cells]
         values = values[tuple(slices)].reshape(split)
         values = np.moveaxis(values, range(1, 2 * self.dimension, 2), range(self.dimension, 2 * self.dimension))
-        self._cell_counts = split[1::2]
         return values.reshape(int(np.prod(split[::2])), -1)
 
     def _element_nodes(self) -> np.ndarray:
@@ -124,21 +145,18 @@ class Equilibrium:
         return list(product((0, 1), repeat=self.dimension))
 
     def _unit_matrices(self) -> np.ndarray:
-        """(2, Q, width, width): what a cell adds to the matrix of its element for λ = 1 and for μ = 1."""
+        """(2, width, width): the matrix of an element for λ = 1 and for μ = 1."""
         corners = np.array(self._corners())
-        volume = float(np.prod(self.size_mm / self._cell_counts))
-        found: tuple[list, list] = ([], [])
-        for cell in product(*[range(n) for n in self._cell_counts]):
-            point = (np.array(cell) + 0.5) / self._cell_counts
-            weights = np.where(corners == 1, point, 1 - point)
+        found = np.zeros((2, *[self.dimension * len(corners)] * 2))
+        for point in product(GAUSS, repeat=self.dimension):
+            weights = np.where(corners == 1, point, 1 - np.array(point))
             slopes = np.where(corners == 1, 1.0, -1.0) / self.size_mm
             gradients = np.stack([slopes[:, axis] * np.prod(np.delete(weights, axis, axis=1), axis=1)
                                   for axis in range(self.dimension)], axis=1)
             symmetric = np.einsum("na,ma,cd->ncmd", gradients, gradients, np.eye(self.dimension))
             symmetric += np.einsum("nd,mc->ncmd", gradients, gradients)
-            found[0].append(volume * np.outer(gradients.ravel(), gradients.ravel()))
-            found[1].append(volume * symmetric.reshape(found[0][0].shape))
-        return np.array(found)
+            found += np.stack([np.outer(gradients.ravel(), gradients.ravel()), symmetric.reshape(found[0].shape)])
+        return found * float(np.prod(self.size_mm)) / len(GAUSS) ** self.dimension
 
     def _free_nodes(self, in_body: np.ndarray) -> np.ndarray:
         touching = np.bincount(self._elements.ravel(), minlength=int(np.prod(self.shape)))
@@ -151,7 +169,7 @@ class Equilibrium:
     def _node_volumes(self) -> np.ndarray:
         """(nodes, T) volume of every tissue around each node."""
         corners = self._elements.shape[1]
-        share = self._shares.mean(axis=2) * float(np.prod(self.size_mm)) / corners
+        share = self._shares * float(np.prod(self.size_mm)) / corners
         return np.stack([np.bincount(self._elements.ravel(), np.repeat(part, corners), len(self.free))
                          for part in share], axis=1)
 
@@ -184,16 +202,22 @@ class Equilibrium:
         self._places = self._ends[2 * row_slab + (column_slab < row_slab)] + within
         self._kept = kept.ravel()
 
+    def _element_moduli(self, moduli: np.ndarray) -> np.ndarray:
+        """(2, E): harmonic means over the tissues asked about, times their share."""
+        compliance = (1 / moduli) @ self._shares
+        return np.divide(self._filled**2, compliance, out=np.zeros_like(compliance), where=compliance > 0)
+
     def _element_matrices(self, moduli: np.ndarray) -> np.ndarray:
         """(E, width, width)."""
-        per_cell = np.einsum("pt,teq->epq", moduli, self._shares).reshape(len(self._elements), -1)
-        return (per_cell @ self._unit.reshape(per_cell.shape[1], -1)).reshape(-1, self._width, self._width)
+        per_element = self._element_moduli(moduli).T @ self._unit.reshape(2, -1)
+        return per_element.reshape(-1, self._width, self._width)
 
-    def _by_tissue(self, products: np.ndarray) -> np.ndarray:
-        """Products (E, width, width) summed over the unit matrices of the cells of each tissue: (2, T)."""
-        flat = products.reshape(len(products), -1)
-        unit = self._unit.reshape(*self._unit.shape[:2], -1)
-        return np.stack([np.einsum("eq,teq->t", flat @ part.T, self._shares) for part in unit])
+    def _by_tissue(self, moduli: np.ndarray, products: np.ndarray) -> np.ndarray:
+        """(2, T): derivatives by log moduli of products (E, width, width) times the matrices of all elements."""
+        work = self._unit.reshape(2, -1) @ products.reshape(len(products), -1).T
+        slope = np.divide(self._element_moduli(moduli), self._filled, out=np.zeros_like(work),
+                          where=self._filled > 0) ** 2
+        return (work * slope) @ self._shares.T / moduli
 
     def _gathered(self, values: np.ndarray) -> np.ndarray:
         return values[self._elements].reshape(len(self._elements), -1)

@@ -43,6 +43,8 @@ class LoadEvidence:
         self._pull = measurement.pull[free].ravel()
         self._rank = self._measured.size
         self.group_count = int(groups.max()) + 1
+        # (nodes, D): the most probable displacement for the unknowns asked about last
+        self.displacement_mm = measurement.displacement_mm
 
     @property
     def size(self) -> int:
@@ -72,7 +74,8 @@ class LoadEvidence:
         spread = weighted @ covariance
         adjoint = body.full(factors.solve(left))
         whole = body.full(passive + moved @ load, self._given)
-        slopes = moduli * (body.works(adjoint, whole) - body.traces(factors.solve(spread), moved))
+        self.displacement_mm = whole
+        slopes = body.works(moduli, adjoint, whole) - body.traces(moduli, factors.solve(spread), moved)
         by_force = np.einsum("fm,fm->m", spread, moved) - load * (moved.T @ left)
         # the derivative of J by log noise
         fitted = difference - moved @ load

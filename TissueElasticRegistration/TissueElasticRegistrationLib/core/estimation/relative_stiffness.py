@@ -1,14 +1,14 @@
 """Relative stiffness of tissues from a displacement: which ratios of their moduli put it into elastic equilibrium.
 
-The weak form of equilibrium, with test functions inside the body that vanish at its rim, is linear in λ and μ of every
-tissue. Plain least squares would make every tissue soft whose equations are noisy; here the forces and the noise are
+The weak form of equilibrium, with test functions inside the body that vanish at its rim, ties the moduli of all tissues
+together. Plain least squares would make every tissue soft whose equations are noisy; here the forces and the noise are
 integrated out instead (`load_evidence`), which has no such pull. The strain index is the prior, with heavy tails: it
 decides where equilibrium tells nothing, and gives way where it does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +22,11 @@ from .load_evidence import LoadEvidence, Measurement
 from .loads import length_mm, unknown_forces
 from .minimise import minimise
 from .strain_index import strain_index
+from .visible_deformation import at_best, require_deformation, require_match
 
-MOST_NODES = {2: 2600, 3: 3000}
+# In the body.
+MOST_NODES = {2: 2000, 3: 3800}
+FIRST_NODES = {2: 2000, 3: 600}  # in the first of two passes
 FEWEST_NODES = 4.0  # volume of a tissue in volumes around a node
 # Width of the prior on log μ around the strain index: a Cauchy distribution.
 STRAIN_INDEX_SCALE = 0.5
@@ -46,6 +49,8 @@ STIFFEST_TOLD = 10.0  # beyond, strain is a tenth of the reference's: about the 
 EVALUATIONS, TOLERANCE = 40, 0.02
 DIFFERENCE = 0.02  # of logarithms, for curvatures
 Z_95 = 1.96
+
+Images = Callable[[np.ndarray], ImagePull]  # what the images say about a displacement (D, *shape) in voxels
 
 
 @dataclass(frozen=True)
@@ -83,45 +88,65 @@ class RelativeStiffness:
 
 
 def relative_stiffness(displacement: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray,
-                       tissues: Sequence[Tissue], inside: np.ndarray | None = None, images: ImagePull | None = None,
+                       tissues: Sequence[Tissue], inside: np.ndarray | None = None, images: Images | None = None,
                        reference: Tissue | None = None) -> RelativeStiffness:
     """From a displacement (D, *shape) in voxels of its grid, D = 2 or 3, at best of a weakly regularised registration.
 
     labels: (*shape) values of ``tissues``. inside: where the displacement means something, everywhere if None; the
-    background is never inside. images: what the images say about it (`image_pull`); without, the displacement is taken
-    as a measurement with white noise. reference: the largest soft tissue if None.
+    background is never inside. images: tells what the images say about a displacement (`image_pull`); without, it is
+    taken as a measurement with white noise. reference: the largest soft tissue if None.
 
-    Raises ValueError if there is no tissue to compare with.
+    Raises ValueError, with one sentence, if there is nothing to compare: fewer than two tissues, no deformation, none
+    above the noise, or images that do not match.
     """
     return finish(relative_stiffness_job(displacement, spacing_mm, labels, tissues, inside, images, reference))
 
 
 def relative_stiffness_job(displacement: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray,
                            tissues: Sequence[Tissue], inside: np.ndarray | None = None,
-                           images: ImagePull | None = None,
+                           images: Images | None = None,
                            reference: Tissue | None = None) -> Job[RelativeStiffness]:
-    """The same, one evaluation at a time; may be dropped at any step."""
+    """The same, one evaluation at a time; may be dropped at any step.
+
+    With images there are two passes: what they say is only known near the displacement that they are asked about, and
+    the elastic body that explains it best is nearer to the truth than the registration.
+    """
     yield Progress(0.0, "measuring strain")
     asked = [tissue for tissue in tissues if tissue.id != BACKGROUND_ID and tissue.label != 0]
     mask = np.isin(labels, [tissue.label for tissue in asked])
     if inside is not None:
         mask &= inside
-    if images is not None:
-        mask &= images.valid
-    size_mm = np.asarray(spacing_mm, float).reshape(-1, *[1] * labels.ndim)
-    problem = _Problem(displacement * size_mm, spacing_mm, labels, asked, mask, images, reference)
-    return (yield from problem.solve())
+
+    def problem(most_nodes: int) -> _Problem:
+        return _Problem(displacement, spacing_mm, labels, asked, mask, images, reference, most_nodes)
+
+    if images is None:
+        only = problem(MOST_NODES[labels.ndim])
+        found = yield from part_of(only.search(None), 0.0, 0.7)
+        return (yield from part_of(only.report(found, only.strain_index), 0.7, 1.0))
+    first = problem(FIRST_NODES[labels.ndim])
+    found = yield from part_of(first.search(None), 0.0, 0.3)
+    displacement = displacement + first.correction(found)
+    second = problem(MOST_NODES[labels.ndim])
+    found = yield from part_of(second.search(found if second.asks_like(first) else None), 0.3, 0.7)
+    return (yield from part_of(second.report(found, first.strain_index), 0.7, 1.0))
 
 
 class _Problem:
     """One question: who is asked, what is measured, how probable moduli are before and after."""
 
-    def __init__(self, displacement_mm: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray,
-                 asked: list[Tissue], inside: np.ndarray, images: ImagePull | None,
-                 reference: Tissue | None) -> None:
+    def __init__(self, displacement: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray,
+                 asked: list[Tissue], inside: np.ndarray, images: Images | None,
+                 reference: Tissue | None, most_nodes: int) -> None:
         self._tissues = asked
+        self._size_mm = np.asarray(spacing_mm, float).reshape(-1, *[1] * labels.ndim)
+        displacement_mm = displacement * self._size_mm
+        pull = None if images is None else images(displacement)
+        if pull is not None:
+            require_match(pull.correlation)
+            inside = inside & pull.valid
         index = strain_index(displacement_mm, spacing_mm, labels, inside, [tissue.label for tissue in asked])
-        factors = _block_factors(labels.shape, spacing_mm)
+        factors = _block_factors(labels.shape, spacing_mm, most_nodes * inside.size / max(1, int(inside.sum())))
         numbers = np.full(labels.shape, NO_TISSUE)
         measured = [tissue for tissue in asked if np.isfinite(index[tissue.label])]
         for number, tissue in enumerate(measured):
@@ -137,13 +162,21 @@ class _Problem:
         self.reference = reference or _largest_soft(measured, labels, inside)
         if self._body is None or self.reference not in measured or not self._enough[self.reference.label]:
             raise ValueError("There is not enough deformed tissue to compare stiffness.")
+        if len(measured) < 2:
+            raise ValueError("There is only one tissue that is large enough: stiffness is told relative to another.")
         count = len(measured)
         self._index = np.array([index[tissue.label] - index[self.reference.label] for tissue in measured])
         self._fixed = count + measured.index(self.reference)
         rms_strain = float(np.exp(-index[self.reference.label]))
         noise_mm = NOISE_OF_STRAIN * rms_strain * float(np.mean(self._body.size_mm))
         forces, groups = unknown_forces(self._body)
-        measurement = _measurement(self._body, displacement_mm, images, noise_mm)
+        nodes, voxel_mm = self._body.node_means(displacement_mm), float(np.mean(spacing_mm))
+        if pull is None:
+            require_deformation(self._body, nodes, None, voxel_mm)
+            measurement = _white(nodes, noise_mm)
+        else:
+            measurement = _seen(self._body, nodes, pull, voxel_mm)
+        self._measured_mm = nodes
         self._evidence = LoadEvidence(self._body, measurement, forces, groups)
         force = FORCE_OF_STRESS * rms_strain / length_mm(self._body)
         self._start = np.concatenate([self._index + LOG_LAMBDA_OVER_MU, self._index, [0.0],
@@ -152,10 +185,30 @@ class _Problem:
         self._free[self._fixed] = False
         self._free[2 * count] = images is None  # the images' noise is known
 
-    def solve(self) -> Job[RelativeStiffness]:
-        free = yield from part_of(minimise(self._value, self._start[self._free], EVALUATIONS, TOLERANCE), 0.0, 0.7)
-        curvature = yield from part_of(self._curvature(free), 0.7, 1.0)
-        return self._result(self._whole(free), curvature)
+    def search(self, begin: np.ndarray | None) -> Job[np.ndarray]:
+        """The most probable unknowns; ``begin``: those of the same question on another grid."""
+        start = self._start if begin is None else begin
+        return self._whole((yield from minimise(self._value, start[self._free], EVALUATIONS, TOLERANCE)))
+
+    def asks_like(self, other: _Problem) -> bool:
+        """Whether the unknowns are the same."""
+        return self._measured == other._measured
+
+    def correction(self, unknowns: np.ndarray) -> np.ndarray:
+        """What the most probable displacement differs by from the one given, (D, *shape) in voxels."""
+        self._evidence.value(unknowns)
+        change_mm = self._evidence.displacement_mm - self._measured_mm
+        return self._body.voxel_values(np.where(self._body.free[:, None], change_mm, 0.0)) / self._size_mm
+
+    def report(self, unknowns: np.ndarray, strain_index: dict[int, float]) -> Job[RelativeStiffness]:
+        """strain_index: what to report as such, by label, relative to the reference."""
+        curvature = yield from self._curvature(unknowns[self._free])
+        return self._result(unknowns, curvature, strain_index)
+
+    @property
+    def strain_index(self) -> dict[int, float]:
+        """By label, relative to the reference."""
+        return {tissue.label: float(value) for tissue, value in zip(self._measured, self._index, strict=True)}
 
     def _whole(self, free: np.ndarray) -> np.ndarray:
         unknowns = self._start.copy()
@@ -202,7 +255,8 @@ class _Problem:
         values, vectors = np.linalg.eigh(0.5 * (curvature + curvature.T))
         return (vectors * np.maximum(values, 0)) @ vectors.T
 
-    def _result(self, unknowns: np.ndarray, curvature: np.ndarray) -> RelativeStiffness:
+    def _result(self, unknowns: np.ndarray, curvature: np.ndarray,
+                strain_index: dict[int, float]) -> RelativeStiffness:
         count = len(self._index)
         without_index, with_index = self._prior(unknowns)[2][:, self._free][:, :, self._free]
         stiffness = [place for place, number in enumerate(np.flatnonzero(self._free)) if count <= number < 2 * count]
@@ -223,7 +277,7 @@ class _Problem:
             high = np.inf if reason and log_mu > 0 else float(np.exp(log_mu + Z_95 * sd[number]))
             rows.append(TissueStiffness(
                 tissue, float(np.exp(log_mu)), float(np.exp(log_mu - Z_95 * sd[number])), high, not reason,
-                float(self._index[number]), float(np.exp(unknowns[number] - log_mu)), reason))
+                strain_index.get(tissue.label, float("nan")), float(np.exp(unknowns[number] - log_mu)), reason))
         return RelativeStiffness(tuple(rows), self.reference, _condition(told))
 
     def _reason(self, tissue: Tissue, sd: float, log_mu: float) -> str:
@@ -240,25 +294,23 @@ class _Problem:
         return ""
 
 
-def _measurement(body: Equilibrium, displacement_mm: np.ndarray, images: ImagePull | None,
-                 noise_mm: float) -> Measurement:
-    nodes = body.node_means(displacement_mm)
-    dimension = body.dimension
-    if images is None:
-        precision = np.broadcast_to(np.eye(dimension) / noise_mm**2, (len(nodes), dimension, dimension))
-        return Measurement(nodes, precision, np.zeros_like(nodes))
+def _white(nodes: np.ndarray, noise_mm: float) -> Measurement:
+    """A displacement (nodes, D) measured with the same noise everywhere."""
+    count, dimension = nodes.shape
+    precision = np.broadcast_to(np.eye(dimension) / noise_mm**2, (count, dimension, dimension))
+    return Measurement(nodes, precision, np.zeros_like(nodes))
+
+
+def _seen(body: Equilibrium, nodes: np.ndarray, images: ImagePull, voxel_mm: float) -> Measurement:
+    """One that was seen in images; raises ValueError where they show no deformation."""
+    count, dimension = nodes.shape
     voxels = float(np.prod(body.factors))
     flat = images.precision.reshape(dimension**2, *images.pull.shape[1:])
-    precision = voxels * body.node_means(flat).reshape(len(nodes), dimension, dimension)
-    pull = voxels * body.node_means(images.pull)
-    values, vectors = np.linalg.eigh(precision)
-    values = np.maximum(values, 0)
+    precision = voxels * body.node_means(flat).reshape(count, dimension, dimension)
+    require_deformation(body, nodes, precision, voxel_mm)
     # The grid errs too: no direction may count as known better than that.
-    kept = 1 / (1 + (GRID_ERROR * float(np.mean(body.size_mm))) ** 2 * values)
-    turned_back = np.swapaxes(vectors, 1, 2)
-    precision = (vectors * (values * kept)[:, None, :]) @ turned_back
-    pull = ((vectors * kept[:, None, :]) @ turned_back @ pull[..., None])[..., 0]
-    return Measurement(nodes, precision, pull)
+    precision, kept = at_best(precision, GRID_ERROR * float(np.mean(body.size_mm)))
+    return Measurement(nodes, precision, (kept @ (voxels * body.node_means(images.pull))[..., None])[..., 0])
 
 
 def _inner_shares(body: Equilibrium) -> np.ndarray:
@@ -268,15 +320,15 @@ def _inner_shares(body: Equilibrium) -> np.ndarray:
     return (volumes * whole).sum(axis=0) / np.maximum(volumes.sum(axis=0), 1e-12)
 
 
-def _block_factors(shape: Sequence[int], spacing_mm: Sequence[float]) -> tuple[int, ...]:
-    """Voxels per node along each axis, 1 or even: about equally long in mm, and not too many nodes."""
+def _block_factors(shape: Sequence[int], spacing_mm: Sequence[float], most_nodes: float) -> tuple[int, ...]:
+    """Voxels per node along each axis: about equally long in mm, and not too many nodes."""
     factors = [1] * len(shape)
-    while np.prod([n // f for n, f in zip(shape, factors, strict=True)]) > MOST_NODES[len(shape)]:
+    while np.prod([n // f for n, f in zip(shape, factors, strict=True)]) > most_nodes:
         sizes = [size * f if n // f > 3 else np.inf for size, f, n in zip(spacing_mm, factors, shape, strict=True)]
         smallest = min(sizes)
         for axis, size in enumerate(sizes):
             if size <= 1.01 * smallest:
-                factors[axis] += 1 if factors[axis] == 1 else 2
+                factors[axis] += 1
     return tuple(factors)
 
 

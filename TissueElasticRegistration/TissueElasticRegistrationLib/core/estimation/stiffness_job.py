@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..progress import Job, part_of
 from ..registrar import Registrar
 from ..solvers.direct import DirectSolver
@@ -30,5 +32,5 @@ def _estimate(registrar: Registrar, reference: Tissue | None) -> Job[RelativeSti
     solution = yield from part_of(solve, 0.0, REGISTERED)
     pair = pyramid.pair
     job = relative_stiffness_job(solution.displacement[0].double().numpy(), pair.spacing_mm, pair.labels[0, 0].numpy(),
-                                 pair.tissues, images=image_pull(pyramid, solution.displacement), reference=reference)
+                                 pair.tissues, images=partial(image_pull, pyramid), reference=reference)
     return (yield from part_of(job, REGISTERED, 1.0))
