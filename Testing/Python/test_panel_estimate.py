@@ -137,6 +137,17 @@ def test_values_are_taken_before_the_relative_stiffness_and_only_once(ready, mon
     assert stored(ready)[1][LIVER] == 3.3, "what the user sets meanwhile stays"
 
 
+def test_cancel_while_candidates_are_registered_together_keeps_what_was_chosen(ready, monkeypatch):
+    Searches(monkeypatch, lambda progress: progress.text.startswith("all tissues together"))
+    click(ready.ui.estimatePushButton)
+    ready.wait(lambda: ready.ui.estimateStatusLabel.text.startswith("all tissues together"))
+    assert known_points(ready) == POINTS**2 and not latest(ready).complete
+    click(ready.ui.estimatePushButton)
+    ready.rest()
+    assert stored(ready) == as_stored(latest(ready).values())
+    assert ready.ui.estimateStatusLabel.text == "Cancelled; the best values so far were taken."
+
+
 def test_cancel_during_the_relative_stiffness_keeps_the_estimate(ready, monkeypatch):
     Searches(monkeypatch, is_searched)
     click(ready.ui.estimatePushButton)

@@ -102,6 +102,14 @@ def test_name_and_best_point_stand_with_the_picture(view):
     assert all(part in tip for part in ("liver", "no unit", "0.950", "0.900", "λ grows to the right"))
 
 
+def test_a_search_of_mu_alone_has_one_axis(view):
+    alone = Landscape(WEIGHTS[:1], WEIGHTS, PEAK[None, :1])
+    view.view.show(replace(estimate(row("a", point=(0, 1))), landscape=alone))
+    view.settle()
+    assert "μ 12.3" in view["landscapeChosen_a"].text and "λ" not in view["landscapeChosen_a"].text
+    assert np.array_equal(view.picture("a"), landscape_picture(PEAK[:1], (0, 1), None, view.side))
+
+
 def test_flat_landscape_is_told_and_hatched(view):
     flat = np.full((3, 3), 0.9)
     view.show(row("a", flat=True), row("b"), scores=flat)

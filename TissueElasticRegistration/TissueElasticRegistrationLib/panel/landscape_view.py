@@ -136,13 +136,14 @@ class _Cell:
         pixmap = qt.QPixmap()
         pixmap.loadFromData(png(landscape_picture(estimate.landscape.scores[number], row.point, hatched, self.side)))
         self._picture.setPixmap(pixmap)
-        self._describe(row)
+        self._describe(row, len(estimate.landscape.lam) > 1)
 
-    def _describe(self, row: TissueEstimate) -> None:
+    def _describe(self, row: TissueEstimate, has_lambda: bool) -> None:
         name, lam, mu = row.tissue.name, weight_text(row.lame.lam), weight_text(row.lame.mu)
         self._name.show_text(name)
         self._name.toolTip = name
-        self._chosen.setText(f"<small>→ λ {lam} · ↑ μ {mu}</small>")  # the arrows name the axes
+        weights = f"→ λ {lam} · ↑ μ {mu}" if has_lambda else f"↑ μ {mu}"  # the arrows name the axes
+        self._chosen.setText(f"<small>{weights}</small>")
         self._chosen.toolTip = CHOSEN.format(name=name, lam=lam, mu=mu, score=row.score, start_score=row.start_score)
         self._picture.toolTip = f"{self._chosen.toolTip}\n{AXES}"
         self._flat.setText(f"<small>{FLAT}</small>")
