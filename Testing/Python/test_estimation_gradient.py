@@ -12,7 +12,7 @@ from TissueElasticRegistrationLib.core.deformation import integrate, resize
 from TissueElasticRegistrationLib.core.estimation import gradient as gradient_module
 from TissueElasticRegistrationLib.core.estimation.criterion import NOTHING_HELD_OUT, HoldOut
 from TissueElasticRegistrationLib.core.estimation.direct_slope import DirectSlope
-from TissueElasticRegistrationLib.core.estimation.gradient import estimate_by_gradient
+from TissueElasticRegistrationLib.core.estimation.gradient import PROBES, estimate_by_gradient
 from TissueElasticRegistrationLib.core.estimation.network_slope import NetworkSlope
 from TissueElasticRegistrationLib.core.estimation.question import asked
 from TissueElasticRegistrationLib.core.estimation.result import EstimateProgress
@@ -100,20 +100,28 @@ def test_the_best_so_far_is_told_after_every_step(trusted):
     assert all(after >= before - 0.002 for before, after in zip(means, means[1:], strict=False))
 
 
-def test_a_step_that_fails_does_not_end_the_search(trusted, monkeypatch):
+@pytest.mark.parametrize("bad", [2, 6, 7, 9], ids=["a probe", "the last probe", "the first step", "a later step"])
+def test_a_registration_that_fails_does_not_end_the_search(trusted, monkeypatch, bad):
     registrar = network_registrar()
     answer_at, calls = registrar.solver.answer_at, []
 
     def fragile(pyramid, sliders):
         calls.append(1)
-        if len(calls) == 2:
+        if len(calls) == bad:
             raise RuntimeError("out of luck\nand more")
         return answer_at(pyramid, sliders)
 
     monkeypatch.setattr(registrar.solver, "answer_at", fragile)
     result = finish(estimate_by_gradient(registrar, START, steps=3))
-    assert result.complete and len(calls) == 4
+    assert result.complete and len(calls) == 1 + len(PROBES) + 4
     assert any("could not be registered: out of luck" in text for text in result.warnings)
+
+
+def test_a_start_in_a_far_corner_is_left_at_once():
+    corner = TissueParameters({}, default=Lame(200.0, 200.0))
+    result = finish(estimate_by_gradient(registrar_of(thorax_slice(), solver=None), corner, steps=1))
+    voters = [row for row in result.per_tissue if row.votes]
+    assert np.mean([row.score for row in voters]) > np.mean([row.start_score for row in voters]) + 0.005
 
 
 def test_a_start_that_fails_is_an_error(trusted, monkeypatch):

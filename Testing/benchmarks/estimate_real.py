@@ -21,7 +21,7 @@ import lung_4dct
 import numpy as np
 from measuring import add_data_option, print_table
 
-from TissueElasticRegistrationLib.core.estimation.account import held_out_errors
+from TissueElasticRegistrationLib.core.estimation.account import landmark_errors_of
 from TissueElasticRegistrationLib.core.estimation.criterion import HoldOut, ObjectiveName
 from TissueElasticRegistrationLib.core.estimation.search import estimate
 from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation
@@ -149,7 +149,7 @@ def measured(case: Case, registrar: Registrar, parameters, search_seconds: float
     seconds = time.process_time() - began
     result = finish(registrar.result())
     dice = {row.tissue.name: row.dice_after for row in result.tissues}
-    errors, kept = result.landmark_errors, held_out_errors(case.pair, result, case.landmarks)
+    errors, kept = result.landmark_errors, landmark_errors_of(case.pair, result, case.landmarks)
     tre = tuple("-" if one is None else one.after_mean for one in (errors, kept))
     strain = max(row.strain_rms for row in result.tissues if row.tissue.label > 0)
     return (*tre, dice[case.tuned], dice[case.held_out], result.negative_jacobian_percent, strain,

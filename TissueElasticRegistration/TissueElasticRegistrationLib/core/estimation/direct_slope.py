@@ -17,14 +17,14 @@ from ..tissues import Lame, TissueParameters
 from .question import Question
 from .uniform import UniformRegistrations
 
-PRODUCTS = 6
+PRODUCTS = 12
 # Largest change of a velocity for a difference of derivatives, in voxels.
 SMALL_VOXELS = 0.05
 SMALL_SLIDER = 1e-3
 
 
 class DirectSlope:
-    """See `gradient.Slope`; each look registers from the velocity of the one before."""
+    """See `gradient.Slope`; each look registers from the velocity of the one before, scores from the first of all."""
 
     def __init__(self, question: Question) -> None:
         self._question, registrar = question, question.registrar
@@ -32,18 +32,19 @@ class DirectSlope:
         self._registrations = UniformRegistrations(self._solver, self._pyramid)
         self._level, self._stage, self._settings = self._registrations.finest
         self._voting = [number for number, label in enumerate(question.criterion.labels) if label in question.voters]
+        self._first: torch.Tensor | None = None
         self._velocity: torch.Tensor | None = None
         labels = self._pyramid.pair.labels.to(self._level.fixed.device)
         masks = [(labels == tissue.label).float() for tissue in question.tissues]
         self._shares = torch.cat([self._level.parameter_maps(mask, mask)[0] for mask in masks], 1)
 
+    def scores(self, sliders: torch.Tensor) -> Job[np.ndarray]:
+        velocity = yield from self._registered(sliders, self._first)
+        return self._question.criterion.scores(self._registrations.displacement(velocity))
+
     def look(self, sliders: torch.Tensor) -> Job[tuple[np.ndarray, torch.Tensor]]:
-        parameters = self._parameters(sliders)
-        if self._velocity is None:  # and on from there like all others, or the start would be judged by fewer steps
-            job = self._registrations.register(parameters, None)
-            self._velocity = yield from part_of(job, 0.0, 0.3)
-        job = self._registrations.register(parameters, self._velocity)
-        velocity = self._velocity = (yield from part_of(job, 0.3, 0.6)).detach()
+        job = self._registered(sliders, self._first if self._velocity is None else self._velocity)
+        velocity = self._velocity = (yield from part_of(job, 0.0, 0.6)).detach()
         goal, wanted = self._goal(velocity)
         yield Progress(0.65, "derivative")
         weights = self._weights(sliders)
@@ -54,6 +55,14 @@ class DirectSlope:
         if not bool(slope.isfinite().all()):
             raise ArithmeticError("The derivative is not finite.")
         return goal, slope.cpu()
+
+    def _registered(self, sliders: torch.Tensor, start: torch.Tensor | None) -> Job[torch.Tensor]:
+        """The velocity, found from another one."""
+        parameters = self._parameters(sliders)
+        if start is None:  # and on from there like all others, or the first would be judged by fewer steps
+            job = self._registrations.register(parameters, None)
+            start = self._first = (yield from part_of(job, 0.0, 0.5)).detach()
+        return (yield from part_of(self._registrations.register(parameters, start), 0.5, 1.0))
 
     def _parameters(self, sliders: torch.Tensor) -> TissueParameters:
         weight = self._question.scale.weight

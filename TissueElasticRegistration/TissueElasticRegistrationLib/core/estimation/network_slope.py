@@ -19,15 +19,25 @@ class NetworkSlope:
         self._steps = self._solver.settings(self._pyramid.pair.dimension).integration_steps
         self._voting = [number for number, label in enumerate(question.criterion.labels) if label in question.voters]
 
+    def scores(self, sliders: torch.Tensor) -> Job[np.ndarray]:
+        yield Progress(0.0, "network")
+        with torch.no_grad():
+            return self._question.criterion.scores(self._displacement(sliders))
+
     def look(self, sliders: torch.Tensor) -> Job[tuple[np.ndarray, torch.Tensor]]:
         sliders = sliders.requires_grad_(True)
         yield Progress(0.0, "network")
         with torch.enable_grad():
-            velocity = self._solver.answer_at(self._pyramid, sliders)
-            displacement = resize(integrate(velocity, self._steps), self._pyramid.pair.labels.shape[2:])
-            if not bool(displacement.detach().isfinite().all()):
-                raise ArithmeticError("The deformation has values that are not finite.")
+            displacement = self._displacement(sliders)
             goal = self._question.criterion.soft_scores(displacement)[self._voting].mean()
         yield Progress(0.5, "network")
         slope = torch.autograd.grad(goal, sliders)[0]
         return self._question.criterion.scores(displacement.detach()), slope.cpu()
+
+    def _displacement(self, sliders: torch.Tensor) -> torch.Tensor:
+        """On the working grid. Raises ArithmeticError if it is not finite."""
+        velocity = self._solver.answer_at(self._pyramid, sliders)
+        displacement = resize(integrate(velocity, self._steps), self._pyramid.pair.labels.shape[2:])
+        if not bool(displacement.detach().isfinite().all()):
+            raise ArithmeticError("The deformation has values that are not finite.")
+        return displacement
