@@ -165,11 +165,20 @@ class EstimateTable:
         alone = shown == [TISSUE]
         table.horizontalHeaderItem(TISSUE).setText(TO_USE if alone else COLUMNS[TISSUE].title)
         table.resizeColumnsToContents()
-        table.resizeRowsToContents()
+        self._make_rows_equal()
         table.horizontalHeader().setStretchLastSection(alone)
         if not alone:
             table.setColumnWidth(TISSUE, min(table.columnWidth(TISSUE), int(WIDEST_NAME * table.width)))
         tables.fit_height(table, scrolls_across=not alone)
+
+    def _make_rows_equal(self) -> None:
+        """As high as the highest one: only some have a button."""
+        table = self._table
+        table.resizeRowsToContents()
+        shown = [row for row in range(table.rowCount) if not table.isRowHidden(row)]
+        highest = max([table.rowHeight(row) for row in shown], default=0)
+        for row in shown:
+            table.setRowHeight(row, highest)
 
     def _on_item_changed(self, item: qt.QTableWidgetItem) -> None:
         if item.column() == TISSUE:

@@ -31,7 +31,7 @@ LOCK = _("Lock {name}: presets for all, the global sliders, reset all and the es
          "Its own sliders keep working.")
 RESET = _("Set λ and μ of {name} back to their start values.")
 MEANING = _("ν: Poisson ratio λ / (2 (λ + μ)) of {name}, from 0 for freely compressible to 0.5 for incompressible. "
-            "×: its stiffness (Young's modulus) relative to soft tissue. Neither has a unit.")
+            "×: the stiffness (Young's modulus) that λ and μ set, relative to soft tissue. Neither has a unit.")
 NO_LAMBDA = _("The model has one weight for each tissue, μ: λ has no effect.")
 NO_LAMBDA_MEANING = _("×: weight of {name} relative to soft tissue, no unit.")
 EMPTY = _("empty")
