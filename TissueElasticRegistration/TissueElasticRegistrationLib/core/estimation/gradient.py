@@ -95,6 +95,7 @@ class _Climb:
         self._votes = torch.tensor(votes)[:, None].float()
         self._voting = [number for number, label in enumerate(criterion.labels) if label in question.voters]
         self._seen: list[_Found] = []
+        self._one_for_all = -float("inf")  # the best mean of a probe
         self._failures: list[str] = []
 
     def run(self) -> Job[Estimate]:
@@ -132,6 +133,8 @@ class _Climb:
             try:
                 scores = yield from part_of(self._slope.scores(sliders), begin, end, "where to begin")
                 self._note(sliders, scores)
+                if number:
+                    self._one_for_all = max(self._one_for_all, self._seen[-1].mean)
             except torch.cuda.OutOfMemoryError:
                 raise  # the registrar falls back to the CPU
             except (RuntimeError, ArithmeticError) as error:
@@ -142,9 +145,10 @@ class _Climb:
         self._seen.append(_Found(sliders, scores, float(scores[self._voting].mean())))
 
     def _best(self) -> _Found:
-        """The start if that is as good."""
+        """The start if that is as good, and no worse than one pair for all tissues, as in the grid's search."""
         first, best = self._seen[0], max(self._seen, key=lambda found: found.mean)
-        return first if best.mean <= first.mean + self._question.tie_of_means else best
+        enough = max(best.mean - self._question.tie_of_means, self._one_for_all)
+        return first if first.mean >= enough else best
 
     def _move(self, sliders: torch.Tensor, slope: torch.Tensor, optimiser: torch.optim.Optimizer) -> None:
         # What hardly matters stays near the start: being away from it costs as much as a tie.
