@@ -10,7 +10,7 @@ import torch
 from estimation_case import registrar_of, thorax_slice
 from synthetic_pairs import pair_of, prepared, quick_solver, thorax_case
 
-from TissueElasticRegistrationLib.core.estimation.image_pull import image_pull
+from TissueElasticRegistrationLib.core.estimation.image_pull import ImagePull, image_pull
 from TissueElasticRegistrationLib.core.estimation.relative_stiffness import (
     MOST_NODES,
     RelativeStiffness,
@@ -142,6 +142,31 @@ def test_the_size_of_the_motion_does_not_matter():
     assert small.mu == pytest.approx(large.mu, rel=0.02)
 
 
+def test_the_orientation_of_the_grid_does_not_matter():
+    displacement, labels = sheared_bar(2, (2.0, 3.5), 4.0)
+    displacement = displacement + 0.02 * np.sin(np.indices(labels.shape) / 5)
+    upright = relative_stiffness(displacement, (2.0, 3.5), labels, (AIR, SOFT, OTHER))
+    lying = relative_stiffness(displacement[::-1].transpose(0, 2, 1), (3.5, 2.0), labels.T, (AIR, SOFT, OTHER))
+    assert of(lying, OTHER).mu == pytest.approx(of(upright, OTHER).mu, rel=1e-6)
+    assert lying.condition == pytest.approx(upright.condition, rel=1e-3)
+
+
+def test_the_orientation_of_the_images_does_not_matter():
+    displacement, labels = sheared_bar(2, (2.0, 3.5), 4.0)
+    slopes, pull = np.random.default_rng(0).normal(0, 3, (2, 2, *labels.shape))
+    slopes[0] *= 3
+
+    def say(turn):
+        return lambda _: ImagePull(turn(slopes)[:, None] * turn(slopes)[None], turn(pull), turn(labels[None])[0] > 0)
+
+    def lain(field):
+        return field[::-1].transpose(0, 2, 1)
+
+    upright = relative_stiffness(displacement, (2.0, 3.5), labels, (AIR, SOFT, OTHER), images=say(lambda field: field))
+    lying = relative_stiffness(lain(displacement), (3.5, 2.0), labels.T, (AIR, SOFT, OTHER), images=say(lain))
+    assert of(lying, OTHER).mu == pytest.approx(of(upright, OTHER).mu, rel=1e-6)
+
+
 def test_another_reference_turns_the_ratio_round():
     displacement_mm, labels, _ = lump()
     report = relative_stiffness(displacement_mm / 2, (2.0, 2.0), labels, (AIR, SOFT, OTHER), reference=OTHER)
@@ -172,6 +197,7 @@ def test_a_tissue_thinner_than_the_grid_is_not_supported():
     labels[35:37, 8:40] = 3
     row = of(relative_stiffness(displacement_mm / 2, (2.0, 2.0), labels, (AIR, SOFT, OTHER, THIRD)), THIRD)
     assert not row.supported and "thin" in row.reason
+    assert row.low < np.exp(row.strain_index) < row.high
 
 
 def test_a_tissue_of_few_voxels_is_not_asked():

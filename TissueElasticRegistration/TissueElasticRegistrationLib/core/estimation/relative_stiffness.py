@@ -9,7 +9,7 @@ decides where equilibrium tells nothing, and gives way where it does.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from .strain_index import strain_index
 from .visible_deformation import at_best, require_deformation, require_match
 
 # In the body.
-MOST_NODES = {2: 2000, 3: 3800}
+MOST_NODES = {2: 2000, 3: 3500}
 FIRST_NODES = {2: 2000, 3: 600}  # in the first of two passes
 FEWEST_NODES = 4.0  # volume of a tissue in volumes around a node
 # Width of the prior on log μ around the strain index: a Cauchy distribution.
@@ -40,7 +40,8 @@ NOISE_OF_STRAIN = 0.1  # noise is first assumed to be this much of what the mean
 FORCE_OF_STRESS = 0.5  # forces are first assumed to change the stress by this much over their length
 GRID_ERROR = 0.04  # of the distance between nodes: what coarse elements cannot follow
 SUPPORTED_SD = 1.0  # of the logarithm, by the deformation alone
-# Of the logarithm: what the estimate is wrong by however little noise there is (rms of lung and liver, 30 phantoms).
+# Of the logarithm: what the estimate is wrong by however little noise there is. Set from 30 phantoms; on 60 others, not
+# looked at before, the rms error of lung and liver was 0.68, and 99 % of the intervals held the truth.
 MODEL_SD = 0.65
 # A tissue with less of it than this share around nodes that lie in it entirely is a rim: it moves as its neighbors do.
 LEAST_INNER_SHARE = 0.4
@@ -58,8 +59,9 @@ class TissueStiffness:
     """μ of one tissue relative to the reference: estimate and 95 % interval; NaN where nothing can be said.
 
     supported: the deformation itself tells it. If not, ``reason`` says why in one sentence, and the value, if there is
-    one, is hardly more than the strain index; ``high`` is infinite if it is above 1, because a stiff tissue that is
-    not seen well always seems softer. strain_index: log of the ratio by the strain index alone.
+    one, is hardly more than the strain index, which the interval includes; ``high`` is infinite if it is above 1,
+    because a stiff tissue that is not seen well always seems softer. strain_index: log of the ratio by the strain
+    index alone.
     lambda_over_mu: the ratio of its own moduli.
     """
 
@@ -116,6 +118,7 @@ def relative_stiffness_job(displacement: np.ndarray, spacing_mm: Sequence[float]
     mask = np.isin(labels, [tissue.label for tissue in asked])
     if inside is not None:
         mask &= inside
+    displacement, spacing_mm, labels, mask, images = _longest_first(displacement, spacing_mm, labels, mask, images)
 
     def problem(most_nodes: int) -> _Problem:
         return _Problem(displacement, spacing_mm, labels, asked, mask, images, reference, most_nodes)
@@ -123,13 +126,37 @@ def relative_stiffness_job(displacement: np.ndarray, spacing_mm: Sequence[float]
     if images is None:
         only = problem(MOST_NODES[labels.ndim])
         found = yield from part_of(only.search(None), 0.0, 0.7)
-        return (yield from part_of(only.report(found, only.strain_index), 0.7, 1.0))
+        curvature = yield from part_of(only.curvature(found), 0.7, 1.0)
+        return only.report(found, curvature, only.strain_index)
     first = problem(FIRST_NODES[labels.ndim])
     found = yield from part_of(first.search(None), 0.0, 0.3)
     displacement = displacement + first.correction(found)
     second = problem(MOST_NODES[labels.ndim])
-    found = yield from part_of(second.search(found if second.asks_like(first) else None), 0.3, 0.7)
-    return (yield from part_of(second.report(found, first.strain_index), 0.7, 1.0))
+    same = second.asks_like(first)
+    found = yield from part_of(second.search(found if same else None), 0.3, 0.7)
+    # In 3D the uncertainty is that of the coarse grid, which knows less: half of the time for an answer that is safe.
+    judge = first if same and labels.ndim == 3 else second
+    curvature = yield from part_of(judge.curvature(found), 0.7, 1.0)
+    return second.report(found, curvature, first.strain_index)
+
+
+def _longest_first(displacement: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray, inside: np.ndarray,
+                   images: Images | None) -> tuple:
+    """The same with the axes in the order of their length: fewest nodes across the first axis are solved fastest."""
+    order = np.argsort([-n * size for n, size in zip(labels.shape, spacing_mm, strict=True)], kind="stable")
+    back = np.argsort(order)
+
+    def turned(values: np.ndarray, axes: np.ndarray) -> np.ndarray:
+        spatial = values.ndim - len(axes)
+        return values.transpose(*range(spatial), *(spatial + axes))
+
+    def turned_images(turned_displacement: np.ndarray) -> ImagePull:
+        pull = images(np.ascontiguousarray(turned(turned_displacement[back], back)))
+        return replace(pull, precision=turned(pull.precision[order][:, order], order),
+                       pull=turned(pull.pull[order], order), valid=turned(pull.valid, order))
+
+    return (turned(displacement[order], order), [spacing_mm[axis] for axis in order], turned(labels, order),
+            turned(inside, order), None if images is None else turned_images)
 
 
 class _Problem:
@@ -200,11 +227,6 @@ class _Problem:
         change_mm = self._evidence.displacement_mm - self._measured_mm
         return self._body.voxel_values(np.where(self._body.free[:, None], change_mm, 0.0)) / self._size_mm
 
-    def report(self, unknowns: np.ndarray, strain_index: dict[int, float]) -> Job[RelativeStiffness]:
-        """strain_index: what to report as such, by label, relative to the reference."""
-        curvature = yield from self._curvature(unknowns[self._free])
-        return self._result(unknowns, curvature, strain_index)
-
     @property
     def strain_index(self) -> dict[int, float]:
         """By label, relative to the reference."""
@@ -242,9 +264,9 @@ class _Problem:
         bend[rest, rest] = self_bend[rest, rest] = 1 / SIZES_SD**2
         return float(value), slope, np.stack([bend, self_bend])
 
-    def _curvature(self, free: np.ndarray) -> Job[np.ndarray]:
+    def curvature(self, unknowns: np.ndarray) -> Job[np.ndarray]:
         """Second derivatives of the evidence alone, by the free unknowns."""
-        rows = []
+        free, rows = unknowns[self._free], []
         here = self._evidence.value(self._whole(free))[1][self._free]
         for number in range(len(free)):
             yield Progress(number / len(free), "estimating the uncertainty")
@@ -255,8 +277,9 @@ class _Problem:
         values, vectors = np.linalg.eigh(0.5 * (curvature + curvature.T))
         return (vectors * np.maximum(values, 0)) @ vectors.T
 
-    def _result(self, unknowns: np.ndarray, curvature: np.ndarray,
-                strain_index: dict[int, float]) -> RelativeStiffness:
+    def report(self, unknowns: np.ndarray, curvature: np.ndarray,
+               strain_index: dict[int, float]) -> RelativeStiffness:
+        """strain_index: what to report as such, by label, relative to the reference."""
         count = len(self._index)
         without_index, with_index = self._prior(unknowns)[2][:, self._free][:, :, self._free]
         stiffness = [place for place, number in enumerate(np.flatnonzero(self._free)) if count <= number < 2 * count]
@@ -274,9 +297,12 @@ class _Problem:
             number = self._measured.index(tissue)
             reason = self._reason(tissue, told_sd[number], unknowns[count + number])
             log_mu = unknowns[count + number]
-            high = np.inf if reason and log_mu > 0 else float(np.exp(log_mu + Z_95 * sd[number]))
+            # What the deformation does not tell may as well be what the strain index says.
+            ends = [log_mu, strain_index.get(tissue.label, log_mu)] if reason else [log_mu]
+            low = float(np.exp(min(ends) - Z_95 * sd[number]))
+            high = np.inf if reason and log_mu > 0 else float(np.exp(max(ends) + Z_95 * sd[number]))
             rows.append(TissueStiffness(
-                tissue, float(np.exp(log_mu)), float(np.exp(log_mu - Z_95 * sd[number])), high, not reason,
+                tissue, float(np.exp(log_mu)), low, high, not reason,
                 strain_index.get(tissue.label, float("nan")), float(np.exp(unknowns[number] - log_mu)), reason))
         return RelativeStiffness(tuple(rows), self.reference, _condition(told))
 
@@ -325,10 +351,8 @@ def _block_factors(shape: Sequence[int], spacing_mm: Sequence[float], most_nodes
     factors = [1] * len(shape)
     while np.prod([n // f for n, f in zip(shape, factors, strict=True)]) > most_nodes:
         sizes = [size * f if n // f > 3 else np.inf for size, f, n in zip(spacing_mm, factors, shape, strict=True)]
-        smallest = min(sizes)
-        for axis, size in enumerate(sizes):
-            if size <= 1.01 * smallest:
-                factors[axis] += 1
+        # The last of equal ones: solving takes less time, the fewer nodes there are across the first axis.
+        factors[len(sizes) - 1 - int(np.argmin(sizes[::-1]))] += 1
     return tuple(factors)
 
 
