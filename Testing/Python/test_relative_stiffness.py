@@ -12,6 +12,7 @@ from synthetic_pairs import pair_of, prepared, quick_solver, thorax_case
 
 from TissueElasticRegistrationLib.core.estimation.image_pull import ImagePull, image_pull
 from TissueElasticRegistrationLib.core.estimation.relative_stiffness import (
+    FIRST_NODES,
     MOST_NODES,
     RelativeStiffness,
     TissueStiffness,
@@ -165,6 +166,19 @@ def test_the_orientation_of_the_images_does_not_matter():
     upright = relative_stiffness(displacement, (2.0, 3.5), labels, (AIR, SOFT, OTHER), images=say(lambda field: field))
     lying = relative_stiffness(lain(displacement), (3.5, 2.0), labels.T, (AIR, SOFT, OTHER), images=say(lain))
     assert of(lying, OTHER).mu == pytest.approx(of(upright, OTHER).mu, rel=1e-6)
+
+
+def test_a_first_grid_that_is_too_coarse_is_left_out(monkeypatch):
+    displacement, labels = sheared_bar(3, (3.0, 2.0, 4.0), 4.0)
+    precision = np.broadcast_to(100 * np.eye(3)[..., None, None, None], (3, 3, *labels.shape))
+    seen = ImagePull(precision, np.zeros(displacement.shape), labels > 0)
+    monkeypatch.setitem(MOST_NODES, 3, 800)
+    reports = []
+    for nodes in (8, 800):
+        monkeypatch.setitem(FIRST_NODES, 3, nodes)
+        reports.append(relative_stiffness(displacement, (3.0, 2.0, 4.0), labels, (AIR, SOFT, OTHER),
+                                          images=lambda _: seen))
+    assert reports[0] == reports[1]
 
 
 def test_another_reference_turns_the_ratio_round():

@@ -128,7 +128,10 @@ def relative_stiffness_job(displacement: np.ndarray, spacing_mm: Sequence[float]
         found = yield from part_of(only.search(None), 0.0, 0.7)
         curvature = yield from part_of(only.curvature(found), 0.7, 1.0)
         return only.report(found, curvature, only.strain_index)
-    first = problem(FIRST_NODES[labels.ndim])
+    try:
+        first = problem(FIRST_NODES[labels.ndim])
+    except ValueError:  # too coarse, perhaps; if that is not why, the same is raised again
+        first = problem(MOST_NODES[labels.ndim])
     found = yield from part_of(first.search(None), 0.0, 0.3)
     displacement = displacement + first.correction(found)
     second = problem(MOST_NODES[labels.ndim])
