@@ -136,7 +136,7 @@ def rows_of(case: Case, model: str) -> list[tuple]:
             parameters, seconds = found.parameters, time.process_time() - began
             print_found(case, model, objective, found)
         rows.append((f"{case.name}, {model}: {objective or 'none'}", *measured(case, registrar, parameters, seconds)))
-        print(rows[-1], flush=True)
+        print(*(f"{cell:.3f}" if isinstance(cell, float) else cell for cell in rows[-1]), flush=True)
     return rows
 
 

@@ -31,7 +31,8 @@ NETWORK_STEPS, DIRECT_STEPS = 8, 4
 FIRST_STEP, LAST_STEP = 0.15, 0.05
 MOST_FAILURES = 3
 # Sliders (λ, μ) that all tissues try together, once, before the first step: the slope at the start values only knows of
-# what is near. On 2D phantoms with 8 tissues the direct search was then as good as the grid's in 5 of 6 instead of 2.
+# what is near. With them and 8 tissues, the search is as good as the grid's on 9 of 10 fresh 2D phantoms with the
+# direct solver and on 27 of 30 with a network, in 0.28 and 0.19 of its time (medians).
 PROBES = ((0.5, 0.5), (0.3, 0.5), (0.5, 0.3), (0.3, 0.3), (0.15, 0.3))
 PROBED = 0.3  # part of the progress
 
