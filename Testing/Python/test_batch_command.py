@@ -14,8 +14,8 @@ from synthetic_pairs import slice_case
 from TissueElasticRegistrationLib import batch_command
 from TissueElasticRegistrationLib.__main__ import main
 from TissueElasticRegistrationLib.core.estimation.account import stiffness_account
-from TissueElasticRegistrationLib.core.estimation.criterion import HoldOut
 from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid
+from TissueElasticRegistrationLib.core.estimation.hold_out import HoldOut
 from TissueElasticRegistrationLib.core.estimation.stiffness_job import estimate_relative_stiffness
 from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar

@@ -11,8 +11,9 @@ from estimation_case import registrar_of, thorax_slice
 from synthetic_pairs import displaced, rigid_lps_transform, rigid_ras, slice_case, volume_pair
 
 from TissueElasticRegistrationLib.core.estimation.account import estimate_account, landmark_errors_of
-from TissueElasticRegistrationLib.core.estimation.criterion import NOTHING_HELD_OUT, HoldOut, criterion_for
+from TissueElasticRegistrationLib.core.estimation.criterion import criterion_for
 from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid
+from TissueElasticRegistrationLib.core.estimation.hold_out import NOTHING_HELD_OUT, HoldOut
 from TissueElasticRegistrationLib.core.images import Landmarks
 from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar

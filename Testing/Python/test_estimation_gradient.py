@@ -10,9 +10,9 @@ from network_pairs import MAP_2D, pack_of, solver_with
 
 from TissueElasticRegistrationLib.core.deformation import integrate, resize
 from TissueElasticRegistrationLib.core.estimation import gradient as gradient_module
-from TissueElasticRegistrationLib.core.estimation.criterion import NOTHING_HELD_OUT, HoldOut
 from TissueElasticRegistrationLib.core.estimation.direct_slope import DirectSlope
 from TissueElasticRegistrationLib.core.estimation.gradient import PROBES, estimate_by_gradient
+from TissueElasticRegistrationLib.core.estimation.hold_out import NOTHING_HELD_OUT, HoldOut
 from TissueElasticRegistrationLib.core.estimation.network_slope import NetworkSlope
 from TissueElasticRegistrationLib.core.estimation.question import asked
 from TissueElasticRegistrationLib.core.estimation.result import EstimateProgress

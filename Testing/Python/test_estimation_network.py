@@ -11,8 +11,8 @@ from estimation_case import one_by_one, registrar_of, thorax_slice
 from network_pairs import MAP_2D, SMALL, pack_of, solver_with
 
 from TissueElasticRegistrationLib.core.estimation import grid as grid_module
-from TissueElasticRegistrationLib.core.estimation.criterion import NOTHING_HELD_OUT
 from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid
+from TissueElasticRegistrationLib.core.estimation.hold_out import NOTHING_HELD_OUT
 from TissueElasticRegistrationLib.core.estimation.network_sweep import NODES, NetworkSweep, cubic_weights
 from TissueElasticRegistrationLib.core.estimation.question import asked
 from TissueElasticRegistrationLib.core.estimation.result import Estimate, EstimateProgress

@@ -13,8 +13,8 @@ from network_pairs import MAP_2D, SMALL, pack_of, solver_with
 from TissueElasticRegistrationLib.core.deformation import resize
 from TissueElasticRegistrationLib.core.estimation import grid as grid_module
 from TissueElasticRegistrationLib.core.estimation import run_off as run_off_module
-from TissueElasticRegistrationLib.core.estimation.criterion import NOTHING_HELD_OUT, HoldOut
 from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid
+from TissueElasticRegistrationLib.core.estimation.hold_out import NOTHING_HELD_OUT, HoldOut
 from TissueElasticRegistrationLib.core.estimation.network_sweep import network_displacement
 from TissueElasticRegistrationLib.core.estimation.question import Question, asked
 from TissueElasticRegistrationLib.core.estimation.result import Estimate, EstimateProgress

@@ -12,8 +12,8 @@ from panel_case import MODULE, NAME, add_pair, add_phantom
 from synthetic_pairs import CENTRE_RAS_MM, rigid_ras, true_displacement_ras_mm, volume_pair
 from vtk.util.numpy_support import numpy_to_vtk
 
-from TissueElasticRegistrationLib.core.estimation.criterion import HoldOut
 from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid
+from TissueElasticRegistrationLib.core.estimation.hold_out import HoldOut
 from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
 from TissueElasticRegistrationLib.core.tissues import find_tissue

@@ -33,13 +33,9 @@ from scipy import stats  # noqa: E402
 
 from TissueElasticRegistrationLib.core.deformation import integrate  # noqa: E402
 from TissueElasticRegistrationLib.core.estimation import grid, network_sweep  # noqa: E402
-from TissueElasticRegistrationLib.core.estimation.criterion import (  # noqa: E402
-    NOTHING_HELD_OUT,
-    Criterion,
-    HoldOut,
-    criterion_for,
-)
+from TissueElasticRegistrationLib.core.estimation.criterion import Criterion, criterion_for  # noqa: E402
 from TissueElasticRegistrationLib.core.estimation.gradient import estimate_by_gradient  # noqa: E402
+from TissueElasticRegistrationLib.core.estimation.hold_out import NOTHING_HELD_OUT, HoldOut  # noqa: E402
 from TissueElasticRegistrationLib.core.estimation.result import Estimate, EstimateProgress  # noqa: E402
 from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation  # noqa: E402
 from TissueElasticRegistrationLib.core.metrics import map_points_ras_mm  # noqa: E402

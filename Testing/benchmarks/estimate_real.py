@@ -22,7 +22,8 @@ import numpy as np
 from measuring import add_data_option, print_table
 
 from TissueElasticRegistrationLib.core.estimation.account import landmark_errors_of
-from TissueElasticRegistrationLib.core.estimation.criterion import HoldOut, ObjectiveName
+from TissueElasticRegistrationLib.core.estimation.criterion import ObjectiveName
+from TissueElasticRegistrationLib.core.estimation.hold_out import HoldOut
 from TissueElasticRegistrationLib.core.estimation.search import estimate
 from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation
 from TissueElasticRegistrationLib.core.progress import finish

@@ -18,7 +18,7 @@ import torch
 
 from . import __version__
 from .core.estimation.account import estimate_account
-from .core.estimation.criterion import HoldOut
+from .core.estimation.hold_out import HoldOut
 from .core.estimation.result import Estimate
 from .core.estimation.search import estimate as estimated
 from .core.estimation.search import stiffness_alone

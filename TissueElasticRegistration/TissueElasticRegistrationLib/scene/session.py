@@ -130,7 +130,7 @@ class PairSession:
         ``ignore_unknown``, which takes ids only.
         """
         registrar = yield from part_of(self.prepared(), 0.0, 0.0)  # little of the whole
-        from ..core.estimation.criterion import HoldOut
+        from ..core.estimation.hold_out import HoldOut
         from ..core.estimation.search import estimate
 
         def labels(keys: Collection[str]) -> set[int]:

@@ -1,40 +1,23 @@
-"""What parameters are judged by: overlap of labels, distance of landmarks, or similarity; and what must not be used."""
+"""What parameters are judged by: overlap of labels, distance of landmarks, or similarity."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 import torch
 
 from ..tissues import BACKGROUND_ID, UNSEGMENTED_ID
+from .class_overlap import ClassOverlap
+from .hold_out import HoldOut
+from .landmark_distance import LandmarkDistance
+from .tissue_similarity import TissueSimilarity
 
 if TYPE_CHECKING:
     from ..registrar import Registrar
 
 ObjectiveName = Literal["dice", "landmarks", "similarity"]
 OBJECTIVES: tuple[ObjectiveName, ...] = get_args(ObjectiveName)
-
-
-@dataclass(frozen=True)
-class HoldOut:
-    """Kept out of the search, so that the result can be judged by it.
-
-    tissues: labels of the fixed segmentation; they keep their start values. landmarks: names. What lies in a held-out
-    tissue is held out too.
-    """
-
-    tissues: frozenset[int] = frozenset()
-    landmarks: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, tissues: Collection[int] = (), landmarks: Collection[str] = ()) -> HoldOut:
-        return cls(frozenset(tissues), frozenset(landmarks))
-
-
-NOTHING_HELD_OUT = HoldOut()
 
 
 class Criterion(Protocol):
@@ -65,10 +48,6 @@ def criterion_for(objective: ObjectiveName, registrar: Registrar, hold_out: Hold
 
     Raises ValueError if the pair has not what it needs, no tissue gets a score, or something to hold out is unknown.
     """
-    from .class_overlap import ClassOverlap
-    from .landmark_distance import LandmarkDistance
-    from .tissue_similarity import TissueSimilarity
-
     _check(registrar, hold_out)
     pair, working, initial = registrar.pair, registrar.working, registrar.initial.transform
     device = registrar.pyramid.device

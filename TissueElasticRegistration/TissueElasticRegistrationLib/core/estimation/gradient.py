@@ -18,9 +18,10 @@ from ..registrar import Registrar
 from ..solvers.network import NetworkSolver
 from ..threads import with_threads
 from ..tissues import Lame, TissueParameters
-from .criterion import NOTHING_HELD_OUT, HoldOut, ObjectiveName
+from .criterion import ObjectiveName
 from .direct_slope import DirectSlope
 from .grid import network_problem
+from .hold_out import NOTHING_HELD_OUT, HoldOut
 from .network_slope import NetworkSlope
 from .question import Question, asked
 from .result import Estimate, EstimateProgress, TissueEstimate

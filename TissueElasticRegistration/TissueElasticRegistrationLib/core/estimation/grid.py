@@ -19,7 +19,8 @@ from ..registrar import Registrar
 from ..solvers.network import NetworkSolver
 from ..threads import with_threads
 from ..tissues import Lame, TissueParameters
-from .criterion import NOTHING_HELD_OUT, HoldOut, ObjectiveName
+from .criterion import ObjectiveName
+from .hold_out import NOTHING_HELD_OUT, HoldOut
 from .network_sweep import NetworkSweep
 from .question import asked
 from .result import Estimate, EstimateProgress

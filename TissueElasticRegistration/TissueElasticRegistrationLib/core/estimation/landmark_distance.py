@@ -14,7 +14,7 @@ from ..geometry import flip_ras_lps
 from ..images import ImagePair
 from ..preprocessing import WorkingPair
 from ..tissues import BACKGROUND_ID, UNSEGMENTED_ID
-from .criterion import HoldOut
+from .hold_out import HoldOut
 
 FEWEST_LANDMARKS = 3
 PULL_BACK_STEPS = 30

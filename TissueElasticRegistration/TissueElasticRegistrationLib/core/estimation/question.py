@@ -10,7 +10,8 @@ from ..parameter_scale import ParameterScale
 from ..progress import Job, Progress
 from ..registrar import Registrar
 from ..tissues import Tissue, TissueParameters
-from .criterion import Criterion, HoldOut, ObjectiveName, criterion_for
+from .criterion import Criterion, ObjectiveName, criterion_for
+from .hold_out import HoldOut
 from .landscape import Landscape
 from .result import Estimate, TissueEstimate
 

@@ -10,9 +10,10 @@ from ..progress import Job, Progress, part_as_it_is, part_of
 from ..registrar import Registrar
 from ..solvers.network import NetworkSolver
 from ..tissues import TissueParameters
-from .criterion import NOTHING_HELD_OUT, HoldOut, ObjectiveName
+from .criterion import ObjectiveName
 from .gradient import estimate_by_gradient
 from .grid import estimate_by_grid
+from .hold_out import NOTHING_HELD_OUT, HoldOut
 from .result import Estimate, EstimateProgress, TissueEstimate
 from .stiffness_job import estimate_relative_stiffness
 
