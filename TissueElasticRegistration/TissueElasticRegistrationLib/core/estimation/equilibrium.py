@@ -18,6 +18,7 @@ from itertools import product
 import numpy as np
 
 from .block_tridiagonal import Factors, factorise
+from .matrices import product as matrix_product
 
 NO_TISSUE = -1
 GAUSS = (0.5 - 0.5 / 3**0.5, 0.5 + 0.5 / 3**0.5)
@@ -102,10 +103,11 @@ class Equilibrium:
         """(2, T): derivatives by log moduli of trace(left' A right) with the stiffness matrix A; (F, M) each."""
         parts = []
         for k, slab in enumerate(self._slabs):
-            parts.append((left[slab] @ right[slab].T).ravel())
+            parts.append(matrix_product(left[slab], right[slab].T).ravel())
             if k > 0:
                 before = self._slabs[k - 1]
-                parts.append((left[slab] @ right[before].T + right[slab] @ left[before].T).ravel())
+                parts.append((matrix_product(left[slab], right[before].T)
+                              + matrix_product(right[slab], left[before].T)).ravel())
             else:
                 parts.append(np.zeros(0))
         products = np.zeros(self._kept.shape)
@@ -209,12 +211,12 @@ class Equilibrium:
 
     def _element_matrices(self, moduli: np.ndarray) -> np.ndarray:
         """(E, width, width)."""
-        per_element = self._element_moduli(moduli).T @ self._unit.reshape(2, -1)
+        per_element = matrix_product(self._element_moduli(moduli).T, self._unit.reshape(2, -1))
         return per_element.reshape(-1, self._width, self._width)
 
     def _by_tissue(self, moduli: np.ndarray, products: np.ndarray) -> np.ndarray:
         """(2, T): derivatives by log moduli of products (E, width, width) times the matrices of all elements."""
-        work = self._unit.reshape(2, -1) @ products.reshape(len(products), -1).T
+        work = matrix_product(self._unit.reshape(2, -1), products.reshape(len(products), -1).T)
         slope = np.divide(self._element_moduli(moduli), self._filled, out=np.zeros_like(work),
                           where=self._filled > 0) ** 2
         return (work * slope) @ self._shares.T / moduli

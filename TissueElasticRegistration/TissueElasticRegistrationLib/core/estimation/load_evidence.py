@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .equilibrium import Equilibrium
+from .matrices import inverse, log_determinant, product, tiny_is_zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,10 @@ class LoadEvidence:
 
     def value(self, unknowns: np.ndarray) -> tuple[float, np.ndarray]:
         """The negative logarithm and its derivatives."""
+        with tiny_is_zero():
+            return self._value(unknowns)
+
+    def _value(self, unknowns: np.ndarray) -> tuple[float, np.ndarray]:
         body, count = self._body, self._body.count
         moduli = np.exp(unknowns[:2 * count]).reshape(2, count)
         inverse_variance = np.exp(-2 * unknowns[2 * count])
@@ -63,22 +68,23 @@ class LoadEvidence:
         weighted = inverse_variance * self._weighted(moved)
         difference = self._measured - passive
         data = inverse_variance * (self._weighted(difference) + self._pull)
-        information = np.eye(moved.shape[1]) + moved.T @ weighted
-        covariance = np.linalg.inv(information)
-        right = moved.T @ data
-        load = covariance @ right
+        information = np.eye(moved.shape[1]) + product(moved.T, weighted)
+        covariance = inverse(information)
+        right = product(moved.T, data)
+        load = product(covariance, right)
         quadratic = inverse_variance * difference @ (self._weighted(difference) + 2 * self._pull)
-        value = 0.5 * (quadratic - right @ load + np.linalg.slogdet(information)[1]) \
+        value = 0.5 * (quadratic - right @ load + log_determinant(information)) \
             - 0.5 * self._rank * np.log(inverse_variance)
-        left = data - weighted @ load  # what the data still pull
-        spread = weighted @ covariance
+        left = data - product(weighted, load)  # what the data still pull
+        spread = product(weighted, covariance)
         adjoint = body.full(factors.solve(left))
-        whole = body.full(passive + moved @ load, self._given)
+        by_load = product(moved, load)
+        whole = body.full(passive + by_load, self._given)
         self.displacement_mm = whole
         slopes = body.works(moduli, adjoint, whole) - body.traces(moduli, factors.solve(spread), moved)
-        by_force = np.einsum("fm,fm->m", spread, moved) - load * (moved.T @ left)
+        by_force = np.einsum("fm,fm->m", spread, moved) - load * product(moved.T, left)
         # the derivative of J by log noise
-        fitted = difference - moved @ load
+        fitted = difference - by_load
         chi = inverse_variance * fitted @ (self._weighted(fitted) + 2 * self._pull)
         noise = self._rank - chi - np.einsum("fm,fm->", spread, moved)
         by_group = np.bincount(self._groups, by_force, self.group_count)
