@@ -41,6 +41,14 @@ def one_thread():
         yield
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard():
+    """Also where the tests run in the background of a shell, which makes its jobs deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def case(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("case")
