@@ -14,10 +14,12 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+import slicer.util
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "Testing"), str(ROOT / "TissueElasticRegistration")]
@@ -43,10 +45,11 @@ HEADERS = ["case", "first (s)", "slider->drawn", "while running", "one view", "l
 class Watched:
     """The opened module and when its slice views were drawn."""
 
-    def __init__(self, host, dimension: int, seed: int, spacing_mm: float, size: int | None) -> None:
+    def __init__(self, host, add_nodes: Callable[[object], list]) -> None:
+        """add_nodes: puts fixed, moving and segmentation into the scene it is called with, and returns them."""
         self.host = host
         self.panel = host.load_module(MODULE).panel
-        nodes = add_case(host.scene, make_case(dimension, seed, spacing_mm=spacing_mm), size)
+        nodes = add_nodes(host.scene)
         host.main_window(1300, 900)
         for selector, node in zip(("fixed", "moving", "segmentation"), nodes, strict=True):
             getattr(self.panel.ui, f"{selector}Selector").setCurrentNode(node)
@@ -78,6 +81,20 @@ class Watched:
         slider.setValue(slider.value + steps)
         run_loop(lambda: bool(self._shown_after(began)), 10.0)
         return 1000 * (self._shown_after(began)[0] - began)
+
+    def displacement(self) -> np.ndarray:
+        """(K, J, I, 3) RAS mm: a copy of what the moving volume is under."""
+        moving = self.panel._node.movingVolume
+        return slicer.util.arrayFromGridTransform(moving.GetParentTransformNode()).copy()
+
+    def frames(self, since: float, until: float) -> list[float]:
+        """When a slice view had drawn a displacement that was not drawn before."""
+        frames, written = [], sorted(at for at in self.written if at >= since)
+        for start, done in sorted(self.drawn):
+            if written and start > written[0] and done <= until:
+                frames.append(done)
+                written = [at for at in written if at > start]
+        return frames
 
     def _shown_after(self, began: float) -> list[float]:
         """When slice views were done whose drawing began after the first new displacement was written."""
@@ -163,7 +180,8 @@ def enlarged(images, labels, geometry, size: int):
 
 def measured(host, name: str, moves: int) -> list:
     """One row of the table."""
-    watched = Watched(host, *CASES[name])
+    dimension, seed, spacing_mm, size = CASES[name]
+    watched = Watched(host, lambda scene: add_case(scene, make_case(dimension, seed, spacing_mm=spacing_mm), size))
     began = time.perf_counter()
     with Loop(watched) as first_loop:
         click(watched.panel.ui.liveCheckBox)

@@ -31,16 +31,28 @@ def drag(
     between() is called after each of the `moves`; by default waiting events are processed.
     """
     slider = widget if isinstance(widget, QtWidgets.QSlider) else widget.findChild(QtWidgets.QSlider)
-    _require_usable(slider)
-    start = _handle(slider).center()
-    groove = slider.rect().width() - _handle(slider).width()
-    end_x = round(fraction * groove + _handle(slider).width() / 2)
-    QtTest.QTest.mousePress(slider, LEFT, QtCore.Qt.NoModifier, start)
+    start = hold(slider)
     for move in range(1, moves + 1):
-        x = round(start.x() + (end_x - start.x()) * move / moves)
-        QtTest.QTest.mouseMove(slider, QtCore.QPoint(x, start.y()))
+        move_to(slider, start + (fraction - start) * move / moves)
         (between or QtWidgets.QApplication.processEvents)()
-    QtTest.QTest.mouseRelease(slider, LEFT, QtCore.Qt.NoModifier, QtCore.QPoint(end_x, start.y()))
+    let_go(slider, fraction)
+
+
+def hold(slider: QtWidgets.QSlider) -> float:
+    """Press the left button on the handle of a slider, for `move_to` and `let_go`; the fraction at which it is."""
+    _require_usable(slider)
+    handle = _handle(slider)
+    QtTest.QTest.mousePress(slider, LEFT, QtCore.Qt.NoModifier, handle.center())
+    return (handle.center().x() - handle.width() / 2) / (slider.rect().width() - handle.width())
+
+
+def move_to(slider: QtWidgets.QSlider, fraction: float) -> None:
+    """Move the mouse with the handle to a fraction (0 to 1) of the slider's way."""
+    QtTest.QTest.mouseMove(slider, _place(slider, fraction))
+
+
+def let_go(slider: QtWidgets.QSlider, fraction: float) -> None:
+    QtTest.QTest.mouseRelease(slider, LEFT, QtCore.Qt.NoModifier, _place(slider, fraction))
 
 
 def choose(widget: QtWidgets.QWidget, text: str) -> None:
@@ -91,6 +103,13 @@ def _open_list(box: QtWidgets.QComboBox) -> None:
     box.showPopup()
     QtWidgets.QApplication.setDoubleClickInterval(interval_ms)
     QtTest.QTest.qWait(1)
+
+
+def _place(slider: QtWidgets.QSlider, fraction: float) -> QtCore.QPoint:
+    """Where the middle of the handle is at a fraction of the way."""
+    handle = _handle(slider)
+    x = round(fraction * (slider.rect().width() - handle.width()) + handle.width() / 2)
+    return QtCore.QPoint(x, handle.center().y())
 
 
 def _handle(slider: QtWidgets.QSlider) -> QtCore.QRect:
