@@ -99,7 +99,7 @@ def test_large_volumes_start_coarse_and_unchanged_parameters_move_nothing(monkey
     frames_of(registrar.live(parameters))
     monkeypatch.setattr(live, "FIRST_LEVEL_VOXELS", 1000)
     before = registrar._live.velocity.clone()
-    job = registrar._live._warm(parameters)
+    job = registrar._live._warm(registrar._live._settled.velocity, registrar.pyramid.parameter_maps(parameters))
     steps = [progress for progress in job if "level 1/1" not in progress.text]
     assert {progress.text.split(",")[0] for progress in steps} >= {"level 1/2"}
     moved = max(float((step.velocity - before).abs().max()) for step in steps if hasattr(step, "velocity"))
@@ -112,7 +112,7 @@ def test_coarse_steps_alone_already_lower_the_objective(monkeypatch):
     monkeypatch.setattr(live, "FIRST_LEVEL_VOXELS", 1000)
     changed = registrar.table_parameters().with_tissue(1, Lame(50.0, 50.0))
     before = objective_at(registrar, changed, registrar._live.velocity)
-    coarse = [step for step in registrar._live._warm(changed)
+    coarse = [step for step in registrar._live._warm(registrar._live._settled.velocity, registrar.pyramid.parameter_maps(changed))
               if hasattr(step, "velocity") and "level 1/1" not in step.text]
     assert objective_at(registrar, changed, coarse[-1].velocity) < before - 0.05 * abs(before)
 

@@ -281,6 +281,7 @@ def test_the_first_live_frame_is_the_answer_before_any_step(monkeypatch):
 def test_a_moved_slider_first_adds_what_the_network_says_of_it(monkeypatch):
     registrar = prepared(slice_pair(), solver=solver_with(helpful_pack()), initial="none")
     solver, pyramid = registrar.solver, registrar.pyramid
+    monkeypatch.setattr(solver, "is_worse", lambda *arguments: False)
     first, second = registrar.table_parameters(), with_bone(registrar, 1.0)
     finish(registrar.live(first))
     settled = registrar._live.velocity
@@ -291,6 +292,14 @@ def test_a_moved_slider_first_adds_what_the_network_says_of_it(monkeypatch):
     # Dropped there; a third position starts from what was settled, so interruptions leave no traces.
     next(progress for progress in registrar.live(first) if isinstance(progress, Frame))
     torch.testing.assert_close(registrar._live.velocity, settled)
+
+
+def test_an_answer_that_is_worse_than_what_is_shown_is_never_shown(monkeypatch):
+    registrar = prepared(slice_pair(), solver=solver_with(helpful_pack()), initial="none")
+    finish(registrar.live(registrar.table_parameters()))
+    monkeypatch.setattr(registrar.solver, "is_worse", lambda *arguments: True)
+    texts = {frame.text for frame in frames_of(registrar.live(with_bone(registrar, 1.0)))}
+    assert texts and "network" not in texts
 
 
 @pytest.mark.parametrize("pack", [helpful_pack, harmful_pack, not_a_number_pack])

@@ -1,27 +1,34 @@
 """Following a slider: the deformation moves from where it is towards what new parameters want, and is shown on the way.
 
-Large volumes start on a coarse level, where a step takes milliseconds. Taken alone, the coarse level would pull the
-deformation towards its own blurred solution. So, as in MG/Opt (Nash 2000), its objective is tilted until the last
-settled deformation is stationary for the parameters it was settled with: only the change of the parameters moves
-anything. Coarse stages add a correction to the full velocity, fine detail stays.
+While the slider moves, steps on a coarse level follow it, each with the parameters of its moment. Taken alone, a coarse
+level would pull the deformation towards its own blurred solution. So, as in MG/Opt (Nash 2000), its objective is tilted
+until the last settled deformation is stationary for the parameters it was settled with: only the change of the
+parameters moves anything. Coarse stages add a correction to the full velocity, fine detail stays.
+
+When the slider rests, the deformation settles: once more from the last settled one, so that what is shown in the end
+depends on where the slider is and not on the way it took.
 
 With a network the change is what the network says of it, at once; where the objective disagrees, the steps above.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from .deformation import resize
 from .geometry import Geometry
-from .progress import Job, Progress
-from .solvers.direct import DirectSolver, Maps, Stage, Step
-from .solvers.pyramid import Pyramid
+from .progress import Job, Progress, Result
+from .solvers.direct import DirectSettings, DirectSolver, Maps, Stage, Step
+from .solvers.pyramid import Level, Pyramid
 from .tissues import TissueParameters
+
+Wanted = Callable[[], TissueParameters]  # what is wanted at this moment; the same object as long as nothing changes
 
 # The first steps are taken on the finest level that has no more voxels: about 0.1 s for the first ones on one core.
 FIRST_LEVEL_VOXELS = 80_000
@@ -33,9 +40,14 @@ FINE_RATES = (0.15, 0.04)  # of the first round and of the others
 FINE_ROUNDS = 6
 CONVERGED = 2e-4
 FINAL_RATE = 0.3
-# When to show: first after a few steps, as Adam's first ones are small; then about as often as people can see.
-FIRST_FRAME_STEPS = 3
-FRAME_INTERVAL_S = 0.05
+# A slider that has not moved for so long rests.
+REST_S = 0.3
+MOVING_STEPS = 100_000  # more than anybody drags
+# When to show: after so much work (of this thread, however long it had to wait for others), so that each picture shows
+# something new. When the slider rests, also after as much work as others took, mainly for drawing.
+MOVING_WORK_S = 0.04
+SETTLING_WORK_S = 0.1
+MOST_WORK_S = 0.25
 WORSE_THAN_NOTHING = ("The network's answer was worse than no deformation: the direct solver registered from zero "
                       "instead.")
 WORSE_THAN_BEFORE = "The network's answer did not fit this change of λ and μ: the direct solver followed it alone."
@@ -56,11 +68,63 @@ class Frame(Progress):
 
 @dataclass(frozen=True, eq=False)
 class _Settled:
-    """``answer``: the solver's answer without steps for ``parameters``, once it was needed."""
+    """A deformation that has come to rest for ``parameters``.
+
+    answer: the solver's answer without steps for them, once it was needed. tilts: gradients, by the factor of a level.
+    """
 
     velocity: torch.Tensor
     parameters: TissueParameters
     answer: torch.Tensor | None = None
+    tilts: dict[int, torch.Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer(Step):
+    """What a network says: complete in itself, so it is shown at once."""
+
+
+class _Hand:
+    """Whoever moves the sliders: what is wanted, and whether that still changes."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self.parameters = wanted()
+        self._moved_s = -math.inf
+
+    def has_moved(self) -> bool:
+        """Whether something else is wanted than when this was asked last."""
+        before, self.parameters = self.parameters, self._wanted()
+        moved = self.parameters is not before and self.parameters != before
+        if moved:
+            self._moved_s = time.perf_counter()
+        return moved
+
+    @property
+    def rests(self) -> bool:
+        return time.perf_counter() - self._moved_s >= REST_S
+
+
+class _Shutter:
+    """Says when there has been enough work since the last picture to be worth another one."""
+
+    def __init__(self) -> None:
+        self._open()
+
+    def is_due(self, settling: bool) -> bool:
+        """True once for each picture."""
+        work_s = time.thread_time() - self._work_s
+        enough_s = MOVING_WORK_S
+        if settling:
+            others_s = time.perf_counter() - self._time_s - work_s
+            enough_s = max(SETTLING_WORK_S, min(others_s, MOST_WORK_S))
+        if work_s < enough_s:
+            return False
+        self._open()
+        return True
+
+    def _open(self) -> None:
+        self._work_s, self._time_s = time.thread_time(), time.perf_counter()
 
 
 class LiveSolver:
@@ -83,83 +147,152 @@ class LiveSolver:
         self.velocity = self._full(velocity.to(self._pyramid.device))
         self._settled = _Settled(self.velocity, parameters)
 
-    def follow(self, parameters: TissueParameters) -> Job[None]:
-        """Register from what was shown last, or from zero the first time. It may be dropped at any step.
+    def follow(self, wanted: Wanted) -> Job[None]:
+        """Register from nothing the first time, then follow what is wanted until it rests and the deformation settles.
 
-        Yields Progress, and a `Step` with the velocity at full resolution whenever it is time to show it and at the
-        end.
+        ``wanted`` is asked at every step. Yields Progress, and a `Step` with the velocity at full resolution whenever
+        it is time to show it and at the end. May be dropped at any step.
         """
-        steps, shown, latest = 0, -float("inf"), None
-        answer = self._solver.answer(self._pyramid, parameters)
-        self.notes = self._solver.notes(self._pyramid, parameters)
-        if answer is not None:
-            steps, job = FIRST_FRAME_STEPS, self._from_answer(parameters, answer)
-        else:
-            job = self._by_steps(parameters)
-        for progress in job:
+        hand, shutter, latest = _Hand(wanted), _Shutter(), None
+        self.notes = self._solver.notes(self._pyramid, hand.parameters)
+        for progress in self._follow(hand):
             if not isinstance(progress, Step):
                 yield progress
-                continue
-            steps, latest = steps + 1, progress
-            if steps >= FIRST_FRAME_STEPS and time.perf_counter() - shown >= FRAME_INTERVAL_S:
-                self.velocity = progress.velocity
+            elif shutter.is_due(hand.rests) or isinstance(progress, _Answer):
+                self.velocity, latest = progress.velocity, None
                 yield progress
-                shown, latest = time.perf_counter(), None
+            else:
+                latest = progress
         if latest is not None:
             self.velocity = latest.velocity
             yield latest
-        self._settled = _Settled(self.velocity, parameters, answer)
 
-    def _by_steps(self, parameters: TissueParameters) -> Job[None]:
-        return self._from_zero(parameters) if self._settled is None else self._warm(parameters)
+    def _follow(self, hand: _Hand) -> Job[None]:
+        rests = self._settled is None and (yield from self._first(hand))
+        while not rests:
+            rests = yield from self._settle(hand)
 
-    def _from_answer(self, parameters: TissueParameters, answer: torch.Tensor) -> Job[None]:
-        """The answer, or what it says of the change of the parameters, then rounds at full resolution.
+    def _answer(self, parameters: TissueParameters) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """A network's answer, and the velocity it makes: after the first time, its change is added to what has settled.
 
-        Steps alone where the deformation is better without it.
+        None where there is no network, or the objective says that its answer is no good.
         """
-        before = torch.zeros_like(answer)
+        answer = self._solver.answer(self._pyramid, parameters)
+        if answer is None:
+            return None
+        before, velocity, note = torch.zeros_like(answer), answer, WORSE_THAN_NOTHING
         if self._settled is not None:
             if self._settled.answer is None:
                 earlier = self._solver.answer(self._pyramid, self._settled.parameters)
                 self._settled = replace(self._settled, answer=earlier)
-            before = self._settled.velocity
-            answer = before + (answer - self._settled.answer)
-        if bool(answer.isfinite().all()):
-            yield Step(0.0, "network", answer, float("nan"))
+            before, note = self._settled.velocity, WORSE_THAN_BEFORE
+            velocity = before + (answer - self._settled.answer)
         maps = self._pyramid.parameter_maps(parameters)
         # On the finest level on which this takes no longer than a few steps.
-        if self._solver.is_worse(self._pyramid, answer, before, maps, (self._coarse_factors() or [1])[0]):
-            self.velocity = before
-            self.notes += (WORSE_THAN_NOTHING if self._settled is None else WORSE_THAN_BEFORE,)
-            yield from self._by_steps(parameters)
-            return
-        if self._settled is None:
-            dimension = self._pyramid.pair.dimension
-            factors = [stage.factor for stage in self._solver.refinement(COARSE_STEPS, dimension) if stage.factor > 1]
-            answer = yield from self._on_coarse_levels(answer, maps, factors, tilted=False)
-        yield from self._rounds(answer, maps)
+        if not self._solver.is_worse(self._pyramid, velocity, before, maps, (self._coarse_factors() or [1])[0]):
+            return answer, velocity
+        if note not in self.notes:
+            self.notes += (note,)
+        return None
 
-    def _from_zero(self, parameters: TissueParameters) -> Job[None]:
-        """The stages of a full registration, each shown as it goes."""
-        maps = self._pyramid.parameter_maps(parameters)
+    # --- from nothing -----------------------------------------------------------------------------------------------
+
+    def _first(self, hand: _Hand) -> Job[bool]:
+        """Register from nothing; whether the hand did not move meanwhile."""
+        parameters, found, has_moved = hand.parameters, self._answer(hand.parameters), False
+        for progress in self._from_zero(hand) if found is None else self._from_answer(found[1], parameters):
+            yield progress
+            if isinstance(progress, Step):
+                velocity = progress.velocity
+            has_moved = hand.has_moved() or has_moved
+            if has_moved and found is not None:
+                break
+        self._settled = (_Settled(velocity, hand.parameters) if found is None
+                         else _Settled(velocity, parameters, found[0]))
+        return not has_moved
+
+    def _from_zero(self, hand: _Hand) -> Job[None]:
+        """The stages of a full registration, each shown as it goes; a hand that moves is followed on the way."""
         stages = self._settings.stages
         total = sum(stage.steps for stage in stages)
         done, velocity = 0, None
         for stage in stages:
             level = self._pyramid.level(stage.factor)
-            for progress in self._solver.descend(level, velocity, level.parameter_maps(*maps), stage, self._settings):
+            for progress in self._solver.descend(level, velocity, self._maps_for(hand, level), stage, self._settings):
                 if isinstance(progress, Step):
                     done, velocity = done + 1, progress.velocity
                     yield replace(progress, fraction=done / total, velocity=self._full(velocity))
                 else:
                     yield replace(progress, fraction=done / total)
 
-    def _warm(self, parameters: TissueParameters) -> Job[None]:
-        """Coarse stages first where the volume is large, then rounds at full resolution until J rests."""
-        maps = self._pyramid.parameter_maps(parameters)
-        velocity = yield from self._on_coarse_levels(self.velocity, maps, self._coarse_factors(), tilted=True)
+    def _from_answer(self, answer: torch.Tensor, parameters: TissueParameters) -> Job[None]:
+        """A network's answer, corrected on coarse levels and then at full resolution."""
+        yield _Answer(0.0, "network", answer, float("nan"))
+        maps, dimension = self._pyramid.parameter_maps(parameters), self._pyramid.pair.dimension
+        factors = [stage.factor for stage in self._solver.refinement(COARSE_STEPS, dimension) if stage.factor > 1]
+        velocity = yield from self._on_coarse_levels(answer, maps, factors, tilted=False)
         yield from self._rounds(velocity, maps)
+
+    # --- while sliders move -----------------------------------------------------------------------------------------
+
+    def _move(self, hand: _Hand) -> Job[None]:
+        """Steps from what is shown on the coarsest level, each for what is wanted at its moment, until that rests."""
+        factor = (self._coarse_factors() or [1])[0]
+        stage = self._stage(factor, MOVING_STEPS)
+        settings = replace(self._settings, final_rate=1.0)
+        maps = self._maps_for(hand, self._pyramid.level(factor))
+        for progress in self._corrected(self.velocity, maps, stage, settings, self._tilt(stage)):
+            yield replace(progress, fraction=0.0)
+            hand.has_moved()
+            if hand.rests:
+                return
+
+    def _maps_for(self, hand: _Hand, level: Level) -> Callable[[], Maps]:
+        """Λ and Γ on a level for what is wanted at the moment they are asked for."""
+        made: list = [None, None]
+
+        def maps() -> Maps:
+            if made[0] is not hand.parameters:
+                made[:] = hand.parameters, level.parameter_maps(*self._pyramid.parameter_maps(hand.parameters))
+            return made[1]
+
+        return maps
+
+    # --- when they rest ---------------------------------------------------------------------------------------------
+
+    def _settle(self, hand: _Hand) -> Job[bool]:
+        """From the last settled deformation to the one for what is wanted; False if the hand moves before it is there.
+
+        Where steps have led elsewhere meanwhile, nothing is shown before it is better than what is shown.
+        """
+        parameters, start, found = hand.parameters, self._settled.velocity, self._answer(hand.parameters)
+        maps = self._pyramid.parameter_maps(parameters)
+        if found is not None:
+            yield _Answer(0.0, "network", found[1], float("nan"))
+            job = self._rounds(found[1], maps)
+        else:
+            shown = self.velocity
+            job = self._warm(start, maps, math.inf if shown is start else self._objective(shown, maps))
+        while not hand.has_moved():
+            try:
+                progress = next(job)
+            except StopIteration as end:
+                self._settled = _Settled(end.value, parameters, found and found[0])
+                return True
+            yield progress
+        job.close()
+        if found is None:
+            yield from self._move(hand)
+        return False
+
+    def _warm(self, start: torch.Tensor, maps: Maps, highest: float = math.inf) -> Job[torch.Tensor]:
+        """Coarse stages first where the volume is large, then rounds at full resolution until J rests.
+
+        highest: J above which steps are not to be shown: they are yielded as mere Progress.
+        """
+        job = self._on_coarse_levels(start, maps, self._coarse_factors(), tilted=True)
+        velocity = yield from (job if highest == math.inf else _hidden(job))
+        return (yield from self._rounds(velocity, maps, highest))
 
     def _on_coarse_levels(self, velocity: torch.Tensor, maps: Maps, factors: list[int],
                           tilted: bool) -> Job[torch.Tensor]:
@@ -168,49 +301,60 @@ class LiveSolver:
         tilted: only what the change of the parameters asks for, not what differs from a level's own solution.
         """
         for number, factor in enumerate(factors):
-            stage = self._stage(factor, COARSE_STEPS)
-            for progress in self._corrected(velocity, maps, stage, self._tilt(stage) if tilted else None):
+            stage, level_maps = self._stage(factor, COARSE_STEPS), self._pyramid.level(factor).parameter_maps(*maps)
+            for progress in self._corrected(velocity, level_maps, stage, self._warm_settings,
+                                            self._tilt(stage) if tilted else None):
                 yield replace(progress, fraction=0.5 * (number + progress.fraction) / len(factors))
                 if isinstance(progress, Step):
                     corrected = progress.velocity
             velocity = corrected
         return velocity
 
-    def _rounds(self, velocity: torch.Tensor, maps: Maps) -> Job[None]:
-        """Full resolution until J rests; the last `Step` is the best of all, the start included."""
+    def _rounds(self, velocity: torch.Tensor, maps: Maps, highest: float = math.inf) -> Job[torch.Tensor]:
+        """Full resolution until J rests; returns, and yields last, the best velocity of all, the start included."""
         stage = self._stage(1, FINE_STEPS[self._pyramid.pair.dimension])
         level = self._pyramid.level(1)
-        best, before = None, float("inf")
+        best, before = None, math.inf
         for number in range(FINE_ROUNDS):
             settings = replace(self._warm_settings, learning_rate=FINE_RATES[min(number, len(FINE_RATES) - 1)])
             for progress in self._solver.descend(level, velocity, maps, stage, settings):
+                fraction = 0.5 + 0.5 * (number + progress.fraction) / FINE_ROUNDS
                 if isinstance(progress, Step):
                     if best is None or progress.objective < best.objective:
                         best = replace(progress, velocity=velocity)  # J was measured before the step
                     velocity = progress.velocity
-                yield replace(progress, fraction=0.5 + 0.5 * (number + progress.fraction) / FINE_ROUNDS)
+                    if progress.objective > highest:
+                        progress = Progress(fraction, progress.text)
+                yield replace(progress, fraction=fraction)
             if number + 1 >= len(FINE_RATES) and before - best.objective < CONVERGED:
                 break
             before = best.objective
         yield replace(best, fraction=1.0)
+        return best.velocity
 
-    def _corrected(self, velocity: torch.Tensor, maps: Maps, stage: Stage,
-                   tilt: torch.Tensor | None) -> Job[None]:
+    def _corrected(self, velocity: torch.Tensor, level_maps: Maps | Callable[[], Maps], stage: Stage,
+                   settings: DirectSettings, tilt: torch.Tensor | None) -> Job[None]:
         """A coarse stage: what it changes is added to the full velocity, which keeps its detail."""
         level = self._pyramid.level(stage.factor)
         coarse = resize(velocity, level.velocity_shape)
-        for progress in self._solver.descend(level, coarse, level.parameter_maps(*maps), stage, self._warm_settings,
-                                             tilt):
+        for progress in self._solver.descend(level, coarse, level_maps, stage, settings, tilt):
             if isinstance(progress, Step):
                 progress = replace(progress, velocity=velocity + self._full(progress.velocity - coarse))
             yield progress
 
     def _tilt(self, stage: Stage) -> torch.Tensor:
-        """The gradient that the settled deformation has on a coarse level, with the parameters it was settled with."""
-        level = self._pyramid.level(stage.factor)
-        maps = level.parameter_maps(*self._pyramid.parameter_maps(self._settled.parameters))
-        velocity = resize(self._settled.velocity, level.velocity_shape)
-        return self._solver.gradient(level, velocity, maps, stage, self._warm_settings)
+        """The gradient that the settled deformation has on a level, with the parameters it was settled with."""
+        tilts = self._settled.tilts
+        if stage.factor not in tilts:
+            level = self._pyramid.level(stage.factor)
+            maps = level.parameter_maps(*self._pyramid.parameter_maps(self._settled.parameters))
+            velocity = resize(self._settled.velocity, level.velocity_shape)
+            tilts[stage.factor] = self._solver.gradient(level, velocity, maps, stage, self._warm_settings)
+        return tilts[stage.factor]
+
+    def _objective(self, velocity: torch.Tensor, maps: Maps) -> float:
+        """J at full resolution."""
+        return self._solver.value(self._pyramid.level(1), velocity, maps, self._settings)
 
     def _coarse_factors(self) -> list[int]:
         """Factors of the levels above full resolution that a slider move goes through, the coarsest first."""
@@ -228,3 +372,13 @@ class LiveSolver:
 
     def _full(self, velocity: torch.Tensor) -> torch.Tensor:
         return resize(velocity, self._pyramid.level(1).velocity_shape)
+
+
+def _hidden(job: Job[Result]) -> Job[Result]:
+    """The same job with nothing to show."""
+    while True:
+        try:
+            progress = next(job)
+        except StopIteration as end:
+            return end.value
+        yield Progress(progress.fraction, progress.text)

@@ -18,7 +18,7 @@ from .devices import DeviceChoice, choose_device
 from .evaluation import evaluate, padded_array, total_displacement_ras_mm
 from .geometry import Geometry
 from .images import ImagePair
-from .live import Frame, LiveSolver
+from .live import Frame, LiveSolver, Wanted
 from .parameter_scale import check_parameters
 from .preprocessing import WorkingPair, prepare_pair
 from .progress import Job, Progress, Result, part_as_it_is, part_of
@@ -85,14 +85,17 @@ class Registrar:
         stages = self.solver.refinement(steps, self.working.dimension)
         return with_threads(self._solve(parameters, start, stages, "refine"), self.threads)
 
-    def live(self, parameters: TissueParameters, jacobian: bool = False) -> Job[None]:
+    def live(self, wanted: TissueParameters | Wanted, jacobian: bool = False) -> Job[None]:
         """Move from the deformation shown last towards the one for these parameters; prepares first if needed.
+
+        wanted: the parameters, or a function that says at any moment which ones are wanted: it is asked at every step,
+        so that a slider that moves is followed by one job, which ends when slider and deformation have come to rest.
 
         Yields Progress, and a `Frame` whenever there is something new to show: all on the same grid. May be dropped at
         any step; the next call goes on from the last frame. Changes nothing about `register` and `result`.
         Raises ValueError, at the first step, like `prepare` and `register`.
         """
-        return with_threads(self._follow(parameters, jacobian), self.threads)
+        return with_threads(self._follow(wanted, jacobian), self.threads)
 
     def result(self) -> Job[RegistrationResult]:
         """The registration with warped images, metrics and timings."""
@@ -223,16 +226,30 @@ class Registrar:
             self._seconds = {"prepare": self._seconds["prepare"]}
         self._seconds[what] = self._seconds.get(what, 0.0) + time.perf_counter() - began
 
-    def _follow(self, parameters: TissueParameters, jacobian: bool) -> Job[None]:
+    def _follow(self, wanted: TissueParameters | Wanted, jacobian: bool) -> Job[None]:
         prepared = 0.0
         if self._pyramid is None:
             prepared = PREPARING
             yield from part_of(self._prepare(), 0.0, prepared)
-        self._check(parameters)
-        yield from part_as_it_is(self.falling_back(lambda: self._frames(parameters, jacobian)), prepared, 1.0)
+        checked = self._checked(wanted if callable(wanted) else lambda: wanted)
+        yield from part_as_it_is(self.falling_back(lambda: self._frames(checked, jacobian)), prepared, 1.0)
 
-    def _frames(self, parameters: TissueParameters, jacobian: bool) -> Job[None]:
-        for progress in self._live.follow(parameters):
+    def _checked(self, wanted: Wanted) -> Wanted:
+        """Raises ValueError like `register` when something is wanted that cannot be."""
+        known = None
+
+        def checked() -> TissueParameters:
+            nonlocal known
+            parameters = wanted()
+            if parameters is not known:
+                self._check(parameters)
+                known = parameters
+            return parameters
+
+        return checked
+
+    def _frames(self, wanted: Wanted, jacobian: bool) -> Job[None]:
+        for progress in self._live.follow(wanted):
             yield self._frame(progress.fraction, progress, jacobian) if isinstance(progress, Step) else progress
 
     @torch.no_grad()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from ..scene.live_transform import show_displacement
 from ..scene.moving_parent import put_under
 from ..scene.nodes import InputNodes, OutputNodes
 from ..scene.overlays import write_jacobian_overlay
-from ..scene.session import PairSession, Search, SessionOptions, Values
+from ..scene.session import PairSession, Search, SessionOptions, Values, loading
 from .dependencies import loading_problem
 from .worker import JobRunner
 
@@ -81,27 +81,38 @@ class RegistrationControl:
         self._listener = listener
         self._runner = JobRunner()
         self._session: PairSession | None = None
-        self._wanted: Request | None = None  # to be followed as soon as what runs now allows it
+        self._wanted: Request | None = None  # to be followed after an apply or an estimate
         self._following: Request | None = None  # what the scene is on its way to, shows, or failed to show
+        self._values: Values = {}  # what is followed now; read in the thread of the job
+        self._loaded = False
         self._shown_since_start = False
         self._began = 0.0
+
+    def load(self) -> None:
+        """Import PyTorch beside the user interface, once, so that the first picture does not wait for it."""
+        if not self._loaded and self.activity is Activity.IDLE:
+            self._loaded = True
+            self._runner.start(loading(), on_error=lambda error: self._fail(Activity.LIVE, error))
 
     def follow(self, request: Request) -> None:
         """Move the shown deformation towards these values; the newest request wins.
 
-        A run in progress is left when it has shown something, so that a slider that never rests still moves the image.
         Nothing happens if this is what is shown already. After an apply or an estimate it goes on by itself.
         """
-        same_session = self._same_session(request)
-        starting = self.activity is Activity.LIVE and not self._shown_since_start and same_session
         if self.activity in (Activity.APPLY, Activity.ESTIMATE):
             self._wanted = request
-        elif request.looks_like(self._following) and same_session:
-            self._wanted = None
-        elif starting:
-            self._wanted = request
-        else:
+        elif not self._same_session(request):
             self._follow_now(request)
+        elif self.activity is Activity.LIVE and request.looks_like(replace(self._following, values=request.values)):
+            self.move(request.values)
+        elif not request.looks_like(self._following):
+            self._follow_now(request)
+
+    def move(self, values: Values) -> None:
+        """Other values for what is being followed: cheap, for every move of the mouse. Otherwise nothing happens."""
+        if self.activity is Activity.LIVE and values != self._following.values:
+            self._following = replace(self._following, values=values)
+            self._values, self._began = values, time.perf_counter()
 
     def apply(self, request: Request) -> None:
         """Register from nothing and write all outputs."""
@@ -157,8 +168,8 @@ class RegistrationControl:
         return None if self._session is None else self._session.pair
 
     def _follow_now(self, request: Request) -> None:
-        self._following, self._wanted, self._shown_since_start = request, None, False
-        self._start(Activity.LIVE, request, lambda session: session.live(request.values, request.jacobian),
+        self._following, self._values, self._shown_since_start = request, request.values, False
+        self._start(Activity.LIVE, request, lambda session: session.live(lambda: self._values, request.jacobian),
                     self._settled)
 
     def _follow_wanted(self) -> None:
@@ -210,15 +221,14 @@ class RegistrationControl:
             return
         first, self._shown_since_start = not self._shown_since_start, True
         self._listener.shown(transform, time.perf_counter() - self._began if first else float("nan"))
-        if self._wanted is not None:
-            self._set(Activity.IDLE)
-            self._follow_wanted()
 
-    def _settled(self, _result) -> None:
+    def _settled(self, values: Values) -> None:
+        if values is not self._values:  # moved after the job had asked for the last time
+            self._follow_now(self._following)
+            return
         seconds, notes = time.perf_counter() - self._began, self._session.registrar.live_notes
         self._set(Activity.IDLE)
         self._listener.settled(seconds, notes)
-        self._follow_wanted()
 
     def _write(self, request: Request, result) -> None:
         try:

@@ -44,6 +44,8 @@ from .tissue_rows import TissueRows
 
 # Many parameters may change at once (a preset for all): they are looked at together, still within one frame.
 COLLECT_MS = 5
+# While Live moves the picture, everything else in the panel follows a few times a second.
+LIVE_COLLECT_MS = 200
 # A label that changes makes Qt lay out the whole panel: not for every step of a job.
 TELL_EVERY_S = 0.2
 # Painting a segment, or moving a volume, means reading and preparing everything anew: that waits until the brush rests.
@@ -64,8 +66,8 @@ class RegistrationPanel:
                             failed=self._on_failed)
         self.control = RegistrationControl(listener)
         self.rows = TissueRows(ui.tissueRowsWidget, SCALE, RowCallbacks(
-            changed=lambda key, lam, mu: self._set_values({key: Lame(lam, mu)}), linked=self._on_linked,
-            locked=self._on_locked, reset=self._on_reset,
+            changed=lambda key, lam, mu: self._set_values({key: Lame(lam, mu)}), dragged=self._on_dragged,
+            linked=self._on_linked, locked=self._on_locked, reset=self._on_reset,
             preset=lambda key, weight: self._set_values({key: Lame(weight, weight)})))
         self.model = ModelSection(ui, self._on_model)
         self.display = DisplaySection(ui.displayProblemLabel)
@@ -111,7 +113,7 @@ class RegistrationPanel:
     def parameters_changed(self) -> None:
         """The parameter node was modified: look at it soon, once for all that changes together."""
         if not self._update_timer.active:
-            self._update_timer.start()
+            self._update_timer.start(LIVE_COLLECT_MS if self.control.activity is Activity.LIVE else COLLECT_MS)
 
     def leave(self) -> None:
         """The user opens another module: stop following, and what blinks. What the user waits for goes on."""

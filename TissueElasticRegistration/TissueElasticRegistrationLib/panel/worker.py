@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -17,9 +16,8 @@ from .job_thread import Failed, Finished, JobThread
 # away, so the main thread spends its time with waiting here. With the 5 to 15 ms it takes to get the interpreter back
 # from Python code, the event loop still turns 30 times a second.
 WAIT_S = 0.015
-# Drawing keeps the interpreter as well. The job gets as much time as the main thread took for itself before the next
-# news are delivered, so a slow display shows fewer pictures instead of stopping the job; but at most this much.
-MOST_OWED_S = 0.25
+# Not 0: such timers wait until the event loop has nothing else to do, which may be never while a slider is dragged.
+TICK_MS = 1
 
 
 @dataclass(frozen=True)
@@ -49,12 +47,10 @@ class JobRunner:
     def __init__(self) -> None:
         self._thread = JobThread("TissueElasticRegistration")
         self._timer = qt.QTimer()
-        self._timer.setInterval(0)
+        self._timer.setInterval(TICK_MS)
         self._timer.connect("timeout()", self._tick)
         self._callbacks: _Callbacks | None = None
         self._arrived: deque[Any] = deque()
-        self._owed_s = 0.0  # what the main thread has taken for itself, and not yet given back by waiting
-        self._left_s = 0.0  # when the last tick ended
 
     @property
     def busy(self) -> bool:
@@ -73,7 +69,6 @@ class JobRunner:
         self._arrived.clear()
         self._callbacks = _Callbacks(on_progress, on_done, on_error or _log)
         self._thread.start(job)
-        self._owed_s, self._left_s = 0.0, time.perf_counter()
         self._timer.start()
 
     def cancel(self) -> None:
@@ -94,28 +89,9 @@ class JobRunner:
         return ended
 
     def _tick(self) -> None:
-        now = time.perf_counter()
-        self._owed_s = min(self._owed_s + now - self._left_s, MOST_OWED_S)
-        try:
-            if not self._pay_back():
-                self._bring_news()
-        finally:
-            self._left_s = time.perf_counter()
-
-    def _pay_back(self) -> bool:
-        """Wait a little of what is owed; True if something is still owed."""
-        if self._thread.idle or self._owed_s <= WAIT_S:
-            return False
-        time.sleep(WAIT_S)
-        self._owed_s -= WAIT_S
-        return True
-
-    def _bring_news(self) -> None:
         idle = self._thread.idle  # asked before the last news are taken, not after
         if not idle and not self._arrived:
-            began = time.perf_counter()
             self._thread.wait(WAIT_S)
-            self._owed_s = max(0.0, self._owed_s - (time.perf_counter() - began))
         self._arrived.extend(self._thread.take())
         if idle and not self._arrived:
             self._timer.stop()

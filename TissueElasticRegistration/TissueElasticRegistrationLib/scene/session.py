@@ -7,7 +7,7 @@ may run in another thread: that takes seconds.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -97,13 +97,25 @@ class PairSession:
         return (self.inputs == inputs and self.options == options and self._state == state_of(inputs)
                 and self._model_state == pack_state(options.model))
 
-    def live(self, values: Values, jacobian: bool = False) -> Job[None]:
+    def live(self, values: Values | Callable[[], Values], jacobian: bool = False) -> Job[Values]:
         """`Registrar.live` with (λ, μ) by segment ID or name; tissues without a value take it from the table.
 
-        Values, here and below, are weights on the scale of the model.
+        values, here and below: weights on the scale of the model. Here also a function that says at any moment what
+        they are, the same object as long as they do not change; it is called in the thread of the job. Returns the
+        values that it has come to.
         """
         registrar = yield from self.prepared()
-        yield from registrar.live(self.parameters(values, ignore_unknown=True), jacobian)
+        known = known_parameters = None
+
+        def wanted() -> TissueParameters:
+            nonlocal known, known_parameters
+            now = values() if callable(values) else values
+            if now is not known:
+                known, known_parameters = now, self.parameters(now, ignore_unknown=True)
+            return known_parameters
+
+        yield from registrar.live(wanted, jacobian)
+        return known
 
     def register(self, values: Values, refine_steps: int | None = None,
                  ignore_unknown: bool = False) -> Job[RegistrationResult]:
@@ -155,7 +167,7 @@ class PairSession:
         Raises ValueError if the model cannot be used, or not for this pair.
         """
         if self._registrar is None:
-            yield Progress(0.0, "loading PyTorch")
+            yield from loading()
             from ..core.registrar import Registrar
             from ..core.solvers.network import solver_for
 
@@ -172,6 +184,13 @@ class PairSession:
         """Values by segment ID or name, completed with start values, on the model's scale. Only after `prepared`."""
         registrar = self._registrar
         return with_values(registrar.table_parameters(), registrar.tissues, values, ignore_unknown)
+
+
+def loading() -> Job[None]:
+    """Import what every registration needs: PyTorch takes seconds the first time. Raises whatever that raises."""
+    yield Progress(0.0, "loading PyTorch")
+    from ..core import registrar  # noqa: F401
+    from ..core.solvers import network  # noqa: F401
 
 
 def live_threads(shape_kji: tuple[int, ...]) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -152,10 +153,11 @@ class DirectSolver:
         steps = sum(stage.steps for stage in stages)
         return self._solution(pyramid, [(velocity, None), *candidates], maps, settings, steps)
 
-    def descend(self, level: Level, start: torch.Tensor | None, maps: Maps, stage: Stage, settings: DirectSettings,
-                tilt: torch.Tensor | None = None) -> Job[torch.Tensor]:
+    def descend(self, level: Level, start: torch.Tensor | None, maps: Maps | Callable[[], Maps], stage: Stage,
+                settings: DirectSettings, tilt: torch.Tensor | None = None) -> Job[torch.Tensor]:
         """The steps of one stage, from a velocity at any resolution (None: zero); returns the velocity at its level.
 
+        maps: Λ and Γ on the level, or a function that says what they are at each step.
         tilt: a linear term, J - <tilt, velocity> is minimised instead of J (see `live`).
 
         Yields twice in each step, a `Step` when it is complete: with large volumes, half of one takes a while already.
@@ -171,7 +173,8 @@ class DirectSolver:
             optimiser.zero_grad()
             with torch.enable_grad():
                 current = velocity + _smoothed(control, stage.smoothing)
-                total = self._terms(level, current, maps, settings, stage.weight, from_zero).total
+                step_maps = maps() if callable(maps) else maps
+                total = self._terms(level, current, step_maps, settings, stage.weight, from_zero).total
                 goal = total if tilt is None else total - (tilt * current).sum()
             objective = float(total.detach())
             _require_finite(objective)  # the derivative of sampling would end the whole process (torch 2.13, 2D)
