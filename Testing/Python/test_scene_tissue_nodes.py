@@ -14,6 +14,7 @@ from host.scene_builders import add_segmentation, add_surface_segmentation, node
 
 from TissueElasticRegistrationLib import scene as scene_package
 from TissueElasticRegistrationLib.core.geometry import Geometry
+from TissueElasticRegistrationLib.core.tissue_table import unknown_segments
 from TissueElasticRegistrationLib.core.tissues import BACKGROUND_ID, UNSEGMENTED_ID, Tissue
 from TissueElasticRegistrationLib.scene.read import absent_tissues, read_segmentation
 from TissueElasticRegistrationLib.scene.tissue_nodes import describe_tissues
@@ -70,6 +71,89 @@ def test_start_weights_follow_names_and_terminology(mrml_scene):
     weights = [rows[key].start_weight for key in ("id_lung", "id_rib", "id_thing", UNSEGMENTED_ID, BACKGROUND_ID)]
     assert rows["id_thing"].terminology == "Liver"
     assert weights == [0.5, 30.0, 1.0, 0.5, 0.02]
+
+
+@pytest.fixture
+def anatomy_colors(mrml_scene):
+    """Slicer's GenericAnatomyColors, as far as these tests need it: the file comes with the application."""
+    table = slicer.vtkMRMLColorTableNode()
+    table.SetSingletonTag("FileGenericAnatomyColors.txt")
+    yield _with_colors(mrml_scene.AddNode(table))
+    mrml_scene.RemoveNode(table)
+
+
+def _with_colors(table):
+    table.SetTypeToUser()
+    table.SetNumberOfColors(4)
+    table.GetLookupTable().SetTableRange(0, 3)
+    for entry, name, color in ((0, "background", (0, 0, 0)), (1, "tissue", (128, 174, 128)),
+                               (2, "bone", (241, 214, 145)), (3, "skin", (177, 122, 101))):
+        table.SetColor(entry, *(part / 255 for part in color), 1.0)
+        table.SetColorName(entry, name)
+    table.NamesInitialisedOn()
+    return table
+
+
+def imported(scene, colors):
+    """A label map with the labels 1 to 3 that Slicer has turned into a segmentation."""
+    labels = np.zeros((6, 7, 8), np.uint8)
+    for label in (1, 2, 3):
+        labels[label, 2:5, 1:6] = label
+    volume, node = (scene.AddNewNodeByClass(name) for name in ("vtkMRMLLabelMapVolumeNode", "vtkMRMLSegmentationNode"))
+    slicer.util.updateVolumeFromArray(volume, labels)
+    volume.CreateDefaultDisplayNodes()
+    volume.GetDisplayNode().SetAndObserveColorNodeID(colors.GetID())
+    assert slicer.vtkSlicerSegmentationsModuleLogic.ImportLabelmapToSegmentationNode(volume, node, "")
+    return node
+
+
+def names_and_weights(node):
+    return {row.name: row.start_weight for row in describe_tissues(node)[:-2]}
+
+
+def test_names_from_slicers_own_color_table_say_nothing(mrml_scene, anatomy_colors):
+    node = imported(mrml_scene, anatomy_colors)
+    assert names_and_weights(node) == {"tissue": 1.0, "bone": 1.0, "skin": 1.0}
+    assert len(unknown_segments(describe_tissues(node))) == 3
+
+
+def test_core_is_told_which_names_say_nothing(mrml_scene, anatomy_colors):
+    node = imported(mrml_scene, anatomy_colors)
+    tissues = read_segmentation(node, Geometry((6, 7, 8), np.eye(4))).tissues
+    assert [(tissue.name, tissue.is_named) for tissue in tissues] == [("tissue", False), ("bone", False),
+                                                                      ("skin", False)]
+
+
+def test_names_from_a_color_table_of_the_user_count(mrml_scene):
+    node = imported(mrml_scene, _with_colors(mrml_scene.AddNewNodeByClass("vtkMRMLColorTableNode", "my labels")))
+    assert names_and_weights(node)["bone"] == 30.0
+
+
+def test_segment_that_was_renamed_after_the_import_is_understood(mrml_scene, anatomy_colors):
+    node = imported(mrml_scene, anatomy_colors)
+    node.GetSegmentation().GetNthSegment(0).SetName("left lung")
+    assert names_and_weights(node) == {"left lung": 0.5, "bone": 1.0, "skin": 1.0}
+
+
+def test_segment_of_the_same_name_in_another_color_was_named_by_somebody(mrml_scene, anatomy_colors):
+    node = imported(mrml_scene, anatomy_colors)
+    node.GetSegmentation().AddEmptySegment("drawn", "bone", (0.2, 0.3, 0.9))
+    weights = {row.id: row.start_weight for row in describe_tissues(node)}
+    assert weights["drawn"] == 30.0
+
+
+def test_terminology_counts_for_a_segment_named_by_a_color_table(mrml_scene, anatomy_colors):
+    node = imported(mrml_scene, anatomy_colors)
+    node.GetSegmentation().GetNthSegment(1).SetTerminology(
+        "Context~SCT^123037004^Anatomical Structure~SCT^39607008^Lung~^^~Anatomic~^^~^^")
+    assert names_and_weights(node)["bone"] == 0.5
+
+
+def test_bone_drawn_with_the_color_of_the_table_counts(mrml_scene, anatomy_colors):
+    """The colors of Slicer's terminologies are those of the table; without a label map nothing refers to it."""
+    node = mrml_scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    node.GetSegmentation().AddEmptySegment("drawn", "bone", [part / 255 for part in (241, 214, 145)])
+    assert names_and_weights(node) == {"bone": 30.0}
 
 
 def test_rows_have_the_ids_under_which_the_core_knows_the_tissues(mrml_scene):

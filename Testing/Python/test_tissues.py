@@ -27,10 +27,20 @@ from TissueElasticRegistrationLib.core.tissue_table import (
     SOFT,
     from_table,
     soft_stiffness,
+    start_weight,
     table_parameters,
     table_weight,
+    understood,
+    unknown_segments,
 )
-from TissueElasticRegistrationLib.core.tissues import BACKGROUND, Lame, Tissue, TissueParameters, find_tissue
+from TissueElasticRegistrationLib.core.tissues import (
+    BACKGROUND,
+    UNSEGMENTED_ID,
+    Lame,
+    Tissue,
+    TissueParameters,
+    find_tissue,
+)
 
 # ---- Lamé parameters ----------------------------------------------------------------------------
 
@@ -194,6 +204,42 @@ def test_table_knows_the_usual_names(weight, names):
 def test_terminology_speaks_where_the_name_says_nothing():
     assert table_weight("Segment_3", "Rib Left") == BONE
     assert table_weight("Segment_3", "") == SOFT
+
+
+@pytest.mark.parametrize("name", ["Segment_1", "segment 2", "SEGMENT_13", "Label 3", "Label_4", "region 1", "Region12",
+                                  "1", "007", "", "jake", "tissue", "Tissue_2", "organ 5", "Knochen", "structure",
+                                  "Untitled", "left", "Segment_1_1"])
+def test_names_that_say_nothing_are_not_understood(name):
+    assert not understood(Tissue(1, name)) and start_weight(Tissue(1, name)) == SOFT
+
+
+@pytest.mark.parametrize("name", ["lung", "BONE", "Segment_2 liver", "soft tissue", "spleen", "kidney_left", "Pancreas",
+                                  "small_bowel", "brain", "heart", "aorta", "gray matter", "adrenal_gland_right",
+                                  "connective_tissue", "Muscles", "left psoas", "background", "body"])
+def test_names_of_tissues_are_understood_also_where_they_start_at_1(name):
+    assert understood(Tissue(1, name))
+
+
+def test_terminology_is_understood_whatever_the_name():
+    assert understood(Tissue(1, "Segment_1", terminology="Rib Left"))
+    assert not understood(Tissue(1, "Segment_1", terminology="Region"))
+
+
+def test_name_that_came_with_a_color_counts_for_nothing():
+    tissue = Tissue(2, "bone", is_named=False)
+    assert not understood(tissue) and start_weight(tissue) == SOFT
+    assert table_parameters((tissue,), LogScale())[2] == Lame(SOFT, SOFT)
+
+
+def test_terminology_counts_beside_a_name_that_came_with_a_color():
+    assert start_weight(Tissue(2, "bone", terminology="Lung", is_named=False)) == LUNG
+
+
+def test_segments_are_unknown_only_if_not_one_of_them_is_understood():
+    nameless = (Tissue(1, "Segment_1"), Tissue(2, "Segment_2"))
+    others = (Tissue(0, "background"), Tissue(9, "unsegmented", UNSEGMENTED_ID))
+    assert unknown_segments((*nameless, *others)) == nameless
+    assert unknown_segments((*nameless, Tissue(3, "liver"))) == unknown_segments(others) == unknown_segments(()) == ()
 
 
 def test_table_fills_in_the_background_as_air():

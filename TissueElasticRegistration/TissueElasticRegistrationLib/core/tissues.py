@@ -21,12 +21,16 @@ UNSEGMENTED_ID = "unsegmented"
 
 @dataclass(frozen=True)
 class Tissue:
-    """One tissue: its ``label`` in the label array, the ``name`` shown, and a stable ``id`` (segment ID or label)."""
+    """One tissue: its ``label`` in the label array, the ``name`` shown, and a stable ``id`` (segment ID or label).
+
+    is_named: False if the name came with a color, from a color table, and does not say which tissue it is.
+    """
 
     label: int
     name: str
     id: str = ""
     terminology: str = ""
+    is_named: bool = True
 
     def __post_init__(self) -> None:
         if not self.id:

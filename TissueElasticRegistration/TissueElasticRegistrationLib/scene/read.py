@@ -77,7 +77,7 @@ def read_segmentation(node: slicer.vtkMRMLSegmentationNode, reference: slicer.vt
     if not labels_kji.any():
         where = "the reference grid" if isinstance(reference, Geometry) else f"volume '{reference.GetName()}'"
         raise ValueError(f"The segmentation '{name}' does not overlap with {where}.")
-    return Segmentation(labels_kji, geometry, segment_tissues(segmentation, segment_ids), name)
+    return Segmentation(labels_kji, geometry, segment_tissues(node, segment_ids), name)
 
 
 def absent_tissues(segmentation: Segmentation) -> tuple[Tissue, ...]:

@@ -17,11 +17,12 @@ CLOSED_SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRep
 COARSE_STEP = 4
 
 
-def segment_tissues(segmentation: slicer.vtkSegmentation, segment_ids: list[str]) -> tuple[Tissue, ...]:
+def segment_tissues(node: slicer.vtkMRMLSegmentationNode, segment_ids: list[str]) -> tuple[Tissue, ...]:
     """One tissue for each segment, labels 1..N in the given order, the segment ID as id."""
-    return tuple(Tissue(label, segmentation.GetSegment(segment_id).GetName(), segment_id,
-                        terminology_of(segmentation.GetSegment(segment_id)))
-                 for label, segment_id in enumerate(segment_ids, start=1))
+    colors = node.GetLabelmapConversionColorTableNode()
+    segments = {segment_id: node.GetSegmentation().GetSegment(segment_id) for segment_id in segment_ids}
+    return tuple(Tissue(label, segment.GetName(), segment_id, terminology_of(segment), is_named(segment, colors))
+                 for label, (segment_id, segment) in enumerate(segments.items(), start=1))
 
 
 def labels_on_grid(segmentation: slicer.vtkSegmentation, segment_ids: list[str],
@@ -131,3 +132,16 @@ def terminology_of(segment: slicer.vtkSegment) -> str:
     """The segment's terminology entry in words, such as "Rib Left"; "" if nobody has described it."""
     tag_name, tag = slicer.vtkSegment.GetTerminologyEntryTagName(), vtk.reference("")
     return terminology_text(f"{tag_name}:{tag}") if segment.GetTag(tag_name, tag) else ""
+
+
+def is_named(segment: slicer.vtkSegment, colors: slicer.vtkMRMLColorTableNode | None) -> bool:
+    """False if the segment's name and color are those of an entry of one of Slicer's own color tables.
+
+    colors: the table with which a label map became the segmentation. Slicer takes the names from it, whatever the
+    labels show: GenericAnatomyColors calls 1 "tissue" and 2 "bone". A table that a user has loaded has no singleton
+    tag, and names that were made for the image.
+    """
+    if colors is None or not colors.GetSingletonTag():
+        return True
+    entry, color = colors.GetColorIndexByName(segment.GetName()), [0.0] * 4
+    return entry < 0 or not colors.GetColor(entry, color) or not np.allclose(color[:3], segment.GetColor(), atol=0.003)

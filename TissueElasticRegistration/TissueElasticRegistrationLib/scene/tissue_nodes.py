@@ -6,27 +6,30 @@ from typing import NamedTuple
 
 import slicer
 
-from ..core.tissue_table import table_weight
+from ..core.tissue_table import start_weight
 from ..core.tissues import BACKGROUND_ID, UNSEGMENTED_ID
-from .segments import empty_segments, terminology_of
+from .segments import empty_segments, is_named, terminology_of
 
 BACKGROUND_COLOR = (0.0, 0.0, 0.0)
 UNSEGMENTED_COLOR = (0.55, 0.55, 0.55)
 
 
 class SegmentInfo(NamedTuple):
-    """One row of the panel. ``id``: the segment's ID, or BACKGROUND_ID or UNSEGMENTED_ID; ``color_rgb``: 0 to 1."""
+    """One row of the panel. ``id``: the segment's ID, or BACKGROUND_ID or UNSEGMENTED_ID; ``color_rgb``: 0 to 1;
+    ``is_named``: see `Tissue`.
+    """
 
     id: str
     name: str
     color_rgb: tuple[float, float, float]
     terminology: str = ""
     is_empty: bool = False
+    is_named: bool = True
 
     @property
     def start_weight(self) -> float:
         """Start value of λ and of μ by name and terminology, on the log scale (`core.tissue_table`)."""
-        return table_weight(self.name, self.terminology)
+        return start_weight(self)
 
 
 UNSEGMENTED = SegmentInfo(UNSEGMENTED_ID, "unsegmented", UNSEGMENTED_COLOR)
@@ -50,10 +53,11 @@ def describe_segments(node: slicer.vtkMRMLSegmentationNode, find_empty: bool = T
     segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
     ids = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
     empty = empty_segments(segmentation, ids) if find_empty else ()
+    colors = node.GetLabelmapConversionColorTableNode()
     infos = []
     for segment_id in ids:
         segment = segmentation.GetSegment(segment_id)
         color = display.GetSegmentColor(segment_id) if display is not None else segment.GetColor()
         infos.append(SegmentInfo(segment_id, segment.GetName(), tuple(color)[:3], terminology_of(segment),
-                                 segment_id in empty))
+                                 segment_id in empty, is_named(segment, colors)))
     return tuple(infos)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..progress import Job, Progress, finish, part_of
-from ..tissue_table import SOFT, table_weight
+from ..tissue_table import SOFT, start_weight
 from ..tissues import BACKGROUND_ID, UNSEGMENTED_ID, Tissue
 from .equilibrium import NO_TISSUE, Equilibrium
 from .image_pull import ImagePull
@@ -361,8 +361,7 @@ def _block_factors(shape: Sequence[int], spacing_mm: Sequence[float], most_nodes
 
 def _largest_soft(tissues: Sequence[Tissue], labels: np.ndarray, inside: np.ndarray) -> Tissue | None:
     """Of the tissues called soft, or of all if there is none, the one with most voxels."""
-    soft = [tissue for tissue in tissues
-            if tissue.id == UNSEGMENTED_ID or table_weight(tissue.name, tissue.terminology) == SOFT]
+    soft = [tissue for tissue in tissues if tissue.id == UNSEGMENTED_ID or start_weight(tissue) == SOFT]
     sizes = {tissue: int((inside & (labels == tissue.label)).sum()) for tissue in soft or tissues}
     return max(sizes, key=sizes.get, default=None)
 
