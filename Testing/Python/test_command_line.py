@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from synthetic_pairs import pair_of, rigid_lps_transform, rigid_ras, slice_case, volume_pair, write_pair
 
 from TissueElasticRegistrationLib.__main__ import main
+from TissueElasticRegistrationLib.core.tissue_table import NOTHING_UNDERSTOOD
 
 NUMBER, TEXT = (int, float), str
 OR_NONE = type(None)
@@ -137,6 +138,26 @@ def test_tissues_are_called_by_their_label_unless_named(slice_run, volume_run):
 def test_names_choose_the_parameters_of_the_table(volume_run):
     weights = {tissue["name"]: (tissue["lambda"], tissue["mu"]) for tissue in volume_run[1]["tissues"]}
     assert weights["bone"] > weights["soft"] > weights["lung"]
+
+
+def test_result_json_warns_once_that_no_name_was_understood(slice_run):
+    assert slice_run[1]["warnings"].count(NOTHING_UNDERSTOOD) == 1
+
+
+def test_report_says_that_no_name_was_understood(slice_run):
+    assert NOTHING_UNDERSTOOD in (slice_run[0] / "report.html").read_text(encoding="utf-8")
+
+
+def test_named_tissues_bring_no_warning_about_names(volume_run):
+    assert NOTHING_UNDERSTOOD not in volume_run[1]["warnings"]
+
+
+@pytest.mark.parametrize(("given", "warns"), [("1234", False), ("134", True)])
+def test_values_for_all_tissues_do_instead_of_names(slice_files, tmp_path, given, warns):
+    file = tmp_path / "parameters.json"
+    file.write_text(json.dumps({"tissues": {label: {"lambda": 1, "mu": 2} for label in given}}))
+    result = run({**slice_files, "parameters": file}, tmp_path / "out")
+    assert (NOTHING_UNDERSTOOD in result["warnings"]) == warns
 
 
 def test_overlap_is_null_without_a_moving_segmentation(slice_run):

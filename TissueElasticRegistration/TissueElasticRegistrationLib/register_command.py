@@ -29,7 +29,7 @@ from .core.files.parameter_files import read_parameters
 from .core.files.result_file import json_text, result_json
 from .core.files.segmentation_files import parse_tissue_names, read_segmentation
 from .core.files.transform_files import read_transform
-from .core.images import ImagePair
+from .core.images import ImagePair, Segmentation
 from .core.itk_bridge import resample_array
 from .core.preprocessing import UNSEGMENTED_NAME
 from .core.progress import Job, Progress, Result, finish
@@ -38,6 +38,7 @@ from .core.reporting.report import report_html
 from .core.result import RegistrationResult
 from .core.solvers.direct import DirectSolver
 from .core.solvers.network import NetworkSolver, solver_for
+from .core.tissue_table import NOTHING_UNDERSTOOD, unknown_segments
 from .core.tissues import BACKGROUND, BACKGROUND_ID, UNSEGMENTED_ID, Tissue, TissueParameters, find_tissue
 
 try:
@@ -192,9 +193,10 @@ def _registered(pair: ImagePair, options: argparse.Namespace, solver: DirectSolv
         return finish(job, lambda progress: _tell(report, stage, progress))
 
     run("prepare", registrar.prepare())
-    parameters = registrar.table_parameters()
+    parameters, set_labels = registrar.table_parameters(), set()
     if options.parameters:
         scale = registrar.solver.objective.scale
+        set_labels.update(read_parameters(options.parameters, registrar.tissues, TissueParameters(), scale).by_label)
         parameters = read_parameters(options.parameters, registrar.tissues, parameters, scale)
     estimate, began = None, time.perf_counter()
     if options.estimate != "none":
@@ -203,6 +205,7 @@ def _registered(pair: ImagePair, options: argparse.Namespace, solver: DirectSolv
                                              objective=options.objective, hold_out=hold_out, search=search,
                                              stiffness=wants_stiffness(options)))
         parameters = estimate.parameters
+        set_labels.update(tissue.label for tissue in estimate.tuned_on)
     elif wants_stiffness(options):
         estimate = run("estimate", stiffness_alone(registrar, parameters))
     estimate_seconds = time.perf_counter() - began
@@ -217,7 +220,16 @@ def _registered(pair: ImagePair, options: argparse.Namespace, solver: DirectSolv
         more = () if estimate.stiffness is None else estimate.stiffness.warnings
         warnings = tuple(dict.fromkeys((*estimate.warnings, *more, *result.warnings)))
         result = replace(result, seconds={**result.seconds, "estimate": estimate_seconds}, warnings=warnings)
+    if _starts_unknown(pair.fixed_segmentation, set_labels):
+        result = replace(result, warnings=(*result.warnings, NOTHING_UNDERSTOOD))
     return result, estimate
+
+
+def _starts_unknown(segmentation: Segmentation, set_labels: set[int]) -> bool:
+    """Whether no segment's name was understood, and one of them was given no values instead."""
+    present = set(np.unique(segmentation.labels_kji).tolist())
+    unknown = unknown_segments(tissue for tissue in segmentation.tissues if tissue.label in present)
+    return any(tissue.label not in set_labels for tissue in unknown)
 
 
 def _in_short(estimate: Estimate) -> str:
