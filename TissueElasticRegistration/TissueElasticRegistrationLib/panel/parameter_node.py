@@ -15,6 +15,7 @@ from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from ..core.model_card import DIRECT
 from ..core.parameter_scale import LogScale, ParameterScale
+from ..core.tissue_table import unknown_segments
 from ..core.tissues import Lame
 from ..core.tuning import on_scale, scaled_together
 from ..scene.nodes import InputNodes, OutputNodes
@@ -141,6 +142,12 @@ def set_row_values(node: TissueElasticRegistrationParameterNode, values: Mapping
                     stored[tissue_id] = weight
                 elif tissue_id in stored:
                     del stored[tissue_id]
+
+
+def unknown_ids(node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]) -> list[str]:
+    """Segments that have their start values although no name says which tissue they are; none if one name does."""
+    unknown = unknown_segments(tissue for tissue in tissues if not tissue.is_empty)
+    return [tissue.id for tissue in unknown if tissue.id not in node.tissueLambda and tissue.id not in node.tissueMu]
 
 
 class Tuning(NamedTuple):

@@ -11,6 +11,7 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
+from ..core.tissue_table import NOTHING_UNDERSTOOD
 from ..core.tissues import Lame
 from ..core.tuning import on_scale
 from ..scene.checks import input_hints, input_problem, objective_problem
@@ -35,6 +36,7 @@ from .parameter_node import (
     request_of,
     row_values,
     set_row_values,
+    unknown_ids,
 )
 from .quality_section import QualitySection
 from .registration_control import Activity, Listener, RegistrationControl, Request
@@ -190,6 +192,9 @@ class RegistrationPanel:
         shown = on_scale(row_values(node, self._tissues), SCALE, self.model.scale)
         values = {key: (lame.lam, lame.mu) for key, lame in shown.items()}
         self.rows.show(values, linked_ids(node), locked_ids(node))
+        unknown = unknown_ids(node, self._tissues)
+        show_text(self.ui.unknownTissuesLabel, NOTHING_UNDERSTOOD if unknown else "")
+        self.ui.chooseTissuesButton.visible = bool(unknown)
         for label, hundredths in ((self.ui.allLambdaFactorLabel, node.allLambda), (self.ui.allMuFactorLabel,
                                                                                    node.allMu)):
             label.text = together_text(hundredths / STEPS_PER_DECADE, self.model.scale)
@@ -273,6 +278,10 @@ class RegistrationPanel:
             set_row_values(self._node, {tissue.id: None for tissue in self._tissues if tissue.id not in locked})
             self._node.allLambda = self._node.allMu = 0
 
+    def _on_choose_tissues(self) -> None:
+        if self._node is not None:
+            self.rows.choose_presets(unknown_ids(self._node, self._tissues))
+
     def _on_reset(self, tissue_id: str) -> None:
         if self._node is not None:
             set_row_values(self._node, {tissue_id: None})
@@ -336,6 +345,7 @@ class RegistrationPanel:
         ui.estimatePushButton.connect("clicked(bool)", self._on_estimate)
         ui.liveCheckBox.connect("clicked(bool)", self._on_live_clicked)
         ui.resetAllButton.connect("clicked(bool)", self._on_reset_all)
+        ui.chooseTissuesButton.connect("clicked(bool)", self._on_choose_tissues)
         ui.flickerButton.connect("toggled(bool)", self.display.set_flicker)
         self._flicker_key = qt.QShortcut(qt.QKeySequence("Ctrl+Shift+F"), ui.displayButton)
         self._flicker_key.connect("activated()", ui.flickerButton.toggle)

@@ -62,6 +62,7 @@ class TissueRows:
         self._preset_menu.setObjectName("presetMenu")
         self._fill_preset_menu()
         self._preset_row: TissueRow | None = None
+        self._to_choose: list[str] = []
 
     def set_tissues(self, tissues: Sequence[SegmentInfo]) -> None:
         """Show these tissues in this order. Rows are made anew only when the list of ids is another one."""
@@ -88,6 +89,12 @@ class TissueRows:
             lame = Lame(*values[tissue_id]) if tissue_id in values else row.lame
             row.show(lame, tissue_id in linked, tissue_id in locked)
         self._show_stiffness()
+
+    def choose_presets(self, tissue_ids: Sequence[str]) -> None:
+        """Offer the presets of these tissues, one after the other, until the user closes the menu."""
+        self._filter.clear()
+        self._to_choose = list(tissue_ids)
+        self._choose_next()
 
     # --- rows -------------------------------------------------------------------------------------------------------
 
@@ -118,7 +125,7 @@ class TissueRows:
             self._body.hide()
             self._layout.removeWidget(self._body)
             self._body.deleteLater()
-        self._body, self._preset_row = None, None
+        self._body, self._preset_row, self._to_choose = None, None, []
 
     def _on_changed(self, tissue_id: str, lam: float, mu: float) -> None:
         self._show_stiffness(only=tissue_id)
@@ -159,17 +166,41 @@ class TissueRows:
         for row in self._rows.values():
             row.widget.setVisible(wanted in row.tissue.name.casefold())
 
-    def _fill_preset_menu(self) -> None:
+    def _fill_preset_menu(self, title: str = "") -> None:
         self._preset_menu.clear()
+        if title:
+            self._preset_menu.addAction(title.replace("&", "&&")).setEnabled(False)
         for name, table_weight in PRESETS.items():
             weight = from_table(table_weight, self._scale).lam
             action = self._preset_menu.addAction(f"{PRESET_NAMES[name]}\t{weight_text(weight)}")
             action.connect("triggered(bool)", lambda checked, weight=weight: self._on_preset(weight))
 
     def _choose_preset(self, row: TissueRow) -> None:
+        self._to_choose = []
+        self._fill_preset_menu()
+        self._open_preset_menu(row)
+
+    def _choose_next(self) -> None:
+        """The menu bears the name of the tissue: it may have to lie over the row."""
+        if self._to_choose:
+            row = self._rows[self._to_choose.pop(0)]
+            self._scroll_to(row.widget)
+            self._fill_preset_menu(row.tissue.name)
+            self._open_preset_menu(row)
+
+    def _open_preset_menu(self, row: TissueRow) -> None:
         self._preset_row = row
         self._preset_menu.popup(row.preset.mapToGlobal(qt.QPoint(0, row.preset.height)))
+
+    def _scroll_to(self, widget: qt.QWidget) -> None:
+        """In the panel's scroll area, if it is in one."""
+        area = widget.parent()
+        while area is not None and not isinstance(area, qt.QScrollArea):
+            area = area.parent()
+        if area is not None:
+            area.ensureWidgetVisible(widget)
 
     def _on_preset(self, weight: float) -> None:
         if self._preset_row is not None:
             self._callbacks.preset(self._preset_row.tissue.id, weight)
+            qt.QTimer.singleShot(0, self._choose_next)  # not before the menu has closed
