@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from types import ModuleType
 
-from . import attributes, signals
+from . import attributes, overrides, signals
 from .qt_binding import QtCore, QtGui, QtUiTools, QtWidgets, application
 from .qt_versions import QT6_ONLY_GLOBALS
 from .signals import slot_errors
@@ -25,7 +25,8 @@ FIRST_RESULT_ONLY = {
 def install() -> ModuleType:
     """Put the module `qt` into sys.modules, make the application, and change how Qt objects are seen from outside.
 
-    A second call returns the same module.
+    From then on classes that would crash Slicer cannot be defined, see `overrides`. A second call returns the same
+    module.
     """
     installed = sys.modules.get("qt")
     if installed is not None and getattr(installed, "is_stand_in_", False):
@@ -40,6 +41,7 @@ def install() -> ModuleType:
             value.__setattr__ = attributes.set_attribute
     QtCore.QObject.__getattribute__ = attributes.get_attribute
     QtCore.QObject.__bool__ = attributes.is_alive
+    overrides.refuse()
     _adapt_static_functions()
     _adapt_ui_loader(qt)
     sys.modules["qt"] = qt

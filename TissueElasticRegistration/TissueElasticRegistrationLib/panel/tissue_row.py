@@ -1,4 +1,4 @@
-"""One tissue of the panel: its name, what its elasticity means, and the sliders and boxes for λ and μ."""
+"""One tissue of the panel: its name, what its elasticity means, and the sliders and fields for λ and μ."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from ..core.parameter_scale import ParameterScale, clipped, with_equal_ratio
 from ..core.tissues import Lame
 from .icons import Look
 from .labels import ElidedLabel
-from .number_texts import ratio_text, weight_text
+from .number_texts import WIDEST_RATIO, ratio_text, weight_text
+from .weight_field import WeightField
 
 if TYPE_CHECKING:
     from ..scene.tissue_nodes import SegmentInfo
 
 SLIDER_STEPS = 1000
-BOX_LIMIT = 1000.0  # what can be typed; it is brought into the range of the scale afterwards
-BOX_DECIMALS = 6
 
 LAMBDA = _("Resistance of {name} to a change of volume: first Lamé parameter λ, a relative weight without unit.")
 MU = _("Resistance of {name} to a change of shape: second Lamé parameter μ, a relative weight without unit.")
@@ -49,29 +48,6 @@ class RowCallbacks:
     preset: Callable[[str, float], None]  # id, weight for λ and for μ
 
 
-class WeightBox(qt.QDoubleSpinBox):
-    """A spin box that shows a weight rounded and takes it with more digits."""
-
-    def __init__(self, parent: qt.QWidget | None = None) -> None:
-        qt.QDoubleSpinBox.__init__(self, parent)
-        self.setLocale(qt.QLocale(qt.QLocale.C))
-        self.setDecimals(BOX_DECIMALS)
-        self.setRange(0.0, BOX_LIMIT)
-        self.setKeyboardTracking(False)
-        self._edit = self.findChildren("QLineEdit")[0]
-        self._edit.connect("textEdited(QString)", self._take_comma_for_point)
-
-    def textFromValue(self, value: float) -> str:
-        return weight_text(value)
-
-    def _take_comma_for_point(self, text: str) -> None:
-        """Qt would take it for a separator of thousands and read 0,5 as 5."""
-        if "," in text:
-            place = self._edit.cursorPosition
-            self._edit.setText(text.replace(",", "."))
-            self._edit.cursorPosition = place
-
-
 class TissueRow:
     """The widgets of one tissue, in ``widget``. ``lame`` holds its weights exactly; widgets show them rounded."""
 
@@ -88,6 +64,7 @@ class TissueRow:
         self._make_widgets()
         self._arrange()
         self._describe()
+        self._fit_summary()
         self._write(self.lame)
         self._connect()
 
@@ -117,14 +94,20 @@ class TissueRow:
             parts.append(f"ν {self.lame.poisson_ratio:.2f}")
         if not self.tissue.is_empty and soft_stiffness > 0:
             parts.append(f"{ratio_text(self.acting.stiffness / soft_stiffness)}×")
-        self._summary.setText(f"<small>{' · '.join(parts)}</small>")
+        text = _small(" · ".join(parts))
+        if text != self._summary_text:
+            self._summary_text = text
+            self._summary.setText(text)
 
     def set_look(self, look: Look) -> None:
-        """Follow the application from light to dark or back."""
+        """Follow the application's palette and font."""
         self._look = look
         for name, button in self._buttons.items():
             button.setIcon(look.icons[name])
         self._swatch.setPixmap(look.swatch(self.tissue.color_rgb))
+        self._fit_summary()
+        for field in self._fields:
+            field.fit()
 
     # --- widgets ----------------------------------------------------------------------------------------------------
 
@@ -133,14 +116,19 @@ class TissueRow:
         self._swatch = self._named(qt.QLabel(self.widget), "swatch")
         self._name = self._named(ElidedLabel(self.widget), "name")
         self._summary = self._named(qt.QLabel(self.widget), "summary")
+        self._summary.setAlignment(qt.Qt.AlignRight)
+        self._summary_text = ""
         self.lam_slider = self._slider("lambda")
-        self.lam_box = self._named(WeightBox(self.widget), "lambdaBox")
+        self._lam_field = WeightField(self.lam_slider, self._on_lam_typed, self.widget)
+        self.lam_box = self._named(self._lam_field.edit, "lambdaBox")
         self.preset = self._button("preset", checkable=False)
         self.link = self._button("link", checkable=True)
         self.mu_slider = self._slider("mu")
-        self.mu_box = self._named(WeightBox(self.widget), "muBox")
+        self._mu_field = WeightField(self.mu_slider, self._on_mu_typed, self.widget)
+        self.mu_box = self._named(self._mu_field.edit, "muBox")
         self.lock = self._button("lock", checkable=True)
         self.reset = self._button("reset", checkable=False)
+        self._fields = (self._lam_field, self._mu_field)
         self._buttons = {"preset": self.preset, "link": self.link, "lock": self.lock, "reset": self.reset}
 
     def _named(self, widget: qt.QWidget, kind: str) -> qt.QWidget:
@@ -185,12 +173,16 @@ class TissueRow:
     def _connect(self) -> None:
         self.lam_slider.connect("valueChanged(int)", self._on_lam_slider)
         self.mu_slider.connect("valueChanged(int)", self._on_mu_slider)
-        self.lam_box.connect("valueChanged(double)", self._on_lam_box)
-        self.mu_box.connect("valueChanged(double)", self._on_mu_box)
         self.preset.connect("clicked()", self._on_preset)
         self.link.connect("toggled(bool)", self._on_link)
         self.lock.connect("toggled(bool)", self._on_lock)
         self.reset.connect("clicked()", self._on_reset)
+
+    def _fit_summary(self) -> None:
+        """Always room for its longest text: a label of any but a fixed size lays out the row with every text."""
+        self._summary.setText(_small(max(f"ν 0.88 · {WIDEST_RATIO}×", EMPTY, key=len)))
+        self._summary.setFixedSize(self._summary.sizeHint)
+        self._summary.setText(self._summary_text)
 
     def _describe(self) -> None:
         """Name, color and tool tips."""
@@ -216,11 +208,14 @@ class TissueRow:
                 widget.setEnabled(acts)
 
     def _write(self, lame: Lame) -> None:
+        """What differs: this runs with every move of the mouse."""
         self.lame = lame
-        for slider, box, weight in ((self.lam_slider, self.lam_box, lame.lam), (self.mu_slider, self.mu_box, lame.mu)):
-            _quietly(slider, slider.setValue, round(SLIDER_STEPS * self._scale.slider(weight)))
-            _quietly(box, box.setValue, weight)
-            box.singleStep = max(weight / 10, 10**-BOX_DECIMALS)
+        for slider, field, weight in ((self.lam_slider, self._lam_field, lame.lam),
+                                      (self.mu_slider, self._mu_field, lame.mu)):
+            position = round(SLIDER_STEPS * self._scale.slider(weight))
+            if slider.value != position:
+                _quietly(slider, slider.setValue, position)
+            field.show(weight)
 
     # --- what the user does -----------------------------------------------------------------------------------------
 
@@ -230,13 +225,11 @@ class TissueRow:
     def _on_mu_slider(self, position: int) -> None:
         self._edit(Lame(self.lame.lam, self._scale.weight(position / SLIDER_STEPS)))
 
-    def _on_lam_box(self, weight: float) -> None:
-        if not _is_read_back(weight, self.lame.lam):
-            self._edit(Lame(weight, self.lame.mu))
+    def _on_lam_typed(self, weight: float) -> None:
+        self._edit(Lame(weight, self.lame.mu))
 
-    def _on_mu_box(self, weight: float) -> None:
-        if not _is_read_back(weight, self.lame.mu):
-            self._edit(Lame(self.lame.lam, weight))
+    def _on_mu_typed(self, weight: float) -> None:
+        self._edit(Lame(self.lame.lam, weight))
 
     def _edit(self, wanted: Lame) -> None:
         before = self.lame
@@ -258,9 +251,8 @@ class TissueRow:
         self._callbacks.reset(self.tissue.id)
 
 
-def _is_read_back(weight: float, stored: float) -> bool:
-    """A box reads its own rounded text when Enter is pressed: that must not change the weight it stands for."""
-    return weight == float(weight_text(stored))
+def _small(text: str) -> str:
+    return f"<small>{text}</small>"
 
 
 def _quietly(widget: qt.QWidget, write: Callable, value: object) -> None:
