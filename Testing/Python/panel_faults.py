@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 import slicer
-from host.mouse import click
+from host.mouse import click, type_value
 from panel_case import PanelCase, pause
 
 THREAD = "TissueElasticRegistration"
@@ -118,8 +118,8 @@ def assert_live_works(panel: PanelCase) -> None:
 def assert_slider_moves_image(panel: PanelCase) -> None:
     before = deformation(panel)
     tissue = panel.widget.panel._tissues[0].id
-    weight = 30.0 if panel.tissue(tissue, "muBox").value < 5 else 0.05
-    panel.tissue(tissue, "muBox").setValue(weight)
+    box = panel.tissue(tissue, "muBox")
+    type_value(box, "30" if float(box.text) < 5 else "0.05")
     panel.rest()
     assert panel.ui.liveStatusLabel.text.startswith("Up to date"), panel.ui.liveStatusLabel.text
     assert (deformation(panel) != before).any()

@@ -221,7 +221,7 @@ def test_undo_restores_what_was_set(ready, points):
     ready.rest()
     assert stored(ready) == before
     assert ready.parameters.allMu == factor
-    assert ready.tissue(LIVER, "muBox").value == 3.3
+    assert ready.tissue(LIVER, "muBox").text == "3.3"
     assert not ready.ui.undoEstimateButton.visible
 
 

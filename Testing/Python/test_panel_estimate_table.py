@@ -156,7 +156,7 @@ def test_a_tissue_that_had_its_start_value_gets_that_back(ready):
     click(take_button(ready, BONE))
     ready.rest()
     assert BONE not in stored(ready)[0] and BONE not in stored(ready)[1]
-    assert ready.tissue(BONE, "muBox").value == 30
+    assert ready.tissue(BONE, "muBox").text == "30"
 
 
 def test_putting_back_counts_what_the_sliders_for_all_tissues_did(ready):

@@ -7,7 +7,7 @@ import pytest
 import slicer
 import slicer.util
 import vtk
-from host.mouse import choose, click
+from host.mouse import choose, click, type_value
 from host.scene_builders import add_bend, add_linear_transform, put_under
 from panel_case import add_phantom, pause
 from panel_faults import (
@@ -217,7 +217,7 @@ def test_the_result_transform_is_deleted_while_a_slider_is_followed(ready, monke
 def test_the_result_transform_is_deleted_while_nothing_moves(live):
     remove(live.transform)
     look_again(live)
-    live.tissue("id_liver", "muBox").setValue(40.0)
+    type_value(live.tissue("id_liver", "muBox"), "40")
     assert_live_works(live)
 
 
@@ -241,7 +241,7 @@ def test_the_result_transform_is_edited_while_live(live, with_what):
         slicer.util.arrayFromGridTransform(transform)[:] = 100.0
         transform.GetTransformFromParent().Modified()
     look_again(live)
-    live.tissue("id_liver", "muBox").setValue(40.0)
+    type_value(live.tissue("id_liver", "muBox"), "40")
     live.rest()
     assert_live_works(live)
     assert np.abs(deformation(live)).max() < 50
@@ -252,7 +252,7 @@ def test_what_cannot_be_drawn_is_explained_beside_its_switch(live):
     click(live.ui.jacobianCheckBox)
     pause(0.1)
     assert "holds no displacement grid" in live.ui.displayProblemLabel.text
-    live.tissue("id_liver", "muBox").setValue(40.0)
+    type_value(live.tissue("id_liver", "muBox"), "40")
     live.rest()
     click(live.ui.jacobianCheckBox)
     pause(0.1)
@@ -272,12 +272,12 @@ def test_another_modules_transform_is_put_on_the_moving_volume_while_live(live):
 def test_the_result_transform_is_put_under_another_one_while_live(live):
     other = add_linear_transform(slicer.mrmlScene, "other", SHIFT)
     put_under(live.transform, other)
-    live.tissue("id_liver", "muBox").setValue(40.0)
+    type_value(live.tissue("id_liver", "muBox"), "40")
     live.rest()
     text = live.ui.liveStatusLabel.text
     assert "is under the transform 'other'" in text and is_sentence(text)
     live.transform.SetAndObserveTransformNodeID(None)
-    live.tissue("id_liver", "muBox").setValue(4.0)
+    type_value(live.tissue("id_liver", "muBox"), "4")
     assert_live_works(live)
 
 
@@ -316,14 +316,14 @@ def test_another_segmentation_is_chosen_while_live(live):
 
 def test_what_was_set_for_a_deleted_segmentation_does_not_pass_to_another_one(live):
     add_phantom(slicer.mrmlScene, "other ")
-    start = live.tissue("id_bone", "muBox").value
-    live.tissue("id_bone", "muBox").setValue(0.3)
+    start = live.tissue("id_bone", "muBox").text
+    type_value(live.tissue("id_bone", "muBox"), "0.3")
     live.rest()
     remove(live.nodes.segmentation)
     look_again(live)
     choose(live.ui.segmentationSelector, "other fixed tissues")
     live.rest()
-    assert live.tissue("id_bone", "muBox").value == start
+    assert live.tissue("id_bone", "muBox").text == start
 
 
 def test_an_unknown_model_is_named_and_can_be_left(ready):

@@ -115,7 +115,7 @@ def test_a_new_value_is_shown_as_a_loop_over_the_registrar_shows_it(panel):
     first = displacement(panel)
     type_value(panel.tissue(LIVER, "muBox"), "90")
     panel.rest()
-    expected = followed(panel.nodes, {}, {"liver": Lame(panel.tissue(LIVER, "lambdaBox").value, 90.0)})
+    expected = followed(panel.nodes, {}, {"liver": Lame(float(panel.tissue(LIVER, "lambdaBox").text), 90.0)})
     np.testing.assert_array_equal(first, expected[0])
     np.testing.assert_array_equal(displacement(panel), expected[1])
     assert mm(expected[1] - expected[0]) > 0.5

@@ -113,7 +113,7 @@ def test_a_saved_scene_explains_that_its_model_is_gone(ready, dialog, own, tmp_p
     assert_explained(ready, "There is no model in the folder 'mine': choose another solver.")
     assert ready.ui.modelSelector.currentText == "mine (cannot be used)"
     choose_model(ready, DIRECT)
-    assert ready.tissue(LIVER, "muBox").value == 40
+    assert ready.tissue(LIVER, "muBox").text == "40"
     assert_live_works(ready)
 
 

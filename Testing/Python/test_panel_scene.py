@@ -40,10 +40,10 @@ def shown(panel: PanelCase) -> dict[str, object]:
     """What the widgets of the panel show."""
     ui = panel.ui
     selectors = [*SELECTORS, *(f"{name}Selector" for name in OUTPUTS)]
-    sliders = {(kind, key): panel.tissue(key, kind).value for kind in ("lambda", "mu", "lambdaBox", "muBox")
-               for key in panel.nodes.segmentation.GetSegmentation().GetSegmentIDs()}
-    switches = {(kind, key): panel.tissue(key, kind).checked for kind in ("link", "lock")
-                for key in panel.nodes.segmentation.GetSegmentation().GetSegmentIDs()}
+    rows = {(kind, key): getattr(panel.tissue(key, kind), what)
+            for what, kinds in (("value", ("lambda", "mu")), ("text", ("lambdaBox", "muBox")),
+                                ("checked", ("link", "lock")))
+            for kind in kinds for key in panel.nodes.segmentation.GetSegmentation().GetSegmentIDs()}
     return {**{name: plain(getattr(ui, name).currentNode()) for name in selectors},
             **{name: getattr(ui, f"{name}CheckBox").checked for name in ("live", "deformed", "grid", "jacobian",
                                                                         "difference", "holdOutLandmarks")},
@@ -54,7 +54,7 @@ def shown(panel: PanelCase) -> dict[str, object]:
                                                                 "estimateObjectiveSelector",
                                                                 "estimateMethodSelector")},
             "ticks": [ui.estimateTable.item(row, 0).checkState() for row in range(ui.estimateTable.rowCount)],
-            **sliders, **switches}
+            **rows}
 
 
 def set_everything(panel: PanelCase) -> None:
@@ -174,7 +174,7 @@ def test_values_follow_their_segments(chosen, tmp_path):
         assert values["tissueMu"] == {LIVER: 12, SOFT: 56}
         assert values["tissueLambda"].keys() == values["tissueLocked"].keys() == values["tissueLinked"].keys() == {
             LIVER, SOFT}
-        assert chosen.tissue(LIVER, "muBox").value == 12
+        assert chosen.tissue(LIVER, "muBox").text == "12"
         assert chosen.tissue(LIVER, "name").toolTip == "bone"
         assert not slicer.util.findChildren(chosen.ui.tissueRowsWidget, f"muBox_{BONE}")
         assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
@@ -204,7 +204,7 @@ def test_another_segmentation_has_its_own_values(chosen):
     chosen.rest()
     values = settings(chosen)
     assert [values[name] for name in ("tissueLambda", "tissueMu", "tissueLocked")] == [{}, {}, {}]
-    assert chosen.tissue(LIVER, "muBox").value == 1.0
+    assert chosen.tissue(LIVER, "muBox").text == "1"
     assert not chosen.tissue(SOFT, "lock").checked
 
 

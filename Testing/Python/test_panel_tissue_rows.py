@@ -169,13 +169,43 @@ def test_typed_weight_is_taken_with_all_its_digits(panel, keys):
     assert panel[f"lambda_{SOFT}"].value == round(1000 * SCALE.slider(12.3456))
 
 
-@pytest.mark.parametrize(("typed", "taken"), [("0,5", 0.5), ("12,75", 12.75)])
-def test_decimal_comma_is_not_taken_for_a_separator_of_thousands(panel, keys, typed, taken):
+@pytest.mark.parametrize(("typed", "taken"), [("0,5", 0.5), ("12,75", 12.75), ("0.5", 0.5), ("1.5e1", 15.0),
+                                              (" 2 ", 2.0)])
+def test_number_is_read_with_decimal_point_or_comma(panel, keys, typed, taken):
     type_in(keys, panel[f"muBox_{SOFT}"], typed)
     assert panel.calls == [("changed", SOFT, 1.0, taken)]
 
 
-@pytest.mark.parametrize(("typed", "taken"), [("0", SCALE.lowest), ("200", SCALE.highest), ("999", SCALE.highest)])
+@pytest.mark.parametrize("typed", ["liver", "", " ", "inf", "-inf", "nan", "1.2.3", "1,000.5", "0x1", "."])
+def test_what_is_no_number_brings_the_weight_back(panel, keys, typed):
+    box = panel[f"lambdaBox_{LUNG}"]
+    box.text = ""
+    type_in(keys, box, typed)
+    assert panel.calls == [] and box.text == "0.123"
+
+
+def test_next_number_can_be_typed_at_once(panel, keys):
+    type_in(keys, panel[f"muBox_{SOFT}"], "150")
+    keys(panel[f"muBox_{SOFT}"], "0.5", "Key_Return")
+    assert panel.calls == [("changed", SOFT, 1.0, 150.0), ("changed", SOFT, 1.0, 0.5)]
+    assert panel[f"muBox_{SOFT}"].text == "0.5"
+
+
+def test_nothing_is_told_while_a_number_is_typed(panel, keys):
+    keys(panel[f"muBox_{SOFT}"], "50")
+    assert panel.calls == []
+
+
+def test_leaving_the_field_takes_what_was_typed(panel, keys):
+    box = panel[f"muBox_{SOFT}"]
+    box.selectAll()
+    keys(box, "150")
+    panel[f"muBox_{RIBS}"].setFocus()
+    assert panel.calls == [("changed", SOFT, 1.0, 150.0)]
+
+
+@pytest.mark.parametrize(("typed", "taken"), [("0", SCALE.lowest), ("200", SCALE.highest), ("999", SCALE.highest),
+                                              ("1e3", SCALE.highest), ("-5", SCALE.lowest)])
 def test_typed_weight_beyond_the_range_is_brought_to_its_end(panel, keys, typed, taken):
     type_in(keys, panel[f"muBox_{SOFT}"], typed)
     assert panel.calls == [("changed", SOFT, 1.0, taken)]
@@ -188,9 +218,37 @@ def test_typing_beyond_the_end_at_the_end_changes_nothing(panel, keys):
     assert panel[f"lambdaBox_{SOFT}"].text == "200"
 
 
-def test_arrow_key_changes_a_weight_by_a_tenth(panel, keys):
-    keys(panel[f"lambdaBox_{RIBS}"], "Key_Up")
-    assert panel.calls == [("changed", RIBS, pytest.approx(33), 15.0)]
+@pytest.mark.parametrize(("key", "factor"), [("Key_Up", 1.1), ("Key_Down", 1 / 1.1)])
+def test_arrow_key_changes_a_weight_by_a_tenth(panel, keys, key, factor):
+    keys(panel[f"lambdaBox_{RIBS}"], key)
+    assert panel.calls == [("changed", RIBS, pytest.approx(30 * factor, rel=0.01), 15.0)]
+
+
+def test_arrow_keys_go_the_steps_of_the_slider(panel, keys):
+    box, slider = panel[f"muBox_{LUNG}"], panel[f"mu_{LUNG}"]
+    before = slider.value
+    keys(box, "Key_Up", "Key_Up", "Key_Up", "Key_Down")
+    assert slider.value == before + 20 and box.text == f"{SCALE.weight(slider.value / 1000):.3g}"
+
+
+def test_arrow_key_starts_from_what_was_typed(panel, keys):
+    box = panel[f"muBox_{SOFT}"]
+    box.selectAll()
+    keys(box, "50", "Key_Up")
+    assert [call[3] for call in panel.calls] == [50.0, pytest.approx(55, rel=0.01)]
+
+
+def test_arrow_keys_stop_at_the_ends_of_the_scale(panel, keys):
+    panel.rows.show({SOFT: (SCALE.highest, SCALE.lowest)})
+    keys(panel[f"lambdaBox_{SOFT}"], "Key_Up")
+    keys(panel[f"muBox_{SOFT}"], "Key_Down")
+    assert panel.calls == []
+
+
+def test_arrow_keys_leave_zero_on_the_paper_scale(fresh_host, keys):
+    panel = Panel(PaperScale()).show([info(LUNG, "lung")], {LUNG: (0.0, 0.5)})
+    keys(panel[f"lambdaBox_{LUNG}"], "Key_Down", "Key_Up")
+    assert panel.calls == [("changed", LUNG, 0.01, 0.5)]
 
 
 def test_weight_that_is_not_moved_stays_exact(panel, keys):
@@ -198,13 +256,14 @@ def test_weight_that_is_not_moved_stays_exact(panel, keys):
     assert [call[2] for call in panel.calls] == [0.123456789]
 
 
-def test_visiting_a_box_changes_nothing(panel, keys):
-    """The box shows 0.123 for 0.123456789, and reads its text when Enter is pressed and when it is left."""
+def test_visiting_a_field_changes_nothing(panel, keys):
+    """The field shows 0.123 for 0.123456789, and reads its text when Enter is pressed and when it is left."""
     box = panel[f"lambdaBox_{LUNG}"]
     keys(box, "Key_Return", "Key_Enter")
     type_in(keys, box, "0.123")
     panel[f"lambdaBox_{SOFT}"].setFocus()
-    assert panel.calls == []
+    keys(panel[f"mu_{LUNG}"], "Key_Right")
+    assert [call[2] for call in panel.calls] == [0.123456789]
 
 
 def test_typing_goes_on_while_other_values_are_shown(panel, keys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from panel_rows import LUNG, RIBS, Panel, info, three_tissues
+from panel_rows import LUNG, RIBS, SOFT, Panel, info, three_tissues
 
 
 @pytest.fixture
@@ -116,10 +116,39 @@ def test_nothing_is_cut_off_in_a_narrow_panel(application_look, font_percent):
         assert right.x() < 280 and right.y() < panel.container.height, kind
     for kind in ("lambdaBox", "muBox"):
         box = panel[f"{kind}_{LUNG}"]
-        room = box.findChild("QLineEdit").width
-        assert box.fontMetrics().horizontalAdvance(box.text) + 4 <= room, kind
-    assert panel[f"lambda_{LUNG}"].width >= 60, "too little slider is left"
+        frame = box.sizeHint.width() - 17 * box.fontMetrics().horizontalAdvance("x")
+        assert box.fontMetrics().horizontalAdvance(box.text) + frame + 1 <= box.width, kind
+    assert panel[f"lambda_{LUNG}"].width >= 90, "too little slider is left"
     assert len(panel[f"name_{LUNG}"].text) >= 8, "too little of the name is left"
+
+
+@pytest.mark.parametrize("weights", [(0.0951, 0.0951), (188.0, 0.02), (0.02, 200.0)])
+def test_summary_is_never_cut_off(panel, weights):
+    import qt
+
+    panel.rows.show({LUNG: weights, SOFT: (150.0, 0.0888)})
+    summary = panel[f"summary_{LUNG}"]
+    needed = qt.QLabel(summary.text).sizeHint
+    assert summary.width >= needed.width() and summary.height >= needed.height(), summary.text
+
+
+def test_new_numbers_lay_out_nothing(panel):
+    from host.layout_requests import layout_requests
+
+    with layout_requests(panel.container) as laid_out:
+        panel.rows.show({LUNG: (0.0251, 199.0), SOFT: (3.0, 0.4), RIBS: (200.0, 12.3)})
+    assert laid_out == []
+    with layout_requests(panel.container) as laid_out:
+        panel.show([info(LUNG, "left lung"), info(SOFT, "soft tissue"), info(RIBS, "ribs")])
+    assert laid_out != [], "a change would not be noticed"
+
+
+def test_widths_follow_the_font_of_the_application(panel, application_look):
+    wide = (panel[f"lambdaBox_{LUNG}"], panel[f"summary_{LUNG}"])
+    before = [widget.width for widget in wide]
+    application_look(font_percent=150, dark=True)
+    panel.settle()
+    assert all(widget.width >= 1.3 * width for widget, width in zip(wide, before, strict=True))
 
 
 @pytest.mark.parametrize("kind", ["preset", "link", "lock", "reset"])

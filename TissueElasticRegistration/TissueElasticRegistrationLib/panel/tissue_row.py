@@ -226,10 +226,10 @@ class TissueRow:
         self._edit(Lame(self.lame.lam, self._scale.weight(position / SLIDER_STEPS)))
 
     def _on_lam_typed(self, weight: float) -> None:
-        self._edit(Lame(weight, self.lame.mu))
+        self._edit(Lame(max(weight, self._scale.lowest), self.lame.mu))
 
     def _on_mu_typed(self, weight: float) -> None:
-        self._edit(Lame(self.lame.lam, weight))
+        self._edit(Lame(self.lame.lam, max(weight, self._scale.lowest)))
 
     def _edit(self, wanted: Lame) -> None:
         before = self.lame
