@@ -106,7 +106,7 @@ class TissueRow:
             button.setIcon(look.icons[name])
         self._swatch.setPixmap(look.swatch(self.tissue.color_rgb))
         self._fit_summary()
-        for field in self._fields:
+        for field in (self._lam_field, self._mu_field):
             field.fit()
 
     # --- widgets ----------------------------------------------------------------------------------------------------
@@ -128,7 +128,6 @@ class TissueRow:
         self.mu_box = self._named(self._mu_field.edit, "muBox")
         self.lock = self._button("lock", checkable=True)
         self.reset = self._button("reset", checkable=False)
-        self._fields = (self._lam_field, self._mu_field)
         self._buttons = {"preset": self.preset, "link": self.link, "lock": self.lock, "reset": self.reset}
 
     def _named(self, widget: qt.QWidget, kind: str) -> qt.QWidget:

@@ -40,8 +40,8 @@ class WeightField:
 
     def fit(self) -> None:
         """Follow the font. The width is a fixed one, so that no number lays out the panel anew."""
-        metrics = self.edit.fontMetrics()
-        frame = self.edit.sizeHint.width() - LETTERS_OF_SIZE_HINT * metrics.horizontalAdvance("x")
+        hint, metrics = self.edit.sizeHint, self.edit.fontMetrics()  # in this order: the hint settles the font
+        frame = hint.width() - LETTERS_OF_SIZE_HINT * metrics.horizontalAdvance("x")
         self.edit.setFixedWidth(frame + metrics.horizontalAdvance(WIDEST_WEIGHT) + CURSOR_WIDTH)
 
     def _write(self) -> None:
