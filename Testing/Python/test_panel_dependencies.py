@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 from importlib import metadata, util
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import pytest
+from panel_faults import is_sentence, modules_put_back
 
 
 @pytest.fixture
@@ -31,11 +33,12 @@ def torch_is(monkeypatch):
         def find(name, *rest):
             if name != "torch":
                 return find_spec(name, *rest)
-            return None if installed is None else object()
+            return None if installed is None else ModuleSpec("torch", None, origin="torch/__init__.py")
 
         monkeypatch.setattr(util, "find_spec", find)
         monkeypatch.setattr(metadata, "version", version)
-        monkeypatch.delitem(sys.modules, "torch", raising=False)
+        for name in ("torch", "torch._C"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
         if loaded is not None:
             module = ModuleType("torch")
             module.__version__ = loaded
@@ -60,7 +63,7 @@ def extension(monkeypatch):
     class PyTorchUtilsLogic:
         def installTorch(self, askConfirmation=False, forceComputationBackend=None, torchVersionRequirement=None,
                          torchvisionVersionRequirement=None):
-            Extension.calls.append((askConfirmation, torchVersionRequirement))
+            Extension.calls.append((askConfirmation, torchVersionRequirement, torchvisionVersionRequirement))
             return Extension.answer()
 
     module = ModuleType("PyTorchUtils")
@@ -107,6 +110,12 @@ def test_intel_mac_is_told_that_there_is_no_such_torch(dependencies, torch_is, i
     assert "Intel" in dependencies.torch_problem()
 
 
+def test_folder_that_an_uninstallation_has_left_is_no_torch(dependencies, fake_torch, monkeypatch):
+    (fake_torch / "torch" / "lib").mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [str(fake_torch)])
+    assert dependencies.torch_problem() == "The registration needs PyTorch, which is not installed."
+
+
 def test_neither_the_panel_nor_looking_for_torch_imports_it(slicer_host):
     code = """if True:
         import importlib, pkgutil, sys
@@ -133,7 +142,7 @@ def test_nothing_is_asked_when_torch_is_there(dependencies, torch_is, not_testin
     assert dependencies.ensure_torch() is None and extension.calls == []
 
 
-def test_installation_asks_first_and_wants_a_torch_that_is_new_enough(dependencies, torch_is, not_testing, extension):
+def test_installation_asks_first_and_wants_versions_that_fit(dependencies, torch_is, not_testing, extension):
     torch_is(None)
 
     def install():
@@ -142,7 +151,7 @@ def test_installation_asks_first_and_wants_a_torch_that_is_new_enough(dependenci
 
     extension.answer = install
     assert dependencies.ensure_torch() is None
-    assert extension.calls == [(True, ">=2.3")]
+    assert extension.calls == [(True, ">=2.3", ">=0.18")]
 
 
 def test_user_who_declines_is_told_what_is_missing(dependencies, torch_is, not_testing, extension):
@@ -189,20 +198,162 @@ def test_intel_mac_is_not_asked_to_install(dependencies, torch_is, not_testing, 
 
 # --- when it cannot be loaded ---------------------------------------------------------------------------------------
 
+class Hiding:
+    """Finds nothing, not even the package that is named, which is installed."""
 
-@pytest.mark.parametrize("error", [
-    ImportError("libtorch_cpu.so: cannot open shared object file: No such file or directory"),
-    OSError('[WinError 126] The specified module could not be found. Error loading "C:\\torch\\lib\\c10.dll"'),
-    ModuleNotFoundError("No module named 'torch._C'", name="torch._C"),
+    def __init__(self, package: str) -> None:
+        self.package = package
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == self.package:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def error_of(statement: str) -> Exception:
+    with pytest.raises(Exception) as caught:
+        exec(compile(statement, "job.py", "exec"), {"__name__": "TissueElasticRegistrationLib.job"})
+    return caught.value
+
+
+@pytest.fixture
+def fake_torch(tmp_path, monkeypatch):
+    """A folder where modules are found first, and nothing of torch is loaded."""
+    with modules_put_back("torch"):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torch"]:
+            del sys.modules[name]
+        monkeypatch.syspath_prepend(tmp_path)
+        yield tmp_path
+
+
+@pytest.fixture
+def broken_torch(fake_torch):
+    """Makes a torch of which a module that is imported with it, torch.functional, has the given text."""
+    def write(functional: str):
+        (fake_torch / "torch").mkdir()
+        (fake_torch / "torch" / "__init__.py").write_text("from . import functional")
+        (fake_torch / "torch" / "functional.py").write_text(functional)
+        importlib.invalidate_caches()
+    return write
+
+
+@pytest.mark.parametrize("missing", ["typing_extensions", "sympy", "torchgen"])  # what others have met
+def test_torch_that_lacks_another_package_is_broken(dependencies, broken_torch, monkeypatch, missing):
+    monkeypatch.delitem(sys.modules, missing, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Hiding(missing), *sys.meta_path])
+    broken_torch(f"import {missing}")
+    problem = dependencies.loading_problem(error_of("import torch"))
+    assert problem.startswith(f"PyTorch is installed but cannot be loaded (No module named '{missing}'): uninstall it ")
+    assert is_sentence(problem)
+
+
+@pytest.mark.parametrize("functional", [
+    "raise ImportError('DLL load failed while importing _C: The specified module could not be found.', name='_C')",
+    "raise OSError('[WinError 126] The specified module could not be found. Error loading c10.dll')",
+    "import ctypes\nctypes.CDLL('libc10-is-not-there.so')",
+    "from torch._C import *",
+    "import torch\ntorch.Tensor",  # partially initialized
+    "_C",
+    "raise RuntimeError('function _has_torch_function already has a docstring')",
+    "raise ImportError('Failed to load PyTorch C extensions:\\n    It appears that') from None",
+    "def half_of_a_fi",
+    "try:\n    import sympy_is_not_there\nexcept ImportError as error:\n    raise RuntimeError('no sympy') from error",
+], ids=["extension", "library_on_windows", "library", "no_extension", "attribute", "name", "second_import", "lines",
+        "damaged_file", "another_error"])
+def test_whatever_torch_raises_while_it_is_imported_means_that_it_is_broken(dependencies, broken_torch, functional):
+    broken_torch(functional)
+    problem = dependencies.loading_problem(error_of("import torch"))
+    assert problem.startswith("PyTorch is installed but cannot be loaded (") and "\n" not in problem
+
+
+def test_error_that_was_raised_from_that_of_torch_tells_the_reason(dependencies, broken_torch):
+    broken_torch("import sympy_is_not_there")
+    error = error_of("try:\n    import torch\nexcept ImportError as why:\n    raise RuntimeError('no model') from why")
+    assert "(No module named 'sympy_is_not_there')" in dependencies.loading_problem(error)
+
+
+def test_part_of_torch_that_is_loaded_later_may_be_broken_too(dependencies, fake_torch):
+    (fake_torch / "torch").mkdir()
+    (fake_torch / "torch" / "__init__.py").write_text("def compile():\n    import torch.fx")
+    (fake_torch / "torch" / "fx.py").write_text("import sympy_is_not_there")
+    assert "sympy_is_not_there" in dependencies.loading_problem(error_of("import torch\ntorch.compile()"))
+
+
+def test_part_of_torch_that_is_missing_is_told(dependencies, fake_torch):
+    (fake_torch / "torch").mkdir()
+    (fake_torch / "torch" / "__init__.py").write_text("")
+    assert "'torch.nn'" in dependencies.loading_problem(error_of("import torch.nn"))
+
+
+def test_torch_that_is_gone_when_a_job_wants_it_is_not_installed(dependencies, torch_is, monkeypatch):
+    torch_is(None)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert dependencies.loading_problem(error_of("import torch")) == dependencies.NOT_INSTALLED
+
+
+@pytest.mark.parametrize("statement", [
+    "import pandas_is_not_there",
+    "import pandas_is_not_there.torch",
+    "open('/is/not/there/torch/libtorch.so')",
+    "raise ImportError('libtorch_cpu.so: cannot open shared object file')",
+    "raise ValueError('torch does not like this')",
+    "import torch\ntorch.load('/is/not/there.pt')",
+    "import torch\ntorch.zeros(1)[2]",
+    "import torch\ntorch.nothing_like_this",
+    "import torch\ntorch.zeros(2) @ torch.zeros(3)",
 ])
-def test_broken_torch_is_told_from_the_error_of_the_job(dependencies, torch_is, error):
-    torch_is("2.6.0")
-    problem = dependencies.loading_problem(error)
-    assert "cannot be loaded" in problem and "\n" not in problem
+def test_other_errors_are_not_blamed_on_torch(dependencies, statement):
+    assert dependencies.loading_problem(error_of(statement)) is None
 
 
-@pytest.mark.parametrize("error", [ImportError("No module named 'pandas'"), OSError("disk full"),
-                                   ValueError("torch does not like this"), RuntimeError("torch out of memory")])
-def test_other_errors_are_not_blamed_on_torch(dependencies, torch_is, error):
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+def test_what_has_nothing_to_do_with_the_installation_is_not_blamed_on_it(dependencies, broken_torch, error):
+    broken_torch(f"raise {error.__name__}")
+    with pytest.raises(error) as caught:
+        import torch  # noqa: F401
+    assert dependencies.loading_problem(caught.value) is None
+
+
+def test_real_torch_that_lacks_a_package_is_told_and_not_imported_again(slicer_host):
+    """Importing it once more is what ends in a crash: pytorch/pytorch issue 194172."""
+    code = """if True:
+        import sys
+        from pathlib import Path
+        from tempfile import mkdtemp
+        from host.slicer_host import start
+        host = start(Path(mkdtemp()), with_views=False)
+        from TissueElasticRegistrationLib.panel.dependencies import loading_problem, torch_problem
+        sys.modules["torchgen"] = None
+        print(torch_problem())
+        try:
+            import TissueElasticRegistrationLib.core.registrar
+        except ImportError as error:
+            print(loading_problem(error))
+        print(torch_problem())
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False,
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
+    before, told, afterwards = done.stdout.splitlines()
+    beginning = "PyTorch is installed but cannot be loaded ("
+    assert before == "None" and told.startswith(beginning + "import of torchgen halted"), done.stderr
+    assert afterwards.startswith(beginning + "it has failed since Slicer was started): uninstall")
+
+
+def test_broken_torch_is_not_installed_over_in_the_same_session(dependencies, torch_is, not_testing, extension,
+                                                               monkeypatch):
     torch_is("2.6.0")
-    assert dependencies.loading_problem(error) is None
+    monkeypatch.setitem(sys.modules, "torch._C", ModuleType("torch._C"))  # what a failed import leaves
+    assert "it has failed since Slicer was started" in dependencies.ensure_torch() and extension.calls == []
+
+
+def test_fresh_installation_that_cannot_be_loaded_is_told_as_such(dependencies, torch_is, not_testing, extension,
+                                                                 broken_torch):
+    torch_is(None)
+
+    def install():
+        torch_is("2.6.0")
+        broken_torch("import torchgen_is_not_there")
+        return importlib.import_module("torch")
+
+    extension.answer = install
+    problem = dependencies.ensure_torch()
+    assert "cannot be loaded (No module named 'torchgen_is_not_there')" in problem

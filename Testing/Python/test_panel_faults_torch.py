@@ -111,10 +111,11 @@ def test_without_torch_a_scene_that_was_saved_with_live_on_is_loaded(no_torch, p
 
 
 BROKEN = ["OSError('libtorch_cpu.so: cannot open shared object file: No such file or directory')",
-          "ImportError('DLL load failed while importing torch_python: not found', name='torch._C')"]
+          "ImportError('DLL load failed while importing torch_python: not found', name='torch._C')",
+          'ModuleNotFoundError("No module named \'torchgen\'", name="torchgen")']
 
 
-@pytest.mark.parametrize("broken_torch", BROKEN, indirect=True, ids=["library", "import"])
+@pytest.mark.parametrize("broken_torch", BROKEN, indirect=True, ids=["library", "import", "other package"])
 @pytest.mark.parametrize("what", ["live", "apply", "estimate"])
 def test_a_torch_that_cannot_be_loaded_is_diagnosed(broken_torch, panel, what):
     panel.choose_inputs(number=4)

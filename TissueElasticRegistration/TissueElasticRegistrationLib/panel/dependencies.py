@@ -7,7 +7,9 @@ import logging
 import platform
 import re
 import sys
+from collections.abc import Iterator
 from importlib import metadata, util
+from traceback import walk_tb
 
 import slicer
 from slicer.i18n import tr as _
@@ -15,6 +17,9 @@ from slicer.i18n import tr as _
 # Older ones do not work with numpy 2, which Slicer has.
 OLDEST_TORCH = (2, 3)
 REQUIREMENT = ">=2.3"
+# The one that belongs to torch 2.3. PyTorchUtils installs torchvision too, and without a limit pip may take one from
+# years ago that asks for no certain torch (fepegar/SlicerPyTorch issue 18); newer ones bring the torch they fit.
+TORCHVISION_REQUIREMENT = ">=0.18"
 
 NOT_INSTALLED = _("The registration needs PyTorch, which is not installed.")
 TOO_OLD = _("The registration needs PyTorch 2.3 or newer, but {version} is installed.")
@@ -23,15 +28,29 @@ NO_EXTENSION = _("The registration needs PyTorch: install the extension 'PyTorch
                  "Slicer, and try again.")
 INSTALLATION_FAILED = _("PyTorch could not be installed ({error}); the error log has the details.")
 RESTART = _("PyTorch has been updated: please restart Slicer.")
-CANNOT_BE_LOADED = _("PyTorch is installed but cannot be loaded ({error}): please install it again with the module "
-                     "'PyTorch Utils' of the extension 'PyTorch', and restart Slicer.")
+CANNOT_BE_LOADED = _("PyTorch is installed but cannot be loaded ({error}): uninstall it with the module "
+                     "'PyTorch Utils', restart Slicer, and install it there again. If that does not help, install "
+                     "Slicer afresh.")
+FAILED_BEFORE = _("it has failed since Slicer was started")
 
 
 def torch_problem() -> str | None:
     """Why PyTorch cannot be used, in one sentence, or None. Takes no time: torch is not imported for it.
 
-    An installation that is broken shows only when it is imported: see `loading_problem`.
+    An installation that is broken shows only when it is imported: see `loading_problem`. From then on it is a problem
+    here too, until Slicer is restarted: importing torch again can end in a crash (pytorch/pytorch issue 194172).
     """
+    if _failed_before():
+        return CANNOT_BE_LOADED.format(error=FAILED_BEFORE)
+    return _version_problem()
+
+
+def _failed_before() -> bool:
+    """A module whose import fails is taken from `sys.modules`, but not what it has imported so far."""
+    return "torch._C" in sys.modules and "torch" not in sys.modules
+
+
+def _version_problem() -> str | None:
     version = _torch_version()
     if version is not None and (not version or _is_new_enough(version)):
         return None
@@ -46,7 +65,7 @@ def ensure_torch() -> str | None:
     Installing takes minutes and needs the extension PyTorch. In testing mode nothing is asked and nothing installed.
     """
     problem = torch_problem()
-    if problem is None or problem == INTEL_MAC or slicer.app.testingEnabled():
+    if problem is None or problem == INTEL_MAC or _failed_before() or slicer.app.testingEnabled():
         return problem
     was_loaded = "torch" in sys.modules
     try:
@@ -54,11 +73,15 @@ def ensure_torch() -> str | None:
     except ModuleNotFoundError:
         return NO_EXTENSION
     try:
-        installed = PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True,
-                                                                  torchVersionRequirement=REQUIREMENT)
+        installed = PyTorchUtils.PyTorchUtilsLogic().installTorch(
+            askConfirmation=True, torchVersionRequirement=REQUIREMENT,
+            torchvisionVersionRequirement=TORCHVISION_REQUIREMENT)
     except Exception as error:  # whatever pip, the network or a broken library may raise
         logging.exception("PyTorch could not be installed.")
-        return INSTALLATION_FAILED.format(error=_one_line(error))
+        importlib.invalidate_caches()
+        # It imports what it has installed.
+        broken = None if _version_problem() else loading_problem(error)
+        return broken or INSTALLATION_FAILED.format(error=_one_line(error))
     if installed is None:  # the user said no
         return problem
     if was_loaded:
@@ -68,21 +91,47 @@ def ensure_torch() -> str | None:
 
 
 def loading_problem(error: BaseException) -> str | None:
-    """The sentence for an error of a job that comes from importing a broken PyTorch, None for any other error."""
-    if not isinstance(error, ImportError | OSError):
-        return None
-    words = f"{getattr(error, 'name', None) or ''} {getattr(error, 'path', None) or ''} {error}"
-    if not re.search(r"\b(torch|c10|libtorch\w*|torch_\w+)\b", words):
-        return None
-    return torch_problem() or CANNOT_BE_LOADED.format(error=_one_line(error))
+    """The sentence for an error that comes from importing a broken PyTorch, None for any other error.
+
+    What the error says does not matter: a broken installation fails with whatever happens to be missing.
+    """
+    for raised in _chain(error):
+        if _is_from_importing_torch(raised):
+            return _version_problem() or CANNOT_BE_LOADED.format(error=_one_line(raised))
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and those that it was raised from, as a traceback shows them."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _is_from_importing_torch(error: BaseException) -> bool:
+    """Torch, or a part of it, was not found; or it was while a module of torch was being executed, that is imported.
+
+    A function of torch that fails later has no such module in its traceback.
+    """
+    if not isinstance(error, Exception) or isinstance(error, MemoryError):
+        return False
+    if isinstance(error, ImportError) and _is_of_torch(error.name):
+        return True
+    return any(frame.f_code.co_name == "<module>" and _is_of_torch(frame.f_globals.get("__name__"))
+               for frame, _line in walk_tb(error.__traceback__))
+
+
+def _is_of_torch(module: str | None) -> bool:
+    return module is not None and module.partition(".")[0] == "torch"
 
 
 def _torch_version() -> str | None:
     """None: not there. Empty: there, but its version is not known."""
-    loaded = sys.modules.get("torch")
-    if loaded is not None:
-        return str(getattr(loaded, "__version__", ""))
-    if util.find_spec("torch") is None:
+    version = getattr(sys.modules.get("torch"), "__version__", None)
+    if version is not None:
+        return str(version)
+    found = util.find_spec("torch")
+    if found is None or found.origin is None:  # a folder without __init__.py is what an uninstallation has left
         return None
     try:
         return metadata.version("torch")
@@ -97,4 +146,4 @@ def _is_new_enough(version: str) -> bool:
 
 def _one_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    return lines[0].rstrip(".:") if lines else type(error).__name__
