@@ -1,10 +1,12 @@
 # make demo   open the module with a made-up patient (or yours, see below), estimate, register, save everything
 # make test   check style, run all tests
+# make test-versions   run the tests of the core with numpy and SimpleITK as each Slicer has them (Testing/versions)
 #
-# Both set up what they need first, into .venv (see Testing/environment.sh); the second time that takes no time.
+# All set up what they need first, into .venv (see Testing/environment.sh); the second time that takes no time.
 #   make demo FIXED=a.nii.gz MOVING=b.nii.gz SEGMENTATION=s.nii.gz TISSUES=1=lung,2=soft,3=bone OUTPUT=results
 #   make test PYTEST_ARGS="-k elasticity"
 #   make test PYTHON=/path/to/python3.12
+#   make test-versions-slicer-5.10
 
 PYTHON ?=
 FIXED =
@@ -25,7 +27,9 @@ option = $(if $(strip $(2)),$(1) "$(2)")
 export PYTHONNOUSERSITE = 1
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help environment demo test lint clean
+VERSIONS := $(basename $(notdir $(wildcard Testing/versions/*.txt)))
+
+.PHONY: help environment demo test test-versions $(VERSIONS:%=test-versions-%) lint clean
 
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
@@ -43,6 +47,19 @@ lint: environment
 
 test: lint
 	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+
+test-versions: $(VERSIONS:%=test-versions-%)
+
+# The packages of one Slicer lie in a folder of their own, which comes before those of .venv.
+$(VERSIONS:%=test-versions-%): test-versions-%: .venv/versions/%.txt
+	PYTHONPATH=$(CURDIR)/.venv/versions/$*:$(CURDIR)/Testing/versions $(VENV_PYTHON) -m pytest -p core_only \
+		--versions $< $(PYTEST_ARGS)
+
+.venv/versions/%.txt: Testing/versions/%.txt | environment
+	rm -rf .venv/versions/$*
+	$(VENV_PYTHON) -m pip install --no-input --disable-pip-version-check --progress-bar off -q --no-deps \
+		--target .venv/versions/$* --requirement $<
+	cp $< $@
 
 clean:
 	rm -rf .venv demo-output build dist .pytest_cache .ruff_cache TissueElasticRegistration/*.egg-info
