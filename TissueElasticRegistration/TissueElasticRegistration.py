@@ -57,6 +57,7 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
         self.panel = None
         self._parameterNode = None
         self._guiTag = None
+        self._observed = False
 
     def setup(self) -> None:
         """Make the widgets; no torch, no dialog."""
@@ -88,7 +89,7 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
     def exit(self) -> None:
         """The user opens another module."""
         self.panel.leave()
-        self._disconnectParameterNode()
+        self._observeParameterNode(False)
 
     def onSceneStartClose(self, caller, event) -> None:
         self.setParameterNode(None)
@@ -110,7 +111,7 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, caller, event, node) -> None:
         """Nothing is chosen then. Left alone, a selector takes the next node in its list, as input or to overwrite."""
-        if self._parameterNode and self._guiTag is not None and forget_node(self._parameterNode, node):
+        if self._parameterNode and forget_node(self._parameterNode, node) and self._observed:
             self.panel.update()
 
     def onReload(self) -> None:
@@ -123,23 +124,28 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
 
     def setParameterNode(self, parameterNode: TissueElasticRegistrationParameterNode | None) -> None:
         """Show and observe this parameter node instead of the one before."""
-        same = parameterNode is self._parameterNode and self._guiTag is not None
-        if same:
+        if parameterNode is self._parameterNode and self._observed:
             return
-        self._disconnectParameterNode()
-        self._parameterNode = parameterNode
-        if parameterNode:
-            self._guiTag = parameterNode.connectGui(self.ui)
-            self.addObserver(parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
+        if parameterNode is not self._parameterNode:
+            self._observeParameterNode(False)
+            if self._parameterNode:
+                self._parameterNode.disconnectGui(self._guiTag)
+            self._parameterNode = parameterNode
+            # Once for each node and not at every entry: Slicer before 5.11 leaves an observer behind that writes all
+            # widgets again at every change (Slicer/Slicer#9063).
+            self._guiTag = parameterNode.connectGui(self.ui) if parameterNode else None
+        self._observeParameterNode(parameterNode is not None)
         if self.panel:
             self.panel.set_parameter_node(parameterNode)
 
-    def _disconnectParameterNode(self) -> None:
-        if self._parameterNode and self._guiTag is not None:
-            self._parameterNode.disconnectGui(self._guiTag)
+    def _observeParameterNode(self, on: bool) -> None:
+        if on and not self._observed:
+            self.addObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent,
+                             self._onParametersModified)
+        elif self._observed and not on:
             self.removeObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent,
                                 self._onParametersModified)
-        self._guiTag = None
+        self._observed = on
 
     def _onParametersModified(self, caller=None, event=None) -> None:
         self.panel.parameters_changed()

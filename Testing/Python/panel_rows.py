@@ -24,7 +24,7 @@ class Panel:
 
         self.calls = []
         self.container = qt.QWidget()
-        kinds = ("changed", "linked", "locked", "reset", "preset")
+        kinds = ("changed", "dragged", "released", "linked", "locked", "reset", "preset")
         self.rows = TissueRows(self.container, scale, RowCallbacks(**{kind: self._note(kind) for kind in kinds}))
         self.container.resize(width, 100)
         self.container.show()

@@ -99,7 +99,7 @@ def test_large_volumes_start_coarse_and_unchanged_parameters_move_nothing(monkey
     frames_of(registrar.live(parameters))
     monkeypatch.setattr(live, "FIRST_LEVEL_VOXELS", 1000)
     before = registrar._live.velocity.clone()
-    job = registrar._live._warm(registrar._live._settled.velocity, registrar.pyramid.parameter_maps(parameters))
+    job = registrar._live._warm(registrar._live._base.velocity, registrar.pyramid.parameter_maps(parameters))
     steps = [progress for progress in job if "level 1/1" not in progress.text]
     assert {progress.text.split(",")[0] for progress in steps} >= {"level 1/2"}
     moved = max(float((step.velocity - before).abs().max()) for step in steps if hasattr(step, "velocity"))
@@ -112,8 +112,8 @@ def test_coarse_steps_alone_already_lower_the_objective(monkeypatch):
     monkeypatch.setattr(live, "FIRST_LEVEL_VOXELS", 1000)
     changed = registrar.table_parameters().with_tissue(1, Lame(50.0, 50.0))
     before = objective_at(registrar, changed, registrar._live.velocity)
-    coarse = [step for step in registrar._live._warm(registrar._live._settled.velocity, registrar.pyramid.parameter_maps(changed))
-              if hasattr(step, "velocity") and "level 1/1" not in step.text]
+    job = registrar._live._warm(registrar._live._base.velocity, registrar.pyramid.parameter_maps(changed))
+    coarse = [step for step in job if hasattr(step, "velocity") and "level 1/1" not in step.text]
     assert objective_at(registrar, changed, coarse[-1].velocity) < before - 0.05 * abs(before)
 
 
@@ -125,10 +125,94 @@ def test_a_dropped_job_leaves_off_where_the_last_frame_was():
     next(job)
     job.close()
     velocity = registrar._live.velocity
-    assert registrar._live._settled.velocity is not velocity
+    assert registrar._live._base.velocity is not velocity
     np.testing.assert_array_equal(
         registrar._frame(1.0, type("S", (), {"velocity": velocity, "text": ""})(), False).displacement_ras_mm,
         shown.displacement_ras_mm)
+
+
+class Slider:
+    """Somebody who wants something else at every step, and at last ``end``."""
+
+    def __init__(self, way, end):
+        self._way, self._end = list(way), end
+
+    def __call__(self):
+        if self._way:
+            return self._way.pop(0)
+        return self._end
+
+
+def dragged(registrar: Registrar, steps: int = 25) -> tuple[Slider, object]:
+    """A drag of the lung's weight from 0.1 to 50, and where it ends."""
+    end = with_lung(registrar, 50.0)
+    return Slider([with_lung(registrar, 0.1 * 500 ** (step / steps)) for step in range(steps)], end), end
+
+
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+def test_a_drag_ends_exactly_where_one_move_to_the_same_value_ends(pair, monkeypatch):
+    monkeypatch.setattr(live, "FIRST_LEVEL_VOXELS", 1000)  # the volume starts on a coarse level
+    ends = []
+    for way in (lambda registrar: dragged(registrar)[0], lambda registrar: dragged(registrar)[1]):
+        registrar = prepared(pair(), initial="none")
+        frames_of(registrar.live(registrar.table_parameters()))
+        ends.append(frames_of(registrar.live(way(registrar)))[-1].displacement_ras_mm)
+    np.testing.assert_array_equal(*ends)
+
+
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+def test_what_is_shown_moves_while_the_slider_does(pair, monkeypatch):
+    monkeypatch.setattr(live, "MOVING_WORK_S", 0.0)
+    registrar = prepared(pair(), initial="none")
+    frames_of(registrar.live(registrar.table_parameters()))
+    slider, end = dragged(registrar)
+    before, job, shown = objective_at(registrar, end, registrar._live.velocity), registrar.live(slider), []
+    while slider._way:
+        if isinstance(next(job), Frame):
+            shown.append(registrar._live.velocity)
+    assert len(shown) >= 8
+    assert objective_at(registrar, end, shown[-1]) < before
+
+
+def test_after_a_drag_nothing_worse_is_shown_than_before(monkeypatch):
+    monkeypatch.setattr(live, "MOVING_WORK_S", 0.0)
+    monkeypatch.setattr(live, "SETTLING_WORK_S", 0.0)
+    registrar = prepared(pair_of(slice_case()), initial="none")
+    frames_of(registrar.live(registrar.table_parameters()))
+    slider, end = dragged(registrar)
+    job, objectives = registrar.live(slider), []
+    for progress in job:
+        if isinstance(progress, Frame) and not slider._way:
+            objectives.append(objective_at(registrar, end, registrar._live.velocity))
+    assert len(objectives) > 10
+    gained = objectives[0] - min(objectives)
+    assert objectives[-1] - min(objectives) < 0.05 * gained
+    assert np.diff(objectives).max() < 0.1 * gained
+
+
+def test_the_way_back_leads_exactly_to_where_it_began():
+    registrar = prepared(pair_of(slice_case()), initial="none")
+    shown = [frames_of(registrar.live(parameters))[-1].displacement_ras_mm
+             for parameters in (registrar.table_parameters(), with_lung(registrar, 50.0), registrar.table_parameters())]
+    np.testing.assert_array_equal(shown[0], shown[2])
+    assert np.abs(shown[0] - shown[1]).max() > 0.5
+
+
+def test_a_slider_that_moves_while_the_first_registration_runs_is_followed_to_its_end():
+    registrar, reference = (prepared(pair_of(slice_case()), initial="none") for _ in range(2))
+    slider, end = dragged(registrar)
+    frames_of(registrar.live(slider))
+    finish(reference.register(end))
+    found, wanted = (objective_at(registrar, end, velocity)
+                     for velocity in (registrar._live.velocity, reference._solution.velocity))
+    assert found < wanted + 0.01
+
+
+def test_a_bad_parameter_on_the_way_is_refused():
+    registrar = prepared(pair_of(slice_case()), initial="none")
+    frames_of(registrar.live(registrar.table_parameters()))
+    with pytest.raises(ValueError, match="lung"):
+        finish(registrar.live(Slider([with_lung(registrar, 2.0)] * 3, with_lung(registrar, 1e6))))
 
 
 def test_live_does_not_change_the_registration():
@@ -143,8 +227,9 @@ def test_live_goes_on_from_a_finished_registration():
     registrar = prepared(pair_of(slice_case()), initial="none")
     parameters = registrar.table_parameters()
     finish(registrar.register(parameters))
-    texts = [progress.text for progress in registrar.live(parameters)]
-    assert all("level 1/1" in text for text in texts)
+    frames = frames_of(registrar.live(parameters))
+    assert len(frames) == 1
+    torch.testing.assert_close(registrar._live.velocity, registrar._solution.velocity)
 
 
 def test_jacobian_comes_with_the_frames_only_when_asked_for():

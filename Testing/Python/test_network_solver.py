@@ -333,7 +333,10 @@ def test_live_goes_on_from_a_finished_registration():
     asked = []
     answer = registrar.solver.answer
     registrar.solver.answer = lambda *arguments: asked.append(1) or answer(*arguments)
-    next(progress for progress in registrar.live(parameters) if isinstance(progress, Frame))
+    frames = frames_of(registrar.live(parameters))
     torch.testing.assert_close(registrar._live.velocity, refined)
-    next(progress for progress in registrar.live(parameters) if isinstance(progress, Frame))
+    assert len(frames) == 1
+    assert asked == []
+    for weight in (1.0, 2.0):
+        next(progress for progress in registrar.live(with_bone(registrar, weight)) if isinstance(progress, Frame))
     assert len(asked) == 3  # the registration's own answer is asked for once, each move's once

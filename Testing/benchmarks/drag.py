@@ -20,15 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from live_latency import SLICES, Loop, Watched, add_case
+from live_latency import Loop, Watched, add_case, click, make_case, run_loop, scene_builders, start  # finds the rest
 from measuring import DATA, print_table
 
-from host import scene_builders
-from host.event_loop import run_loop
-from host.mouse import click, hold, let_go, move_to
-from host.qt_binding import QtCore
-from host.slicer_host import start
-from training.phantoms import make_case
+from host.mouse import hold, let_go, move_to  # isort: skip
+from host.qt_binding import QtCore  # isort: skip
 
 LASTS_S = 4.0
 HEADERS = ["case", "torch (s)", "first (s)", "settled (s)", "frames/s", "longest gap", "events", "loop p95", "loop max",

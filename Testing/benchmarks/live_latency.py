@@ -90,10 +90,10 @@ class Watched:
     def frames(self, since: float, until: float) -> list[float]:
         """When a slice view had drawn a displacement that was not drawn before."""
         frames, written = [], sorted(at for at in self.written if at >= since)
-        for start, done in sorted(self.drawn):
-            if written and start > written[0] and done <= until:
+        for began, done in sorted(self.drawn):
+            if written and began > written[0] and done <= until:
                 frames.append(done)
-                written = [at for at in written if at > start]
+                written = [at for at in written if at > began]
         return frames
 
     def _shown_after(self, began: float) -> list[float]:

@@ -1,12 +1,13 @@
 """Following a slider: the deformation moves from where it is towards what new parameters want, and is shown on the way.
 
-While the slider moves, steps on a coarse level follow it, each with the parameters of its moment. Taken alone, a coarse
-level would pull the deformation towards its own blurred solution. So, as in MG/Opt (Nash 2000), its objective is tilted
-until the last settled deformation is stationary for the parameters it was settled with: only the change of the
-parameters moves anything. Coarse stages add a correction to the full velocity, fine detail stays.
+Everything starts from one registration, the base. While the slider moves, steps on a coarse level follow it, each with
+the parameters of its moment. Taken alone, a coarse level would pull the deformation towards its own blurred solution.
+So, as in MG/Opt (Nash 2000), its objective is tilted until the base is stationary for the parameters it was registered
+with: only the change of the parameters moves anything. Coarse stages add a correction to the full velocity, fine detail
+stays.
 
-When the slider rests, the deformation settles: once more from the last settled one, so that what is shown in the end
-depends on where the slider is and not on the way it took.
+When the slider rests, the deformation settles: once more from the base, so that what is shown in the end depends on
+where the slider is and not on the way it took.
 
 With a network the change is what the network says of it, at once; where the objective disagrees, the steps above.
 """
@@ -67,8 +68,8 @@ class Frame(Progress):
 
 
 @dataclass(frozen=True, eq=False)
-class _Settled:
-    """A deformation that has come to rest for ``parameters``.
+class _Base:
+    """A finished registration with ``parameters``.
 
     answer: the solver's answer without steps for them, once it was needed. tilts: gradients, by the factor of a level.
     """
@@ -140,12 +141,12 @@ class LiveSolver:
         self._pyramid = pyramid
         self._settings = solver.settings(pyramid.pair.dimension)
         self._warm_settings = replace(self._settings, final_rate=FINAL_RATE)
-        self._settled: _Settled | None = None
+        self._base: _Base | None = None
 
     def start_from(self, velocity: torch.Tensor, parameters: TissueParameters) -> None:
         """Take a finished registration with these parameters as what is shown now."""
         self.velocity = self._full(velocity.to(self._pyramid.device))
-        self._settled = _Settled(self.velocity, parameters)
+        self._base = _Base(self.velocity, parameters)
 
     def follow(self, wanted: Wanted) -> Job[None]:
         """Register from nothing the first time, then follow what is wanted until it rests and the deformation settles.
@@ -168,12 +169,14 @@ class LiveSolver:
             yield latest
 
     def _follow(self, hand: _Hand) -> Job[None]:
-        rests = self._settled is None and (yield from self._first(hand))
+        rests = False
+        while self._base is None:
+            rests = yield from self._first(hand)
         while not rests:
             rests = yield from self._settle(hand)
 
     def _answer(self, parameters: TissueParameters) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """A network's answer, and the velocity it makes: after the first time, its change is added to what has settled.
+        """A network's answer, and the velocity it makes: after the first time, its change is added to the base.
 
         None where there is no network, or the objective says that its answer is no good.
         """
@@ -181,12 +184,12 @@ class LiveSolver:
         if answer is None:
             return None
         before, velocity, note = torch.zeros_like(answer), answer, WORSE_THAN_NOTHING
-        if self._settled is not None:
-            if self._settled.answer is None:
-                earlier = self._solver.answer(self._pyramid, self._settled.parameters)
-                self._settled = replace(self._settled, answer=earlier)
-            before, note = self._settled.velocity, WORSE_THAN_BEFORE
-            velocity = before + (answer - self._settled.answer)
+        if self._base is not None:
+            if self._base.answer is None:
+                earlier = self._solver.answer(self._pyramid, self._base.parameters)
+                self._base = replace(self._base, answer=earlier)
+            before, note = self._base.velocity, WORSE_THAN_BEFORE
+            velocity = before + (answer - self._base.answer)
         maps = self._pyramid.parameter_maps(parameters)
         # On the finest level on which this takes no longer than a few steps.
         if not self._solver.is_worse(self._pyramid, velocity, before, maps, (self._coarse_factors() or [1])[0]):
@@ -198,7 +201,7 @@ class LiveSolver:
     # --- from nothing -----------------------------------------------------------------------------------------------
 
     def _first(self, hand: _Hand) -> Job[bool]:
-        """Register from nothing; whether the hand did not move meanwhile."""
+        """Register from nothing; whether the hand did not move meanwhile. A network starts anew when it has."""
         parameters, found, has_moved = hand.parameters, self._answer(hand.parameters), False
         for progress in self._from_zero(hand) if found is None else self._from_answer(found[1], parameters):
             yield progress
@@ -206,9 +209,8 @@ class LiveSolver:
                 velocity = progress.velocity
             has_moved = hand.has_moved() or has_moved
             if has_moved and found is not None:
-                break
-        self._settled = (_Settled(velocity, hand.parameters) if found is None
-                         else _Settled(velocity, parameters, found[0]))
+                return False
+        self._base = _Base(velocity, hand.parameters) if found is None else _Base(velocity, parameters, found[0])
         return not has_moved
 
     def _from_zero(self, hand: _Hand) -> Job[None]:
@@ -227,7 +229,7 @@ class LiveSolver:
 
     def _from_answer(self, answer: torch.Tensor, parameters: TissueParameters) -> Job[None]:
         """A network's answer, corrected on coarse levels and then at full resolution."""
-        yield _Answer(0.0, "network", answer, float("nan"))
+        yield _Answer(0.0, "network", answer, math.nan)
         maps, dimension = self._pyramid.parameter_maps(parameters), self._pyramid.pair.dimension
         factors = [stage.factor for stage in self._solver.refinement(COARSE_STEPS, dimension) if stage.factor > 1]
         velocity = yield from self._on_coarse_levels(answer, maps, factors, tilted=False)
@@ -261,23 +263,24 @@ class LiveSolver:
     # --- when they rest ---------------------------------------------------------------------------------------------
 
     def _settle(self, hand: _Hand) -> Job[bool]:
-        """From the last settled deformation to the one for what is wanted; False if the hand moves before it is there.
+        """From the base to the deformation for what is wanted; False if the hand moves before it is there.
 
         Where steps have led elsewhere meanwhile, nothing is shown before it is better than what is shown.
         """
-        parameters, start, found = hand.parameters, self._settled.velocity, self._answer(hand.parameters)
-        maps = self._pyramid.parameter_maps(parameters)
+        if hand.parameters == self._base.parameters:
+            yield Step(1.0, "as registered", self._base.velocity, math.nan)
+            return not hand.has_moved()
+        found, maps = self._answer(hand.parameters), self._pyramid.parameter_maps(hand.parameters)
         if found is not None:
-            yield _Answer(0.0, "network", found[1], float("nan"))
+            yield _Answer(0.0, "network", found[1], math.nan)
             job = self._rounds(found[1], maps)
         else:
-            shown = self.velocity
+            start, shown = self._base.velocity, self.velocity
             job = self._warm(start, maps, math.inf if shown is start else self._objective(shown, maps))
         while not hand.has_moved():
             try:
                 progress = next(job)
-            except StopIteration as end:
-                self._settled = _Settled(end.value, parameters, found and found[0])
+            except StopIteration:
                 return True
             yield progress
         job.close()
@@ -343,12 +346,12 @@ class LiveSolver:
             yield progress
 
     def _tilt(self, stage: Stage) -> torch.Tensor:
-        """The gradient that the settled deformation has on a level, with the parameters it was settled with."""
-        tilts = self._settled.tilts
+        """The gradient that the base has on a level, with the parameters it was registered with."""
+        tilts = self._base.tilts
         if stage.factor not in tilts:
             level = self._pyramid.level(stage.factor)
-            maps = level.parameter_maps(*self._pyramid.parameter_maps(self._settled.parameters))
-            velocity = resize(self._settled.velocity, level.velocity_shape)
+            maps = level.parameter_maps(*self._pyramid.parameter_maps(self._base.parameters))
+            velocity = resize(self._base.velocity, level.velocity_shape)
             tilts[stage.factor] = self._solver.gradient(level, velocity, maps, stage, self._warm_settings)
         return tilts[stage.factor]
 

@@ -104,13 +104,23 @@ class RegistrationControl:
         elif not self._same_session(request):
             self._follow_now(request)
         elif self.activity is Activity.LIVE and request.looks_like(replace(self._following, values=request.values)):
-            self.move(request.values)
+            self._move(request.values)
         elif not request.looks_like(self._following):
             self._follow_now(request)
 
-    def move(self, values: Values) -> None:
-        """Other values for what is being followed: cheap, for every move of the mouse. Otherwise nothing happens."""
-        if self.activity is Activity.LIVE and values != self._following.values:
+    def follow_values(self, request: Request, values: Values) -> None:
+        """The same with other values than those of ``request``, for every move of the mouse: nothing else is looked at.
+
+        As long as Live runs, that is. Whoever calls this sees to it that the values come with `follow` in the end.
+        """
+        if self.activity is Activity.LIVE:
+            self._move(values)
+        else:
+            self.follow(replace(request, values=values))
+
+    def _move(self, values: Values) -> None:
+        """The job that runs goes on towards these."""
+        if values != self._values:
             self._following = replace(self._following, values=values)
             self._values, self._began = values, time.perf_counter()
 
@@ -148,7 +158,8 @@ class RegistrationControl:
     def forget(self) -> None:
         """The scene closes or the inputs are gone: stop everything and drop all that was read from them."""
         self._runner.cancel()
-        self._session = self._wanted = self._following = None
+        self._drop_session()
+        self._wanted = self._following = None
         self._set(Activity.IDLE)
 
     def close(self, timeout_s: float = 2.0) -> None:
@@ -195,9 +206,14 @@ class RegistrationControl:
     def _session_for(self, request: Request) -> PairSession:
         if not self._same_session(request):
             self._runner.cancel()
-            self._session = None  # its memory first
+            self._drop_session()  # its memory first
             self._session = PairSession(request.inputs, request.options)
         return self._session
+
+    def _drop_session(self) -> None:
+        if self._session is not None:
+            self._session.release_nodes()
+        self._session = None
 
     def _progress(self, progress) -> None:
         activity = self.activity
@@ -258,7 +274,7 @@ class RegistrationControl:
         if activity is not Activity.LIVE:
             self._following = None
         self._set(Activity.IDLE)
-        sentence = str(error) if isinstance(error, ValueError) else loading_problem(error)
+        sentence = loading_problem(error) or (str(error) if isinstance(error, ValueError) else "")
         if sentence:
             self._listener.failed(activity, sentence)
         else:

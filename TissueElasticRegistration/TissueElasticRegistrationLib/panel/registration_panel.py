@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 
 import qt
@@ -13,7 +12,7 @@ from slicer.i18n import tr as _
 
 from ..core.tissue_table import NOTHING_UNDERSTOOD
 from ..core.tissues import Lame
-from ..core.tuning import on_scale
+from ..core.tuning import on_scale, scaled_together
 from ..scene.checks import input_hints, input_problem, objective_problem
 from ..scene.input_state import state_of
 from ..scene.nodes import find_outputs
@@ -25,6 +24,7 @@ from .input_watch import Watch, place_events, segment_events
 from .labels import show_text
 from .model_section import ModelSection
 from .number_texts import together_text
+from .pace import TELL_EVERY_S, Pace
 from .parameter_node import (
     SCALE,
     STEPS_PER_DECADE,
@@ -48,8 +48,6 @@ from .tissue_rows import TissueRows
 COLLECT_MS = 5
 # While Live moves the picture, everything else in the panel follows a few times a second.
 LIVE_COLLECT_MS = 200
-# A label that changes makes Qt lay out the whole panel: not for every step of a job.
-TELL_EVERY_S = 0.2
 # Painting a segment, or moving a volume, means reading and preparing everything anew: that waits until the brush rests.
 INPUT_REST_MS = 400
 
@@ -69,7 +67,7 @@ class RegistrationPanel:
         self.control = RegistrationControl(listener)
         self.rows = TissueRows(ui.tissueRowsWidget, SCALE, RowCallbacks(
             changed=lambda key, lam, mu: self._set_values({key: Lame(lam, mu)}), dragged=self._on_dragged,
-            linked=self._on_linked, locked=self._on_locked, reset=self._on_reset,
+            released=self.parameters_changed, linked=self._on_linked, locked=self._on_locked, reset=self._on_reset,
             preset=lambda key, weight: self._set_values({key: Lame(weight, weight)})))
         self.model = ModelSection(ui, self._on_model)
         self.display = DisplaySection(ui.displayProblemLabel)
@@ -84,7 +82,9 @@ class RegistrationPanel:
         # What the scene showed already when it was opened: nothing is computed before something changes.
         self._shown_before: Request | None = None
         self._refusal = ""  # why Live could not be switched on, until the next click
-        self._told = 0.0  # when progress was last shown
+        self._followed: Request | None = None  # what Live was last asked for by the parameter node; None: Live is off
+        self._stored: dict[str, Lame] = {}  # λ and μ of the rows in the parameter node
+        self._telling, self._telling_factors = Pace(TELL_EVERY_S), Pace(TELL_EVERY_S)
         self._connect()
         for label in (ui.hintsLabel, ui.deviceReasonLabel, ui.liveStatusLabel, ui.estimateStatusLabel, ui.statusLabel):
             show_text(label, "")
@@ -149,6 +149,8 @@ class RegistrationPanel:
             return
         inputs = inputs_of(node)
         self._places.observe(place_events(inputs))
+        if None not in inputs[:2] and dependencies.torch_problem() is None:
+            self.control.load()
         self._show_model()
         self._show_problem()
         state = inputs, state_of(inputs)
@@ -189,15 +191,20 @@ class RegistrationPanel:
 
     def _show_rows(self) -> None:
         node = self._node
-        shown = on_scale(row_values(node, self._tissues), SCALE, self.model.scale)
+        self._stored = row_values(node, self._tissues)
+        shown = on_scale(self._stored, SCALE, self.model.scale)
         values = {key: (lame.lam, lame.mu) for key, lame in shown.items()}
         self.rows.show(values, linked_ids(node), locked_ids(node))
         unknown = unknown_ids(node, self._tissues)
         show_text(self.ui.unknownTissuesLabel, NOTHING_UNDERSTOOD if unknown else "")
         self.ui.chooseTissuesButton.visible = bool(unknown)
-        for label, hundredths in ((self.ui.allLambdaFactorLabel, node.allLambda), (self.ui.allMuFactorLabel,
-                                                                                   node.allMu)):
-            label.text = together_text(hundredths / STEPS_PER_DECADE, self.model.scale)
+        self._show_factors()
+
+    def _show_factors(self) -> None:
+        """What the sliders for all tissues stand at, also while they are dragged."""
+        ui = self.ui
+        for label, slider in ((ui.allLambdaFactorLabel, ui.allLambdaSlider), (ui.allMuFactorLabel, ui.allMuSlider)):
+            label.text = together_text(slider.sliderPosition / STEPS_PER_DECADE, self.model.scale)
 
     def _show_problem(self) -> None:
         """Apply and estimate are possible, or say why not."""
@@ -212,7 +219,7 @@ class RegistrationPanel:
                            problem or objective_problem(node.estimateObjective.value, inputs))
 
     def _follow(self) -> None:
-        node = self._node
+        node, self._followed = self._node, None
         if not node.live:
             self.control.stop_following()
             show_text(self.ui.liveStatusLabel, self._refusal)
@@ -222,10 +229,10 @@ class RegistrationPanel:
             self.control.stop_following()
             show_text(self.ui.liveStatusLabel, problem)
         else:
-            request = self._request()
-            if not request.looks_like(self._shown_before):
+            self._followed = self._request()
+            if not self._followed.looks_like(self._shown_before):
                 self._shown_before = None
-                self.control.follow(request)
+                self.control.follow(self._followed)
 
     # --- what the user does -----------------------------------------------------------------------------------------
 
@@ -291,6 +298,25 @@ class RegistrationPanel:
         if self._node is not None:
             set_row_values(self._node, on_scale(values, self.model.scale, SCALE))
 
+    def _on_dragged(self, tissue_id: str, lam: float, mu: float) -> None:
+        """The mouse moves a slider of a row. The picture follows; the parameter node is told when it is released."""
+        self._drag({tissue_id: Lame(lam, mu)})
+
+    def _on_all_dragged(self, _position: int) -> None:
+        if self._telling_factors.is_due():
+            self._show_factors()
+        self._drag({})
+
+    def _drag(self, moved: dict[str, Lame]) -> None:
+        if self._followed is None:
+            return
+        ui, scale = self.ui, self.model.scale
+        values = scaled_together({**self._stored, **on_scale(moved, scale, SCALE)}, self._followed.locked,
+                                 ui.allLambdaSlider.sliderPosition / STEPS_PER_DECADE,
+                                 ui.allMuSlider.sliderPosition / STEPS_PER_DECADE, SCALE)
+        self._shown_before = None
+        self.control.follow_values(self._followed, on_scale(values, SCALE, scale))
+
     def _on_linked(self, tissue_id: str, on: bool) -> None:
         self._node.tissueLinked[tissue_id] = on
 
@@ -307,9 +333,8 @@ class RegistrationPanel:
         show_text(self.ui.deviceReasonLabel, self.control.device_reason)
 
     def _on_progress(self, activity: Activity, fraction: float, text: str) -> None:
-        if time.perf_counter() - self._told < TELL_EVERY_S:
+        if not self._telling.is_due():
             return
-        self._told = time.perf_counter()
         if activity is Activity.LIVE:
             show_text(self.ui.liveStatusLabel, _("Registering: {percent} %, {text}").format(
                 percent=round(100 * fraction), text=text))
@@ -347,6 +372,9 @@ class RegistrationPanel:
         ui.resetAllButton.connect("clicked(bool)", self._on_reset_all)
         ui.chooseTissuesButton.connect("clicked(bool)", self._on_choose_tissues)
         ui.flickerButton.connect("toggled(bool)", self.display.set_flicker)
+        for slider in (ui.allLambdaSlider, ui.allMuSlider):
+            slider.connect("sliderMoved(int)", self._on_all_dragged)
+            slider.connect("sliderReleased()", self.parameters_changed)
         self._flicker_key = qt.QShortcut(qt.QKeySequence("Ctrl+Shift+F"), ui.displayButton)
         self._flicker_key.connect("activated()", ui.flickerButton.toggle)
 

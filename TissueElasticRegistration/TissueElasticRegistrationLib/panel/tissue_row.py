@@ -39,9 +39,15 @@ EMPTY_MEANING = _("{name} has no voxels, so its elasticity has no effect.")
 
 @dataclass(frozen=True)
 class RowCallbacks:
-    """Whom the rows tell what the user did. The weights are those of the scale."""
+    """Whom the rows tell what the user did. The weights are those of the scale.
+
+    dragged comes with every move of the mouse, changed when the slider is released, and released also when it is back
+    where it was.
+    """
 
     changed: Callable[[str, float, float], None]  # id, λ, μ
+    dragged: Callable[[str, float, float], None]  # id, λ, μ
+    released: Callable[[], None]
     linked: Callable[[str, bool], None]
     locked: Callable[[str, bool], None]
     reset: Callable[[str], None]
@@ -56,7 +62,7 @@ class TissueRow:
         self.tissue = tissue
         self._has_lambda = has_lambda
         self._look = look
-        self.lame = Lame(scale.highest, scale.highest)
+        self.lame = self._told = Lame(scale.highest, scale.highest)  # shown; and what the callbacks know of it
         self._scale = scale
         self._callbacks = callbacks
         self._choose_preset = choose_preset
@@ -75,9 +81,11 @@ class TissueRow:
             self._describe()
 
     def show(self, lame: Lame, linked: bool, locked: bool) -> None:
-        """Write the widgets without telling anybody."""
-        if lame != self.lame:
-            self._write(lame)
+        """Write the widgets without telling anybody. A slider that is being dragged stays in the user's hand."""
+        if not (self.lam_slider.sliderDown or self.mu_slider.sliderDown):
+            self._told = lame
+            if lame != self.lame:
+                self._write(lame)
         for button, checked in ((self.link, linked), (self.lock, locked)):
             if button.checked != checked:
                 _quietly(button, button.setChecked, checked)
@@ -137,6 +145,7 @@ class TissueRow:
     def _slider(self, kind: str) -> qt.QSlider:
         slider = self._named(qt.QSlider(qt.Qt.Horizontal, self.widget), kind)
         slider.setRange(0, SLIDER_STEPS)
+        slider.setTracking(False)  # its value changes when it is released; sliderMoved tells the way there
         slider.singleStep = SLIDER_STEPS // 100
         slider.pageStep = SLIDER_STEPS // 20
         return slider
@@ -172,6 +181,10 @@ class TissueRow:
     def _connect(self) -> None:
         self.lam_slider.connect("valueChanged(int)", self._on_lam_slider)
         self.mu_slider.connect("valueChanged(int)", self._on_mu_slider)
+        self.lam_slider.connect("sliderMoved(int)", self._on_lam_dragged)
+        self.mu_slider.connect("sliderMoved(int)", self._on_mu_dragged)
+        for slider in (self.lam_slider, self.mu_slider):
+            slider.connect("sliderReleased()", self._callbacks.released)
         self.preset.connect("clicked()", self._on_preset)
         self.link.connect("toggled(bool)", self._on_link)
         self.lock.connect("toggled(bool)", self._on_lock)
@@ -212,17 +225,23 @@ class TissueRow:
         for slider, field, weight in ((self.lam_slider, self._lam_field, lame.lam),
                                       (self.mu_slider, self._mu_field, lame.mu)):
             position = round(SLIDER_STEPS * self._scale.slider(weight))
-            if slider.value != position:
+            if slider.value != position and not slider.sliderDown:
                 _quietly(slider, slider.setValue, position)
             field.show(weight)
 
     # --- what the user does -----------------------------------------------------------------------------------------
 
     def _on_lam_slider(self, position: int) -> None:
-        self._edit(Lame(self._scale.weight(position / SLIDER_STEPS), self.lame.mu))
+        self._edit(Lame(self._weight(position), self.lame.mu))
 
     def _on_mu_slider(self, position: int) -> None:
-        self._edit(Lame(self.lame.lam, self._scale.weight(position / SLIDER_STEPS)))
+        self._edit(Lame(self.lame.lam, self._weight(position)))
+
+    def _on_lam_dragged(self, position: int) -> None:
+        self._drag(Lame(self._weight(position), self.lame.mu))
+
+    def _on_mu_dragged(self, position: int) -> None:
+        self._drag(Lame(self.lame.lam, self._weight(position)))
 
     def _on_lam_typed(self, weight: float) -> None:
         self._edit(Lame(max(weight, self._scale.lowest), self.lame.mu))
@@ -230,12 +249,23 @@ class TissueRow:
     def _on_mu_typed(self, weight: float) -> None:
         self._edit(Lame(self.lame.lam, max(weight, self._scale.lowest)))
 
+    def _weight(self, position: int) -> float:
+        return self._scale.weight(position / SLIDER_STEPS)
+
     def _edit(self, wanted: Lame) -> None:
-        before = self.lame
-        linked = self.link.checked
-        self._write(with_equal_ratio(before, wanted, self._scale) if linked else clipped(wanted, self._scale))
-        if self.lame != before:
+        self._write_allowed(wanted)
+        if self.lame != self._told:
+            self._told = self.lame
             self._callbacks.changed(self.tissue.id, self.lame.lam, self.lame.mu)
+
+    def _drag(self, wanted: Lame) -> None:
+        self._write_allowed(wanted)
+        self._callbacks.dragged(self.tissue.id, self.lame.lam, self.lame.mu)
+
+    def _write_allowed(self, wanted: Lame) -> None:
+        """What is wanted within the range of the scale, with the same ratio where λ and μ are linked."""
+        scale = self._scale
+        self._write(with_equal_ratio(self.lame, wanted, scale) if self.link.checked else clipped(wanted, scale))
 
     def _on_preset(self) -> None:
         self._choose_preset(self)

@@ -14,6 +14,7 @@ from ..core.tissue_table import PRESETS, from_table, soft_stiffness
 from ..core.tissues import Lame
 from .icons import look_of
 from .number_texts import weight_text
+from .pace import TELL_EVERY_S, Pace
 from .tissue_row import RowCallbacks, TissueRow
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class TissueRows:
         self._scale = scale
         self._has_lambda = True
         self._callbacks = callbacks
-        self._row_callbacks = replace(callbacks, changed=self._on_changed)
+        self._row_callbacks = replace(callbacks, changed=self._on_changed, dragged=self._on_dragged)
+        self._pace = Pace(TELL_EVERY_S)
         self._rows: dict[str, TissueRow] = {}
         self._soft_stiffness = 0.0
         self._container = container
@@ -130,6 +132,12 @@ class TissueRows:
     def _on_changed(self, tissue_id: str, lam: float, mu: float) -> None:
         self._show_stiffness(only=tissue_id)
         self._callbacks.changed(tissue_id, lam, mu)
+
+    def _on_dragged(self, tissue_id: str, lam: float, mu: float) -> None:
+        """Many times a second: what the weights mean is told now and then, and at the end."""
+        if self._pace.is_due():
+            self._show_stiffness(only=tissue_id)
+        self._callbacks.dragged(tissue_id, lam, mu)
 
     def _show_stiffness(self, only: str | None = None) -> None:
         """In every row, or in one if it is not the one that all are compared with."""

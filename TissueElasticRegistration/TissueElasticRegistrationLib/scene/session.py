@@ -97,6 +97,10 @@ class PairSession:
         return (self.inputs == inputs and self.options == options and self._state == state_of(inputs)
                 and self._model_state == pack_state(options.model))
 
+    def release_nodes(self) -> None:
+        """Hold no node any more. A job that is dropped ends in its own thread, where no node may be deleted."""
+        self.inputs = None
+
     def live(self, values: Values | Callable[[], Values], jacobian: bool = False) -> Job[Values]:
         """`Registrar.live` with (λ, μ) by segment ID or name; tissues without a value take it from the table.
 
