@@ -73,6 +73,7 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved,
                          priority=BEFORE_SELECTORS)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
@@ -113,6 +114,12 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
         """Nothing is chosen then. Left alone, a selector takes the next node in its list, as input or to overwrite."""
         if self._parameterNode and forget_node(self._parameterNode, node) and self._observed:
             self.panel.update()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeRemoved(self, caller, event, node) -> None:
+        """What shows a result may have to go with it."""
+        if self._parameterNode and self._guiTag is not None and node.IsA("vtkMRMLTransformNode"):
+            self.panel.parameters_changed()
 
     def onReload(self) -> None:
         """Developer mode: read the library's files anew as well."""

@@ -1,6 +1,7 @@
-"""The section Display: fade, flicker, before and after, grid, Jacobian, difference. Acts only when a setting changes.
+"""The section Display: fade, flicker, before and after, outlines, grid, Jacobian, difference.
 
-What the scene shows otherwise belongs to the user: a scene that is loaded keeps its layers.
+Acts only when a setting changes or there is a result to show. What the scene shows otherwise belongs to the user: a
+scene that is loaded keeps its layers.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from typing import NamedTuple
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from ..scene.moving_parent import put_under, take_off
 from ..scene.nodes import InputNodes, find_outputs
+from ..scene.outlines import hide_outlines, show_outlines
 from ..scene.overlays import (
     jacobian_overlay_of,
     remove_jacobian_overlay,
@@ -20,6 +23,7 @@ from ..scene.overlays import (
     write_jacobian_of_transform,
 )
 from ..scene.views import ALPHA, Layers, current_layers, restore_layers, show_difference, show_fade
+from ..scene.volume_rendering import pause_volume_rendering, resume_volume_rendering
 from .labels import show_text
 
 FLICKER_MS = 500
@@ -33,6 +37,8 @@ class DisplaySettings(NamedTuple):
     grid: bool
     jacobian: bool
     difference: bool
+    outlines: bool
+    live: bool
 
 
 class DisplaySection:
@@ -40,6 +46,9 @@ class DisplaySection:
 
     Difference, Jacobian and flicker cover what the views show, and it comes back without them. What cannot be shown is
     explained in ``problem_label``.
+
+    Outlines and paused volume rendering last while the module shows a result: from the first picture of Live or an
+    Apply until another pair is chosen, with a break while the user is in another module.
     """
 
     def __init__(self, problem_label: qt.QLabel) -> None:
@@ -51,6 +60,9 @@ class DisplaySection:
         self._cover: dict[str, Layers] = {}
         self._drawn_on: slicer.vtkMRMLTransformNode | None = None  # may have a grid or a Jacobian
         self._moving_in_front = False
+        self._shows_result = False  # of this pair
+        self._entered = False
+        self._problem = ""
         self._flicker = qt.QTimer()
         self._flicker.setInterval(FLICKER_MS)
         self._flicker.connect("timeout()", self._on_flicker)
@@ -63,15 +75,22 @@ class DisplaySection:
         elif inputs[:2] != self._inputs[:2]:
             self._clear_views()
             before = None
+            self._shows_result = False
         self._inputs = inputs
-        if before in (None, settings) or not self._complete():
-            return
-        try:
-            self._change(before, settings)
-        except ValueError as problem:  # a transform that somebody else has changed
-            show_text(self._problem_label, str(problem))
-        else:
-            show_text(self._problem_label, "")
+        self._entered = True
+        if before not in (None, settings) and self._complete():
+            try:
+                self._change(before, settings)
+            except ValueError as problem:  # a transform that somebody else has changed
+                self._problem = str(problem)
+            else:
+                self._problem = ""
+        self._show_segments_and_rendering()
+
+    def leave(self) -> None:
+        """The user opens another module: there, segments are as they were."""
+        self._entered = False
+        self._show_segments_and_rendering()
 
     def _change(self, before: DisplaySettings, settings: DisplaySettings) -> None:
         if settings.deformed != before.deformed:
@@ -87,8 +106,9 @@ class DisplaySection:
 
     def forget(self) -> None:
         """The scene closes: hold no node."""
-        show_text(self._problem_label, "")
         self._flicker.stop()
+        self._shows_result, self._problem = False, ""
+        self._show_segments_and_rendering()
         self._inputs = self._settings = self._covered = self._drawn_on = None
         self._cover = {}
 
@@ -108,6 +128,7 @@ class DisplaySection:
             show_fade(self._inputs.fixed, self._inputs.moving, self._settings.fade / 100)
             self._show_layers()
             self.show_grid()
+            self._result_shown()
 
     def show_grid(self) -> None:
         """The deformation grid on or off, also on a transform that has just been made."""
@@ -121,12 +142,35 @@ class DisplaySection:
         overlay = self._overlay()
         if overlay is not None and overlay.GetID() not in [layers.foreground_id for layers in self._cover.values()]:
             self._show_layers()
+        self._result_shown()
 
     def deformation_changed(self) -> None:
         """There is a new result that came without a Jacobian."""
         transform = self._transform()
         if transform is not None and self._settings.jacobian:
             write_jacobian_of_transform(transform)
+
+    def _result_shown(self) -> None:
+        self._shows_result = True
+        self._show_segments_and_rendering()
+
+    def _show_segments_and_rendering(self) -> None:
+        """As it suits a result that is shown, or as the user has them. Cheap if that is how they are."""
+        showing = self._shows_result and self._entered and self._complete()
+        texts = [self._problem]
+        try:
+            if showing and self._settings.outlines:
+                show_outlines(self._inputs)
+            else:
+                hide_outlines(slicer.mrmlScene)
+        except ValueError as problem:  # moving segments that somebody else has put where they cannot be moved
+            texts.append(str(problem))
+        if not (showing and self._settings.live):
+            resume_volume_rendering(slicer.mrmlScene)
+        elif pause_volume_rendering(self._inputs.moving):
+            texts.append(_("The volume rendering of '{name}' is paused while Live is on.").format(
+                name=self._inputs.moving.GetName()))
+        show_text(self._problem_label, "\n".join(filter(None, texts)))
 
     def _show_deformed(self) -> None:
         transform = self._transform()

@@ -46,6 +46,7 @@ class TissueElasticRegistrationParameterNode:
     live - follow the sliders
     fade - opacity of the moving volume over the fixed one, percent
     deformed - show the moving volume deformed (after) or as it was (before)
+    outlines - draw segments as outlines while a result is shown
     showGrid, showJacobian, showDifference - what is drawn over the images
     outputTransform, outputVolume, outputSegmentation, outputTable - none: those of the last registration, or new ones
     alignment - what is done before the deformation
@@ -75,6 +76,7 @@ class TissueElasticRegistrationParameterNode:
     live: bool = False
     fade: Annotated[int, WithinRange(0, 100)] = 50
     deformed: bool = True
+    outlines: bool = True
     showGrid: bool = False
     showJacobian: bool = False
     showDifference: bool = False

@@ -122,6 +122,7 @@ class RegistrationPanel:
         self.ui.flickerButton.checked = False
         self._look_away()
         self.control.stop_following()
+        self.display.leave()
 
     def _look_away(self) -> None:
         """Notice no changes until `update`."""
@@ -148,6 +149,9 @@ class RegistrationPanel:
             self._read_tissues()
             return
         inputs = inputs_of(node)
+        # First: segments of a former pair must be out of its result when the inputs are looked at.
+        self.display.update(inputs, DisplaySettings(node.fade, node.deformed, node.showGrid, node.showJacobian,
+                                                    node.showDifference, node.outlines, node.live))
         self._places.observe(place_events(inputs))
         if None not in inputs[:2] and dependencies.torch_problem() is None:
             self.control.load()
@@ -159,8 +163,6 @@ class RegistrationPanel:
             show_text(self.ui.hintsLabel, "\n".join(input_hints(inputs)))
         self._show_rows()
         self.estimate.update(node, self._tissues)
-        self.display.update(inputs, DisplaySettings(node.fade, node.deformed, node.showGrid, node.showJacobian,
-                                                    node.showDifference))
         self.control.deformed = node.deformed
         self._follow()
 
