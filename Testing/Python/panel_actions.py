@@ -149,7 +149,7 @@ class User:
     # --- what is shown ----------------------------------------------------------------------------------------------
 
     def switch_the_display(self):
-        names = ("gridCheckBox", "jacobianCheckBox", "differenceCheckBox", "deformedCheckBox")
+        names = ("gridCheckBox", "jacobianCheckBox", "differenceCheckBox", "deformedCheckBox", "outlinesCheckBox")
         return self._click(getattr(self._ui, self._random.choice(names)))
 
     def flicker(self):

@@ -45,8 +45,9 @@ def shown(panel: PanelCase) -> dict[str, object]:
                                 ("checked", ("link", "lock")))
             for kind in kinds for key in panel.nodes.segmentation.GetSegmentation().GetSegmentIDs()}
     return {**{name: plain(getattr(ui, name).currentNode()) for name in selectors},
-            **{name: getattr(ui, f"{name}CheckBox").checked for name in ("live", "deformed", "grid", "jacobian",
-                                                                        "difference", "holdOutLandmarks")},
+            **{name: getattr(ui, f"{name}CheckBox").checked for name in ("live", "deformed", "outlines", "grid",
+                                                                        "jacobian", "difference",
+                                                                        "holdOutLandmarks")},
             **{name: getattr(ui, name).value for name in ("fadeSlider", "allLambdaSlider", "allMuSlider",
                                                           "gridPointsSpinBox", "refineStepsSpinBox",
                                                           "finestMmSpinBox")},
@@ -69,6 +70,7 @@ def set_everything(panel: PanelCase) -> None:
     parameters.holdOutLandmarks = True
     parameters.showGrid = parameters.showJacobian = parameters.showDifference = True
     parameters.deformed = False
+    parameters.outlines = not parameters.outlines
     drag(panel.ui.fadeSlider, 0.8)
     drag(panel.ui.allLambdaSlider, 0.4)
     drag(panel.ui.allMuSlider, 0.7)
@@ -105,6 +107,7 @@ def chosen(panel):
     """All inputs chosen; only the volumes are in the view."""
     for node in panel.nodes[2:]:
         node.GetDisplayNode().SetVisibility(False)
+    click(panel.ui.outlinesCheckBox)
     panel.choose_inputs()
     return panel
 

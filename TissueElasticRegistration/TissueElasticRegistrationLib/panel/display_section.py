@@ -27,6 +27,7 @@ from ..scene.volume_rendering import pause_volume_rendering, resume_volume_rende
 from .labels import show_text
 
 FLICKER_MS = 500
+REST_MS = 300  # a slider that is dragged starts one run after another
 
 
 class DisplaySettings(NamedTuple):
@@ -63,6 +64,11 @@ class DisplaySection:
         self._shows_result = False  # of this pair
         self._entered = False
         self._problem = ""
+        self._at_rest = True
+        self._rest = qt.QTimer()
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST_MS)
+        self._rest.connect("timeout()", self._on_rest)
         self._flicker = qt.QTimer()
         self._flicker.setInterval(FLICKER_MS)
         self._flicker.connect("timeout()", self._on_flicker)
@@ -107,10 +113,21 @@ class DisplaySection:
     def forget(self) -> None:
         """The scene closes: hold no node."""
         self._flicker.stop()
-        self._shows_result, self._problem = False, ""
+        self._rest.stop()
+        self._shows_result, self._at_rest, self._problem = False, True, ""
         self._show_segments_and_rendering()
         self._inputs = self._settings = self._covered = self._drawn_on = None
         self._cover = {}
+
+    def set_moving(self, on: bool) -> None:
+        """Whether the deformation is changing now, or has come to its end."""
+        if not on:
+            self._rest.start()
+        else:
+            self._rest.stop()
+            if self._at_rest:
+                self._at_rest = False
+                self._show_segments_and_rendering()
 
     def set_flicker(self, on: bool) -> None:
         """Show fixed and moving in turn; afterwards what was shown before."""
@@ -160,7 +177,7 @@ class DisplaySection:
         texts = [self._problem]
         try:
             if showing and self._settings.outlines:
-                show_outlines(self._inputs)
+                show_outlines(self._inputs, self._at_rest)
             else:
                 hide_outlines(slicer.mrmlScene)
         except ValueError as problem:  # moving segments that somebody else has put where they cannot be moved
@@ -244,6 +261,10 @@ class DisplaySection:
         if transform is not None and transform.GetScene() is not None:
             show_grid(transform, False)
             remove_jacobian_overlay(transform)
+
+    def _on_rest(self) -> None:
+        self._at_rest = True
+        self._show_segments_and_rendering()
 
     def _on_flicker(self) -> None:
         if self._complete():

@@ -330,6 +330,7 @@ class RegistrationPanel:
     def _on_activity(self, activity: Activity) -> None:
         self.ui.progressBar.visible = activity is Activity.APPLY
         self.ui.estimateProgressBar.visible = activity is Activity.ESTIMATE
+        self.display.set_moving(activity is Activity.LIVE)
         if self._node is not None:
             self._show_problem()
         show_text(self.ui.deviceReasonLabel, self.control.device_reason)

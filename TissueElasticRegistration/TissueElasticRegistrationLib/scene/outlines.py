@@ -18,6 +18,7 @@ from .segments import BINARY_LABELMAP
 
 FIXED_PIXELS, MOVING_PIXELS = 2, 1  # Slicer draws no dashes
 BEFORE_OUTLINES = PREFIX + "BeforeOutlines"
+HIDDEN_WHILE_MOVING = PREFIX + "HiddenWhileMoving"
 UNDER_RESULT = PREFIX + "UnderResultForOutlines"
 COLOR_TOLERANCE = 1e-4  # scene files have six digits
 
@@ -31,11 +32,14 @@ class Change(NamedTuple):
     shown: object
 
 
-def show_outlines(inputs: InputNodes) -> None:
+def show_outlines(inputs: InputNodes, at_rest: bool = True) -> None:
     """Draw the segments of a pair that has a result as outlines; without a result, as `hide_outlines` leaves them.
 
     Those of the fixed volume always. Those of the moving one, if they are visible, in the colors of the fixed ones of
     the same name, and under the result as long as the moving volume is. Segmentations without a display stay without.
+    at_rest: False hides the moving ones for the moment. They are resampled in the main thread whenever the result
+    changes, which takes longer than all else that a picture needs.
+
     Cheap if nothing has changed since the last call; what the user has changed since then stays.
     Raises ValueError, naming the nodes, if the moving segments cannot be put under the result.
     """
@@ -50,8 +54,9 @@ def show_outlines(inputs: InputNodes) -> None:
             _change(display, _fixed_values(display))
     if moving in shown:
         for display in _displays(moving):
-            if display.GetVisibility() and display.GetVisibility2D():
+            if _is_visible(display) and display.GetVisibility2D():
                 _change(display, _moving_values(display, moving, fixed))
+                _hide_while_moving(display, not at_rest)
         _follow_volume(moving, inputs, results)
 
 
@@ -66,6 +71,20 @@ def hide_outlines(scene: slicer.vtkMRMLScene) -> None:
 def _displays(node: slicer.vtkMRMLSegmentationNode) -> list[slicer.vtkMRMLSegmentationDisplayNode]:
     displays = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]
     return [display for display in displays if display is not None]
+
+
+def _is_visible(display: slicer.vtkMRMLSegmentationDisplayNode) -> bool:
+    """As far as the user is concerned."""
+    return bool(display.GetVisibility() or display.GetAttribute(HIDDEN_WHILE_MOVING))
+
+
+def _hide_while_moving(display: slicer.vtkMRMLSegmentationDisplayNode, on: bool) -> None:
+    if on and not display.GetAttribute(HIDDEN_WHILE_MOVING):
+        display.SetAttribute(HIDDEN_WHILE_MOVING, "1")
+        display.SetVisibility(False)
+    elif not on and display.GetAttribute(HIDDEN_WHILE_MOVING):
+        display.RemoveAttribute(HIDDEN_WHILE_MOVING)
+        display.SetVisibility(True)
 
 
 def _fixed_values(display: slicer.vtkMRMLSegmentationDisplayNode) -> dict[tuple[str, ...], object]:
@@ -131,6 +150,7 @@ def _put_back_display(display: slicer.vtkMRMLSegmentationDisplayNode) -> None:
     node = display.GetDisplayableNode()
     segment_ids = () if node is None else node.GetSegmentation().GetSegmentIDs()
     with slicer.util.NodeModify(display):
+        _hide_while_moving(display, False)
         for change in (Change(*entry) for entry in json.loads(display.GetAttribute(BEFORE_OUTLINES))):
             there = all(segment_id in segment_ids for segment_id in change.key)
             if there and _same(_value(display, change.name, change.key), change.shown):
@@ -160,8 +180,7 @@ def _follow_volume(node: slicer.vtkMRMLSegmentationNode, inputs: InputNodes,
                    results: list[slicer.vtkMRMLTransformNode]) -> None:
     """Under the result that the moving volume is under, or out of it; hidden segments stay where they are."""
     above = next((result for result in results if is_under(inputs.moving, result)), None)
-    visible = any(display.GetVisibility() for display in _displays(node))
-    if above is None or not visible:
+    if above is None or not any(_is_visible(display) for display in _displays(node)):
         _take_off(node)
     elif not is_under(node, above):
         put_under(node, above, inputs.fixed)
