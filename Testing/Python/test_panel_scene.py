@@ -227,6 +227,6 @@ def test_closing_the_scene_forgets_everything(chosen):
     set_everything(chosen)
     slicer.mrmlScene.Clear()
     chosen.rest()
-    assert settings(chosen) == {**at_start, **dict.fromkeys(INPUTS)}
+    assert settings(chosen) == {**at_start, "outlines": True, **dict.fromkeys(INPUTS)}
     assert not chosen.ui.applyButton.enabled
     assert not slicer.util.findChildren(chosen.ui.tissueRowsWidget, f"muBox_{LIVER}")
