@@ -119,15 +119,12 @@ class DisplaySection:
         self._inputs = self._settings = self._covered = self._drawn_on = None
         self._cover = {}
 
-    def set_moving(self, on: bool) -> None:
-        """Whether the deformation is changing now, or has come to its end."""
-        if not on:
-            self._rest.start()
-        else:
-            self._rest.stop()
-            if self._at_rest:
-                self._at_rest = False
-                self._show_segments_and_rendering()
+    def slider_moves(self) -> None:
+        """The user drags a slider: as long as this is said again and again, only what is quickly drawn is shown."""
+        self._rest.start()
+        if self._at_rest:
+            self._at_rest = False
+            self._show_segments_and_rendering()
 
     def set_flicker(self, on: bool) -> None:
         """Show fixed and moving in turn; afterwards what was shown before."""

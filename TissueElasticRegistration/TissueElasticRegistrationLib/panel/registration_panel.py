@@ -317,6 +317,7 @@ class RegistrationPanel:
                                  ui.allLambdaSlider.sliderPosition / STEPS_PER_DECADE,
                                  ui.allMuSlider.sliderPosition / STEPS_PER_DECADE, SCALE)
         self._shown_before = None
+        self.display.slider_moves()
         self.control.follow_values(self._followed, on_scale(values, SCALE, scale))
 
     def _on_linked(self, tissue_id: str, on: bool) -> None:
@@ -330,7 +331,6 @@ class RegistrationPanel:
     def _on_activity(self, activity: Activity) -> None:
         self.ui.progressBar.visible = activity is Activity.APPLY
         self.ui.estimateProgressBar.visible = activity is Activity.ESTIMATE
-        self.display.set_moving(activity is Activity.LIVE)
         if self._node is not None:
             self._show_problem()
         show_text(self.ui.deviceReasonLabel, self.control.device_reason)
