@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import ModuleType
 
 from .collapsible import Contents
@@ -22,6 +23,7 @@ __all__ = [
 
 Qt = QtCore.Qt
 HEADER_HEIGHT = 26  # pixels
+LEAST_HEADER_WIDTH = 100
 
 
 def install() -> ModuleType:
@@ -56,15 +58,15 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801
         self.setCheckable(True)
         self.setChecked(True)
         self.setContentsMargins(0, HEADER_HEIGHT, 0, 0)
-        self.setSizePolicy(QtWidgets.QSizePolicy.Preferred, QtWidgets.QSizePolicy.Minimum)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Minimum, QtWidgets.QSizePolicy.Preferred)
         self.toggled.connect(lambda checked: self._collapse(not checked))
 
     def _collapse(self, collapsed: bool) -> None:
         if collapsed == self._collapsed:
             return
         self._collapsed = collapsed
+        self.setMaximumHeight(self.sizeHint().height() if collapsed else 16777215)
         self._contents.set_visible(not collapsed)
-        self.setMaximumHeight(HEADER_HEIGHT if collapsed else 16777215)
         self.updateGeometry()
         self.contentsCollapsed.emit(collapsed)
 
@@ -97,14 +99,19 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801
         super().showEvent(event)
 
     def sizeHint(self) -> QtCore.QSize:
-        layout = self.layout()
-        least = QtCore.QSize(100, HEADER_HEIGHT)
-        return layout.totalSizeHint().expandedTo(least) if layout and not self._collapsed else least
+        return self._hint(QtWidgets.QLayout.totalSizeHint).expandedTo(self._header(self.collapsedHeight))
 
     def minimumSizeHint(self) -> QtCore.QSize:
-        layout = self.layout()
-        least = QtCore.QSize(100, HEADER_HEIGHT)
-        return layout.totalMinimumSize().expandedTo(least) if layout and not self._collapsed else least
+        return self._hint(QtWidgets.QLayout.totalMinimumSize)
+
+    def _hint(self, of_layout: Callable[[QtWidgets.QLayout], QtCore.QSize]) -> QtCore.QSize:
+        """What the layout says; closed, a strip of ``collapsedHeight`` stays below the header, as in CTK."""
+        if self._collapsed or self.layout() is None:
+            return self._header(self.collapsedHeight if self._collapsed else 0)
+        return of_layout(self.layout()).expandedTo(self._header(0))
+
+    def _header(self, below: int) -> QtCore.QSize:
+        return QtCore.QSize(LEAST_HEADER_WIDTH, HEADER_HEIGHT + below)
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
         painter = QtGui.QPainter(self)

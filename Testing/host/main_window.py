@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .qt_binding import QtCore, QtGui, QtWidgets
+from .module_panel import ModulePanel
+from .qt_binding import QtGui, QtWidgets
 
 DARK = {
     QtGui.QPalette.Window: "#323232",
@@ -38,9 +39,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.setWindowTitle("Slicer")
         self.statusBar()
         self._views = views
-        self._panel = QtWidgets.QScrollArea()
-        self._panel.setWidgetResizable(True)
-        self._panel.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarAlwaysOff)
+        self._panel = ModulePanel()
         splitter = QtWidgets.QSplitter()
         splitter.addWidget(self._panel)
         if views is not None:
@@ -52,9 +51,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.resize(width, height)
 
     def show_module(self, widget: QtWidgets.QWidget) -> None:
-        self._panel.takeWidget()
-        self._panel.setWidget(widget)
-        widget.show()
+        self._panel.set_module(widget)
 
     def save_picture(self, path: Path) -> None:
         """What a user sees, as a PNG file, after all pending events. Raises OSError if it cannot be written."""
@@ -65,7 +62,7 @@ class MainWindow(QtWidgets.QMainWindow):
 
     def release(self) -> None:
         """Close the window; module and views live on."""
-        self._panel.takeWidget()
+        self._panel.set_module(None)
         if self._views is not None:
             self._views.setParent(None)
         self.close()
