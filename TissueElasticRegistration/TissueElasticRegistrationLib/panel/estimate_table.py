@@ -35,7 +35,6 @@ COLUMNS = (
 )
 TISSUE, LAMBDA, MU, POISSON, STIFFNESS, CONFIDENCE, TAKE = range(len(COLUMNS))
 TO_USE = _("Used by the estimate")  # title of the only column before there is an estimate
-WIDEST_NAME = 0.4  # of the table
 USED = _("{name}: the estimate may use it. Take the tick away to keep it out and check the result by it.")
 HELD_OUT = _("{name} is kept out of the estimate: how well it fits afterwards is independent evidence.")
 KEEPS = _("The estimate leaves λ and μ of {name} as they are.")
@@ -164,11 +163,9 @@ class EstimateTable:
             table.setColumnHidden(column, column not in shown)
         alone = shown == [TISSUE]
         table.horizontalHeaderItem(TISSUE).setText(TO_USE if alone else COLUMNS[TISSUE].title)
-        table.resizeColumnsToContents()
+        tables.fit_columns(table)
         self._make_rows_equal()
         table.horizontalHeader().setStretchLastSection(alone)
-        if not alone:
-            table.setColumnWidth(TISSUE, min(table.columnWidth(TISSUE), int(WIDEST_NAME * table.width)))
         tables.fit_height(table, scrolls_across=not alone)
 
     def _make_rows_equal(self) -> None:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import qt
+
+BREAK = "\u200b"  # zero-width space
+LONG_WORD = re.compile(r"\S{25,}")
+PARTS = re.compile(r"[^/\\_.-]*[/\\_.-]|[^/\\_.-]+")
 
 
 class ElidedLabel(qt.QLabel):
@@ -27,5 +33,16 @@ class ElidedLabel(qt.QLabel):
 
 def show_text(label: qt.QLabel, text: str) -> None:
     """Text of a label that takes no room when it has nothing to say."""
-    label.setText(text)
+    label.setText(breakable(text))
     label.setVisible(bool(text))
+
+
+def breakable(text: str) -> str:
+    """The same to the eye, but words too long for a narrow panel, such as paths, go on in the next line."""
+    return LONG_WORD.sub(_with_breaks, text.replace(BREAK, ""))
+
+
+def _with_breaks(word: re.Match) -> str:
+    """After what separates the parts of a path or a name, and anywhere in a part that is too long itself."""
+    parts = PARTS.findall(word.group())
+    return BREAK.join(BREAK.join(part) if LONG_WORD.match(part) else part for part in parts)

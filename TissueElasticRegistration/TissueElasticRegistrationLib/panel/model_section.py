@@ -101,8 +101,7 @@ class ModelSection:
     def tell(self, problem: str | None) -> None:
         """Say what the model is, or why it cannot be used."""
         text = problem or self._fault or ("" if self.card is None else _summary(self.card))
-        if self._ui.modelLabel.text != text:
-            show_text(self._ui.modelLabel, text)
+        show_text(self._ui.modelLabel, text)
 
     def _list(self, model: str) -> None:
         """Read the installed models anew: one may have been added."""

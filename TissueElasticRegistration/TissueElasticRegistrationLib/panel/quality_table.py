@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 from ..core.reporting.verdict import Finding, tissue_findings, verdict
 from ..core.result import RegistrationResult, TissueResult
 from . import tables
+from .labels import breakable
 from .tables import NOT_KNOWN, Cell, Column
 
 COLUMNS = (
@@ -64,13 +65,11 @@ class QualityTable:
         kept = held_out.get("tissues", ())
         self._fill([*(_tissue_cells(row, row.tissue.id in kept) for row in result.tissues),
                     *_image_cells(result, account)])
-        if self._notes is not None:
-            self._notes.setText(_notes_text(result, found))
+        self._note(_notes_text(result, found))
 
     def clear(self) -> None:
         self._fill([])
-        if self._notes is not None:
-            self._notes.setText("")
+        self._note("")
 
     def copy(self) -> None:
         """Put the table and the notes on the clipboard, for a spreadsheet."""
@@ -83,9 +82,14 @@ class QualityTable:
             items = [self._table.item(row, column) for column in range(len(COLUMNS))]
             rows.append(["" if item is None else item.text() for item in items])
         lines = ["\t".join(row).rstrip("\t") for row in rows]
-        if self._notes is not None and self._notes.text:
-            lines += ["", self._notes.text]
+        if self._notes is not None and self._noted:
+            lines += ["", self._noted]
         return "\n".join(lines) + "\n"
+
+    def _note(self, text: str) -> None:
+        self._noted = text  # what is copied
+        if self._notes is not None:
+            self._notes.setText(breakable(text))
 
     def _fill(self, rows: list[list[Cell]]) -> None:
         table = self._table
@@ -95,7 +99,7 @@ class QualityTable:
         for row, cells in enumerate(rows[: len(rows) - len(short)]):
             self._write(row, cells)
         table.setColumnHidden(REMARKS, not any(cells[REMARKS].text for cells in rows if cells not in short))
-        table.resizeColumnsToContents()  # the rows that follow span several columns and shall not widen one of them
+        tables.fit_columns(table)  # the rows that follow span several columns and shall not widen one of them
         for row, cells in enumerate(short, start=len(rows) - len(short)):
             self._write(row, cells)
             table.setSpan(row, len(cells) - 1, 1, len(COLUMNS) - len(cells) + 1)

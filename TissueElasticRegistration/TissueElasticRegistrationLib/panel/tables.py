@@ -8,6 +8,7 @@ from typing import NamedTuple
 import qt
 
 MOST_ROWS = 14  # that are shown without scrolling
+WIDEST_NAME = 0.4  # of the section
 NOT_KNOWN = "–"
 
 
@@ -22,14 +23,22 @@ class Cell(NamedTuple):
 
 
 def prepare(table: qt.QTableWidget, columns: Sequence[Column]) -> None:
-    """Headings with tool tips; nothing can be typed."""
+    """Headings with tool tips; nothing can be typed, and one line for each row."""
     table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
     table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
     table.verticalHeader().setVisible(False)
+    table.setWordWrap(False)  # a name that is too long ends in dots and is whole in the tool tip
     table.setColumnCount(len(columns))
     table.setHorizontalHeaderLabels([column.title for column in columns])
     for number, column in enumerate(columns):
         table.horizontalHeaderItem(number).setToolTip(column.meaning)
+
+
+def fit_columns(table: qt.QTableWidget) -> None:
+    """As wide as what is in them, but long names in the first one leave room for the others."""
+    table.resizeColumnsToContents()
+    section = table.parentWidget() or table  # has its width already when the table is still hidden
+    table.setColumnWidth(0, min(table.columnWidth(0), int(WIDEST_NAME * section.width)))
 
 
 def fit_height(table: qt.QTableWidget, scrolls_across: bool = True) -> None:
