@@ -1,7 +1,7 @@
 """Makes the pictures of the module in Resources: ``python Testing/screenshots.py``. Takes some minutes.
 
 panel.png: the module beside four views after Auto-estimate and Apply. panel-narrow.png: the whole panel in a column of
-320 pixels with letters of 150 %, light and dark.
+300 pixels with every section open and full, light, and dark with letters of 150 %.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from TissueElasticRegistrationLib.progress_line import ProgressLine  # noqa: E40
 from TissueElasticRegistrationLib.register_command import read_pair  # noqa: E402
 
 WIDE = {"width": 1520, "height": 1560}
-NARROW = {"width": 1000, "height": 900, "panel_width": 320}
+NARROW = {"width": 1000, "height": 900, "panel_width": 300}
 NARROW_COLUMNS = 3
 LARGE_LETTERS = 1.5
 
@@ -61,9 +61,9 @@ def take_narrow(host: SlicerHost, case: dict[str, str], path: Path, progress: Pr
     from demonstration.panel_pictures import panel_in_columns, save_side_by_side
 
     columns = []
-    for dark in (False, True):
+    for dark, scale in ((False, 1.0), (True, LARGE_LETTERS)):
         host.reset()
-        letters = LARGE_LETTERS * host.application.font().pointSizeF()
+        letters = scale * host.application.font().pointSizeF()
         user = _used_panel(host, case, progress, **NARROW, font_points=letters, dark=dark)
         user.open_all_sections()
         columns += panel_in_columns(user, NARROW_COLUMNS)
