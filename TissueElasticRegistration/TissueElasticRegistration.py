@@ -23,7 +23,9 @@ from TissueElasticRegistrationLib.panel.reloading import forget_library
 from TissueElasticRegistrationLib.scene.console import Registered, evaluate, register
 from TissueElasticRegistrationLib.scene.console import estimate as estimate_parameters
 from TissueElasticRegistrationLib.scene.nodes import InputNodes
+from TissueElasticRegistrationLib.scene.outlines import hide_outlines
 from TissueElasticRegistrationLib.scene.session import Search, SessionOptions
+from TissueElasticRegistrationLib.scene.volume_rendering import resume_volume_rendering
 
 BEFORE_SELECTORS = 1.0  # priority of an observer
 
@@ -45,6 +47,16 @@ class TissueElasticRegistration(ScriptedLoadableModule):
             "The method follows A. Reithmeir, L. Felsner, R. Braren, J. A. Schnabel, V. A. Zimmer: Data-Driven Tissue- "
             "and Subject-Specific Elastic Regularization for Medical Image Registration, MICCAI 2024. This is an "
             "independent implementation. It is research software, not a medical device.")
+        slicer.mrmlScene.AddObserver(slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
+
+    @staticmethod
+    def onSceneEndImport(scene, event) -> None:
+        """Slicer tells nobody that it saves a scene: one that was saved with outlines is put right when it is loaded.
+
+        Also where the module is never opened.
+        """
+        hide_outlines(scene)
+        resume_volume_rendering(scene)
 
 
 class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

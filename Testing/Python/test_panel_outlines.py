@@ -7,7 +7,7 @@ import pytest
 import slicer
 import slicer.util
 from display_state import saved
-from host.mouse import choose, click
+from host.mouse import choose, click, hold, let_go, move_to
 from host.scene_builders import node_ids
 from panel_case import NAME, add_phantom, pause, phantom
 from scipy.ndimage import map_coordinates, maximum_filter, minimum_filter
@@ -122,16 +122,28 @@ def test_moving_segments_follow_before_and_after(live):
     assert moving.GetParentTransformNode() is live.transform is not None
 
 
-def test_moving_segments_are_hidden_while_the_deformation_changes(live):
-    display = live.nodes.moving_segmentation.GetDisplayNode()
+def test_moving_segments_are_hidden_while_a_slider_is_dragged(live):
+    display, slider = live.nodes.moving_segmentation.GetDisplayNode(), live.tissue("id_liver", "mu")
+    hold(slider)
     shown = []
+    for place in (0.7, 0.8, 0.9):
+        move_to(slider, place)
+        pause(0.02)
+        shown.append(display.GetVisibility())
+    let_go(slider, 0.9)
+    assert not any(shown)
+    come_to_rest(live)
+    assert display.GetVisibility()
+
+
+def test_moving_segments_stay_while_the_deformation_settles(live):
+    display, shown = live.nodes.moving_segmentation.GetDisplayNode(), []
     tag = live.transform.AddObserver(slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
                                      lambda *_: shown.append(display.GetVisibility()))
-    live.tissue("id_liver", "mu").value += 20
+    live.tissue("id_liver", "mu").value += 200
     come_to_rest(live)
     live.transform.RemoveObserver(tag)
-    assert shown and not any(shown)
-    assert display.GetVisibility()
+    assert shown and all(shown)
 
 
 def test_apply_shows_outlines(quick_panel, panel):
@@ -139,6 +151,15 @@ def test_apply_shows_outlines(quick_panel, panel):
     click(panel.ui.applyButton)
     panel.rest()
     assert not panel.nodes.segmentation.GetDisplayNode().GetVisibility2DFill()
+
+
+def test_a_saved_scene_is_put_right_where_the_module_is_never_opened(live, tmp_path):
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    leave(live)
+    slicer.mrmlScene.Clear()
+    live.widget.removeObservers()
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    assert slicer.mrmlScene.GetFirstNodeByName("fixed tissues").GetDisplayNode().GetVisibility2DFill()
 
 
 def test_a_result_that_is_only_chosen_changes_nothing(live):

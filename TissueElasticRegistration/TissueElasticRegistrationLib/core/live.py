@@ -81,39 +81,39 @@ class _Base:
 
 
 @dataclass(frozen=True, eq=False)
-class _Answer(Step):
-    """What a network says: complete in itself, so it is shown at once."""
+class _Prediction(Step):
+    """Of a network: complete in itself, so it is shown at once."""
 
 
-class _Hand:
-    """Whoever moves the sliders: what is wanted, and whether that still changes."""
+class _ParameterWatch:
+    """The parameters that are wanted now, and whether they still change."""
 
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
         self.parameters = wanted()
-        self._moved_s = -math.inf
+        self._changed_s = -math.inf
 
-    def has_moved(self) -> bool:
-        """Whether something else is wanted than when this was asked last."""
+    def have_changed(self) -> bool:
+        """Whether they differ from those at the last call."""
         before, self.parameters = self.parameters, self._wanted()
-        moved = self.parameters is not before and self.parameters != before
-        if moved:
-            self._moved_s = time.perf_counter()
-        return moved
+        changed = self.parameters is not before and self.parameters != before
+        if changed:
+            self._changed_s = time.perf_counter()
+        return changed
 
     @property
-    def rests(self) -> bool:
-        return time.perf_counter() - self._moved_s >= REST_S
+    def at_rest(self) -> bool:
+        return time.perf_counter() - self._changed_s >= REST_S
 
 
-class _Shutter:
-    """Says when there has been enough work since the last picture to be worth another one."""
+class _FrameClock:
+    """Says when there has been enough work since the last frame to be worth another one."""
 
     def __init__(self) -> None:
-        self._open()
+        self._restart()
 
     def is_due(self, settling: bool) -> bool:
-        """True once for each picture."""
+        """True once for each frame."""
         work_s = time.thread_time() - self._work_s
         enough_s = MOVING_WORK_S
         if settling:
@@ -121,10 +121,10 @@ class _Shutter:
             enough_s = max(SETTLING_WORK_S, min(others_s, MOST_WORK_S))
         if work_s < enough_s:
             return False
-        self._open()
+        self._restart()
         return True
 
-    def _open(self) -> None:
+    def _restart(self) -> None:
         self._work_s, self._time_s = time.thread_time(), time.perf_counter()
 
 
@@ -154,12 +154,11 @@ class LiveSolver:
         ``wanted`` is asked at every step. Yields Progress, and a `Step` with the velocity at full resolution whenever
         it is time to show it and at the end. May be dropped at any step.
         """
-        hand, shutter, latest = _Hand(wanted), _Shutter(), None
-        self.notes = self._solver.notes(self._pyramid, hand.parameters)
-        for progress in self._follow(hand):
+        watch, clock, latest = _ParameterWatch(wanted), _FrameClock(), None
+        for progress in self._follow(watch):
             if not isinstance(progress, Step):
                 yield progress
-            elif shutter.is_due(hand.rests) or isinstance(progress, _Answer):
+            elif clock.is_due(watch.at_rest) or isinstance(progress, _Prediction):
                 self.velocity, latest = progress.velocity, None
                 yield progress
             else:
@@ -168,12 +167,12 @@ class LiveSolver:
             self.velocity = latest.velocity
             yield latest
 
-    def _follow(self, hand: _Hand) -> Job[None]:
-        rests = False
+    def _follow(self, watch: _ParameterWatch) -> Job[None]:
+        settled = False
         while self._base is None:
-            rests = yield from self._first(hand)
-        while not rests:
-            rests = yield from self._settle(hand)
+            settled = yield from self._first(watch)
+        while not settled:
+            settled = yield from self._settle(watch)
 
     def _answer(self, parameters: TissueParameters) -> tuple[torch.Tensor, torch.Tensor] | None:
         """A network's answer, and the velocity it makes: after the first time, its change is added to the base.
@@ -181,6 +180,7 @@ class LiveSolver:
         None where there is no network, or the objective says that its answer is no good.
         """
         answer = self._solver.answer(self._pyramid, parameters)
+        self.notes = self._solver.notes(self._pyramid, parameters)
         if answer is None:
             return None
         before, velocity, note = torch.zeros_like(answer), answer, WORSE_THAN_NOTHING
@@ -194,33 +194,32 @@ class LiveSolver:
         # On the finest level on which this takes no longer than a few steps.
         if not self._solver.is_worse(self._pyramid, velocity, before, maps, (self._coarse_factors() or [1])[0]):
             return answer, velocity
-        if note not in self.notes:
-            self.notes += (note,)
+        self.notes += (note,)
         return None
 
     # --- from nothing -----------------------------------------------------------------------------------------------
 
-    def _first(self, hand: _Hand) -> Job[bool]:
-        """Register from nothing; whether the hand did not move meanwhile. A network starts anew when it has."""
-        parameters, found, has_moved = hand.parameters, self._answer(hand.parameters), False
-        for progress in self._from_zero(hand) if found is None else self._from_answer(found[1], parameters):
+    def _first(self, watch: _ParameterWatch) -> Job[bool]:
+        """Register from nothing; False if the parameters have changed meanwhile; then a network starts again."""
+        parameters, found, changed = watch.parameters, self._answer(watch.parameters), False
+        for progress in self._from_zero(watch) if found is None else self._from_answer(found[1], parameters):
             yield progress
             if isinstance(progress, Step):
                 velocity = progress.velocity
-            has_moved = hand.has_moved() or has_moved
-            if has_moved and found is not None:
+            changed = watch.have_changed() or changed
+            if changed and found is not None:
                 return False
-        self._base = _Base(velocity, hand.parameters) if found is None else _Base(velocity, parameters, found[0])
-        return not has_moved
+        self._base = _Base(velocity, watch.parameters) if found is None else _Base(velocity, parameters, found[0])
+        return not changed
 
-    def _from_zero(self, hand: _Hand) -> Job[None]:
-        """The stages of a full registration, each shown as it goes; a hand that moves is followed on the way."""
+    def _from_zero(self, watch: _ParameterWatch) -> Job[None]:
+        """The stages of a full registration, shown as they go; parameters that change are followed on the way."""
         stages = self._settings.stages
         total = sum(stage.steps for stage in stages)
         done, velocity = 0, None
         for stage in stages:
             level = self._pyramid.level(stage.factor)
-            for progress in self._solver.descend(level, velocity, self._maps_for(hand, level), stage, self._settings):
+            for progress in self._solver.descend(level, velocity, self._maps_for(watch, level), stage, self._settings):
                 if isinstance(progress, Step):
                     done, velocity = done + 1, progress.velocity
                     yield replace(progress, fraction=done / total, velocity=self._full(velocity))
@@ -229,7 +228,7 @@ class LiveSolver:
 
     def _from_answer(self, answer: torch.Tensor, parameters: TissueParameters) -> Job[None]:
         """A network's answer, corrected on coarse levels and then at full resolution."""
-        yield _Answer(0.0, "network", answer, math.nan)
+        yield _Prediction(0.0, "network", answer, math.nan)
         maps, dimension = self._pyramid.parameter_maps(parameters), self._pyramid.pair.dimension
         factors = [stage.factor for stage in self._solver.refinement(COARSE_STEPS, dimension) if stage.factor > 1]
         velocity = yield from self._on_coarse_levels(answer, maps, factors, tilted=False)
@@ -237,47 +236,47 @@ class LiveSolver:
 
     # --- while sliders move -----------------------------------------------------------------------------------------
 
-    def _move(self, hand: _Hand) -> Job[None]:
+    def _move(self, watch: _ParameterWatch) -> Job[None]:
         """Steps from what is shown on the coarsest level, each for what is wanted at its moment, until that rests."""
         factor = (self._coarse_factors() or [1])[0]
         stage = self._stage(factor, MOVING_STEPS)
         settings = replace(self._settings, final_rate=1.0)
-        maps = self._maps_for(hand, self._pyramid.level(factor))
+        maps = self._maps_for(watch, self._pyramid.level(factor))
         for progress in self._corrected(self.velocity, maps, stage, settings, self._tilt(stage)):
             yield replace(progress, fraction=0.0)
-            hand.has_moved()
-            if hand.rests:
+            watch.have_changed()
+            if watch.at_rest:
                 return
 
-    def _maps_for(self, hand: _Hand, level: Level) -> Callable[[], Maps]:
+    def _maps_for(self, watch: _ParameterWatch, level: Level) -> Callable[[], Maps]:
         """Λ and Γ on a level for what is wanted at the moment they are asked for."""
         made: list = [None, None]
 
         def maps() -> Maps:
-            if made[0] is not hand.parameters:
-                made[:] = hand.parameters, level.parameter_maps(*self._pyramid.parameter_maps(hand.parameters))
+            if made[0] is not watch.parameters:
+                made[:] = watch.parameters, level.parameter_maps(*self._pyramid.parameter_maps(watch.parameters))
             return made[1]
 
         return maps
 
     # --- when they rest ---------------------------------------------------------------------------------------------
 
-    def _settle(self, hand: _Hand) -> Job[bool]:
-        """From the base to the deformation for what is wanted; False if the hand moves before it is there.
+    def _settle(self, watch: _ParameterWatch) -> Job[bool]:
+        """From the base to the deformation for what is wanted; False if that changes before it is there.
 
         Where steps have led elsewhere meanwhile, nothing is shown before it is better than what is shown.
         """
-        if hand.parameters == self._base.parameters:
+        if watch.parameters == self._base.parameters:
             yield Step(1.0, "as registered", self._base.velocity, math.nan)
-            return not hand.has_moved()
-        found, maps = self._answer(hand.parameters), self._pyramid.parameter_maps(hand.parameters)
+            return not watch.have_changed()
+        found, maps = self._answer(watch.parameters), self._pyramid.parameter_maps(watch.parameters)
         if found is not None:
-            yield _Answer(0.0, "network", found[1], math.nan)
+            yield _Prediction(0.0, "network", found[1], math.nan)
             job = self._rounds(found[1], maps)
         else:
             start, shown = self._base.velocity, self.velocity
             job = self._warm(start, maps, math.inf if shown is start else self._objective(shown, maps))
-        while not hand.has_moved():
+        while not watch.have_changed():
             try:
                 progress = next(job)
             except StopIteration:
@@ -285,7 +284,7 @@ class LiveSolver:
             yield progress
         job.close()
         if found is None:
-            yield from self._move(hand)
+            yield from self._move(watch)
         return False
 
     def _warm(self, start: torch.Tensor, maps: Maps, highest: float = math.inf) -> Job[torch.Tensor]:

@@ -27,7 +27,7 @@ from ..scene.volume_rendering import pause_volume_rendering, resume_volume_rende
 from .labels import show_text
 
 FLICKER_MS = 500
-REST_MS = 300  # a slider that is dragged starts one run after another
+REST_MS = 300  # after the last move of a slider
 
 
 class DisplaySettings(NamedTuple):

@@ -26,16 +26,16 @@ PRESET_NAMES = {"Air": _("Air"), "Fluid": _("Fluid"), "Lung": _("Lung"), "Heart 
 
 
 class _Body(qt.QWidget):
-    """The widget that holds the rows, and notices when the application changes between light and dark."""
+    """The widget that holds the rows, and notices when the application changes between light and dark or its font."""
 
     def __init__(self, parent: qt.QWidget) -> None:
         qt.QWidget.__init__(self, parent)
-        self.on_palette_change = None
+        self.on_look_change = None
 
     def changeEvent(self, event: qt.QEvent) -> None:
         qt.QWidget.changeEvent(self, event)
-        if event.type() == qt.QEvent.PaletteChange and self.on_palette_change is not None:
-            self.on_palette_change()
+        if event.type() in (qt.QEvent.PaletteChange, qt.QEvent.FontChange) and self.on_look_change is not None:
+            self.on_look_change()
 
 
 class TissueRows:
@@ -113,7 +113,7 @@ class TissueRows:
                             self._has_lambda)
             self._rows[tissue.id] = row
             layout.addWidget(row.widget)
-        body.on_palette_change = self._on_palette_change
+        body.on_look_change = self._on_look_change
         self._body = body
         self._layout.addWidget(body)
         many = len(self._rows) >= FILTER_FROM_ROWS
@@ -123,7 +123,7 @@ class TissueRows:
 
     def _remove_body(self) -> None:
         if self._body is not None:
-            self._body.on_palette_change = None
+            self._body.on_look_change = None
             self._body.hide()
             self._layout.removeWidget(self._body)
             self._body.deleteLater()
@@ -149,7 +149,7 @@ class TissueRows:
                 row.show_stiffness(soft)
         self._soft_stiffness = soft
 
-    def _on_palette_change(self) -> None:
+    def _on_look_change(self) -> None:
         look = look_of(self._body)
         for row in self._rows.values():
             row.set_look(look)

@@ -191,8 +191,13 @@ class PairSession:
 
 
 def loading() -> Job[None]:
-    """Import what every registration needs: PyTorch takes seconds the first time. Raises whatever that raises."""
+    """Import what every registration needs: that takes seconds the first time. Raises whatever PyTorch raises."""
     yield Progress(0.0, "loading PyTorch")
+    import torch
+
+    yield Progress(0.5, "loading PyTorch")
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # the first optimizer imports as much again
+    yield Progress(0.9, "loading PyTorch")
     from ..core import registrar  # noqa: F401
     from ..core.solvers import network  # noqa: F401
 
