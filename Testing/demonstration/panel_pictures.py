@@ -41,7 +41,7 @@ def save_side_by_side(columns: Sequence[np.ndarray], path: Path) -> None:
 def panel_in_columns(user: PanelUser, count: int) -> list[np.ndarray]:
     """The whole panel, divided between sections into ``count`` pieces of about the same height, or fewer."""
     whole = _array(lambda path: user.panel.grab().save(str(path)))
-    tops = sorted(section.mapTo(user.panel, qt.QPoint(0, 0)).y() - ABOVE for section in user.sections())
+    tops = sorted(max(0, section.mapTo(user.panel, qt.QPoint(0, 0)).y() - ABOVE) for section in user.sections())
     cuts = {min(tops, key=lambda top: abs(top - len(whole) * part / count)) for part in range(1, count)}
     return np.split(whole[: len(whole) - tops[0]], sorted(cuts | {tops[0]}))[1:]
 
