@@ -31,7 +31,7 @@ FLOORS = [
         *("preprocessing", "working_grid", "body", "alignment", "files"),
     },
     {"solvers"},
-    {"evaluation", "live", "registrar"},
+    {"evaluation", "live", "registrar", "loading"},
     {"estimation"},
     {"reporting"},
 ]

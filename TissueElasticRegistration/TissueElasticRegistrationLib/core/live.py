@@ -44,11 +44,10 @@ FINAL_RATE = 0.3
 # A slider that has not moved for so long rests.
 REST_S = 0.3
 MOVING_STEPS = 100_000  # more than anybody drags
-# When to show: after so much work (of this thread, however long it had to wait for others), so that each picture shows
-# something new. When the slider rests, also after as much work as others took, mainly for drawing.
-MOVING_WORK_S = 0.04
-SETTLING_WORK_S = 0.1
-MOST_WORK_S = 0.25
+# When to show: after so much work of this thread, so that each picture shows something new; when the slider rests, also
+# after as much work as others took, mainly for drawing. After this time in any case: a graphics card works unseen.
+MOVING_WORK_S, SETTLING_WORK_S = 0.04, 0.1
+MAX_INTERVAL_S = 0.25
 WORSE_THAN_NOTHING = ("The network's answer was worse than no deformation: the direct solver registered from zero "
                       "instead.")
 WORSE_THAN_BEFORE = "The network's answer did not fit this change of λ and μ: the direct solver followed it alone."
@@ -114,15 +113,12 @@ class _FrameClock:
 
     def is_due(self, settling: bool) -> bool:
         """True once for each frame."""
-        work_s = time.thread_time() - self._work_s
-        enough_s = MOVING_WORK_S
-        if settling:
-            others_s = time.perf_counter() - self._time_s - work_s
-            enough_s = max(SETTLING_WORK_S, min(others_s, MOST_WORK_S))
-        if work_s < enough_s:
-            return False
-        self._restart()
-        return True
+        work_s, interval_s = time.thread_time() - self._work_s, time.perf_counter() - self._time_s
+        enough_s = max(SETTLING_WORK_S, interval_s - work_s) if settling else MOVING_WORK_S
+        due = work_s >= enough_s or interval_s >= MAX_INTERVAL_S
+        if due:
+            self._restart()
+        return due
 
     def _restart(self) -> None:
         self._work_s, self._time_s = time.thread_time(), time.perf_counter()

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 import slicer
 from slicer.i18n import tr as _
 
+from ..core.loading import loading
 from ..scene.checks import input_problem
 from ..scene.live_transform import show_displacement
 from ..scene.moving_parent import put_under
 from ..scene.nodes import InputNodes, OutputNodes
 from ..scene.overlays import write_jacobian_overlay
-from ..scene.session import PairSession, Search, SessionOptions, Values, loading
+from ..scene.session import PairSession, Search, SessionOptions, Values
 from .dependencies import loading_problem
 from .worker import JobRunner
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import slicer
 
+from ..core.loading import loading
 from ..core.model_card import DIRECT, pack_state
-from ..core.progress import Job, Progress, part_of
+from ..core.progress import Job, part_of
 from ..core.tissues import Lame, find_tissue
 from ..core.tuning import with_values
 from .input_state import state_of
@@ -171,7 +172,7 @@ class PairSession:
         Raises ValueError if the model cannot be used, or not for this pair.
         """
         if self._registrar is None:
-            yield from loading()
+            yield from part_of(loading(), 0.0, 0.0)
             from ..core.registrar import Registrar
             from ..core.solvers.network import solver_for
 
@@ -188,18 +189,6 @@ class PairSession:
         """Values by segment ID or name, completed with start values, on the model's scale. Only after `prepared`."""
         registrar = self._registrar
         return with_values(registrar.table_parameters(), registrar.tissues, values, ignore_unknown)
-
-
-def loading() -> Job[None]:
-    """Import what every registration needs: that takes seconds the first time. Raises whatever PyTorch raises."""
-    yield Progress(0.0, "loading PyTorch")
-    import torch
-
-    yield Progress(0.5, "loading PyTorch")
-    torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # the first optimizer imports as much again
-    yield Progress(0.9, "loading PyTorch")
-    from ..core import registrar  # noqa: F401
-    from ..core.solvers import network  # noqa: F401
 
 
 def live_threads(shape_kji: tuple[int, ...]) -> int:
