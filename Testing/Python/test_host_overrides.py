@@ -94,3 +94,9 @@ def test_subclass_of_an_allowed_class_is_looked_at_too():
 def test_value_classes_are_looked_at_too():
     with pytest.raises(TypeError, match="Mine overrides QColor.name"):
         type("Mine", (qt.QColor,), {"name": answer})
+
+
+def test_installed_packages_may_have_their_own_windows():
+    from matplotlib.backends import backend_qtagg
+
+    assert backend_qtagg.FigureCanvasQTAgg.sizeHint

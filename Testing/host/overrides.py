@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import sys
+import sysconfig
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from .attributes import is_inside
@@ -22,7 +25,7 @@ _REFUSAL = (
 
 
 def refuse() -> None:
-    """From now on, defining such a class outside of the host raises TypeError.
+    """From now on, defining such a class outside of the host and of installed packages raises TypeError.
 
     Refused is every name of a method of a Qt base class that returns a value, in the class itself or in a mixin.
     PySide6 does not tell which of the methods are virtual; hiding one of the others is no good idea either.
@@ -33,11 +36,17 @@ def refuse() -> None:
 def _check(kind: type, **keywords: Any) -> None:
     """__init_subclass__ of all classes of Qt, which Python calls when a class has been made."""
     super(_EVERY_QT_CLASS, kind).__init_subclass__(**keywords)
-    if is_inside(kind.__module__):
+    if is_inside(kind.__module__) or _is_installed(kind.__module__):
         return
     for name, qt_kind in _overridden(kind):
         if _returns_value(getattr(qt_kind, name)):
             raise TypeError(_REFUSAL.format(kind=kind.__qualname__, qt_kind=qt_kind.__name__, name=name))
+
+
+def _is_installed(module_name: str) -> bool:
+    """Whether the module belongs to an installed package: matplotlib, for one, has a window for Qt."""
+    file = getattr(sys.modules.get(module_name), "__file__", None)
+    return file is not None and Path(file).is_relative_to(sysconfig.get_path("purelib"))
 
 
 def _overridden(kind: type) -> Iterator[tuple[str, type]]:
