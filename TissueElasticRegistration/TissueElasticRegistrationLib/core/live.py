@@ -42,7 +42,7 @@ FINE_ROUNDS = 6
 CONVERGED = 2e-4
 FINAL_RATE = 0.3
 # A slider that has not moved for so long rests.
-REST_S = 0.3
+REST_S = 0.5
 MOVING_STEPS = 100_000  # more than anybody drags
 # When to show: after so much work of this thread, so that each picture shows something new; when the slider rests, also
 # after as much work as others took, mainly for drawing. After this time in any case: a graphics card works unseen.
