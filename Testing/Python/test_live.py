@@ -176,7 +176,7 @@ def test_what_is_shown_moves_while_the_slider_does(pair, monkeypatch):
 
 def test_after_a_drag_nothing_worse_is_shown_than_before(monkeypatch):
     monkeypatch.setattr(live, "MOVING_WORK_S", 0.0)
-    monkeypatch.setattr(live, "SETTLING_WORK_S", 0.0)
+    monkeypatch.setattr(live, "MAX_INTERVAL_S", 0.0)
     registrar = prepared(pair_of(slice_case()), initial="none")
     frames_of(registrar.live(registrar.table_parameters()))
     slider, end = dragged(registrar)

@@ -97,7 +97,7 @@ def measured(host, name: str, model: str, every_ms: int) -> list:
     """One row of the table."""
     case = CASES[name]
     watched = Watched(host, case.add)
-    torch_s = waited_for_torch()
+    torch_s = waited_for_torch(watched)
     if model != "direct":
         watched.panel._node.model = model
     first_s, settled_s = first_registration(watched)
@@ -135,12 +135,11 @@ def measured(host, name: str, model: str, every_ms: int) -> list:
             f"{rms(single - before):.2f}"]
 
 
-def waited_for_torch() -> float:
+def waited_for_torch(watched: Watched) -> float:
     """Seconds until torch is imported, if it was wanted when the inputs were chosen; nan if nobody wanted it."""
     began = time.perf_counter()
-    found = run_loop(lambda: "torch.optim" in sys.modules, 20.0)
-    run_loop(timeout_s=0.3)
-    return time.perf_counter() - began - 0.3 if found else float("nan")
+    found = run_loop(lambda: "torch.optim" in sys.modules and not watched.control._runner.busy, 20.0)
+    return time.perf_counter() - began if found else float("nan")
 
 
 def first_registration(watched: Watched) -> tuple[float, float]:

@@ -44,9 +44,11 @@ FINAL_RATE = 0.3
 # A slider that has not moved for so long rests.
 REST_S = 0.5
 MOVING_STEPS = 100_000  # more than anybody drags
-# When to show: after so much work of this thread, so that each picture shows something new; when the slider rests, also
-# after as much work as others took, mainly for drawing. After this time in any case: a graphics card works unseen.
-MOVING_WORK_S, SETTLING_WORK_S = 0.04, 0.1
+# When to show, while a slider moves: after so much work of this thread that each frame shows something new, or after
+# less where drawing and other work take most of the time between two frames. When it rests, the work between two frames
+# takes at least as long as all else. After MAX_INTERVAL_S in any case: a graphics card works unseen.
+MOVING_WORK_S, MIN_MOVING_WORK_S, MOVING_INTERVAL_S = 0.04, 0.015, 0.1
+SETTLING_WORK_S = 0.1
 MAX_INTERVAL_S = 0.25
 WORSE_THAN_NOTHING = ("The network's answer was worse than no deformation: the direct solver registered from zero "
                       "instead.")
@@ -114,8 +116,11 @@ class _FrameClock:
     def is_due(self, settling: bool) -> bool:
         """True once for each frame."""
         work_s, interval_s = time.thread_time() - self._work_s, time.perf_counter() - self._time_s
-        enough_s = max(SETTLING_WORK_S, interval_s - work_s) if settling else MOVING_WORK_S
-        due = work_s >= enough_s or interval_s >= MAX_INTERVAL_S
+        if settling:
+            due = work_s >= max(SETTLING_WORK_S, interval_s - work_s)
+        else:
+            due = work_s >= (MIN_MOVING_WORK_S if interval_s >= MOVING_INTERVAL_S else MOVING_WORK_S)
+        due = due or interval_s >= MAX_INTERVAL_S
         if due:
             self._restart()
         return due
