@@ -14,7 +14,7 @@ from TissueElasticRegistrationLib.core.estimation.account import estimate_accoun
 from TissueElasticRegistrationLib.core.estimation.result import Estimate
 from TissueElasticRegistrationLib.core.files.output_folder import output_folder
 from TissueElasticRegistrationLib.core.images import ImagePair
-from TissueElasticRegistrationLib.core.solvers.direct import DirectSolver
+from TissueElasticRegistrationLib.core.registrar import Registrar
 from TissueElasticRegistrationLib.core.tuning import with_values
 from TissueElasticRegistrationLib.progress_line import ProgressLine
 from TissueElasticRegistrationLib.register_command import OUTPUT_FILES, read_pair, run_facts, write_results
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace, host: SlicerHost, progress: ProgressLine, w
             runs.append(registered(registrar, ESTIMATE, parameters, progress))
         runs = Runs(runs)
         with progress.busy("write", "results as files"):
-            _write_files(folder, pair, runs, estimate)
+            _write_files(folder, pair, registrar, runs, estimate)
             save_overview(pair, runs, folder / PICTURE_FILE)
     return Finished(summary(pair, runs, time.perf_counter() - began, output), user)
 
@@ -93,11 +93,12 @@ def use_panel(host: SlicerHost, pair: ImagePair, options: argparse.Namespace,
     return user, estimate
 
 
-def _write_files(folder: Path, pair: ImagePair, runs: Runs, estimate: Estimate | None) -> None:
+def _write_files(folder: Path, pair: ImagePair, registrar: Registrar, runs: Runs,
+                 estimate: Estimate | None) -> None:
     began = time.perf_counter()
 
     def facts() -> dict[str, Any]:
-        known = run_facts(DirectSolver(), SEED, time.perf_counter() - began)
+        known = run_facts(registrar, SEED, time.perf_counter() - began)
         if estimate is not None:
             known["estimate"] = estimate_account(estimate, pair, runs.applied.result)
             known["seconds"]["estimate"] = estimate.seconds

@@ -75,7 +75,8 @@ def _add_shared_options(command: argparse.ArgumentParser) -> None:
         help="say from the deformation how stiff the tissues are to each other (default: with --estimate)")
     add("--refine", type=int, metavar="N",
         help="further solver steps at full resolution (default after a model: 40, in volumes 5)")
-    add("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    add("--device", default="auto", choices=["auto", "cpu", "cuda"],
+        help="where to compute (auto: a graphics card with CUDA if there is one that can be used)")
     add("--seed", type=int, default=0)
 
 

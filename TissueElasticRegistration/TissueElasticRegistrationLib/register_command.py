@@ -17,6 +17,7 @@ import SimpleITK as sitk
 import torch
 
 from . import __version__
+from .core.devices import choose_device
 from .core.estimation.account import estimate_account
 from .core.estimation.hold_out import HoldOut
 from .core.estimation.result import Estimate
@@ -68,7 +69,7 @@ def register_files(options: argparse.Namespace, report: Report) -> Registered:
         report("read", 0.0, "files")
         pair = read_pair(options)
         _check_parameters(options, pair, solver)
-        result, estimate = _registered(pair, options, solver, search, report)
+        registrar, result, estimate = _registered(pair, options, solver, search, report)
         report("write", 0.0, "results")
         began = time.perf_counter()
         known = None
@@ -76,7 +77,7 @@ def register_files(options: argparse.Namespace, report: Report) -> Registered:
             asked = None if search is None else model_facts(search)
             known = estimate_account(estimate, pair, result) | {"search_model": asked}
         write_results(folder, pair, result,
-                      lambda: run_facts(solver, options.seed, time.perf_counter() - began) | {"estimate": known},
+                      lambda: run_facts(registrar, options.seed, time.perf_counter() - began) | {"estimate": known},
                       estimate)
         report("write", 1.0, "done")
     return Registered(result, estimate, known)
@@ -84,8 +85,10 @@ def register_files(options: argparse.Namespace, report: Report) -> Registered:
 
 def check_options(options: argparse.Namespace) -> None:
     """Refuse what no pair could be registered with. Raises ValueError."""
-    if options.device == "cuda":
-        raise ValueError("--device cuda: the command computes on the CPU only, use auto or cpu.")
+    try:
+        choose_device(options.device)
+    except ValueError as error:
+        raise ValueError(f"--device {options.device}: {error}") from error
     if options.refine is not None and options.refine < 0:
         raise ValueError(f"--refine {options.refine}: the number of steps must be at least 0.")
     if options.grid_points is not None and options.estimate != "grid":
@@ -151,12 +154,12 @@ def search_solver(options: argparse.Namespace) -> NetworkSolver | None:
     return _solver(options.search_model, "--search-model")
 
 
-def run_facts(solver: DirectSolver, seed: int, write_seconds: float) -> dict:
-    """What a result does not know about its run (see `result_json`)."""
+def run_facts(registrar: Registrar, seed: int, write_seconds: float) -> dict:
+    """What the last result of the registrar does not know about its run (see `result_json`)."""
     return {
-        "model": model_facts(solver),
-        "solver": solver.name,
-        "device": "cpu",
+        "model": model_facts(registrar.solver),
+        "solver": registrar.solver.name,
+        "device": registrar.device_choice.device.type,
         "seed": seed,
         "versions": {"TissueElasticRegistration": __version__, "python": platform.python_version(),
                      "torch": torch.__version__, "SimpleITK": sitk.Version_VersionString(), "numpy": np.__version__},
@@ -182,12 +185,12 @@ def _check_parameters(options: argparse.Namespace, pair: ImagePair, solver: Dire
 
 
 def _registered(pair: ImagePair, options: argparse.Namespace, solver: DirectSolver, search: NetworkSolver | None,
-                report: Report) -> tuple[RegistrationResult, Estimate | None]:
+                report: Report) -> tuple[Registrar, RegistrationResult, Estimate | None]:
     torch.manual_seed(options.seed)
     initial = options.initial
     if initial not in ("auto", "none", "rigid"):
         initial = read_transform(initial)
-    registrar = Registrar(pair, solver, initial, threads=thread_count(pair))
+    registrar = Registrar(pair, solver, initial, threads=thread_count(pair), device=options.device)
 
     def run(stage: str, job: Job[Result]) -> Result:
         return finish(job, lambda progress: _tell(report, stage, progress))
@@ -222,7 +225,7 @@ def _registered(pair: ImagePair, options: argparse.Namespace, solver: DirectSolv
         result = replace(result, seconds={**result.seconds, "estimate": estimate_seconds}, warnings=warnings)
     if _starts_unknown(pair.fixed_segmentation, set_labels):
         result = replace(result, warnings=(*result.warnings, NOTHING_UNDERSTOOD))
-    return result, estimate
+    return registrar, result, estimate
 
 
 def _starts_unknown(segmentation: Segmentation, set_labels: set[int]) -> bool:
