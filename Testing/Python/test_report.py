@@ -248,7 +248,7 @@ def test_outlines_are_the_inner_edge_in_the_color_of_the_tissue():
 def test_colors_of_difference_and_jacobian():
     difference = pictures.difference(np.array([[0.0, 0.5, 1.0, 1.0]]), np.array([[1.0, 0.5, 0.0, 0.0]]),
                                      np.array([[True, True, True, False]]))
-    assert difference[0].tolist() == [list(c) for c in (pictures.BLUE, pictures.WHITE, pictures.RED, pictures.NOTHING)]
+    assert difference[0].tolist() == [[1] * 3, [128] * 3, [255] * 3, list(pictures.OUTSIDE)]
     jacobian = pictures.jacobian(np.array([[0.4, 1.0, 2.0, 0.0, -1.0]]))
     expected = (pictures.BLUE, pictures.WHITE, pictures.RED, pictures.FOLDED, pictures.FOLDED)
     assert jacobian[0].tolist() == [list(color) for color in expected]

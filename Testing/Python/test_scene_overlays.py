@@ -10,6 +10,7 @@ from host.scene_builders import add_linear_transform, add_volume, count_events, 
 from slice_view import COLUMNS, ROWS, SliceView, add_pair
 
 from TissueElasticRegistrationLib.core.geometry import Geometry
+from TissueElasticRegistrationLib.core.reporting.pictures import BLUE, FOLDED, RED, WHITE
 from TissueElasticRegistrationLib.scene.grid_transform import write_transform
 from TissueElasticRegistrationLib.scene.overlays import (
     remove_jacobian_overlay,
@@ -20,7 +21,6 @@ from TissueElasticRegistrationLib.scene.overlays import (
 from TissueElasticRegistrationLib.scene.views import show_difference, show_fade
 
 GRID = Geometry((10, 15, 18), oblique_matrix())
-YELLOW = (255, 230, 0)
 
 
 @pytest.fixture
@@ -116,16 +116,16 @@ def add_overlay(scene, plane: np.ndarray, transform=None):
     return transform, write_jacobian_overlay(jacobian, Geometry(jacobian.shape, np.eye(4)), transform)
 
 
-def test_jacobian_is_yellow_blue_white_red(red, mrml_scene):
+def test_jacobian_is_magenta_blue_white_red(red, mrml_scene):
     _, volume = add_overlay(mrml_scene, jacobian_plane())
     show_jacobian_overlay(volume, 1.0)
     volume.GetDisplayNode().SetInterpolate(False)
     folding, zero, nearly, shrinks, unchanged, grows, double, more = red.pixels()[2, :, :3].astype(int)
-    assert tuple(folding) == tuple(zero) == YELLOW
-    assert nearly[2] > 200 and nearly[0] < 50
+    assert tuple(folding) == tuple(zero) == FOLDED
+    assert np.abs(nearly - BLUE).max() <= 3
     assert shrinks[2] > shrinks[0] + 60 and grows[0] > grows[2] + 60
-    assert unchanged.min() >= 254
-    assert tuple(double) == tuple(more) and double[0] > 200 and double[2] < 50
+    assert np.abs(unchanged - WHITE).max() <= 1
+    assert tuple(double) == tuple(more) == RED
 
 
 def test_jacobian_lies_over_the_background_with_its_opacity(red, mrml_scene):
@@ -134,7 +134,7 @@ def test_jacobian_lies_over_the_background_with_its_opacity(red, mrml_scene):
     _, volume = add_overlay(mrml_scene, np.ones((ROWS, COLUMNS)))
     plain = red.pixels()[..., 0].astype(float)
     show_jacobian_overlay(volume, 0.4)
-    np.testing.assert_allclose(red.pixels()[..., 0], 0.6 * plain + 0.4 * 255, atol=2)
+    np.testing.assert_allclose(red.pixels()[..., 0], 0.6 * plain + 0.4 * WHITE[0], atol=2)
 
 
 def test_jacobian_lies_where_its_geometry_says(mrml_scene):
@@ -150,13 +150,13 @@ def test_jacobian_lies_where_its_geometry_says(mrml_scene):
 def test_jacobian_is_rewritten_in_place_and_shown(red, mrml_scene):
     transform, volume = add_overlay(mrml_scene, np.ones((ROWS, COLUMNS)))
     show_jacobian_overlay(volume, 1.0)
-    assert red.pixels()[..., :3].min() >= 254
+    assert red.pixels()[..., :3].min() >= min(WHITE) - 1
     nodes, scalars = node_ids(mrml_scene), volume.GetImageData().GetPointData().GetScalars()
     events = count_events(volume, vtk.vtkCommand.ModifiedEvent)
     assert add_overlay(mrml_scene, -np.ones((ROWS, COLUMNS)), transform)[1] is volume
     assert volume.GetImageData().GetPointData().GetScalars() is scalars and len(events) == 1
     assert node_ids(mrml_scene) == nodes
-    assert np.unique(red.pixels()[..., :3].reshape(-1, 3), axis=0).tolist() == [list(YELLOW)]
+    assert np.unique(red.pixels()[..., :3].reshape(-1, 3), axis=0).tolist() == [list(FOLDED)]
 
 
 def test_jacobian_on_another_grid_uses_the_same_node(red, mrml_scene):

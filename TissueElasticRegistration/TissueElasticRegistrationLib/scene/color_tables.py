@@ -1,4 +1,4 @@
-"""Colours for 256 steps: the two greys whose difference is grey, and the Jacobian determinant."""
+"""Colors for 256 steps: the two grays whose difference is gray, and the Jacobian determinant."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import numpy as np
 import slicer
 import slicer.util
 
+from ..core.reporting import pictures
+
 STEPS = 256
 
-BLUE, WHITE, RED, YELLOW = np.array([[0.10, 0.20, 0.85], [1, 1, 1], [0.85, 0.10, 0.10], [1.0, 0.9, 0.0]])
+BLUE, WHITE, RED, FOLDED = np.array([pictures.BLUE, pictures.WHITE, pictures.RED, pictures.FOLDED]) / 255
 
 JACOBIAN_HIGHEST = 2.0
 _JACOBIAN_STEP = JACOBIAN_HIGHEST / (STEPS - 2)
@@ -18,25 +20,25 @@ JACOBIAN_RANGE = (-_JACOBIAN_STEP, JACOBIAN_HIGHEST)
 
 
 def difference_colors() -> tuple[np.ndarray, np.ndarray]:
-    """Two tables (256, 3): the first, minus the second at the same step, is the grey 128 at every step.
+    """Two tables (256, 3), for fixed and moving: the first minus the second is what `pictures.DIFFERENCE_MEANS` says.
 
-    Slicer subtracts displayed colours and cuts below 0 and above 255; with greys from 128 to 255 and from 0 to 127
-    nothing is cut.
+    Slicer subtracts displayed colors and cuts below 0 and above 255; with grays from 128 to 255 and from 0 to 127
+    nothing is cut. Outside of moving it subtracts 0, so that nothing but gray, and no other sign, looks right there.
     """
     half = np.arange(STEPS) // 2
-    return tuple(np.repeat(grey[:, None], 3, 1) / 255 for grey in (128 + half, half))
+    return tuple(np.repeat(gray[:, None], 3, 1) / 255 for gray in (pictures.EQUAL + half, half))
 
 
 def jacobian_colors() -> np.ndarray:
-    """One table (256, 3) over JACOBIAN_RANGE: yellow where space folds, blue where it shrinks, white, red (grows).
+    """One table (256, 3) over JACOBIAN_RANGE: `pictures.VOLUME_CHANGE_MEANS`.
 
-    White is not transparent: Slicer knows no half transparent colours of a volume, and the border of a transparent
+    White is not transparent: Slicer knows no half transparent colors of a volume, and the border of a transparent
     range around 1 looked like a structure.
     """
     determinants = (np.arange(STEPS) - 0.5) * _JACOBIAN_STEP
     change = np.clip(determinants - 1, -1, 1)[:, None]
     colors = np.where(change < 0, WHITE + (WHITE - BLUE) * change, WHITE - (WHITE - RED) * change)
-    colors[0] = YELLOW
+    colors[0] = FOLDED
     return colors
 
 

@@ -72,9 +72,9 @@ def write_jacobian_overlay(jacobian_kji: np.ndarray, geometry: Geometry,
                            transform: slicer.vtkMRMLTransformNode) -> slicer.vtkMRMLScalarVolumeNode:
     """Put the Jacobian determinant (K, J, I) of a deformation on ``geometry`` (world RAS) into a volume, and return it.
 
-    Blue: space shrinks, white: 1, red: grows, yellow: folds (0 or less). The volume and its colours are made once for
-    each transform, beside it in the subject hierarchy; then the array is overwritten in place, with one event. The
-    user's window and level stay. Raises ValueError if the array does not fit or the transform is missing.
+    Its colors are those of `jacobian_colors`. The volume and its colors are made once for each transform, beside it in
+    the subject hierarchy; then the array is overwritten in place, with one event. The user's window and level stay.
+    Raises ValueError if the array does not fit or the transform is missing.
     """
     require_in_scene(transform, "vtkMRMLTransformNode", "transform")
     if jacobian_kji.shape != geometry.shape_kji:

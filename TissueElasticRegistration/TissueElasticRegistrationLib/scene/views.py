@@ -72,11 +72,11 @@ def show_fade(fixed: slicer.vtkMRMLVolumeNode, moving: slicer.vtkMRMLVolumeNode,
 
 
 def show_difference(scene: slicer.vtkMRMLScene, on: bool) -> None:
-    """Show background minus foreground (bright: fixed is brighter than moving; middle grey: equal), or no longer.
+    """Show fixed minus moving, that is background minus foreground (see `difference_colors`), or no longer.
 
     Meant for the two volumes of the first view that shows two; views with other volumes stay as they are, and so does
     everything if there is no such view. While it is on, both volumes share the background's window and level (equal
-    intensities are to be equally bright) and have colours of their own; all of this is put back when it is switched
+    intensities are to be equally bright) and have colors of their own; all of this is put back when it is switched
     off, also in a scene that was saved and loaded in between.
     """
     for view in _views(scene):

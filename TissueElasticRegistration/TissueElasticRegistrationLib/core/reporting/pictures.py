@@ -1,4 +1,8 @@
-"""Pictures as RGB arrays (rows, columns, 3) uint8: gray values, outlines, differences, deformed grids, Jacobians."""
+"""Pictures as RGB arrays (rows, columns, 3) uint8: gray values, outlines, differences, deformed grids, Jacobians.
+
+The sign of differences and the colors of changes of volume are told here, for the panel as well. Fixed minus moving is
+what Slicer's views subtract (background minus foreground).
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,12 @@ import zlib
 import numpy as np
 
 BLUE, WHITE, RED = (33, 90, 190), (248, 248, 248), (190, 40, 40)
-FOLDED = (255, 0, 255)
+FOLDED = (255, 0, 255)  # not yellow: that is the color of the grid, which may lie over it
+DIFFERENCE_MEANS = ("fixed minus moving intensity: gray where they agree, bright where fixed is brighter, dark where "
+                    "moving is")
+VOLUME_CHANGE_MEANS = "blue shrinks, white keeps its volume, red grows from fixed to moving, magenta folds"
 NOTHING = (128, 128, 128)  # neither image has a value here
+EQUAL, OUTSIDE = 128, (60, 70, 120)  # of a difference; the second where one of the images has no value
 GRID_LINE = (255, 214, 90)
 # Told apart by most color-blind people, and bright enough on gray values.
 TISSUE_COLORS = ((240, 160, 20), (86, 180, 233), (0, 200, 130), (240, 228, 66), (235, 95, 60), (214, 125, 180),
@@ -49,10 +57,11 @@ def outlined(picture: np.ndarray, labels: np.ndarray, colors: dict[int, tuple[in
     return drawn
 
 
-def difference(first: np.ndarray, second: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """``first`` minus ``second`` (windowed to [0, 1]): blue where negative, white where equal, red where positive."""
-    picture = diverging((first - second) / DIFFERENCE_RANGE)
-    picture[~valid] = NOTHING
+def difference(fixed: np.ndarray, moving: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Fixed minus moving (windowed to [0, 1]): dark where negative, gray where equal, bright where positive."""
+    steps = EQUAL + 127 * np.clip((fixed - moving) / DIFFERENCE_RANGE, -1, 1)
+    picture = np.repeat(np.rint(steps).astype(np.uint8)[..., None], 3, axis=2)
+    picture[~valid] = OUTSIDE
     return picture
 
 

@@ -17,6 +17,7 @@ from ..result import RegistrationResult, TissueResult
 from .estimate_section import estimate_section
 from .html_parts import change, figure, number, section, table, tissue_name, what_columns_mean
 from .picture_planes import Plane
+from .pictures import DIFFERENCE_MEANS, VOLUME_CHANGE_MEANS
 from .report_pictures import Picture, colors_by_label, report_pictures
 from .report_style import CSS
 from .verdict import Finding, findings, verdict
@@ -39,12 +40,11 @@ NO_STIFFNESS = ("λ and μ weigh elastic energy against image similarity; only t
 PICTURE_NOTES = (
     "Outlines in every picture are those of the fixed image's tissues: where an image agrees with the fixed one, its "
     "structures lie inside their outlines.",
-    "Difference: moving minus fixed intensity; white is equal, blue lower, red higher, gray outside of the moving "
-    "image.",
+    f"Difference: {DIFFERENCE_MEANS}; slate blue outside of the moving image.",
     "Deformation: lines that are straight and evenly spaced in the fixed image, where the deformation puts them "
     "(motion across the plane is not shown, nor is overall rigid motion if the images were aligned first).",
-    "Volume change from fixed to moving image (Jacobian determinant): blue shrinks to a half, white keeps its volume, "
-    "red grows to the double; magenta folds.",
+    f"Volume change (Jacobian determinant, no unit): {VOLUME_CHANGE_MEANS}. The darkest blue is a half or less, the "
+    "darkest red the double or more.",
 )
 
 

@@ -55,9 +55,9 @@ def _of_plane(pair: ImagePair, result: RegistrationResult, plane: Plane, windows
     def with_outlines(values: np.ndarray, window: tuple[float, float]) -> np.ndarray:
         return pictures.outlined(pictures.gray(values, window), labels, colors)
 
-    def minus_fixed(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    def difference_to(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
         reference = pictures.windowed(fixed, fixed_window)
-        return pictures.difference(pictures.windowed(values, moving_window), reference, valid)
+        return pictures.difference(reference, pictures.windowed(values, moving_window), valid)
 
     spacing_mm = grid_line_spacing_mm(plane)
     grid = pictures.with_curves(pictures.gray(fixed, fixed_window) // 2, _curves(result, plane, spacing_mm))
@@ -66,8 +66,8 @@ def _of_plane(pair: ImagePair, result: RegistrationResult, plane: Plane, windows
         Picture("Fixed image", with_outlines(fixed, fixed_window)),
         Picture("Moving image before", with_outlines(moving, moving_window)),
         Picture("Moving image after", with_outlines(warped, moving_window)),
-        Picture("Difference before", minus_fixed(moving, moving_valid)),
-        Picture("Difference after", minus_fixed(warped, warped_valid)),
+        Picture("Difference before", difference_to(moving, moving_valid)),
+        Picture("Difference after", difference_to(warped, warped_valid)),
         Picture(f"Deformation of a {spacing_mm:g} mm grid", grid),
         Picture("Volume change", pictures.outlined(pictures.jacobian(determinant), labels, faint)),
     ]
