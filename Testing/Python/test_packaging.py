@@ -22,7 +22,7 @@ NOT_SOURCE = {".git", ".venv", "__pycache__", ".pytest_cache", ".ruff_cache", "b
 # The floors of the core: a file imports files of its own floor or of lower ones. A new file gets its place here.
 FLOORS = [
     {
-        *("geometry", "images", "tissues", "parameter_scale", "tissue_table", "tuning"),
+        *("geometry", "images", "tissues", "parameter_scale", "range_ends", "tissue_table", "tuning"),
         *("progress", "threads", "devices"),
         *("similarity", "elasticity", "deformation", "sampling", "network", "network_config", "orientation"),
     },

@@ -278,3 +278,14 @@ def test_another_segmentation_gets_nothing_of_it(ready, points):
     assert ready.ui.estimatePushButton.text == "Auto-estimate"
     assert not ready.ui.undoEstimateButton.visible
     assert not landscape(ready, LIVER)
+
+
+def test_a_value_at_the_end_of_its_range_is_told_once_in_the_status_and_once_in_quality(ready):
+    click(ready.tissue(BONE, "lock"))
+    type_value(ready.tissue(BONE, "muBox"), "199.5")
+    estimate(ready)
+    click(ready.ui.applyButton)
+    ready.rest()
+    for label in (ready.ui.estimateStatusLabel, ready.ui.qualityLabel):
+        lines = [line for line in label.text.splitlines() if "lies at an end of its allowed range" in line]
+        assert len(lines) == 1 and "bone" in lines[0]

@@ -22,6 +22,7 @@ from .live import Frame, LiveSolver, Wanted
 from .parameter_scale import check_parameters
 from .preprocessing import WorkingPair, prepare_pair
 from .progress import Job, Progress, Result, part_as_it_is, part_of
+from .range_ends import range_warnings
 from .result import RegistrationResult
 from .solvers.direct import DirectSolver, Solution, Step
 from .solvers.pyramid import Pyramid
@@ -162,6 +163,11 @@ class Registrar:
         """Start values for `tissues` by their names."""
         return table_parameters(self.tissues, self.solver.objective.scale)
 
+    def range_warnings(self, parameters: TissueParameters) -> tuple[str, ...]:
+        """One sentence if λ or μ of a tissue lies at an end of its range (see `range_ends`), also in the result."""
+        objective = self.solver.objective
+        return range_warnings(parameters, self.tissues, objective.scale, objective.regulariser == "elastic")
+
     def displacement_ras_mm(self) -> tuple[np.ndarray, Geometry]:
         """The current displacement (K, J, I, 3) in RAS mm and its grid: fixed to moving, with the initial alignment."""
         if self._solution is None:
@@ -269,7 +275,7 @@ class Registrar:
     def _evaluated(self) -> Job[RegistrationResult]:
         result = yield from evaluate(self.pair, self.working, self._initial, self._solution, self._parameters,
                                      self.solver.objective, dict(self._seconds))
-        return replace(result, warnings=(*result.warnings, *self.notes))
+        return replace(result, warnings=(*result.warnings, *self.range_warnings(self._parameters), *self.notes))
 
     def _judged(self, displacement_ras_mm: np.ndarray, parameters: TissueParameters) -> Job[RegistrationResult]:
         yield Progress(0.0, "similarity")

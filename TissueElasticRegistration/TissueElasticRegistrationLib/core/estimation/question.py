@@ -48,7 +48,8 @@ class Question:
         parameters = self.start
         for row in rows:
             parameters = parameters.with_tissue(row.tissue.label, row.lame)
-        said = (*self.criterion.silent.values(), *self.criterion.caution, *warnings, *self.registrar.notes)
+        said = (*self.criterion.silent.values(), *self.criterion.caution, *warnings,
+                *self.registrar.range_warnings(parameters), *self.registrar.notes)
         held_out = tuple(tissue for tissue in self.tissues if tissue.label in self.hold_out.tissues)
         return Estimate(method, self.criterion.name, landscape, tuple(rows), parameters, complete,
                         time.perf_counter() - self.began, said, held_out, tuple(sorted(self.hold_out.landmarks)),
