@@ -222,7 +222,7 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         "gradient", for many tissues. objective: "dice" (overlap, needs ``movingSegmentation``), "landmarks" or
         "similarity" (inside the tissues). holdOut, holdOutLandmarks: segments and names of landmarks, or "half" for
         every second one, that the search does not look at: they can check it. stiffness: estimate afterwards how stiff
-        tissues are relative to each other, into ``estimate.stiffness``. Others as in `register`.
+        tissues are relative to each other, into ``estimate.shear_modulus_ratio``. Others as in `register`.
         """
         inputs = InputNodes(fixed, moving, segmentation, movingSegmentation, fixedLandmarks, movingLandmarks)
         search = Search(method, objective, points, holdOut, holdOutLandmarks, stiffness)

@@ -15,7 +15,7 @@ from panel_faults import library
 LUNG, BONE, LIVER, SOFT = TISSUES = ("id_lung", "id_bone", "id_liver", "id_soft")
 START = {LUNG: 0.5, BONE: 30.0, LIVER: 1.0, SOFT: 1.0}
 POINTS = 3
-HEADINGS = ("Tissue", "λ", "μ", "ν", "Relative\nstiffness", "Confidence", "")
+HEADINGS = ("Tissue", "λ", "μ", "ν", "Shear\nmodulus\nratio", "Confidence", "")
 
 
 def make_ready(panel: PanelCase) -> PanelCase:
@@ -113,5 +113,5 @@ def is_partial(progress) -> bool:
 
 
 def is_searched(progress) -> bool:
-    """λ and μ are found, the relative stiffness is still to come."""
-    return is_partial(progress) and progress.estimate.complete and progress.text == "relative stiffness"
+    """λ and μ are found, the shear modulus ratio is still to come."""
+    return is_partial(progress) and progress.estimate.complete and progress.text == "shear modulus ratio"

@@ -36,7 +36,7 @@ def make_panel_quick(monkeypatch: pytest.MonkeyPatch) -> None:
         "core.live": {"FINE_STEPS": {2: 5, 3: 4}, "FINE_ROUNDS": 3, "CONVERGED": 0.0},
         "core.estimation.uniform": {"NEIGHBOR_STEPS": {2: 3, 3: 3}},
         "core.estimation.gradient": {"DIRECT_STEPS": 3},
-        "core.estimation.relative_stiffness": {"EVALUATIONS": 4},
+        "core.estimation.shear_modulus_ratio": {"EVALUATIONS": 4},
     }
     for module, values in quick.items():
         for name, value in values.items():

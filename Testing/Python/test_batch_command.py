@@ -13,10 +13,10 @@ from synthetic_pairs import slice_case
 
 from TissueElasticRegistrationLib import batch_command
 from TissueElasticRegistrationLib.__main__ import main
-from TissueElasticRegistrationLib.core.estimation.account import stiffness_account
+from TissueElasticRegistrationLib.core.estimation.account import shear_modulus_account
 from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid
 from TissueElasticRegistrationLib.core.estimation.hold_out import HoldOut
-from TissueElasticRegistrationLib.core.estimation.stiffness_job import estimate_relative_stiffness
+from TissueElasticRegistrationLib.core.estimation.stiffness_job import estimate_shear_modulus_ratio
 from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
 from TissueElasticRegistrationLib.core.tissues import Lame
@@ -64,7 +64,7 @@ def register(folder: Path, *options: str) -> dict:
 def test_the_estimate_in_the_result_is_that_of_the_library(folder):
     result = register(folder, *ESTIMATE, "--hold-out", "liver")
     block = result["estimate"]
-    assert block.keys() == {"method", "objective", "grid", "per_tissue", "held_out", "relative_stiffness",
+    assert block.keys() == {"method", "objective", "grid", "per_tissue", "held_out", "shear_modulus_ratio",
                             "search_model"}
     assert (block["method"], block["objective"]) == ("grid", "dice")
     assert all(row.keys() == {"id", "lambda", "mu", "score", "score_start", "flat", "confidence"}
@@ -80,8 +80,8 @@ def test_the_estimate_in_the_result_is_that_of_the_library(folder):
     used = {tissue["id"]: (tissue["lambda"], tissue["mu"]) for tissue in result["tissues"]}
     assert all(used[row["id"]] == (row["lambda"], row["mu"]) for row in block["per_tissue"])
     assert result["seconds"]["estimate"] > 0
-    stiffness = stiffness_account(finish(estimate_relative_stiffness(registrar)))
-    for row, told in zip(stiffness["per_tissue"], block["relative_stiffness"]["per_tissue"], strict=True):
+    stiffness = shear_modulus_account(finish(estimate_shear_modulus_ratio(registrar)))
+    for row, told in zip(stiffness["per_tissue"], block["shear_modulus_ratio"]["per_tissue"], strict=True):
         assert (row["id"], row["supported"], row["reason"]) == (told["id"], told["supported"], told["reason"])
         assert told["mu"] == pytest.approx(row["mu"], rel=1e-5)
 

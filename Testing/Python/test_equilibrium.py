@@ -1,4 +1,4 @@
-"""The equilibrium behind relative stiffness: its matrices, its solver, its probability and how that is maximised."""
+"""The equilibrium behind shear modulus ratio: its matrices, its solver, its probability and how that is maximised."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""An estimate in result.json, in the report and in batch.csv: the two stiffnesses apart, and tuned apart from held
-out.
+"""An estimate in result.json, in the report and in batch.csv: Young's modulus apart from the shear modulus ratio, and
+tuned apart from held out.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from TissueElasticRegistrationLib import batch_command
 from TissueElasticRegistrationLib.__main__ import main
 from TissueElasticRegistrationLib.core.estimation.account import estimate_account, evidence
 from TissueElasticRegistrationLib.core.estimation.landscape import Landscape
-from TissueElasticRegistrationLib.core.estimation.relative_stiffness import RelativeStiffness, TissueStiffness
 from TissueElasticRegistrationLib.core.estimation.result import Estimate, TissueEstimate
+from TissueElasticRegistrationLib.core.estimation.shear_modulus_ratio import ShearModulusRatios, TissueModulusRatio
 from TissueElasticRegistrationLib.core.files.result_file import json_text, result_json
 from TissueElasticRegistrationLib.core.images import ImagePair, Landmarks
 from TissueElasticRegistrationLib.core.reporting.estimate_section import PICTURE_PIXELS, estimate_section
@@ -36,13 +36,13 @@ WEIGHTS = np.array([0.02, 2.0, 200.0])
 AIR = Tissue(BACKGROUND, "background")
 
 
-def a_stiffness(pair: ImagePair) -> RelativeStiffness:
+def a_stiffness(pair: ImagePair) -> ShearModulusRatios:
     """The first tissue is told, the second is not, and what is not is infinite above."""
     told, silent = pair.fixed_segmentation.tissues
     reference = Tissue(9, "soft")
-    return RelativeStiffness((TissueStiffness(told, 1.75, 0.875, 3.5, True, 0.2, 4.0),
-                              TissueStiffness(silent, 7.77, 2.5, float("inf"), False, 1.5, 4.0, REASON),
-                              TissueStiffness(reference, 1.0, 1.0, 1.0, True, 0.0, 4.0)), reference, 12.5)
+    return ShearModulusRatios((TissueModulusRatio(told, 1.75, 0.875, 3.5, True, 0.2, 4.0),
+                               TissueModulusRatio(silent, 7.77, 2.5, float("inf"), False, 1.5, 4.0, REASON),
+                               TissueModulusRatio(reference, 1.0, 1.0, 1.0, True, 0.0, 4.0)), reference, 12.5)
 
 
 def an_estimate(pair: ImagePair, **changes) -> Estimate:
@@ -56,7 +56,7 @@ def an_estimate(pair: ImagePair, **changes) -> Estimate:
             TissueEstimate(searched, Lame(2.0, 200.0), 0.904, 0.8765, True, True, (1, 2)),
             TissueEstimate(held_out, kept, float("nan"), float("nan"), False, False))
     plain = Estimate("grid", "class-wise Dice", Landscape(WEIGHTS, WEIGHTS, scores), rows, TissueParameters(), True,
-                     3.0, held_out=(held_out,), stiffness=a_stiffness(pair))
+                     3.0, held_out=(held_out,), shear_modulus_ratio=a_stiffness(pair))
     return replace(plain, **changes)
 
 
@@ -88,10 +88,10 @@ def page_of(estimate: Estimate, pair: ImagePair) -> tuple[str, str]:
 # --- result.json ------------------------------------------------------------------------------------------------------
 
 
-def test_the_file_tells_relative_stiffness_beside_what_was_searched():
+def test_the_file_tells_shear_modulus_ratio_beside_what_was_searched():
     pair = a_pair()
     found = block(an_estimate(pair), pair)
-    assert found["relative_stiffness"] == {"reference": "9", "condition": 12.5, "per_tissue": [
+    assert found["shear_modulus_ratio"] == {"reference": "9", "condition": 12.5, "per_tissue": [
         {"id": "1", "mu": 1.75, "low": 0.875, "high": 3.5, "supported": True, "strain_index": 0.2, "reason": ""},
         {"id": "Segment_2", "mu": 7.77, "low": 2.5, "high": None, "supported": False, "strain_index": 1.5,
          "reason": REASON},
@@ -101,9 +101,16 @@ def test_the_file_tells_relative_stiffness_beside_what_was_searched():
     assert (found["method"], found["objective"]) == ("grid", "dice")
 
 
-def test_without_relative_stiffness_the_key_is_null():
+def test_the_file_has_different_keys_for_the_two_quantities():
     pair = a_pair()
-    assert block(an_estimate(pair, stiffness=None), pair)["relative_stiffness"] is None
+    content = result_json(shifted(pair), {"estimate": block(an_estimate(pair), pair)})
+    assert "relative_stiffness" not in content["estimate"] and "shear_modulus_ratio" in content["estimate"]
+    assert all("shear_modulus_ratio" not in row and "relative_stiffness" in row for row in content["tissues"])
+
+
+def test_without_shear_modulus_ratio_the_key_is_null():
+    pair = a_pair()
+    assert block(an_estimate(pair, shear_modulus_ratio=None), pair)["shear_modulus_ratio"] is None
 
 
 def test_held_out_landmarks_have_an_error_of_their_own():
@@ -146,7 +153,7 @@ def test_the_report_tells_stiffness_only_where_the_deformation_supports_it():
     pair = a_pair()
     _, text = page_of(an_estimate(pair), pair)
     assert "1.8 (0.88 to 3.5)" in text and "where soft is 1" in text
-    assert f"bone: no relative stiffness. {REASON}" in text
+    assert f"bone: no shear modulus ratio. {REASON}" in text
     assert "7.77" not in text and "7.8" not in text and "inf" not in text
 
 
@@ -214,16 +221,16 @@ def test_distances_of_landmarks_are_shown_as_distances():
     assert "Distance mm" in text and "2.50 → 1.25" in text and "Distance 1.25 mm" in text and "-" not in text
 
 
-def test_relative_stiffness_without_a_search_has_a_section_of_its_own():
+def test_shear_modulus_ratio_without_a_search_has_a_section_of_its_own():
     pair = a_pair()
     estimate = an_estimate(pair, method="none", criterion="", landscape=None, held_out=())
     rows = tuple(replace(row, votes=False, score=float("nan")) for row in estimate.per_tissue)
     html, text = page_of(replace(estimate, per_tissue=rows), pair)
-    assert "Relative stiffness" in text and "1.8 (0.88 to 3.5)" in text
+    assert "Shear modulus ratio" in text and "1.8 (0.88 to 3.5)" in text
     assert "search" not in text and "nan" not in html
 
 
-def test_the_page_has_the_section_and_does_not_call_what_was_set_relative_stiffness():
+def test_the_page_has_the_section_and_does_not_call_what_was_set_shear_modulus_ratio():
     pair = a_pair()
     result, estimate = shifted(pair), an_estimate(pair)
     asked = {"name": "other", "sha256": "a"}
@@ -231,15 +238,15 @@ def test_the_page_has_the_section_and_does_not_call_what_was_set_relative_stiffn
     html = report_html(pair, result, facts, estimate)
     tables = [Page(part.split("</section>")[0]).text for part in html.split("<section>")[1:]]
     tissues = next(text for text in tables if "Folding %" in text)
-    assert "Set stiffness" in tissues and "an input, not a finding" in tissues and "Relative stiffness" not in tissues
-    assert "asking the model “other”" in next(text for text in tables if "Relative stiffness" in text)
+    assert "Set stiffness" in tissues and "an input, not a finding" in tissues and "Shear modulus ratio" not in tissues
+    assert "asking the model “other”" in next(text for text in tables if "Shear modulus ratio" in text)
     assert EVIL not in html
 
 
 # --- batch.csv --------------------------------------------------------------------------------------------------------
 
 
-def test_the_table_of_a_batch_has_both_stiffnesses_apart_and_no_unsupported_number(tmp_path, monkeypatch):
+def test_the_table_of_a_batch_has_both_quantities_apart_and_no_unsupported_number(tmp_path, monkeypatch):
     pair = a_pair()
     result, estimate = shifted(pair), an_estimate(pair)
     monkeypatch.setattr(batch_command, "register_files", lambda request, report: _written(
@@ -248,8 +255,8 @@ def test_the_table_of_a_batch_has_both_stiffnesses_apart_and_no_unsupported_numb
     assert main(["batch", str(tmp_path / "pairs.csv"), "--estimate", "grid", "--output", str(tmp_path / "out")]) == 0
     with open(tmp_path / "out" / "batch.csv", newline="", encoding="utf-8") as stream:
         told, silent = csv.DictReader(stream)
-    names = ("young_relative_used", "relative_stiffness", "relative_stiffness_low", "relative_stiffness_high",
-             "relative_stiffness_supported")
+    names = ("young_relative_used", "shear_modulus_ratio", "shear_modulus_ratio_low", "shear_modulus_ratio_high",
+             "shear_modulus_ratio_supported")
     assert [told[name] for name in names] == ["1.7", "1.75", "0.875", "3.5", "True"]
     assert [silent[name] for name in names] == ["1.7", "", "", "", "False"]
     assert (silent["held_out"], silent["estimated"], silent["score"]) == ("True", "False", "")

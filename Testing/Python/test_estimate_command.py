@@ -19,7 +19,7 @@ from synthetic_pairs import slice_case
 from TissueElasticRegistrationLib import batch_command
 from TissueElasticRegistrationLib.__main__ import main
 from TissueElasticRegistrationLib.core.estimation import search
-from TissueElasticRegistrationLib.core.estimation.relative_stiffness import RelativeStiffness, TissueStiffness
+from TissueElasticRegistrationLib.core.estimation.shear_modulus_ratio import ShearModulusRatios, TissueModulusRatio
 from TissueElasticRegistrationLib.core.estimation.uniform import UniformRegistrations
 from TissueElasticRegistrationLib.core.files.landmark_files import read_landmarks
 from TissueElasticRegistrationLib.core.model_pack import save_pack
@@ -102,7 +102,7 @@ class Impatient(ProgressLine):
 
 
 @pytest.mark.parametrize(("moment", "options"), [
-    ("read", GRID), ("estimate  23 %", GRID), ("estimate  30 %  relative", ("--relative-stiffness",)),
+    ("read", GRID), ("estimate  23 %", GRID), ("estimate  30 %  shear", ("--relative-stiffness",)),
     ("evaluate", (*QUICK, *GRID, ALONE)), ("write 100 %  done", (*QUICK, *GRID, ALONE)),
 ])
 def test_cancelling_writes_nothing_and_keeps_what_was_there(case, tmp_path, monkeypatch, capsys, moment, options):
@@ -154,28 +154,28 @@ def test_one_candidate_that_fails_does_not_end_the_search(case, tmp_path, monkey
     assert "could not be registered" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
-def test_relative_stiffness_that_fails_is_a_warning(case, tmp_path, monkeypatch):
+def test_shear_modulus_ratio_that_fails_is_a_warning(case, tmp_path, monkeypatch):
     def fails(registrar):
         raise ValueError("There is not enough deformed tissue to compare stiffness.")
         yield
 
-    monkeypatch.setattr(search, "estimate_relative_stiffness", fails)
+    monkeypatch.setattr(search, "estimate_shear_modulus_ratio", fails)
     assert register(case, tmp_path / "out", *QUICK, "--relative-stiffness") == 0
     result = result_of(tmp_path / "out")
-    assert result["estimate"]["relative_stiffness"] is None
-    assert "There is no relative stiffness: There is not enough deformed tissue" in " ".join(result["warnings"])
+    assert result["estimate"]["shear_modulus_ratio"] is None
+    assert "There is no shear modulus ratio: There is not enough deformed tissue" in " ".join(result["warnings"])
     assert "could not be estimated" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
-def test_what_the_relative_stiffness_warns_of_is_in_the_result(case, tmp_path, monkeypatch):
+def test_what_the_shear_modulus_ratio_warns_of_is_in_the_result(case, tmp_path, monkeypatch):
     soft = Tissue(4, "soft", "4")
 
     def warns(registrar):
         yield Progress(0.5, "measuring")
-        row = TissueStiffness(soft, 1.0, 1.0, 1.0, True, 0.0, 3.0)
-        return RelativeStiffness((row,), soft, 1.0, ("There is only one tissue.",))
+        row = TissueModulusRatio(soft, 1.0, 1.0, 1.0, True, 0.0, 3.0)
+        return ShearModulusRatios((row,), soft, 1.0, ("There is only one tissue.",))
 
-    monkeypatch.setattr(search, "estimate_relative_stiffness", warns)
+    monkeypatch.setattr(search, "estimate_shear_modulus_ratio", warns)
     assert register(case, tmp_path / "out", *QUICK, "--relative-stiffness") == 0
     assert "There is only one tissue." in result_of(tmp_path / "out")["warnings"]
 
@@ -187,8 +187,8 @@ def test_images_that_are_the_same_tell_no_stiffness(case, tmp_path):
     result = result_of(tmp_path / "out")
     block = result["estimate"]
     assert (block["method"], block["objective"], block["grid"], block["per_tissue"]) == ("none", None, None, [])
-    assert block["relative_stiffness"] is None
-    assert [text for text in result["warnings"] if text.startswith("There is no relative stiffness: ")]
+    assert block["shear_modulus_ratio"] is None
+    assert [text for text in result["warnings"] if text.startswith("There is no shear modulus ratio: ")]
     assert {row["name"]: row["mu"] for row in result["tissues"]} == {"background": 0.02, "lung": 0.5, "bone": 30,
                                                                      "liver": 1, "soft": 1}
     assert result["seconds"]["estimate"] > 0

@@ -123,17 +123,17 @@ def test_cancel_before_anything_is_known_changes_nothing(ready):
     assert not ready.ui.undoEstimateButton.visible
 
 
-def test_values_are_taken_before_the_relative_stiffness_and_only_once(ready, monkeypatch):
+def test_values_are_taken_before_the_shear_modulus_ratio_and_only_once(ready, monkeypatch):
     search = Searches(monkeypatch, is_searched)
     click(ready.ui.estimatePushButton)
     ready.wait(lambda: stored(ready) != ({}, {}))
-    assert ready.activity == "estimate" and latest(ready).stiffness is None
+    assert ready.activity == "estimate" and latest(ready).shear_modulus_ratio is None
     assert stored(ready) == as_stored(latest(ready).values())
     ready.wait(lambda: "λ and μ are set" in ready.ui.estimateStatusLabel.text)
     type_value(ready.tissue(LIVER, "muBox"), "3.3")
     search.go_on_to_the_end()
     ready.rest()
-    assert latest(ready).stiffness is not None
+    assert latest(ready).shear_modulus_ratio is not None
     assert stored(ready)[1][LIVER] == 3.3, "what the user sets meanwhile stays"
 
 
@@ -148,7 +148,7 @@ def test_cancel_while_candidates_are_registered_together_keeps_what_was_chosen(r
     assert ready.ui.estimateStatusLabel.text == "Cancelled; the best values so far were taken."
 
 
-def test_cancel_during_the_relative_stiffness_keeps_the_estimate(ready, monkeypatch):
+def test_cancel_during_the_shear_modulus_ratio_keeps_the_estimate(ready, monkeypatch):
     Searches(monkeypatch, is_searched)
     click(ready.ui.estimatePushButton)
     ready.wait(lambda: stored(ready) != ({}, {}))
@@ -157,15 +157,15 @@ def test_cancel_during_the_relative_stiffness_keeps_the_estimate(ready, monkeypa
     ready.rest()
     assert stored(ready) == found
     said = ready.ui.estimateStatusLabel.text
-    assert said == "Cancelled; λ and μ stay as estimated, without relative stiffness."
-    assert latest(ready).complete and latest(ready).stiffness is None
+    assert said == "Cancelled; λ and μ stay as estimated, without shear modulus ratios."
+    assert latest(ready).complete and latest(ready).shear_modulus_ratio is None
     assert slicer.util.getFirstNodeByName("stiffness estimate") is not None
     click(ready.ui.undoEstimateButton)
     ready.rest()
     assert stored(ready) == ({}, {})
 
 
-def test_undo_during_the_relative_stiffness_stays_undone(ready, monkeypatch):
+def test_undo_during_the_shear_modulus_ratio_stays_undone(ready, monkeypatch):
     search = Searches(monkeypatch, is_searched)
     click(ready.ui.estimatePushButton)
     ready.wait(lambda: ready.ui.undoEstimateButton.visible)
@@ -173,7 +173,7 @@ def test_undo_during_the_relative_stiffness_stays_undone(ready, monkeypatch):
     search.go_on_to_the_end()
     ready.rest()
     assert stored(ready) == ({}, {})
-    assert latest(ready).stiffness is not None
+    assert latest(ready).shear_modulus_ratio is not None
     assert not ready.ui.undoEstimateButton.visible
 
 
@@ -199,10 +199,10 @@ def test_stiffness_that_fails_leaves_the_values(ready, monkeypatch):
         raise ValueError("There is not enough deformed tissue to compare stiffness.")
         yield
 
-    monkeypatch.setattr(library("core.estimation.search"), "estimate_relative_stiffness", fails)
+    monkeypatch.setattr(library("core.estimation.search"), "estimate_shear_modulus_ratio", fails)
     estimate(ready)
     assert stored(ready) == as_stored(latest(ready).values())
-    assert "There is no relative stiffness: There is not enough" in ready.ui.estimateStatusLabel.text
+    assert "There is no shear modulus ratio: There is not enough" in ready.ui.estimateStatusLabel.text
 
 
 @pytest.mark.parametrize("points", [2, POINTS**2])

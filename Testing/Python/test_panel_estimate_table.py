@@ -30,13 +30,13 @@ from panel_estimate import (
 from panel_faults import library
 
 from TissueElasticRegistrationLib.core.estimation.landscape import Landscape
-from TissueElasticRegistrationLib.core.estimation.relative_stiffness import RelativeStiffness, TissueStiffness
 from TissueElasticRegistrationLib.core.estimation.result import Estimate, TissueEstimate
+from TissueElasticRegistrationLib.core.estimation.shear_modulus_ratio import ShearModulusRatios, TissueModulusRatio
 from TissueElasticRegistrationLib.core.tissues import Lame, Tissue, TissueParameters
 from TissueElasticRegistrationLib.panel.number_texts import weight_text
 
 pytestmark = pytest.mark.usefixtures("quick_panel")
-STIFFNESS = "Relative\nstiffness"
+STIFFNESS = "Shear\nmodulus\nratio"
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_the_table_tells_what_the_estimate_says(ready):
     estimate(ready)
     found = latest(ready)
     assert visible_headings(ready) == list(HEADINGS)
-    stiffness = {row.tissue.id: row for row in found.stiffness.per_tissue}
+    stiffness = {row.tissue.id: row for row in found.shear_modulus_ratio.per_tissue}
     for row in found.per_tissue:
         if not row.votes:
             continue
@@ -91,7 +91,7 @@ def test_the_table_tells_what_the_estimate_says(ready):
         assert float(texts["μ"]) == pytest.approx(row.lame.mu, rel=0.01)
         assert float(texts["ν"]) == pytest.approx(row.lame.poisson_ratio, abs=0.005)
         told = stiffness[row.tissue.id]
-        if told.tissue == found.stiffness.reference:
+        if told.tissue == found.shear_modulus_ratio.reference:
             assert texts[STIFFNESS] == "1 (reference)"
         elif told.supported:
             assert float(texts[STIFFNESS].split()[0]) == pytest.approx(told.mu, rel=0.4)
@@ -245,12 +245,12 @@ def made_up(names, stiffness=None, **changes) -> Estimate:
     scores = np.tile(np.array([[0.5, 0.6], [0.7, 0.9]]), (len(names), 1, 1))
     told = None
     if stiffness is not None:
-        per_tissue = tuple(TissueStiffness(tissue, mu, low, high, not reason, 0.0, 2.0, reason)
-                           for tissue, (mu, low, high, reason) in zip(tissues, stiffness, strict=True))
-        told = RelativeStiffness(per_tissue, tissues[-1], 2.0)
+        per_tissue = tuple(TissueModulusRatio(tissue, mu, low, high, not reason, 0.0, 2.0, reason)
+                              for tissue, (mu, low, high, reason) in zip(tissues, stiffness, strict=True))
+        told = ShearModulusRatios(per_tissue, tissues[-1], 2.0)
     weights = np.array([0.02, 2.0])
     return Estimate("grid", "Dice", Landscape(weights, weights, scores), rows, TissueParameters(), True, 1.0,
-                    stiffness=told)
+                    shear_modulus_ratio=told)
 
 
 @pytest.fixture
@@ -258,7 +258,7 @@ def table(fresh_host):
     return Table()
 
 
-def test_relative_stiffness_is_told_only_where_it_is_supported(table):
+def test_shear_modulus_ratio_is_told_only_where_it_is_supported(table):
     table.show([(0.41, 0.18, 0.93, ""), (2.5, 0.6, np.inf, "It deforms too little."), (1.0, 1.0, 1.0, "")])
     assert [table.text(row, STIFFNESS) for row in range(3)] == ["0.4 (0.2–0.9)", "–", "1 (reference)"]
     assert table.tip(1, STIFFNESS) == "It deforms too little."

@@ -7,8 +7,8 @@ import pytest
 from estimation_case import registrar_of, thorax_slice
 from scipy.ndimage import affine_transform
 
-from TissueElasticRegistrationLib.core.estimation.relative_stiffness import relative_stiffness
-from TissueElasticRegistrationLib.core.estimation.stiffness_job import estimate_relative_stiffness
+from TissueElasticRegistrationLib.core.estimation.shear_modulus_ratio import shear_modulus_ratio
+from TissueElasticRegistrationLib.core.estimation.stiffness_job import estimate_shear_modulus_ratio
 from TissueElasticRegistrationLib.core.estimation.visible_deformation import without_rigid_motion
 from TissueElasticRegistrationLib.core.images import Image, ImagePair, Segmentation
 from TissueElasticRegistrationLib.core.progress import finish
@@ -20,11 +20,11 @@ NOISE_HU = 15
 
 
 def estimate_from(moving_kji: np.ndarray, segmentation: Segmentation | None = None):
-    """The relative stiffness of the thorax slice, registered with another image on its grid."""
+    """The shear modulus ratio of the thorax slice, registered with another image on its grid."""
     pair = thorax_slice()
     moving = Image(moving_kji.astype(np.float32), pair.fixed.geometry, "moving")
     registrar = registrar_of(ImagePair(pair.fixed, moving, segmentation or pair.fixed_segmentation), initial="none")
-    return finish(estimate_relative_stiffness(registrar))
+    return finish(estimate_shear_modulus_ratio(registrar))
 
 
 def noise(seed: int) -> np.ndarray:
@@ -62,14 +62,14 @@ def rigid_motion(shape: tuple[int, ...], degrees: float) -> np.ndarray:
 @pytest.mark.parametrize("degrees", [0.0, 25.0])
 def test_a_rigid_motion_tells_nothing(shape, degrees):
     with pytest.raises(ValueError, match=f"{NO_DEFORMATION}|not enough deformed tissue"):
-        relative_stiffness(rigid_motion(shape, degrees), (2.0,) * len(shape), two_halves(shape), (AIR, SOFT, OTHER))
+        shear_modulus_ratio(rigid_motion(shape, degrees), (2.0,) * len(shape), two_halves(shape), (AIR, SOFT, OTHER))
 
 
 def test_one_tissue_alone_has_nothing_to_be_compared_with():
     shape = (30, 24)
     bent = np.stack([0.05 * np.indices(shape)[1], 0.001 * np.indices(shape)[0] ** 2])
     with pytest.raises(ValueError, match="only one tissue"):
-        relative_stiffness(bent, (2.0, 2.0), np.ones(shape, int), (AIR, SOFT))
+        shear_modulus_ratio(bent, (2.0, 2.0), np.ones(shape, int), (AIR, SOFT))
 
 
 @pytest.mark.parametrize("dimension", [2, 3])

@@ -148,7 +148,7 @@ def test_no_text_is_cut_and_no_panel_covers_another(tmp_path, count):
     assert not any(one.overlaps(other) for number, one in enumerate(boxes) for other in boxes[:number])
 
 
-# --- relative stiffness -----------------------------------------------------------------------------------------------
+# --- shear modulus ratio ----------------------------------------------------------------------------------------------
 
 
 def stiffness(value, low, high, supported=True) -> dict:

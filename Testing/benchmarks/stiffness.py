@@ -1,4 +1,4 @@
-"""Does the relative stiffness follow the true one? Fresh phantoms, moved by every kind of load.
+"""Does the shear modulus ratio follow the true one? Fresh phantoms, moved by every kind of load.
 
 python Testing/benchmarks/stiffness.py [--subjects 10] [--first-seed 960000] [--dimension 2] [--spacing MM] [--grid]
                                        [--parts]
@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # for `training`, 
 from measuring import print_table
 
 from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid
-from TissueElasticRegistrationLib.core.estimation.relative_stiffness import RelativeStiffness, relative_stiffness
-from TissueElasticRegistrationLib.core.estimation.stiffness_job import WEAK, estimate_relative_stiffness
+from TissueElasticRegistrationLib.core.estimation.shear_modulus_ratio import ShearModulusRatios, shear_modulus_ratio
+from TissueElasticRegistrationLib.core.estimation.stiffness_job import WEAK, estimate_shear_modulus_ratio
 from TissueElasticRegistrationLib.core.images import ImagePair
 from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
@@ -53,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
 
     answers: Answers = defaultdict(list)
-    reports: list[tuple[RelativeStiffness, PhantomCase]] = []
+    reports: list[tuple[ShearModulusRatios, PhantomCase]] = []
     seconds, alone = [], []
     for number in range(options.subjects * len(LOADS)):
         load = list(LOADS)[number % len(LOADS)]
@@ -63,7 +63,7 @@ def main() -> None:
         finish(registrar.prepare())
         began = process_time()
         try:
-            report = finish(estimate_relative_stiffness(registrar))
+            report = finish(estimate_shear_modulus_ratio(registrar))
         except ValueError as error:
             print(f"{number + 1}: {load}, no answer: {error}", flush=True)
             continue
@@ -72,12 +72,12 @@ def main() -> None:
         solution = finish(DirectSolver().solve(registrar.pyramid, TissueParameters({}, default=WEAK)))
         alone.append(process_time() - began)
         reports.append((report, case))
-        _note(answers["relative stiffness"], load, case, _ratios(report))
+        _note(answers["shear modulus ratio"], load, case, _ratios(report))
         _note(answers["strain index"], load, case,
               {row.tissue.label: row.strain_index for row in report.per_tissue})
         print(f"{number + 1}: {load}, " + ", ".join(
             f"{name} {row[2]:.2f} (strain index {other[2]:.2f}, true {row[3]:.2f})" for name, row, other in zip(
-                TISSUES.values(), answers["relative stiffness"][-3:], answers["strain index"][-3:], strict=True)),
+                TISSUES.values(), answers["shear modulus ratio"][-3:], answers["strain index"][-3:], strict=True)),
             flush=True)
         if options.parts:
             _parts(answers, load, case, registrar.tissues, solution.displacement[0].double().numpy())
@@ -111,11 +111,11 @@ def _parts(answers: Answers, load: str, case: PhantomCase, tissues: tuple[Tissue
     if registered.shape == true.shape:
         displacements["registered, without images"] = registered
     for name, displacement in displacements.items():
-        report = relative_stiffness(displacement, spacing_mm, labels, tissues, inside=valid)
+        report = shear_modulus_ratio(displacement, spacing_mm, labels, tissues, inside=valid)
         _note(answers[name], load, case, _ratios(report))
 
 
-def _ratios(report: RelativeStiffness) -> dict[int, float]:
+def _ratios(report: ShearModulusRatios) -> dict[int, float]:
     return {row.tissue.label: float(np.log(row.mu)) for row in report.per_tissue}
 
 
@@ -138,7 +138,7 @@ def _print(answers: Answers, options: argparse.Namespace) -> None:
                     ("", "pooled", *TISSUES.values(), "rms error of ln (lung, liver)", "mean error"), rows)
 
 
-def _print_honesty(reports: list[tuple[RelativeStiffness, PhantomCase]]) -> None:
+def _print_honesty(reports: list[tuple[ShearModulusRatios, PhantomCase]]) -> None:
     rows, everywhere = [], []
     for label, name in TISSUES.items():
         claims = []

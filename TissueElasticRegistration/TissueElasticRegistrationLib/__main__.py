@@ -72,7 +72,7 @@ def _add_shared_options(command: argparse.ArgumentParser) -> None:
     add("--hold-out", metavar="A,B", help="tissues that the search must not look at; they keep their values")
     add("--hold-out-landmarks", metavar="A,B|half", help="landmarks that the search must not look at")
     add("--relative-stiffness", action=argparse.BooleanOptionalAction,
-        help="say from the deformation how stiff the tissues are to each other (default: with --estimate)")
+        help="estimate the ratios of the tissues' shear moduli from the deformation (default: with --estimate)")
     add("--refine", type=int, metavar="N",
         help="further solver steps at full resolution (default after a model: 40, in volumes 5)")
     add("--device", default="auto", choices=["auto", "cpu", "cuda"],

@@ -21,10 +21,10 @@ OPTIONAL = ("subject", "moving_segmentation", "landmarks", "tissues", "initial",
 # Options that change what is computed: with other ones a subject is registered again.
 CHOICES = ("tissues", "initial", "model", "parameters", "estimate", "objective", "grid_points", "search_model",
            "hold_out", "hold_out_landmarks", "refine", "device", "seed")
-# young_relative_used follows from lambda and mu; relative_stiffness is what the deformation says, where it does.
+# young_relative_used follows from lambda and mu; shear_modulus_ratio is what the deformation says, where it does.
 COLUMNS = ("subject", "status", "tissue_id", "tissue", "lambda", "mu", "poisson_ratio", "young_relative_used",
-           "estimated", "score", "flat", "confidence", "relative_stiffness", "relative_stiffness_low",
-           "relative_stiffness_high", "relative_stiffness_supported", "held_out", "dice_before", "dice_after",
+           "estimated", "score", "flat", "confidence", "shear_modulus_ratio", "shear_modulus_ratio_low",
+           "shear_modulus_ratio_high", "shear_modulus_ratio_supported", "held_out", "dice_before", "dice_after",
            "hd95_mm_before", "hd95_mm_after", "tre_mm_before", "tre_mm_after", "held_out_tre_mm_after",
            "negative_jacobian_percent", "message")
 SIGNIFICANT_DIGITS = 6
@@ -149,7 +149,7 @@ def _changed(file: str) -> int | None:
 def _table_rows(subject: str, registered: Registered) -> Iterable[dict[str, Any]]:
     result, account = registered.result, registered.account or {}
     searched = {row["id"]: row for row in account.get("per_tissue", ())}
-    stiffness = {row["id"]: row for row in (account.get("relative_stiffness") or {}).get("per_tissue", ())}
+    stiffness = {row["id"]: row for row in (account.get("shear_modulus_ratio") or {}).get("per_tissue", ())}
     held_out = account.get("held_out", {"tissues": [], "tre_mm": None})
     errors, kept_errors = result.landmark_errors, held_out["tre_mm"]
     for tissue in result.tissues:
@@ -173,9 +173,9 @@ def _stiffness(row: Mapping[str, Any] | None) -> dict[str, Any]:
     """Numbers only where the deformation supports them: others would be taken for measurements."""
     if row is None:
         return {}
-    numbers = {"relative_stiffness": row["mu"], "relative_stiffness_low": row["low"],
-               "relative_stiffness_high": row["high"]}
-    return {**(numbers if row["supported"] else {}), "relative_stiffness_supported": row["supported"]}
+    numbers = {"shear_modulus_ratio": row["mu"], "shear_modulus_ratio_low": row["low"],
+               "shear_modulus_ratio_high": row["high"]}
+    return {**(numbers if row["supported"] else {}), "shear_modulus_ratio_supported": row["supported"]}
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

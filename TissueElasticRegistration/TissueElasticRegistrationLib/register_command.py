@@ -100,7 +100,7 @@ def check_options(options: argparse.Namespace) -> None:
 
 
 def wants_stiffness(options: argparse.Namespace) -> bool:
-    """Whether the relative stiffness is estimated: with every search, unless told otherwise."""
+    """Whether the shear modulus ratios are estimated: with every search, unless told otherwise."""
     return options.estimate != "none" if options.relative_stiffness is None else options.relative_stiffness
 
 
@@ -220,7 +220,7 @@ def _registered(pair: ImagePair, options: argparse.Namespace, solver: DirectSolv
         run("refine", registrar.refine(parameters, steps))
     result = run("evaluate", registrar.result())
     if estimate is not None:
-        more = () if estimate.stiffness is None else estimate.stiffness.warnings
+        more = () if estimate.shear_modulus_ratio is None else estimate.shear_modulus_ratio.warnings
         warnings = tuple(dict.fromkeys((*estimate.warnings, *more, *result.warnings)))
         result = replace(result, seconds={**result.seconds, "estimate": estimate_seconds}, warnings=warnings)
     if _starts_unknown(pair.fixed_segmentation, set_labels):
@@ -238,10 +238,11 @@ def _starts_unknown(segmentation: Segmentation, set_labels: set[int]) -> bool:
 def _in_short(estimate: Estimate) -> str:
     """What has come out, for the line that ends the progress of an estimate."""
     parts = [f"λ and μ of {len(estimate.tuned_on)} tissues by {estimate.objective}"] if estimate.tuned_on else []
-    if estimate.stiffness is not None:
-        rows = [row for row in estimate.stiffness.per_tissue if row.tissue != estimate.stiffness.reference]
+    ratios = estimate.shear_modulus_ratio
+    if ratios is not None:
+        rows = [row for row in ratios.per_tissue if row.tissue != ratios.reference]
         known = sum(row.supported for row in rows)
-        parts.append(f"relative stiffness of {known} of {len(rows)} tissues")
+        parts.append(f"shear modulus ratio of {known} of {len(rows)} tissues")
     return ", ".join(parts) or "nothing"
 
 

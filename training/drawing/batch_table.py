@@ -10,7 +10,7 @@ from pathlib import Path
 from TissueElasticRegistrationLib.core.parameter_scale import SCALES, LogScale, ParameterScale
 
 NEEDED = ("subject", "status", "tissue", "lambda", "mu", "estimated", "flat")
-STIFFNESS = ("relative_stiffness", "relative_stiffness_low", "relative_stiffness_high", "relative_stiffness_supported")
+STIFFNESS = tuple(f"shear_modulus_ratio{end}" for end in ("", "_low", "_high", "_supported"))
 TRUTHS = {"true": True, "false": False, "": False}
 
 
@@ -27,7 +27,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Stiffness:
-    """Relative stiffness of one tissue of one subject with its interval; ``high`` is infinite where it has no end.
+    """Shear modulus ratio of one tissue of one subject with its interval; ``high`` is infinite where it has no end.
 
     supported: the deformation tells it. ``value`` is not a number where nothing is said at all.
     """

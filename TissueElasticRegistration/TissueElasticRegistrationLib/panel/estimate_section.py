@@ -43,7 +43,7 @@ LANDMARKS = _("{count} landmarks")
 VALUES_SET = _("λ and μ are set. Still at work: {text}")
 CANCELLED = _("Cancelled.")
 CANCELLED_SEARCH = _("Cancelled; the best values so far were taken.")
-CANCELLED_STIFFNESS = _("Cancelled; λ and μ stay as estimated, without relative stiffness.")
+CANCELLED_STIFFNESS = _("Cancelled; λ and μ stay as estimated, without shear modulus ratios.")
 UNDONE = _("The values are what they were before the estimate.")
 
 
@@ -194,5 +194,5 @@ def _summary(estimate: Estimate) -> str:
     kept += [LANDMARKS.format(count=len(estimate.held_out_landmarks))] if estimate.held_out_landmarks else []
     if kept:
         text += " " + KEPT.format(what=", ".join(kept))
-    warnings = estimate.warnings + (() if estimate.stiffness is None else estimate.stiffness.warnings)
-    return "\n".join((text, *warnings))
+    ratios = estimate.shear_modulus_ratio
+    return "\n".join((text, *estimate.warnings, *(() if ratios is None else ratios.warnings)))

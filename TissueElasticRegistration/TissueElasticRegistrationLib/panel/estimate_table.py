@@ -25,7 +25,7 @@ COLUMNS = (
     Column("λ", _("Resistance to a change of volume that was found, a relative weight without unit")),
     Column("μ", _("Resistance to a change of shape that was found, a relative weight without unit")),
     Column("ν", _("Poisson ratio that follows from λ and μ: 0 is freely compressible, 0.5 incompressible")),
-    Column(_("Relative\nstiffness"), _(
+    Column(_("Shear\nmodulus\nratio"), _(
         "How stiff a tissue is compared with the reference tissue (1), with its 95 % interval. It follows from the "
         "deformation, not from λ and μ. It is no elastography: only ratios, and only where the deformation tells "
         "them.")),
@@ -130,7 +130,7 @@ class EstimateTable:
                 if tissue.id in changed and tissue.id not in self._buttons:
                     self._add_button(number, tissue.id)
         shown = [TISSUE, LAMBDA, MU, POISSON] if has_lambda else [TISSUE, MU]
-        shown += [STIFFNESS] if any(row.stiffness is not None for row in found) else []
+        shown += [STIFFNESS] if any(row.shear_modulus_ratio is not None for row in found) else []
         shown += [CONFIDENCE] if any(row.votes and (row.flat or row.confidence == row.confidence)
                                      for row in found) else []
         shown += [TAKE] if self._buttons else []
@@ -199,9 +199,9 @@ def _cells(row: EstimateRow, has_lambda: bool, reference: str) -> dict[int, Cell
 def _stiffness(row: EstimateRow, reference: str) -> Cell:
     if row.is_reference:
         return Cell(REFERENCE, REFERENCE_MEANING.format(name=row.tissue.name))
-    if not row.has_stiffness:
-        return Cell(NOT_KNOWN, row.stiffness.reason if row.stiffness is not None else "")
-    told = row.stiffness
+    if not row.has_shear_modulus_ratio:
+        return Cell(NOT_KNOWN, row.shear_modulus_ratio.reason if row.shear_modulus_ratio is not None else "")
+    told = row.shear_modulus_ratio
     ratio, low, high = (stiffness_text(value) for value in (told.mu, told.low, told.high))
     meaning = STIFFNESS_MEANING.format(name=row.tissue.name, ratio=ratio, reference=reference, low=low, high=high)
     return Cell(f"{ratio} ({low}–{high})", meaning)

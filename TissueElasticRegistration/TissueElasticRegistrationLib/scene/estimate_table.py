@@ -12,8 +12,8 @@ from ..core.tissues import BACKGROUND_ID, Lame, Tissue
 from .tables import vtk_table
 
 if TYPE_CHECKING:
-    from ..core.estimation.relative_stiffness import TissueStiffness
     from ..core.estimation.result import Estimate
+    from ..core.estimation.shear_modulus_ratio import TissueModulusRatio
 
 UNKNOWN = float("nan")
 
@@ -22,7 +22,7 @@ class EstimateRow(NamedTuple):
     """What an estimate says about one tissue.
 
     votes: whether ``lame`` comes from the search. confidence: share of the values tried that are worse, NaN where that
-    is not known. stiffness: None where it was not estimated (yet). is_reference: the others' stiffness is relative to
+    is not known. shear_modulus_ratio: None where it was not estimated (yet). is_reference: the others are relative to
     this tissue.
     """
 
@@ -34,26 +34,26 @@ class EstimateRow(NamedTuple):
     score: float
     start_score: float
     confidence: float
-    stiffness: TissueStiffness | None
+    shear_modulus_ratio: TissueModulusRatio | None
     is_reference: bool
 
     @property
-    def has_stiffness(self) -> bool:
+    def has_shear_modulus_ratio(self) -> bool:
         """Whether the deformation tells how stiff it is relative to the reference."""
-        return self.stiffness is not None and self.stiffness.supported
+        return self.shear_modulus_ratio is not None and self.shear_modulus_ratio.supported
 
 
 def estimate_rows(estimate: Estimate) -> tuple[EstimateRow, ...]:
     """Every tissue but the background, in the order of the estimate."""
     from ..core.estimation.account import confidence
 
-    measured = estimate.stiffness
-    stiffness = {} if measured is None else {row.tissue.id: row for row in measured.per_tissue}
+    measured = estimate.shear_modulus_ratio
+    ratios = {} if measured is None else {row.tissue.id: row for row in measured.per_tissue}
     reference = None if measured is None else measured.reference.id
     held_out = {tissue.id for tissue in estimate.held_out}
     return tuple(EstimateRow(row.tissue, row.lame, row.votes, row.tissue.id in held_out, row.flat, row.score,
                              row.start_score, confidence(estimate, number) if row.votes else UNKNOWN,
-                             stiffness.get(row.tissue.id), row.tissue.id == reference)
+                             ratios.get(row.tissue.id), row.tissue.id == reference)
                  for number, row in enumerate(estimate.per_tissue) if row.tissue.id != BACKGROUND_ID)
 
 
@@ -71,12 +71,12 @@ COLUMNS = (
     _Column("Mu", "Second Lamé parameter (shear), relative weight", lambda row: row.lame.mu),
     _Column("Poisson ratio", "Follows from λ and μ; 0 freely compressible, 0.5 incompressible",
             lambda row: row.lame.poisson_ratio),
-    _Column("Relative stiffness", "Shear modulus relative to the reference tissue, from the deformation and not from "
+    _Column("Shear modulus ratio", "Shear modulus relative to the reference tissue, from the deformation and not from "
             "the search; empty where the deformation does not tell it", lambda row: _told(row, "mu")),
-    _Column("Relative stiffness low", "Lower end of its 95 % interval", lambda row: _told(row, "low")),
-    _Column("Relative stiffness high", "Upper end of its 95 % interval", lambda row: _told(row, "high")),
-    _Column("Stiffness remark", "The reference tissue, or why there is no relative stiffness",
-            lambda row: _stiffness_remark(row)),
+    _Column("Shear modulus ratio low", "Lower end of its 95 % interval", lambda row: _told(row, "low")),
+    _Column("Shear modulus ratio high", "Upper end of its 95 % interval", lambda row: _told(row, "high")),
+    _Column("Shear modulus remark", "The reference tissue, or why there is no shear modulus ratio",
+            lambda row: _shear_modulus_remark(row)),
     _Column("Confidence", "Share of the values tried that are worse than the best; near 0, λ and μ hardly matter",
             lambda row: row.confidence),
     _Column("Flat", "Whether λ and μ hardly change the score", lambda row: "yes" if row.flat and row.votes else "no"),
@@ -105,10 +105,10 @@ def _use(row: EstimateRow) -> str:
 def _told(row: EstimateRow, name: str) -> float:
     if row.is_reference:
         return 1.0
-    return getattr(row.stiffness, name) if row.has_stiffness else UNKNOWN
+    return getattr(row.shear_modulus_ratio, name) if row.has_shear_modulus_ratio else UNKNOWN
 
 
-def _stiffness_remark(row: EstimateRow) -> str:
+def _shear_modulus_remark(row: EstimateRow) -> str:
     if row.is_reference:
         return "reference"
-    return "" if row.stiffness is None else row.stiffness.reason
+    return "" if row.shear_modulus_ratio is None else row.shear_modulus_ratio.reason

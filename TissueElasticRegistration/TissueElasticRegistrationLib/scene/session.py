@@ -62,7 +62,7 @@ class Search:
 
     method: "grid" or "gradient". objective: "dice", "landmarks" or "similarity". points: of the grid for each slider,
     None for as many as the solver allows. hold_out: ids or names of tissues, hold_out_landmarks: names of landmarks,
-    or EVERY_SECOND, that the search does not look at. stiffness: whether the relative stiffness is estimated as well.
+    or EVERY_SECOND, that the search does not look at. stiffness: whether shear modulus ratios are estimated as well.
     """
 
     method: str = "grid"

@@ -11,8 +11,8 @@ import numpy as np
 from ..images import ImagePair
 from ..metrics import map_points_ras_mm, target_registration_errors
 from ..result import LandmarkErrors, RegistrationResult
-from .relative_stiffness import RelativeStiffness
 from .result import Estimate
+from .shear_modulus_ratio import ShearModulusRatios
 
 
 def estimate_account(estimate: Estimate, pair: ImagePair, result: RegistrationResult) -> dict[str, Any]:
@@ -20,12 +20,13 @@ def estimate_account(estimate: Estimate, pair: ImagePair, result: RegistrationRe
 
     "per_tissue" lists the tissues whose parameters were searched: "score" with what was found, "score_start" with the
     values before. "grid" holds the weights that were tried, null for a gradient search. "held_out" names tissues and
-    landmarks the search has not looked at, with the landmark error of these alone. "relative_stiffness" is what the
-    deformation says, null if that was not asked or not possible; not to be confused with that of the result's tissues,
-    which only follows from the λ and μ they were registered with. Infinite and unknown numbers become null in the file.
+    landmarks the search has not looked at, with the landmark error of these alone. "shear_modulus_ratio" is what the
+    deformation says, null if that was not asked or not possible. ("relative_stiffness" of the result's tissues is
+    Young's modulus, as it follows from the λ and μ they were registered with.) Infinite and unknown numbers become null
+    in the file.
     """
     grid = estimate.landscape
-    errors = landmark_errors_of(pair, result, estimate.held_out_landmarks)
+    errors, ratios = landmark_errors_of(pair, result, estimate.held_out_landmarks), estimate.shear_modulus_ratio
     return {
         "method": estimate.method,
         "objective": estimate.criterion or None,
@@ -36,21 +37,21 @@ def estimate_account(estimate: Estimate, pair: ImagePair, result: RegistrationRe
         "held_out": {"tissues": [tissue.id for tissue in estimate.held_out],
                      "landmarks": list(estimate.held_out_landmarks),
                      "tre_mm": None if errors is None else asdict(errors)},
-        "relative_stiffness": None if estimate.stiffness is None else stiffness_account(estimate.stiffness),
+        "shear_modulus_ratio": None if ratios is None else shear_modulus_account(ratios),
     }
 
 
-def stiffness_account(stiffness: RelativeStiffness) -> dict[str, Any]:
+def shear_modulus_account(ratios: ShearModulusRatios) -> dict[str, Any]:
     """μ of every tissue relative to the tissue "reference", with a 95 % interval from "low" to "high".
 
     Where "supported" is false, "reason" says why, and "mu" must not be used.
     """
     return {
-        "reference": stiffness.reference.id,
-        "condition": stiffness.condition,
+        "reference": ratios.reference.id,
+        "condition": ratios.condition,
         "per_tissue": [{"id": row.tissue.id, "mu": row.mu, "low": row.low, "high": row.high, "supported": row.supported,
                         "strain_index": row.strain_index, "reason": row.reason}
-                       for row in stiffness.per_tissue],
+                       for row in ratios.per_tissue],
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..progress import Progress
 from ..tissues import Lame, Tissue, TissueParameters
 from .landscape import Landscape
-from .relative_stiffness import RelativeStiffness
+from .shear_modulus_ratio import ShearModulusRatios
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,9 @@ class Estimate:
     together, ready for a registration. warnings: one sentence each, about tissues without a vote and candidates that
     failed. held_out, held_out_landmarks: tissues and names of landmarks that the search has not looked at: what they
     say of the registration is independent evidence, what ``tuned_on`` says is not. objective, criterion: what was
-    judged by, for people and as "dice", "landmarks" or "similarity". stiffness: how stiff the tissues are relative to
-    each other, from their deformation and not from the search; None if that was not asked, or not possible, or not yet.
+    judged by, for people and as "dice", "landmarks" or "similarity". shear_modulus_ratio: how stiff the tissues are
+    relative to each other, from their deformation and not from the search; None if that was not asked, or not possible,
+    or not yet.
     """
 
     method: str
@@ -60,7 +61,7 @@ class Estimate:
     held_out: tuple[Tissue, ...] = ()
     held_out_landmarks: tuple[str, ...] = ()
     criterion: str = "dice"
-    stiffness: RelativeStiffness | None = None
+    shear_modulus_ratio: ShearModulusRatios | None = None
 
     @property
     def tuned_on(self) -> tuple[Tissue, ...]:

@@ -15,12 +15,12 @@ from .gradient import estimate_by_gradient
 from .grid import estimate_by_grid
 from .hold_out import NOTHING_HELD_OUT, HoldOut
 from .result import Estimate, EstimateProgress, TissueEstimate
-from .stiffness_job import estimate_relative_stiffness
+from .stiffness_job import estimate_shear_modulus_ratio
 
 Method = Literal["grid", "gradient"]
 METHODS: tuple[Method, ...] = get_args(Method)
-SEARCHED = 0.7  # part of the work, if the relative stiffness follows
-STIFFNESS = "relative stiffness"
+SEARCHED = 0.7  # part of the work, if the shear modulus ratios follow
+STIFFNESS = "shear modulus ratio"
 
 
 def estimate(registrar: Registrar, start: TissueParameters, method: Method = "grid", locked: Collection[int] = (),
@@ -28,8 +28,8 @@ def estimate(registrar: Registrar, start: TissueParameters, method: Method = "gr
              search: NetworkSolver | None = None, stiffness: bool = True) -> Job[Estimate]:
     """`estimate_by_grid` or `estimate_by_gradient`; ``points`` and ``search`` are the grid's.
 
-    stiffness: whether the relative stiffness is estimated afterwards. Before that, the `EstimateProgress` with all that
-    was searched is yielded with ``complete`` set. If it cannot be estimated, a warning says why.
+    stiffness: whether the shear modulus ratios are estimated afterwards. Before that, the `EstimateProgress` with all
+    that was searched is yielded with ``complete`` set. If they cannot be estimated, a warning says why.
 
     Raises ValueError for an unknown method and like these.
     """
@@ -43,7 +43,7 @@ def estimate(registrar: Registrar, start: TissueParameters, method: Method = "gr
 
 
 def stiffness_alone(registrar: Registrar, start: TissueParameters) -> Job[Estimate]:
-    """An estimate without a search: every tissue keeps its values, and only their relative stiffness is estimated."""
+    """An estimate without a search: every tissue keeps its values, only the shear modulus ratios are estimated."""
     return _with_stiffness(_nothing_searched(registrar, start), registrar, searched=0.0)
 
 
@@ -59,9 +59,9 @@ def _with_stiffness(search: Job[Estimate], registrar: Registrar, searched: float
     found = yield from part_as_it_is(search, 0.0, searched)
     yield EstimateProgress(searched, STIFFNESS, found)
     try:
-        measured = yield from part_of(estimate_relative_stiffness(registrar), searched, 1.0, STIFFNESS)
+        measured = yield from part_of(estimate_shear_modulus_ratio(registrar), searched, 1.0, STIFFNESS)
     except (ValueError, ArithmeticError, RuntimeError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        return replace(found, warnings=(*found.warnings, f"There is no relative stiffness: {reason}"))
-    return replace(found, stiffness=measured)
+        return replace(found, warnings=(*found.warnings, f"There is no shear modulus ratio: {reason}"))
+    return replace(found, shear_modulus_ratio=measured)
 

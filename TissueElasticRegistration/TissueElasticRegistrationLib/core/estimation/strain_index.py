@@ -21,7 +21,7 @@ def strain_index(displacement_mm: np.ndarray, spacing_mm: Sequence[float], label
     """-log of the rms shear strain in every tissue, by label; NaN for less than 50 voxels or no shear at all.
 
     displacement_mm: (D, *shape) along the axes of the grid; labels: (*shape) ints; inside: (*shape) bool, where the
-    displacement means something. Differences between tissues are estimates of log relative stiffness.
+    displacement means something. Differences between tissues are estimates of the log shear modulus ratio.
     """
     field = torch.from_numpy(np.ascontiguousarray(displacement_mm, dtype=np.float64))[None]
     squares, divergence = (part[0, 0].numpy() for part in strain_invariants(field, spacing_mm))

@@ -56,7 +56,7 @@ def _tissue(tissue: TissueResult) -> dict[str, Any]:
         "lambda": tissue.parameters.lam,
         "mu": tissue.parameters.mu,
         "poisson_ratio": tissue.parameters.poisson_ratio,
-        "relative_stiffness": tissue.relative_stiffness,  # of the λ and μ above; the deformation's is in "estimate"
+        "relative_stiffness": tissue.relative_stiffness,  # Young's modulus, of the λ and μ above
         "energy": tissue.energy,
         "strain_rms": tissue.strain_rms,
         "negative_jacobian_percent": tissue.negative_jacobian_percent,

@@ -1,4 +1,4 @@
-"""Relative stiffness of tissues from a displacement: which ratios of their moduli put it into elastic equilibrium.
+"""Shear modulus ratios of tissues from a displacement: which ratios of their moduli put it into elastic equilibrium.
 
 The weak form of equilibrium, with test functions inside the body that vanish at its rim, ties the moduli of all tissues
 together. Plain least squares would make every tissue soft whose equations are noisy; here the forces and the noise are
@@ -55,7 +55,7 @@ Images = Callable[[np.ndarray], ImagePull]  # what the images say about a displa
 
 
 @dataclass(frozen=True)
-class TissueStiffness:
+class TissueModulusRatio:
     """μ of one tissue relative to the reference: estimate and 95 % interval; NaN where nothing can be said.
 
     supported: the deformation itself tells it. If not, ``reason`` says why in one sentence, and the value, if there is
@@ -76,22 +76,22 @@ class TissueStiffness:
 
 
 @dataclass(frozen=True)
-class RelativeStiffness:
+class ShearModulusRatios:
     """Every tissue but the background, in the order given. Ratios only: no registration can tell kPa.
 
     condition: ratio of the best to the worst known combination of log moduli, as standard deviations; infinite if one
     is not known at all. ``warnings``: one sentence each.
     """
 
-    per_tissue: tuple[TissueStiffness, ...]
+    per_tissue: tuple[TissueModulusRatio, ...]
     reference: Tissue
     condition: float
     warnings: tuple[str, ...] = ()
 
 
-def relative_stiffness(displacement: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray,
-                       tissues: Sequence[Tissue], inside: np.ndarray | None = None, images: Images | None = None,
-                       reference: Tissue | None = None) -> RelativeStiffness:
+def shear_modulus_ratio(displacement: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray,
+                        tissues: Sequence[Tissue], inside: np.ndarray | None = None, images: Images | None = None,
+                        reference: Tissue | None = None) -> ShearModulusRatios:
     """From a displacement (D, *shape) in voxels of its grid, D = 2 or 3, at best of a weakly regularised registration.
 
     labels: (*shape) values of ``tissues``. inside: where the displacement means something, everywhere if None; the
@@ -101,13 +101,13 @@ def relative_stiffness(displacement: np.ndarray, spacing_mm: Sequence[float], la
     Raises ValueError, with one sentence, if there is nothing to compare: fewer than two tissues, no deformation, none
     above the noise, or images that do not match.
     """
-    return finish(relative_stiffness_job(displacement, spacing_mm, labels, tissues, inside, images, reference))
+    return finish(shear_modulus_ratio_job(displacement, spacing_mm, labels, tissues, inside, images, reference))
 
 
-def relative_stiffness_job(displacement: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray,
-                           tissues: Sequence[Tissue], inside: np.ndarray | None = None,
-                           images: Images | None = None,
-                           reference: Tissue | None = None) -> Job[RelativeStiffness]:
+def shear_modulus_ratio_job(displacement: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray,
+                            tissues: Sequence[Tissue], inside: np.ndarray | None = None,
+                            images: Images | None = None,
+                            reference: Tissue | None = None) -> Job[ShearModulusRatios]:
     """The same, one evaluation at a time; may be dropped at any step.
 
     With images there are two passes: what they say is only known near the displacement that they are asked about, and
@@ -281,7 +281,7 @@ class _Problem:
         return (vectors * np.maximum(values, 0)) @ vectors.T
 
     def report(self, unknowns: np.ndarray, curvature: np.ndarray,
-               strain_index: dict[int, float]) -> RelativeStiffness:
+               strain_index: dict[int, float]) -> ShearModulusRatios:
         """strain_index: what to report as such, by label, relative to the reference."""
         count = len(self._index)
         without_index, with_index = self._prior(unknowns)[2][:, self._free][:, :, self._free]
@@ -304,10 +304,10 @@ class _Problem:
             ends = [log_mu, strain_index.get(tissue.label, log_mu)] if reason else [log_mu]
             low = float(np.exp(min(ends) - Z_95 * sd[number]))
             high = np.inf if reason and log_mu > 0 else float(np.exp(max(ends) + Z_95 * sd[number]))
-            rows.append(TissueStiffness(
+            rows.append(TissueModulusRatio(
                 tissue, float(np.exp(log_mu)), low, high, not reason,
                 strain_index.get(tissue.label, float("nan")), float(np.exp(unknowns[number] - log_mu)), reason))
-        return RelativeStiffness(tuple(rows), self.reference, _condition(told))
+        return ShearModulusRatios(tuple(rows), self.reference, _condition(told))
 
     def _reason(self, tissue: Tissue, sd: float, log_mu: float) -> str:
         if tissue == self.reference:
@@ -373,6 +373,6 @@ def _condition(covariance: np.ndarray) -> float:
     return float(spread[-1] / spread[0]) if spread[0] > 0 else float("inf")
 
 
-def _nothing(tissue: Tissue, reason: str) -> TissueStiffness:
+def _nothing(tissue: Tissue, reason: str) -> TissueModulusRatio:
     nan = float("nan")
-    return TissueStiffness(tissue, nan, nan, nan, False, nan, nan, reason)
+    return TissueModulusRatio(tissue, nan, nan, nan, False, nan, nan, reason)
