@@ -14,6 +14,7 @@ from TissueElasticRegistrationLib.core.estimation.account import estimate_accoun
 from TissueElasticRegistrationLib.core.estimation.criterion import criterion_for
 from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid
 from TissueElasticRegistrationLib.core.estimation.hold_out import NOTHING_HELD_OUT, HoldOut
+from TissueElasticRegistrationLib.core.estimation.question import asked
 from TissueElasticRegistrationLib.core.images import Landmarks
 from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
@@ -94,6 +95,20 @@ def test_similarity_warns_that_it_rewards_soft_tissue():
     registrar = registrar_of(replace(thorax_slice(), moving_segmentation=None))
     estimate = finish(estimate_by_grid(registrar, registrar.table_parameters(), points=2, objective="similarity"))
     assert estimate.criterion == "similarity" and any("rewards soft tissue" in text for text in estimate.warnings)
+
+
+# --- Names ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("key", "name"), [("dice", "class-wise Dice"), ("landmarks", "landmark distance"),
+                                           ("similarity", "similarity inside the tissue")])
+def test_an_estimate_tells_its_criterion_by_key_and_by_name_and_the_file_the_key(key, name):
+    registrar = with_landmarks()
+    question = finish(asked(registrar, registrar.table_parameters(), (), key, NOTHING_HELD_OUT))
+    estimate = question.answer("grid", (), None, complete=True)
+    assert (estimate.criterion, estimate.criterion_name) == (key, name)
+    registered(registrar)
+    assert estimate_account(estimate, registrar.pair, finish(registrar.result()))["objective"] == key
 
 
 # --- Derivatives ------------------------------------------------------------------------------------------------------

@@ -125,6 +125,15 @@ def test_every_setting_comes_back_with_the_scene(chosen, tmp_path):
     assert shown(chosen) == in_panel
 
 
+def test_the_criterion_of_an_old_scene_is_read(chosen, tmp_path):
+    chosen.parameters.parameterNode.SetParameter("estimateObjective", "LANDMARKS")
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    chosen.parameters.parameterNode.SetParameter("estimateObjective", "DICE")
+    load(chosen, tmp_path / "scene.mrb")
+    assert chosen.parameters.estimateObjective.value == "landmarks"
+    assert chosen.ui.estimateObjectiveSelector.currentText == "Landmarks"
+
+
 def test_a_loaded_registration_is_shown_and_not_computed_again(chosen, tmp_path):
     chosen.switch_live_on()
     drag(chosen.tissue(SOFT, "mu"), 0.9)

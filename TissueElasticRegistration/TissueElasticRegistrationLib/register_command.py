@@ -237,7 +237,7 @@ def _starts_unknown(segmentation: Segmentation, set_labels: set[int]) -> bool:
 
 def _in_short(estimate: Estimate) -> str:
     """What has come out, for the line that ends the progress of an estimate."""
-    parts = [f"λ and μ of {len(estimate.tuned_on)} tissues by {estimate.objective}"] if estimate.tuned_on else []
+    parts = [f"λ and μ of {len(estimate.tuned_on)} tissues by {estimate.criterion_name}"] if estimate.tuned_on else []
     ratios = estimate.shear_modulus_ratio
     if ratios is not None:
         rows = [row for row in ratios.per_tissue if row.tissue != ratios.reference]

@@ -16,8 +16,8 @@ class Alignment(Enum):
         return {"auto": _("Automatic"), "none": _("None"), "rigid": _("Rigid")}[self.value]
 
 
-class Objective(Enum):
-    """What auto-estimate judges by."""
+class Criterion(Enum):
+    """What auto-estimate judges by. Scenes store the names of the members."""
 
     DICE = "dice"
     LANDMARKS = "landmarks"

@@ -21,7 +21,7 @@ from ..core.tuning import on_scale, scaled_together
 from ..scene.nodes import InputNodes, OutputNodes
 from ..scene.session import EVERY_SECOND, Search, SessionOptions
 from ..scene.tissue_nodes import SegmentInfo, describe_tissues
-from .choices import Alignment, Device, EstimateMethod, Objective
+from .choices import Alignment, Criterion, Device, EstimateMethod
 from .registration_control import Request
 
 SCALE = LogScale()  # of everything that is stored, whatever the scale of the model
@@ -86,7 +86,7 @@ class TissueElasticRegistrationParameterNode:
     outputTable: vtkMRMLTableNode
     alignment: Alignment = Alignment.AUTO
     refineSteps: Annotated[int, WithinRange(AUTOMATIC, 200)] = AUTOMATIC
-    estimateObjective: Objective = Objective.DICE
+    estimateObjective: Criterion = Criterion.DICE
     estimateMethod: EstimateMethod = EstimateMethod.GRID
     gridPoints: Annotated[int, WithinRange(AUTOMATIC_POINTS, 11)] = AUTOMATIC_POINTS
     holdOutLandmarks: bool = False

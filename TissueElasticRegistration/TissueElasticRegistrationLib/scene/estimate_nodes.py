@@ -66,14 +66,14 @@ def write_landscape(estimate: Estimate, segmentation: slicer.vtkMRMLSegmentation
               if np.isfinite(scores).any()]
     beside = beside or owner
     table = make_owned_node(owner, TABLE, "vtkMRMLTableNode", "stiffness landscape", beside)
-    _fill(table, _scores(estimate.landscape, curves), estimate.objective)
+    _fill(table, _scores(estimate.landscape, curves), estimate.criterion_name)
     profiles = make_owned_node(owner, PROFILES, "vtkMRMLTableNode", "stiffness landscape profiles", beside)
-    _fill(profiles, _profiles(estimate.landscape, curves), estimate.objective)
+    _fill(profiles, _profiles(estimate.landscape, curves), estimate.criterion_name)
     chart = make_owned_node(owner, CHART, "vtkMRMLPlotChartNode", "stiffness landscape", beside)
     series = _write_series(owner, profiles, curves)
     with slicer.util.NodeModify(chart):
         if not chart.GetXAxisTitle():
-            _describe(chart, estimate.objective)
+            _describe(chart, estimate.criterion_name)
         chart.RemoveAllPlotSeriesNodeIDs()
         for node in series:
             chart.AddAndObservePlotSeriesNodeID(node.GetID())

@@ -39,19 +39,19 @@ class TissueEstimate:
 class Estimate:
     """λ and μ for every tissue of a registrar, in the order of its tissues, which is also that of the landscape.
 
-    These are the values that register this pair best by ``objective``. They are no measurement of stiffness.
+    These are the values that register this pair best by ``criterion``. They are no measurement of stiffness.
 
     landscape: None for a search that follows the gradient. complete: False for the best so far. parameters: all of them
     together, ready for a registration. warnings: one sentence each, about tissues without a vote and candidates that
     failed. held_out, held_out_landmarks: tissues and names of landmarks that the search has not looked at: what they
-    say of the registration is independent evidence, what ``tuned_on`` says is not. objective, criterion: what was
-    judged by, for people and as "dice", "landmarks" or "similarity". shear_modulus_ratio: how stiff the tissues are
-    relative to each other, from their deformation and not from the search; None if that was not asked, or not possible,
-    or not yet.
+    say of the registration is independent evidence, what ``tuned_on`` says is not. criterion: what was judged by:
+    "dice", "landmarks" or "similarity" ("" without a search); criterion_name: the same for people. shear_modulus_ratio:
+    how stiff the tissues are relative to each other, from their deformation and not from the search; None if that was
+    not asked, or not possible, or not yet.
     """
 
     method: str
-    objective: str
+    criterion_name: str
     landscape: Landscape | None
     per_tissue: tuple[TissueEstimate, ...]
     parameters: TissueParameters

@@ -63,7 +63,7 @@ def estimate_section(estimate: Estimate, pair: ImagePair, result: RegistrationRe
 def _what_was_done(estimate: Estimate, model: str | None) -> str:
     count = len(estimate.tuned_on)
     tissues = f"{count} tissues" if count > 1 else "one tissue"
-    grid, judged = estimate.landscape, JUDGED_BY.get(estimate.criterion, estimate.objective)
+    grid, judged = estimate.landscape, JUDGED_BY.get(estimate.criterion, estimate.criterion_name)
     asked = f"by asking the model “{model}”" if model else "with the direct solver"
     if grid is None:
         return escape(f"λ and μ of {tissues} were searched step by step from their start values {asked}, judged by "
