@@ -173,7 +173,9 @@ def _slots(receiver: QtCore.QObject) -> list[str]:
 def _qt_members(instance: QtCore.QObject) -> Members:
     """What Qt itself knows. The Python signals of a stand-in are left out, they have C++ signatures."""
     facts = getattr(type(instance), "stand_in_facts", None)
-    return QT_MEMBERS[facts.qt_base] if facts else members_of(QtCore.QObject.metaObject(instance))
+    if facts:
+        return QT_MEMBERS[facts.qt_base]
+    return QT_MEMBERS.get(type(instance)) or members_of(QtCore.QObject.metaObject(instance))
 
 
 def _argument_count(signature: str) -> int:
