@@ -26,11 +26,14 @@ def outside_body(array_kji: np.ndarray, spacing_kji_mm: np.ndarray, ct: bool) ->
     labelled = sitk.RelabelComponent(sitk.ConnectedComponent(bright), sortByObjectSize=True)
     radius = [int(round(CLOSING_MM / size)) for size in spacing_kji_mm[:0:-1]] + [0]
     body = sitk.GetArrayFromImage(sitk.BinaryMorphologicalClosing(labelled == 1, radius)).astype(bool)
-    return np.stack([_connected_to_border(~plane) for plane in body])
+    return _connected_to_border(~body)
 
 
-def _connected_to_border(dark: np.ndarray) -> np.ndarray:
-    # One dark voxel all around connects everything that touches the border into one component.
-    framed = np.pad(dark.astype(np.uint8), 1, constant_values=1)
-    component = sitk.GetArrayFromImage(sitk.ConnectedComponent(sitk.GetImageFromArray(framed)))
-    return (component == component[0, 0])[1:-1, 1:-1]
+def _connected_to_border(dark_kji: np.ndarray) -> np.ndarray:
+    """Which dark voxels are connected to the border of their slice, within the slice."""
+    # One dark voxel all around connects everything that touches the border into one component, and nothing dark lies
+    # between two slices: all of them in one call.
+    framed = np.zeros((2 * len(dark_kji), dark_kji.shape[1] + 2, dark_kji.shape[2] + 2), np.uint8)
+    framed[::2] = np.pad(dark_kji, ((0, 0), (1, 1), (1, 1)), constant_values=True)
+    component = sitk.GetArrayFromImage(sitk.ConnectedComponent(sitk.GetImageFromArray(framed)))[::2]
+    return (component == component[:, :1, :1])[:, 1:-1, 1:-1]

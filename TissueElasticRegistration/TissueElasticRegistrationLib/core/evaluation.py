@@ -96,8 +96,7 @@ def total_displacement_ras_mm(geometry: Geometry, initial: InitialAlignment,
 
 def _warped(moving: Image, transform: sitk.Transform, fixed: Geometry) -> tuple[Image, np.ndarray]:
     """The moving image on the fixed grid and where it really comes from the moving image."""
-    lowest = moving.array_kji.min()
-    values = resample_array(moving.array_kji, moving.geometry, transform, fixed, lowest)
+    values = resample_array(moving.array_kji, moving.geometry, transform, fixed, moving.lowest)
     ones = np.ones(moving.geometry.shape_kji, np.uint8)
     valid = resample_array(ones, moving.geometry, transform, fixed, 0, nearest=True).astype(bool)
     return Image(values, fixed, f"{moving.name} warped"), valid

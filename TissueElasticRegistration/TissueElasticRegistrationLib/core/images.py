@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -32,11 +33,22 @@ class Image:
         if min(array.shape[1:]) < MINIMUM_VOXELS_PER_AXIS:
             raise ValueError(f"{self.name}: at least {MINIMUM_VOXELS_PER_AXIS} voxels are needed in each row and "
                              f"column, not {array.shape[1:]}.")
-        lowest, highest = array.min(), array.max()
+        lowest, highest = self.lowest, array.max()
         if not (np.isfinite(lowest) and np.isfinite(highest)):
             raise ValueError(f"{self.name}: the image contains values that are not finite numbers (NaN or infinity).")
         if lowest == highest:
             raise ValueError(f"{self.name}: the image is constant (every voxel is {lowest}), nothing to align.")
+
+    @cached_property
+    def lowest(self) -> np.generic:
+        """The lowest value: what is outside of the image."""
+        return self.array_kji.min()
+
+    @cached_property
+    def bulk_range(self) -> tuple[float, float]:
+        """1st and 99th percentile of every fourth column."""
+        low, high = np.percentile(self.array_kji[..., ::4], (1, 99))
+        return float(low), float(high)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from .geometry import Geometry
 from .images import CT_WINDOW_HU, Image, ImagePair, Segmentation
 from .itk_bridge import geometry_of, resample_array, sitk_volume
 from .tissues import BACKGROUND, UNSEGMENTED_ID, Tissue
-from .working_grid import working_grid
+from .working_grid import WorkingGrid, working_grid
 
 CT_LOWEST_HU = -500.0
 PERCENTILES = (0.5, 99.5)
@@ -51,19 +51,39 @@ class WorkingPair:
         return tensor.detach().cpu().numpy().reshape(self.geometry.shape_kji)
 
 
-def prepare_pair(pair: ImagePair, initial: sitk.Transform, finest_mm: float | None = None) -> WorkingPair:
+@dataclass(frozen=True, eq=False)
+class PreparedFixed:
+    """What `prepare_pair` needs of the fixed image; no initial alignment changes it. Arrays (K, J, I) on grid.inner."""
+
+    grid: WorkingGrid
+    values: np.ndarray
+    labels: np.ndarray
+    tissues: tuple[Tissue, ...]
+
+
+def prepare_fixed(pair: ImagePair, finest_mm: float | None = None) -> PreparedFixed:
+    """Resample and label the fixed image.
+
+    finest_mm: smallest voxel of the working grid; None: as fine as the image and the voxel budget allow.
+    """
+    grid = working_grid(pair.fixed.geometry, finest_mm)
+    values = resampled_image(pair.fixed, grid.inner)
+    return PreparedFixed(grid, values, *tissue_labels(pair.fixed_segmentation, values, grid.inner, is_ct(pair.fixed)))
+
+
+def prepare_pair(pair: ImagePair, initial: sitk.Transform, finest_mm: float | None = None,
+                 fixed: PreparedFixed | None = None) -> WorkingPair:
     """Resample, normalise and label an image pair.
 
-    initial: linear or non-linear map from fixed LPS mm to moving LPS mm, applied first. finest_mm: smallest voxel of
-    the working grid; None: as fine as the image and the voxel budget allow.
+    initial: linear or non-linear map from fixed LPS mm to moving LPS mm, applied first. fixed: what `prepare_fixed`
+    has made, which takes a while; None: it is made here, for ``finest_mm``.
 
     Raises ValueError if the images do not overlap, or if one is a single slice and the other a volume.
     """
     if (pair.fixed.array_kji.shape[0] == 1) != (pair.moving.array_kji.shape[0] == 1):
         raise ValueError(f"'{pair.fixed.name}' and '{pair.moving.name}' must both be volumes or both be single slices.")
-    grid = working_grid(pair.fixed.geometry, finest_mm)
-    fixed = resampled_image(pair.fixed, grid.inner)
-    labels, tissues = tissue_labels(pair.fixed_segmentation, fixed, grid.inner, is_ct(pair.fixed))
+    fixed = fixed or prepare_fixed(pair, finest_mm)
+    grid = fixed.grid
     fixed_mask = field_of_view(pair.fixed.geometry, grid.geometry, _identity())
     moving_mask = field_of_view(pair.moving.geometry, grid.geometry, initial)
     if moving_mask[fixed_mask > 0].mean() < LEAST_OVERLAP:
@@ -71,12 +91,12 @@ def prepare_pair(pair: ImagePair, initial: sitk.Transform, finest_mm: float | No
     moving = resampled_image(pair.moving, grid.geometry, initial)
     windows = intensity_windows(pair.fixed, pair.moving)
     return WorkingPair(
-        fixed=_tensor(normalised(grid.pad(fixed), windows[0])),
+        fixed=_tensor(normalised(grid.pad(fixed.values), windows[0])),
         moving=_tensor(normalised(moving, windows[1])),
         fixed_mask=_tensor(fixed_mask),
         moving_mask=_tensor(moving_mask),
-        labels=_tensor(grid.pad(labels)),
-        tissues=tissues,
+        labels=_tensor(grid.pad(fixed.labels)),
+        tissues=fixed.tissues,
         spacing_mm=grid.spacing_mm,
         pooled_axes=grid.pooled_axes,
         geometry=grid.geometry,
@@ -92,7 +112,7 @@ def intensity_windows(fixed: Image, moving: Image) -> tuple[tuple[float, float],
 
 def is_ct(image: Image) -> bool:
     """Whether the values look like Hounsfield units: air far below zero, something above it."""
-    low, high = np.percentile(image.array_kji[..., ::4], (1, 99))
+    low, high = image.bulk_range
     return bool(low <= CT_LOWEST_HU and high > -100)
 
 
@@ -114,7 +134,7 @@ def resampled_image(image: Image, geometry: Geometry, transform: sitk.Transform 
         averaged = sitk.BinShrink(sitk.Cast(sitk_volume(values, grid), sitk.sitkFloat32), shrink[::-1])
         values, grid = sitk.GetArrayFromImage(averaged), geometry_of(averaged)
     return resample_array(values.astype(np.float32, copy=False), grid, transform or _identity(), geometry,
-                          float(image.array_kji.min()))
+                          float(image.lowest))
 
 
 def field_of_view(source: Geometry, target: Geometry, transform: sitk.Transform) -> np.ndarray:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,7 @@ from .geometry import Geometry
 from .images import ImagePair
 from .live import Frame, LiveSolver, Wanted
 from .parameter_scale import check_parameters
-from .preprocessing import WorkingPair, prepare_pair
+from .preprocessing import WorkingPair, prepare_fixed, prepare_pair
 from .progress import Job, Progress, Result, part_as_it_is, part_of
 from .range_ends import range_warnings
 from .result import RegistrationResult
@@ -177,11 +178,13 @@ class Registrar:
     def _prepare(self) -> Job[None]:
         began = time.perf_counter()
         yield Progress(0.0, "aligning")
-        self._initial = initial_alignment(self.pair, self._wanted_initial)
+        with ThreadPoolExecutor(1) as beside:  # nothing of the fixed image depends on the alignment
+            fixed = beside.submit(prepare_fixed, self.pair, self._finest_mm)
+            self._initial = initial_alignment(self.pair, self._wanted_initial)
         if self._wanted_initial == "rigid" and self._initial.is_identity and NEVER_RIGID not in self._notes:
             self._notes += (NEVER_RIGID,)
         yield Progress(0.4, "resampling")
-        working = prepare_pair(self.pair, self._initial.transform, self._finest_mm)
+        working = prepare_pair(self.pair, self._initial.transform, fixed=fixed.result())
         yield Progress(0.8, "building levels")
         self._use(self._complete_pyramid(working))
         self._solution = None
