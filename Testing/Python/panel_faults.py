@@ -65,9 +65,9 @@ def make_preparing_slow(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.15) 
     registrar = library("core.registrar")
     prepare_pair = registrar.prepare_pair
 
-    def slowly(*arguments):
+    def slowly(*arguments, **options):
         time.sleep(seconds)
-        return prepare_pair(*arguments)
+        return prepare_pair(*arguments, **options)
 
     monkeypatch.setattr(registrar, "prepare_pair", slowly)
 
