@@ -1,6 +1,7 @@
 """Makes the pictures of the module in Resources: ``python Testing/screenshots.py``. Takes some minutes.
 
-panel.png: the module beside four views after Auto-estimate and Apply. panel-narrow.png: the whole panel in a column of
+panel.png: the module beside four views after Auto-estimate and Apply; the one in Resources was taken in Slicer itself.
+panel-narrow.png: the whole panel in a column of
 300 pixels with every section open and full, light, and dark with letters of 150 %.
 """
 
