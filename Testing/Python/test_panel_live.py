@@ -207,4 +207,5 @@ def test_a_volume_is_shown_soon_and_then_better(panel):
     panel.transform.RemoveObserver(tag)
     left = [mm(what - shown[-1]) for what in (first, *shown)]
     assert len(shown) >= 3
-    assert left[0] > left[1] > left[-2] > left[-1]
+    assert left[0] > left[1] > left[-1]
+    assert left[1] >= left[-2]  # the best of the last steps may be the one that is shown already
