@@ -59,8 +59,13 @@ def choose_platform() -> str:
 
 def _qt_starts_on(platform: str) -> bool:
     """Qt ends the process where it cannot draw, so another process tries first."""
-    probe = subprocess.run([sys.executable, "-c", PROBE], env={**os.environ, PLATFORM: platform}, capture_output=True,
-                           timeout=60, check=False)
+    probe = subprocess.run(
+        [sys.executable, "-c", PROBE],
+        env={**os.environ, PLATFORM: platform},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
     return probe.returncode == 0
 
 
@@ -70,8 +75,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="demo", description="Open the module with a pair of images, estimate and register. "
-                                              "Without files, a patient is simulated.")
+    parser = _Parser(
+        prog="demo",
+        description="Open the module with a pair of images, estimate and register. "
+        "Without files, a patient is simulated.",
+    )
     parser.add_argument("--fixed", help="image that stays as it is")
     parser.add_argument("--moving", help="image that is deformed onto it")
     parser.add_argument("--segmentation", help="tissues of the fixed image: label map or .seg.nrrd")

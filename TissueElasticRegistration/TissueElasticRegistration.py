@@ -42,11 +42,13 @@ class TissueElasticRegistration(ScriptedLoadableModule):
         parent.helpText = _(
             "Aligns two scans of the same patient by a deformation in which every tissue has its own elasticity: bone "
             "keeps its shape, lung and soft tissue give way. Choose a fixed and a moving volume and a segmentation of "
-            "the fixed one, switch Live on and move the sliders of the tissues.")
+            "the fixed one, switch Live on and move the sliders of the tissues."
+        )
         parent.acknowledgementText = _(
             "The method follows A. Reithmeir, L. Felsner, R. Braren, J. A. Schnabel, V. A. Zimmer: Data-Driven Tissue- "
             "and Subject-Specific Elastic Regularization for Medical Image Registration, MICCAI 2024. This is an "
-            "independent implementation. It is research software, not a medical device.")
+            "independent implementation. It is research software, not a medical device."
+        )
         slicer.mrmlScene.AddObserver(slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
 
     @staticmethod
@@ -83,8 +85,12 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved,
-                         priority=BEFORE_SELECTORS)
+        self.addObserver(
+            slicer.mrmlScene,
+            slicer.mrmlScene.NodeAboutToBeRemovedEvent,
+            self.onNodeAboutToBeRemoved,
+            priority=BEFORE_SELECTORS,
+        )
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
         self.initializeParameterNode()
 
@@ -159,11 +165,13 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
 
     def _observeParameterNode(self, on: bool) -> None:
         if on and not self._observed:
-            self.addObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent,
-                             self._onParametersModified)
+            self.addObserver(
+                self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified
+            )
         elif self._observed and not on:
-            self.removeObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent,
-                                self._onParametersModified)
+            self.removeObserver(
+                self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified
+            )
         self._observed = on
 
     def _onParametersModified(self, caller=None, event=None) -> None:
@@ -193,9 +201,23 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
             self._parameterNode = TissueElasticRegistrationParameterNode(node)
         return self._parameterNode
 
-    def register(self, fixed, moving, segmentation, parameters=None, movingSegmentation=None, fixedLandmarks=None,
-                 movingLandmarks=None, outputs=None, refineSteps=None, initial="auto", device="auto", finestMm=0.0,
-                 progress=None, model=DIRECT) -> Registered:
+    def register(
+        self,
+        fixed,
+        moving,
+        segmentation,
+        parameters=None,
+        movingSegmentation=None,
+        fixedLandmarks=None,
+        movingLandmarks=None,
+        outputs=None,
+        refineSteps=None,
+        initial="auto",
+        device="auto",
+        finestMm=0.0,
+        progress=None,
+        model=DIRECT,
+    ) -> Registered:
         """Deform ``moving`` onto ``fixed`` and write transform, warped volume and segmentation and a table of measures.
 
         fixed, moving: scalar volume nodes. segmentation: of the fixed volume. parameters: {"Liver": (lam, mu)}.
@@ -208,13 +230,32 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         Returns `Registered`: ``result`` (displacement in RAS mm, measures) and ``nodes``.
         """
         inputs = InputNodes(fixed, moving, segmentation, movingSegmentation, fixedLandmarks, movingLandmarks)
-        return register(inputs, parameters or {}, SessionOptions(initial, device, finestMm, model), outputs,
-                        refineSteps, progress)
+        return register(
+            inputs, parameters or {}, SessionOptions(initial, device, finestMm, model), outputs, refineSteps, progress
+        )
 
-    def estimate(self, fixed, moving, segmentation, movingSegmentation=None, parameters=None, locked=(), points=None,
-                 initial="auto", device="auto", finestMm=0.0, progress=None, model=DIRECT, fixedLandmarks=None,
-                 movingLandmarks=None, method="grid", objective="dice", holdOut=(), holdOutLandmarks=(),
-                 stiffness=True):
+    def estimate(
+        self,
+        fixed,
+        moving,
+        segmentation,
+        movingSegmentation=None,
+        parameters=None,
+        locked=(),
+        points=None,
+        initial="auto",
+        device="auto",
+        finestMm=0.0,
+        progress=None,
+        model=DIRECT,
+        fixedLandmarks=None,
+        movingLandmarks=None,
+        method="grid",
+        objective="dice",
+        holdOut=(),
+        holdOutLandmarks=(),
+        stiffness=True,
+    ):
         """Search (λ, μ) of each tissue for this pair; returns `core.estimation.result.Estimate`, writes nothing.
 
         ``estimate.values()`` fits ``parameters`` of `register`. locked: segment names or IDs that keep their values.
@@ -226,11 +267,22 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         """
         inputs = InputNodes(fixed, moving, segmentation, movingSegmentation, fixedLandmarks, movingLandmarks)
         search = Search(method, objective, points, holdOut, holdOutLandmarks, stiffness)
-        return estimate_parameters(inputs, parameters or {}, SessionOptions(initial, device, finestMm, model), locked,
-                                   search, progress)
+        return estimate_parameters(
+            inputs, parameters or {}, SessionOptions(initial, device, finestMm, model), locked, search, progress
+        )
 
-    def evaluate(self, fixed, moving, segmentation, transform, parameters=None, movingSegmentation=None,
-                 fixedLandmarks=None, movingLandmarks=None, progress=None):
+    def evaluate(
+        self,
+        fixed,
+        moving,
+        segmentation,
+        transform,
+        parameters=None,
+        movingSegmentation=None,
+        fixedLandmarks=None,
+        movingLandmarks=None,
+        progress=None,
+    ):
         """Measure any transform that maps ``moving`` to ``fixed``, also one of another module; writes nothing.
 
         Returns `core.result.RegistrationResult`: Dice, surface distances, landmark errors in mm, folding, strain.

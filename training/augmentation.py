@@ -37,8 +37,9 @@ class AugmentationSettings:
     turn: float = 20.0
 
 
-NO_AUGMENTATION = AugmentationSettings(flips=0, transposes=0, swaps=0, inversions=0, gammas=0, curves=0, unlike=0,
-                                       noises=0, views=0)
+NO_AUGMENTATION = AugmentationSettings(
+    flips=0, transposes=0, swaps=0, inversions=0, gammas=0, curves=0, unlike=0, noises=0, views=0
+)
 
 
 def augmented(pair: TrainingPair, generator: np.random.Generator, settings: AugmentationSettings) -> TrainingPair:
@@ -67,8 +68,9 @@ def _each_array(pair: TrainingPair, change) -> TrainingPair:
     """The same change of every array of a pair."""
     names = ("fixed", "moving", "fixed_labels", "moving_labels", "valid")
     arrays = {name: getattr(pair, name) for name in names}
-    return replace(pair, **{name: np.ascontiguousarray(change(array)) for name, array in arrays.items()
-                            if array is not None})
+    return replace(
+        pair, **{name: np.ascontiguousarray(change(array)) for name, array in arrays.items() if array is not None}
+    )
 
 
 def _viewed(pair: TrainingPair, generator: np.random.Generator, settings: AugmentationSettings) -> TrainingPair:
@@ -85,19 +87,22 @@ def _viewed(pair: TrainingPair, generator: np.random.Generator, settings: Augmen
     matrix = scale * turn * size_mm / size_mm[:, None]
     shift = generator.uniform(-1, 1, dimension) * max(0.0, 1 - scale)
     theta = np.hstack([matrix[::-1, ::-1], shift[::-1, None]]).astype(np.float32)
-    grid = F.affine_grid(torch.from_numpy(np.ascontiguousarray(theta))[None], [1, 1, *pair.shape],
-                         align_corners=False)
+    grid = F.affine_grid(torch.from_numpy(np.ascontiguousarray(theta))[None], [1, 1, *pair.shape], align_corners=False)
     inside = (grid.abs().amax(-1) <= 1)[0].numpy()
 
     def sampled(array: np.ndarray, mode: str) -> np.ndarray:
         tensor = torch.from_numpy(np.ascontiguousarray(array, np.float32))[None, None]
         return F.grid_sample(tensor, grid, mode, "border", align_corners=False)[0, 0].numpy()
 
-    labels = {name: sampled(getattr(pair, name), "nearest").astype(np.uint8) for name in ("fixed_labels",
-              "moving_labels") if getattr(pair, name) is not None}
+    labels = {
+        name: sampled(getattr(pair, name), "nearest").astype(np.uint8)
+        for name in ("fixed_labels", "moving_labels")
+        if getattr(pair, name) is not None
+    }
     valid = inside if pair.valid is None else inside & (sampled(pair.valid, "nearest") > 0.5)
-    return replace(pair, fixed=sampled(pair.fixed, "bilinear"), moving=sampled(pair.moving, "bilinear"), valid=valid,
-                   **labels)
+    return replace(
+        pair, fixed=sampled(pair.fixed, "bilinear"), moving=sampled(pair.moving, "bilinear"), valid=valid, **labels
+    )
 
 
 def _recoloured(pair: TrainingPair, generator: np.random.Generator, settings: AugmentationSettings) -> TrainingPair:
@@ -114,8 +119,9 @@ def _recoloured(pair: TrainingPair, generator: np.random.Generator, settings: Au
         fixed = 1 - fixed
     if generator.random() < settings.noises:
         size = generator.random() * settings.noise
-        fixed, moving = (np.clip(image + size * generator.standard_normal(image.shape), 0, 1)
-                         for image in (fixed, moving))
+        fixed, moving = (
+            np.clip(image + size * generator.standard_normal(image.shape), 0, 1) for image in (fixed, moving)
+        )
     return replace(pair, fixed=fixed.astype(np.float32), moving=moving.astype(np.float32))
 
 

@@ -16,9 +16,28 @@ from .config import TrainingConfig
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 # What may differ when a run goes on; anything else would make it another run.
-CHANGEABLE = {"output", "resume", "cache", "data", "sources", "simulated", "background", "steps", "decay_from",
-              "validate_every", "patience", "picture_every", "log_every", "checkpoint_minutes", "accelerator",
-              "devices", "strategy", "workers", "threads", "precision"}
+CHANGEABLE = {
+    "output",
+    "resume",
+    "cache",
+    "data",
+    "sources",
+    "simulated",
+    "background",
+    "steps",
+    "decay_from",
+    "validate_every",
+    "patience",
+    "picture_every",
+    "log_every",
+    "checkpoint_minutes",
+    "accelerator",
+    "devices",
+    "strategy",
+    "workers",
+    "threads",
+    "precision",
+}
 
 
 @dataclass(eq=False)
@@ -37,8 +56,17 @@ class State:
 def save(fabric: Fabric, folder: Path, state: State, config: TrainingConfig, name: str = LAST) -> None:
     """Write a checkpoint; called by all processes. A run that is killed meanwhile leaves the earlier one intact."""
     unfinished = folder / (name + ".part")
-    fabric.save(unfinished, {"model": state.model, "optimiser": state.optimiser, "step": state.step,
-                             "best": state.best, "waited": state.waited, "config": dataclasses.asdict(config)})
+    fabric.save(
+        unfinished,
+        {
+            "model": state.model,
+            "optimiser": state.optimiser,
+            "step": state.step,
+            "best": state.best,
+            "waited": state.waited,
+            "config": dataclasses.asdict(config),
+        },
+    )
     if fabric.is_global_zero:
         unfinished.replace(folder / name)
     fabric.barrier()
@@ -68,8 +96,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def _check(stored: dict, config: TrainingConfig, path: Path) -> None:
     wanted = dataclasses.asdict(config)
-    other = [name for name, value in wanted.items()
-             if name not in CHANGEABLE and name in stored and stored[name] != value]
+    other = [
+        name for name, value in wanted.items() if name not in CHANGEABLE and name in stored and stored[name] != value
+    ]
     if other:
-        raise ValueError(f"{path} belongs to a run with other settings ({', '.join(other)}): choose another output "
-                         f"folder, or the same settings.")
+        raise ValueError(
+            f"{path} belongs to a run with other settings ({', '.join(other)}): choose another output "
+            f"folder, or the same settings."
+        )

@@ -85,8 +85,10 @@ def search(model: Model, pairs: Sequence[TrainingPair], points: int = 11) -> Sea
     axis = np.linspace(0, 1, points, dtype=np.float32)
     one_weight = model.card.regulariser == "diffusion"
     places = np.array([(p, p) for p in axis] if one_weight else list(itertools.product(axis, axis)))
-    return Search(places, np.array([[class_dice(pair, model.displacement(pair, place[None])) for place in places]
-                                    for pair in pairs]))
+    return Search(
+        places,
+        np.array([[class_dice(pair, model.displacement(pair, place[None])) for place in places] for pair in pairs]),
+    )
 
 
 def register(searched: Search, model: Model, adaptive: Model, pairs: Sequence[TrainingPair]) -> dict[str, list[Scores]]:
@@ -95,9 +97,12 @@ def register(searched: Search, model: Model, adaptive: Model, pairs: Sequence[Tr
     rows: dict[str, list[Scores]] = {"g": [], SUBJECT: [], "sas": [], BARE: []}
     for number, pair in enumerate(pairs):
         own, tissues = searched.for_pair(number), searched.for_tissues(number)
-        for name, asked, sliders in (("g", model, everywhere[None]), (SUBJECT, model, own[None]),
-                                     ("sas", adaptive, np.vstack([own, tissues])),
-                                     (BARE, adaptive, np.vstack([0 * own, tissues]))):
+        for name, asked, sliders in (
+            ("g", model, everywhere[None]),
+            (SUBJECT, model, own[None]),
+            ("sas", adaptive, np.vstack([own, tissues])),
+            (BARE, adaptive, np.vstack([0 * own, tissues])),
+        ):
             rows[name].append(scores(pair, asked.displacement(pair, sliders)))
     return rows
 
@@ -116,8 +121,14 @@ def scores(pair: TrainingPair, displacement: torch.Tensor) -> Scores:
     labels = pair.fixed_labels[None], moved_labels(pair, displacement)[None]
     hd95_mm = np.mean([surface_distances(*labels, label, geometry)[0] for label in CLASSES])
     jacobian = jacobian_determinant(displacement)[0].numpy()
-    return Scores(overlaps, float(np.mean(overlaps)), float(hd95_mm), endpoint_error_mm(pair, displacement),
-                  100 * float(folding(displacement).float().mean()), float(jacobian[pair.fixed_labels > 0].std()))
+    return Scores(
+        overlaps,
+        float(np.mean(overlaps)),
+        float(hd95_mm),
+        endpoint_error_mm(pair, displacement),
+        100 * float(folding(displacement).float().mean()),
+        float(jacobian[pair.fixed_labels > 0].std()),
+    )
 
 
 def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
@@ -136,8 +147,11 @@ def sorted_models(folders: Sequence[str | Path]) -> dict[str, Model]:
         kind = "diff" if pack.card.regulariser == "diffusion" else "elas"
         models[f"{kind}-{'sas' if pack.card.tissues else 'g'}"] = Model(pack)
         tissues = tuple(TISSUE_NAMES[label] for label in CLASSES)
-        if pack.card.network.conditioning != "hyper" or pack.card.dimension != 2 or pack.card.tissues[1:] not in (
-                (), tissues):
+        if (
+            pack.card.network.conditioning != "hyper"
+            or pack.card.dimension != 2
+            or pack.card.tissues[1:] not in ((), tissues)
+        ):
             raise ValueError(f"{folder}: this is no 2D hypernetwork for {', '.join(tissues)}.")
     if len(models) != 4:
         raise ValueError(f"Packs of diff-g, diff-sas, elas-g and elas-sas are needed, not only {', '.join(models)}.")
@@ -145,8 +159,11 @@ def sorted_models(folders: Sequence[str | Path]) -> dict[str, Model]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m training.compare_paper_models",
-                                     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.compare_paper_models",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("packs", nargs=4, help="folders of the four packs, or their names")
     parser.add_argument("--count", type=int, default=30, help="pairs; the loads of the phantoms take turns")
     parser.add_argument("--points", type=int, default=11, help="positions of each slider")
@@ -176,31 +193,51 @@ def compare(models: dict[str, Model], pairs: Sequence[TrainingPair], points: int
         searched = search(models[f"{kind}-g"], pairs, points)
         found = register(searched, models[f"{kind}-g"], models[f"{kind}-sas"], pairs)
         rows.update({f"{kind}-{name}": row for name, row in found.items()})
-        differences.update({f"{kind}-{one} minus {kind}-{other}": {
-            measure: paired_difference(*([getattr(score, measure) for score in found[name]] for name in (one, other)))
-            for measure in ("dice", "hd95_mm", "epe_mm")}
-            for one, other in (("sas", "g"), ("sas", SUBJECT), (BARE, "g"))})
-        parameters[kind] = {"for all": searched.for_all().tolist(),
-                            "for tissues": [searched.for_tissues(n).tolist() for n in range(len(pairs))]}
-    return {"scores": {name: [asdict(score) for score in row] for name, row in rows.items()},
-            "differences": differences, "parameters": parameters}
+        differences.update(
+            {
+                f"{kind}-{one} minus {kind}-{other}": {
+                    measure: paired_difference(
+                        *([getattr(score, measure) for score in found[name]] for name in (one, other))
+                    )
+                    for measure in ("dice", "hd95_mm", "epe_mm")
+                }
+                for one, other in (("sas", "g"), ("sas", SUBJECT), (BARE, "g"))
+            }
+        )
+        parameters[kind] = {
+            "for all": searched.for_all().tolist(),
+            "for tissues": [searched.for_tissues(n).tolist() for n in range(len(pairs))],
+        }
+    return {
+        "scores": {name: [asdict(score) for score in row] for name, row in rows.items()},
+        "differences": differences,
+        "parameters": parameters,
+    }
 
 
 def print_report(report: dict[str, dict], count: int) -> None:
     print(f"{count} pairs, mean (standard deviation)")
-    print(f"{'':<27}Dice of {', '.join(TISSUE_NAMES[label] for label in CLASSES)}   mean Dice        HD95 mm       "
-          "EPE mm        folding %  std J")
+    print(
+        f"{'':<27}Dice of {', '.join(TISSUE_NAMES[label] for label in CLASSES)}   mean Dice        HD95 mm       "
+        "EPE mm        folding %  std J"
+    )
     for model, row in report["scores"].items():
         classes = "  ".join(f"{value:.4f}" for value in np.mean([score["class_dice"] for score in row], 0))
         columns = {measure: [score[measure] for score in row] for measure in row[0] if measure != "class_dice"}
         spread = {name: f"{np.mean(values):.3f} ({np.std(values, ddof=1):.3f})" for name, values in columns.items()}
-        print(f"{model:<27}{classes}   {np.mean(columns['dice']):.4f} ({np.std(columns['dice'], ddof=1):.4f})  "
-              f"{spread['hd95_mm']}  {spread['epe_mm']}  {np.mean(columns['folding_percent']):.4f}     "
-              f"{np.mean(columns['jacobian_deviation']):.4f}")
+        print(
+            f"{model:<27}{classes}   {np.mean(columns['dice']):.4f} ({np.std(columns['dice'], ddof=1):.4f})  "
+            f"{spread['hd95_mm']}  {spread['epe_mm']}  {np.mean(columns['folding_percent']):.4f}     "
+            f"{np.mean(columns['jacobian_deviation']):.4f}"
+        )
     print("\nmean difference over pairs, 95 % confidence interval")
     for name, measures in report["differences"].items():
-        print(f"{name:<45}" + "   ".join(f"{measure} {mean:+.4f} [{low:+.4f}, {high:+.4f}]"
-                                         for measure, (mean, low, high) in measures.items()))
+        print(
+            f"{name:<45}"
+            + "   ".join(
+                f"{measure} {mean:+.4f} [{low:+.4f}, {high:+.4f}]" for measure, (mean, low, high) in measures.items()
+            )
+        )
     for kind, chosen in report["parameters"].items():
         print(f"{kind}: best for all pairs λ = {chosen['for all'][0]:.1f}, μ = {chosen['for all'][1]:.1f}")
 

@@ -39,8 +39,9 @@ class TrainingConfig:
     pooled_input: bool = _option(False, "network on images averaged over 2 voxels per axis")
     regulariser: str = _option("elastic", "energy", choices=("elastic", "diffusion"))
     scale: str = _option("log", "from slider to weight", choices=tuple(SCALES))
-    tissues: tuple[str, ...] = _option((), "names of the labels 1, 2 ... the model is bound to (hyper); all other "
-                                           "labels become background")
+    tissues: tuple[str, ...] = _option(
+        (), "names of the labels 1, 2 ... the model is bound to (hyper); all other labels become background"
+    )
 
     sources: tuple[str, ...] = _option(("phantoms=0.6", "shapes=0.4"), "what to learn from, as name=share")
     shape: tuple[int, ...] = _option((96, 96), "voxels of the training images along every axis")
@@ -66,8 +67,11 @@ class TrainingConfig:
     integration_steps: int = _option(7, "squarings from velocity to displacement")
     seed: int = _option(0, "decides weights, data and parameters")
 
-    validate_on: str = _option("phantoms", "what to validate on: other cases than those of the training",
-                               choices=("phantoms", "nlst", "lungct", "acdc", "own"))
+    validate_on: str = _option(
+        "phantoms",
+        "what to validate on: other cases than those of the training",
+        choices=("phantoms", "nlst", "lungct", "acdc", "own"),
+    )
     validation_pairs: int = _option(12, "pairs that are never trained on")
     validate_every: int = _option(1000, "steps between validations")
     patience: int = _option(0, "validations without a better result after which training ends; 0: never")
@@ -117,9 +121,14 @@ class TrainingConfig:
     def network(self) -> NetworkConfig:
         """The architecture."""
         return NetworkConfig(
-            dimension=self.dimension, conditioning=self.conditioning, parameters=self.parameters(),
-            map_layer=self.map_layer, half_resolution=self.half_resolution, pooled_input=self.pooled_input,
-            integration_steps=self.integration_steps)
+            dimension=self.dimension,
+            conditioning=self.conditioning,
+            parameters=self.parameters(),
+            map_layer=self.map_layer,
+            half_resolution=self.half_resolution,
+            pooled_input=self.pooled_input,
+            integration_steps=self.integration_steps,
+        )
 
     def parameters(self) -> int:
         """How many numbers a hypernetwork gets: λ and μ (diffusion: one weight), for each tissue or for all."""
@@ -132,19 +141,24 @@ class TrainingConfig:
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> TrainingConfig:
     """The configuration from a command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.train", description="Train a registration network.",
-                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.train",
+        description="Train a registration network.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     types = get_type_hints(TrainingConfig)
     for option in dataclasses.fields(TrainingConfig):
-        parser.add_argument("--" + option.name.replace("_", "-"), default=option.default,
-                            **_kind(types[option.name]), **option.metadata)
+        parser.add_argument(
+            "--" + option.name.replace("_", "-"), default=option.default, **_kind(types[option.name]), **option.metadata
+        )
     return from_dict(vars(parser.parse_args(arguments)))
 
 
 def from_dict(values: dict[str, Any]) -> TrainingConfig:
     """The configuration stored as a dictionary, with lists where it has tuples."""
-    return TrainingConfig(**{name: tuple(value) if isinstance(value, list) else value
-                             for name, value in values.items()})
+    return TrainingConfig(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    )
 
 
 def _kind(annotation: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """How accurate a model is by itself on phantoms nobody has seen, and whether its sliders act.
 
-    python -m training.evaluate MODEL [--count 30] [--cache FOLDER]
+python -m training.evaluate MODEL [--count 30] [--cache FOLDER]
 """
 
 from __future__ import annotations
@@ -52,9 +52,13 @@ class Model:
         # The table and the merging of labels are those of a run with the same settings.
         self._kept = len(pack.card.tissues) - 1 if pack.card.tissues else None
         self._config = TrainingConfig(
-            dimension=pack.card.dimension, shape=(96,) * pack.card.dimension, scale=pack.card.scale,
-            conditioning=pack.card.network.conditioning, tissues=pack.card.tissues[1:],
-            adaptive=bool(pack.card.tissues) or pack.card.network.conditioning == "map")
+            dimension=pack.card.dimension,
+            shape=(96,) * pack.card.dimension,
+            scale=pack.card.scale,
+            conditioning=pack.card.network.conditioning,
+            tissues=pack.card.tissues[1:],
+            adaptive=bool(pack.card.tissues) or pack.card.network.conditioning == "map",
+        )
 
     def table(self) -> np.ndarray:
         """(C, 2) sliders a user begins with on a phantom."""
@@ -67,15 +71,20 @@ class Model:
         if self._config.adaptive:
             known = len(TISSUE_NAMES) if self._kept is None else self._kept
         parameters = [(1, "mu")] if self.card.regulariser == "diffusion" else [(0, "lambda"), (1, "mu")]
-        return [(label, parameter, f"{name} {symbol}") for label, name in TISSUE_NAMES.items() if label <= known
-                for parameter, symbol in parameters]
+        return [
+            (label, parameter, f"{name} {symbol}")
+            for label, name in TISSUE_NAMES.items()
+            if label <= known
+            for parameter, symbol in parameters
+        ]
 
     @torch.inference_mode()
     def displacement(self, pair: TrainingPair, sliders: np.ndarray) -> torch.Tensor:
         """(1, D, *shape) in voxels for sliders (C, 2)."""
         batch = collate([pair.merged(self._kept)], sliders[None])
-        velocity = self._network(batch.fixed, batch.moving,
-                                 network_parameters(self._network.config, batch.labels, batch.sliders))
+        velocity = self._network(
+            batch.fixed, batch.moving, network_parameters(self._network.config, batch.labels, batch.sliders)
+        )
         return displacement_of(velocity, pair.shape, self._network.config.integration_steps)
 
 
@@ -95,8 +104,11 @@ def unseen_pairs(cache: str | Path, dimension: int, spacing_mm: float, count: in
 def accuracy(model: Model, pair: TrainingPair) -> Accuracy:
     """At the sliders of the tissue table."""
     displacement = model.displacement(pair, model.table())
-    return Accuracy(endpoint_error_mm(pair, displacement), mean_dice(pair, displacement, CLASSES),
-                    100 * float(folding(displacement).float().mean()))
+    return Accuracy(
+        endpoint_error_mm(pair, displacement),
+        mean_dice(pair, displacement, CLASSES),
+        100 * float(folding(displacement).float().mean()),
+    )
 
 
 def response(model: Model, pairs: Sequence[TrainingPair], label: int, parameter: int) -> dict[str, float]:
@@ -108,16 +120,23 @@ def response(model: Model, pairs: Sequence[TrainingPair], label: int, parameter:
     """
     falling, energies = [], []
     for pair in pairs:
-        along = np.array([_energies(model, pair, _moved(model.table(), label, parameter, position), parameter)
-                          for position in POSITIONS])  # (positions, labels)
+        along = np.array(
+            [
+                _energies(model, pair, _moved(model.table(), label, parameter, position), parameter)
+                for position in POSITIONS
+            ]
+        )  # (positions, labels)
         energies.append(along)
         own = along[:, label]
         falling += list(own[1:] <= (1 + TOLERANCE) * own[:-1])
     mean = np.mean(energies, axis=0)
     change = np.abs(np.log(np.maximum(mean[0], 1e-12) / np.maximum(mean[-1], 1e-12)))
     others = [change[other] for other in TISSUE_NAMES if other != label]
-    return {"falling_share": float(np.mean(falling)), "ratio": float(mean[0, label] / max(mean[-1, label], 1e-12)),
-            "selectivity": float(change[label] / max(*others, 1e-12))}
+    return {
+        "falling_share": float(np.mean(falling)),
+        "ratio": float(mean[0, label] / max(mean[-1, label], 1e-12)),
+        "selectivity": float(change[label] / max(*others, 1e-12)),
+    }
 
 
 def _moved(sliders: np.ndarray, label: int, parameter: int, position: float) -> np.ndarray:

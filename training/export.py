@@ -1,6 +1,6 @@
 """A trained network as a model pack, with a card that says what was really done.
 
-    python -m training.export OUTPUT_OF_A_RUN FOLDER_OF_THE_PACK --version 1.0
+python -m training.export OUTPUT_OF_A_RUN FOLDER_OF_THE_PACK --version 1.0
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ WHAT_SOURCES_ARE = {
     "simulated-mr": "an abdominal MR with made motion (TotalSegmentator's example, Apache-2.0)",
     "simulated-brain": "a brain MR with made motion (VoxelMorph's test scan, Apache-2.0)",
     "own": "real pairs that are not published with this model",
-    "nlst": "NLST (Learn2Reg)", "lungct": "LungCT (Learn2Reg)", "acdc": "ACDC"}
+    "nlst": "NLST (Learn2Reg)",
+    "lungct": "LungCT (Learn2Reg)",
+    "acdc": "ACDC",
+}
 
 
 def export(run: str | Path, folder: str | Path, version: str, checkpoint: str = BEST, note: str = "") -> ModelCard:
@@ -51,36 +54,57 @@ def export(run: str | Path, folder: str | Path, version: str, checkpoint: str = 
     return export_network(config, trainee.network, stored["step"], scores, folder, version, note)
 
 
-def export_network(config: TrainingConfig, network: RegistrationNetwork, step: int, scores: Scores,
-                   folder: str | Path, version: str, note: str = "") -> ModelCard:
+def export_network(
+    config: TrainingConfig,
+    network: RegistrationNetwork,
+    step: int,
+    scores: Scores,
+    folder: str | Path,
+    version: str,
+    note: str = "",
+) -> ModelCard:
     """Write the pack of a network after ``step`` steps of a run."""
     zoom = AugmentationSettings().zoom if config.augment else 1.0
     finest_mm, coarsest_mm = spacings_mm(config)
     vector = config.conditioning == "hyper" and config.adaptive
     card = ModelCard(
-        name=config.name, version=version, network=network.config, regulariser=config.regulariser, scale=config.scale,
+        name=config.name,
+        version=version,
+        network=network.config,
+        regulariser=config.regulariser,
+        scale=config.scale,
         spacing_mm=(finest_mm / zoom, coarsest_mm * zoom),
         orientation="any" if config.any_orientation else ORIENTATION[config.dimension],
-        training=account(config, step, note), licence=LICENCE,
-        tissues=(REST_OF_BODY, *config.tissues) if vector else (), rest=MERGED_INTO_REST if vector else (),
-        metrics={f"validation_{name}": value for name, value in dataclasses.asdict(scores).items()
-                 if math.isfinite(value)},
-        software={"TissueElasticRegistration": __version__, "torch": torch.__version__,
-                  "python": platform.python_version()})
+        training=account(config, step, note),
+        licence=LICENCE,
+        tissues=(REST_OF_BODY, *config.tissues) if vector else (),
+        rest=MERGED_INTO_REST if vector else (),
+        metrics={
+            f"validation_{name}": value for name, value in dataclasses.asdict(scores).items() if math.isfinite(value)
+        },
+        software={
+            "TissueElasticRegistration": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    )
     return save_pack(folder, network, card)
 
 
 def account(config: TrainingConfig, step: int, note: str = "") -> str:
     """What the network has learnt from, in words."""
-    data = ", ".join(f"{100 * share:.0f} % {WHAT_SOURCES_ARE.get(name, name)}"
-                     for name, share in config.shares().items())
+    data = ", ".join(
+        f"{100 * share:.0f} % {WHAT_SOURCES_ARE.get(name, name)}" for name, share in config.shares().items()
+    )
     shape = " x ".join(map(str, config.shape))
     changed = ["contrast", *["orientation"] * config.flips, "size"] if config.augment else []
     changes = f"with changes of {', '.join(changed)}" if changed else "without changes of contrast, orientation, size"
     begun = f"Begun with the weights of {Path(config.start_from).name}. " if config.start_from else ""
     pairs = "1 pair" if config.batch == 1 else f"{config.batch} pairs"
-    return (f"{begun}{step} of {config.steps} steps of {pairs} of {shape} voxels: {data}; {changes}; "
-            f"seed {config.seed}. {note}").strip()
+    return (
+        f"{begun}{step} of {config.steps} steps of {pairs} of {shape} voxels: {data}; {changes}; "
+        f"seed {config.seed}. {note}"
+    ).strip()
 
 
 def main() -> None:

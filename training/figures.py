@@ -59,8 +59,10 @@ def draw_tissues(options: argparse.Namespace, progress: ProgressLine) -> None:
         save_figure(tissue_figure(tables), options.output, width=options.width)
     for table in tables:
         failed = f", {len(table.failed)} failed" if table.failed else ""
-        print(f"{table.name}: {len(table.subjects)} subjects{failed}, {len(table.dots)} estimates of λ and μ, "
-              f"{sum(dot.flat for dot in table.dots)} of them undecided")
+        print(
+            f"{table.name}: {len(table.subjects)} subjects{failed}, {len(table.dots)} estimates of λ and μ, "
+            f"{sum(dot.flat for dot in table.dots)} of them undecided"
+        )
     print(options.output)
 
 
@@ -83,8 +85,15 @@ def draw_registrations(options: argparse.Namespace, progress: ProgressLine) -> N
     method = options.estimate or ("none" if options.parameters or pair.moving_segmentation is None else "grid")
     options.estimate = method
     initial = options.initial if options.initial in ("auto", "none", "rigid") else read_transform(options.initial)
-    choice = Choice(None if method == "none" else method, options.grid_points, search_solver(options),
-                    options.parameters, options.refine, initial, thread_count(pair))
+    choice = Choice(
+        None if method == "none" else method,
+        options.grid_points,
+        search_solver(options),
+        options.parameters,
+        options.refine,
+        initial,
+        thread_count(pair),
+    )
     rows = compare(pair, solvers, choice, progress)
     with same_look():
         figure = comparison_figure(pair, plane, rows, f"{title}, {plane.name}")
@@ -110,8 +119,9 @@ def _pair(options: argparse.Namespace) -> tuple[ImagePair, str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m training.figures", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.figures", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(required=True, metavar="figure")
     tissues = commands.add_parser("tissues", help="λ against μ of every subject", allow_abbrev=False)
     tissues.set_defaults(draw=draw_tissues)
@@ -140,12 +150,20 @@ def _add_registration_options(command: argparse.ArgumentParser) -> None:
     add("--tissues", help="names of the labels, such as 1=lung,2=soft,3=bone")
     add("--landmarks", help="csv with fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z in LPS mm")
     add("--initial", default="auto", metavar="auto|none|rigid|T.h5", help="alignment done first")
-    add("--estimate", choices=["none", "grid", "gradient"], help="how λ and μ are found (grid, if there is a moving "
-        "segmentation and no --parameters); a global model takes the best pair for all tissues")
+    add(
+        "--estimate",
+        choices=["none", "grid", "gradient"],
+        help="how λ and μ are found (grid, if there is a moving "
+        "segmentation and no --parameters); a global model takes the best pair for all tissues",
+    )
     add("--parameters", help="json with λ and μ per tissue instead")
     add("--grid-points", type=int, metavar="N", help="places per slider (11, without a model 5)")
-    add("--search-model", metavar="MODEL", help="the model that the grid asks for models with λ and μ per tissue "
-        "(the global one of the same kind, if it is compared too)")
+    add(
+        "--search-model",
+        metavar="MODEL",
+        help="the model that the grid asks for models with λ and μ per tissue "
+        "(the global one of the same kind, if it is compared too)",
+    )
     add("--refine", type=int, default=0, metavar="N", help="further solver steps after a model's answer")
     add("--view", choices=["axial", "coronal", "sagittal"], help="which plane of a volume")
     add("--at-mm", type=float, metavar="X", help="where: R of a sagittal, A of a coronal, S of an axial plane")

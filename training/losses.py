@@ -49,8 +49,9 @@ def displacement_of(velocity: torch.Tensor, shape: Sequence[int], integration_st
     return resize(integrate(velocity.float(), integration_steps), shape)
 
 
-def weight_maps(scale: ParameterScale, labels: torch.Tensor,
-                sliders: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def weight_maps(
+    scale: ParameterScale, labels: torch.Tensor, sliders: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Λ(x) and Γ(x), each (B, 1, *shape), for labels (B, *shape) and slider positions (B, C, 2)."""
     low, high = scale.weight(0.0), scale.weight(1.0)
     weights = sliders * (high - low) + low if scale.name == "paper" else low * (high / low) ** sliders

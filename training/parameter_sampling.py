@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 
-def draw_sliders(generator: np.random.Generator, batch: int, tissues: int, ends: float = 0.2,
-                 equal: float = 0.15) -> np.ndarray:
+def draw_sliders(
+    generator: np.random.Generator, batch: int, tissues: int, ends: float = 0.2, equal: float = 0.15
+) -> np.ndarray:
     """Positions of λ and μ for every tissue of every pair of one step: (batch, tissues, 2) float32 in [0, 1].
 
     Uniform, but a share ``ends`` of all numbers is exactly 0 or 1, so that the ends of the sliders are learnt as well

@@ -18,8 +18,10 @@ class ProgressLine:
         elapsed = max(self._clock() - self._started, 1e-9)
         rate = (step - self._first) / elapsed
         left = duration((self._steps - step) / rate) if rate > 0 else "?"
-        return (f"step {step}/{self._steps} ({100 * step / self._steps:.1f} %)  J = {objective:.4f}  "
-                f"{rate:.2f} steps/s  {left} left")
+        return (
+            f"step {step}/{self._steps} ({100 * step / self._steps:.1f} %)  J = {objective:.4f}  "
+            f"{rate:.2f} steps/s  {left} left"
+        )
 
 
 def duration(seconds: float) -> str:

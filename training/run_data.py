@@ -51,23 +51,35 @@ JUDGED_TISSUES = ("lung", "bone", "liver")  # the classes of the paper
 def training_set(config: TrainingConfig, rank: int = 0, world: int = 1) -> TrainingSet:
     """The batches of this process."""
     sampling = Sampling(
-        shape=config.shape, batch=config.batch, seed=config.seed, ends=config.ends, equal=config.equal,
+        shape=config.shape,
+        batch=config.batch,
+        seed=config.seed,
+        ends=config.ends,
+        equal=config.equal,
         augmentation=config.augmentation(),
-        adaptive=config.adaptive, tissues=_kept_tissues(config))
+        adaptive=config.adaptive,
+        tissues=_kept_tissues(config),
+    )
     return TrainingSet(training_source(config), sampling, config.steps, rank, world)
 
 
 def training_source(config: TrainingConfig) -> Source:
     """The sources that the configuration names, mixed. Raises ValueError for unknown names."""
     makers = {
-        "phantoms": lambda: from_folder(phantoms(config), config.phantoms, config.first_phantoms,
-                                        config.steps_per_phantom),
+        "phantoms": lambda: from_folder(
+            phantoms(config), config.phantoms, config.first_phantoms, config.steps_per_phantom
+        ),
         "shapes": lambda: from_shapes(config.shape),
-        **{f"simulated-{name}": lambda name=name, volume=volume: from_folder(
-            simulated_folder(config.cache, name, volume, config.shape, config.spacing_mm), config.simulated)
-           for name, volume in single_volumes(config.data).items()},
-        **{case: lambda case=case: from_list(real_pairs(config.data, (case,), config.dimension, config.spacing_mm))
-           for case in PAIRS},
+        **{
+            f"simulated-{name}": lambda name=name, volume=volume: from_folder(
+                simulated_folder(config.cache, name, volume, config.shape, config.spacing_mm), config.simulated
+            )
+            for name, volume in single_volumes(config.data).items()
+        },
+        **{
+            case: lambda case=case: from_list(real_pairs(config.data, (case,), config.dimension, config.spacing_mm))
+            for case in PAIRS
+        },
         **{name: lambda name=name: from_list(published_pairs(config, name, "train")) for name in PUBLISHED},
         "own": lambda: from_list(own_pairs(config.data, "train", config.dimension, config.spacing_mm)),
     }
@@ -118,7 +130,7 @@ def validation_set(config: TrainingConfig) -> Validation:
         pairs = [folder[FIRST_VALIDATION + number] for number in range(config.validation_pairs)]
     elif config.validate_on == "own":
         pairs = own_pairs(config.data, "validation", config.dimension, config.spacing_mm)
-        pairs = pairs[::math.ceil(len(pairs) / config.validation_pairs)]  # not only slices of the first volume
+        pairs = pairs[:: math.ceil(len(pairs) / config.validation_pairs)]  # not only slices of the first volume
         names, judged = dict(enumerate(config.tissues, start=1)), ()
     else:
         pairs = published_pairs(config, config.validate_on, "validation")[: config.validation_pairs]
@@ -127,8 +139,9 @@ def validation_set(config: TrainingConfig) -> Validation:
     return as_validation(config, [pair.fitted(config.shape) for pair in pairs], names, judged)
 
 
-def as_validation(config: TrainingConfig, pairs: list[TrainingPair], names: dict[int, str],
-                  judged: tuple[str, ...] = ()) -> Validation:
+def as_validation(
+    config: TrainingConfig, pairs: list[TrainingPair], names: dict[int, str], judged: tuple[str, ...] = ()
+) -> Validation:
     """Pairs with the sliders of the tissue table, and with random ones that only depend on the seed.
 
     names: of the labels. judged: names of those whose overlap counts, none for all.
@@ -138,8 +151,9 @@ def as_validation(config: TrainingConfig, pairs: list[TrainingPair], names: dict
     generator = np.random.default_rng([config.seed, FIRST_VALIDATION])
     random = draw_sliders(generator, len(pairs), tissues, config.ends, 0.0 if config.adaptive else 1.0)
     table = np.repeat(table_sliders(config, names)[None, :tissues], len(pairs), axis=0)
-    return Validation(pairs, table, random, tuple(label for label, name in names.items() if name in judged) or None,
-                      kept)
+    return Validation(
+        pairs, table, random, tuple(label for label, name in names.items() if name in judged) or None, kept
+    )
 
 
 def table_sliders(config: TrainingConfig, names: dict[int, str]) -> np.ndarray:

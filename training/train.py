@@ -105,9 +105,14 @@ def start_fabric(config: TrainingConfig) -> Fabric:
         precision = "bf16-mixed" if accelerator == "cuda" else "32-true"
     if accelerator == "cpu":
         torch.set_num_threads(config.threads)
-    fabric = Fabric(accelerator=accelerator, devices=devices if devices == "auto" else int(devices), num_nodes=nodes,
-                    strategy=config.strategy, precision=precision,
-                    loggers=TensorBoardLogger(Path(config.output).expanduser(), name="log", version=""))
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=devices if devices == "auto" else int(devices),
+        num_nodes=nodes,
+        strategy=config.strategy,
+        precision=precision,
+        loggers=TensorBoardLogger(Path(config.output).expanduser(), name="log", version=""),
+    )
     fabric.launch()
     return fabric
 
@@ -115,9 +120,15 @@ def start_fabric(config: TrainingConfig) -> Fabric:
 def batches(fabric: Fabric, config: TrainingConfig, first: int) -> Iterator[Batch]:
     """This process's part of the batch of every step from ``first`` on, on its device."""
     data = training_set(config, fabric.global_rank, fabric.world_size)
-    loader = DataLoader(data, batch_size=None, sampler=range(first, config.steps), num_workers=config.workers,
-                        collate_fn=_unchanged, pin_memory=fabric.device.type == "cuda",
-                        persistent_workers=False)
+    loader = DataLoader(
+        data,
+        batch_size=None,
+        sampler=range(first, config.steps),
+        num_workers=config.workers,
+        collate_fn=_unchanged,
+        pin_memory=fabric.device.type == "cuda",
+        persistent_workers=False,
+    )
     return iter(fabric.setup_dataloaders(loader, use_distributed_sampler=False))
 
 
@@ -144,8 +155,9 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     return config.learning_rate * growing * share
 
 
-def judge(fabric: Fabric, config: TrainingConfig, state: State, validation: Validation | None,
-          report: Callable[[str], None]) -> None:
+def judge(
+    fabric: Fabric, config: TrainingConfig, state: State, validation: Validation | None, report: Callable[[str], None]
+) -> None:
     """Validate in the first process, log, draw, remember the best, and tell the others what came out."""
     lowest = None
     if validation is not None:

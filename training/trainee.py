@@ -23,8 +23,9 @@ class Trainee(nn.Module):
         super().__init__()
         self.network = RegistrationNetwork(config)
 
-    def forward(self, fixed: torch.Tensor, moving: torch.Tensor, labels: torch.Tensor,
-                sliders: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, fixed: torch.Tensor, moving: torch.Tensor, labels: torch.Tensor, sliders: torch.Tensor
+    ) -> torch.Tensor:
         """Velocity (B, D, *velocity shape) for images (B, 1, *shape)."""
         return self.network(fixed, moving, network_parameters(self.network.config, labels, sliders))
 
@@ -35,11 +36,16 @@ class Trainee(nn.Module):
         """
         config, found = self.network.config, pack.card.network
         between_hyper = config.conditioning == found.conditioning == "hyper"
-        other = [f"{name} {getattr(found, name)} instead of {wanted}" for name, wanted in asdict(config).items()
-                 if getattr(found, name) != wanted and not (between_hyper and name in ("parameters", "hyper_widths"))]
+        other = [
+            f"{name} {getattr(found, name)} instead of {wanted}"
+            for name, wanted in asdict(config).items()
+            if getattr(found, name) != wanted and not (between_hyper and name in ("parameters", "hyper_widths"))
+        ]
         if other:
-            raise ValueError(f"This run cannot begin with the model '{pack.card.name}', which is built in another way: "
-                             f"{', '.join(other)}.")
+            raise ValueError(
+                f"This run cannot begin with the model '{pack.card.name}', which is built in another way: "
+                f"{', '.join(other)}."
+            )
         if (config.parameters, config.hyper_widths) == (found.parameters, found.hyper_widths):
             self.network.load_state_dict(pack.network.state_dict())
         else:
@@ -47,8 +53,9 @@ class Trainee(nn.Module):
             self.network.flow.load_state_dict(pack.network.flow.state_dict())
 
 
-def network_parameters(config: NetworkConfig, labels: torch.Tensor,
-                       sliders: torch.Tensor) -> MapParameters | torch.Tensor:
+def network_parameters(
+    config: NetworkConfig, labels: torch.Tensor, sliders: torch.Tensor
+) -> MapParameters | torch.Tensor:
     """What a network of this kind is told about tissues."""
     if config.conditioning == "hyper":
         return slider_vector(sliders, config.parameters)

@@ -36,7 +36,7 @@ class Validation:
 
     def batch(self, number: int, sliders: np.ndarray, device: torch.device | str) -> Batch:
         """One pair with its row of ``sliders``, on a device."""
-        batch = collate([self.pairs[number].merged(self.tissues)], sliders[number:number + 1])
+        batch = collate([self.pairs[number].merged(self.tissues)], sliders[number : number + 1])
         return Batch(*[part.to(device) if isinstance(part, torch.Tensor) else part for part in batch])
 
 
@@ -58,8 +58,13 @@ class Scores:
 
 
 @torch.no_grad()
-def validate(network: nn.Module, objective: Objective, validation: Validation, integration_steps: int,
-             device: torch.device | str = "cpu") -> Scores:
+def validate(
+    network: nn.Module,
+    objective: Objective,
+    validation: Validation,
+    integration_steps: int,
+    device: torch.device | str = "cpu",
+) -> Scores:
     """Scores of a network called as (fixed, moving, labels, sliders) -> velocity."""
     totals, similarities, rows = [], [], []
     for number, pair in enumerate(validation.pairs):
@@ -72,11 +77,17 @@ def validate(network: nn.Module, objective: Objective, validation: Validation, i
             similarities.append(float(terms.similarity))
             displacements.append(displacement_of(velocity, pair.shape, integration_steps).cpu())
         other, displacement = displacements  # the second at the user's sliders
-        rows.append((endpoint_error_mm(pair, displacement), mean_dice(pair, displacement, validation.judged),
-                     100 * float(folding(displacement).float().mean()),
-                     _mean(_length_mm(pair, (displacement - other)[0].numpy())[pair.fixed_labels > 0])))
-    return Scores(float(np.mean(totals)), float(np.mean(similarities)),
-                  *(_mean(column) for column in zip(*rows, strict=True)))
+        rows.append(
+            (
+                endpoint_error_mm(pair, displacement),
+                mean_dice(pair, displacement, validation.judged),
+                100 * float(folding(displacement).float().mean()),
+                _mean(_length_mm(pair, (displacement - other)[0].numpy())[pair.fixed_labels > 0]),
+            )
+        )
+    return Scores(
+        float(np.mean(totals)), float(np.mean(similarities)), *(_mean(column) for column in zip(*rows, strict=True))
+    )
 
 
 def endpoint_error_mm(pair: TrainingPair, displacement: torch.Tensor) -> float:
@@ -109,8 +120,9 @@ def moved_labels(pair: TrainingPair, displacement: torch.Tensor) -> np.ndarray:
 
 
 @torch.no_grad()
-def picture(network: nn.Module, validation: Validation, integration_steps: int,
-            device: torch.device | str = "cpu") -> np.ndarray:
+def picture(
+    network: nn.Module, validation: Validation, integration_steps: int, device: torch.device | str = "cpu"
+) -> np.ndarray:
     """Fixed, moving, moved, difference before and after, one row per pair: (rows, columns, 3) uint8; middle slices."""
     rows = []
     for number, pair in enumerate(validation.pairs[:PICTURE_ROWS]):
@@ -120,9 +132,15 @@ def picture(network: nn.Module, validation: Validation, integration_steps: int,
         moved = warp(batch.moving, displacement)[0, 0].cpu().numpy()
         fixed, moving, moved = (_plane(image) for image in (pair.fixed, pair.moving, moved))
         everywhere = np.ones(fixed.shape, bool)
-        rows.append(np.hstack([*[pictures.gray(image, (0, 1)) for image in (fixed, moving, moved)],
-                               pictures.difference(fixed, moving, everywhere),
-                               pictures.difference(fixed, moved, everywhere)]))
+        rows.append(
+            np.hstack(
+                [
+                    *[pictures.gray(image, (0, 1)) for image in (fixed, moving, moved)],
+                    pictures.difference(fixed, moving, everywhere),
+                    pictures.difference(fixed, moved, everywhere),
+                ]
+            )
+        )
     return np.vstack(rows)
 
 

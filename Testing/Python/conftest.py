@@ -15,8 +15,10 @@ collect_ignore_glob += [] if HAS_SLICER and HAS_QT else ["test_host_*.py", "test
 def pytest_report_header():
     lines = [] if HAS_SLICER else ["left out: test_scene_*.py, they need the pip package slicer-core"]
     if not (HAS_SLICER and HAS_QT):
-        lines.append("left out: test_host_*.py and test_panel_*.py, they need the pip packages slicer-core and "
-                     "PySide6_Essentials")
+        lines.append(
+            "left out: test_host_*.py and test_panel_*.py, they need the pip packages slicer-core and "
+            "PySide6_Essentials"
+        )
     return lines
 
 

@@ -10,5 +10,9 @@ def saved(scene: slicer.vtkMRMLScene) -> list[str]:
     scene.SetSaveToXMLString(1)
     scene.Commit("unused.mrml")
     scene.SetSaveToXMLString(0)
-    return [line for part in scene.GetSceneXMLString().split("<") if part.startswith("Segmentation")
-            for line in part.splitlines()]
+    return [
+        line
+        for part in scene.GetSceneXMLString().split("<")
+        if part.startswith("Segmentation")
+        for line in part.splitlines()
+    ]

@@ -41,8 +41,10 @@ def overlap_of(registrar: Registrar) -> ClassOverlap:
 @contextmanager
 def nothing_together() -> Iterator[None]:
     """Inside, tissues take what suits each of them alone in the grid."""
-    with (mock.patch.object(grid, "register_together", lambda *arguments: iter(())),
-          mock.patch.object(grid, "run_off", lambda *arguments: iter(()))):
+    with (
+        mock.patch.object(grid, "register_together", lambda *arguments: iter(())),
+        mock.patch.object(grid, "run_off", lambda *arguments: iter(())),
+    ):
         yield
 
 

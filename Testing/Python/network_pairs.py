@@ -49,8 +49,11 @@ def pair_on(grid: Geometry) -> ImagePair:
     """The anatomy of `synthetic_pairs` on one grid for both images."""
     points = grid.voxel_centres_ras_mm()
     mapped = points + true_displacement_ras_mm(points)
-    return ImagePair(Image(intensities(mapped), grid, "fixed"), Image(intensities(points), grid, "moving"),
-                     Segmentation(labels(mapped), grid, TISSUES, "fixed segmentation"))
+    return ImagePair(
+        Image(intensities(mapped), grid, "fixed"),
+        Image(intensities(points), grid, "moving"),
+        Segmentation(labels(mapped), grid, TISSUES, "fixed segmentation"),
+    )
 
 
 def thick_slices() -> ImagePair:

@@ -51,7 +51,15 @@ def _map_parameters(shape):
 
 def model_card(config: NetworkConfig, **changes) -> ModelCard:
     """A card for a made-up network."""
-    fields = {"name": "made-up", "version": "1", "network": config, "regulariser": "elastic", "scale": "log",
-              "spacing_mm": (2.0, 8.0), "orientation": {2: "radiological", 3: "SPL"}[config.dimension],
-              "training": "not trained", "licence": "Apache-2.0"}
+    fields = {
+        "name": "made-up",
+        "version": "1",
+        "network": config,
+        "regulariser": "elastic",
+        "scale": "log",
+        "spacing_mm": (2.0, 8.0),
+        "orientation": {2: "radiological", 3: "SPL"}[config.dimension],
+        "training": "not trained",
+        "licence": "Apache-2.0",
+    }
     return ModelCard(**{**fields, **changes})

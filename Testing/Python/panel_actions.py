@@ -138,8 +138,10 @@ class User:
 
     def ask_the_estimate_for_something_else(self):
         ui, pick = self._ui, self._random.choice
-        choices = {ui.estimateObjectiveSelector: ("Overlap", "Landmarks", "Similarity"),
-                   ui.estimateMethodSelector: ("Grid", "Grid", "Gradient")}
+        choices = {
+            ui.estimateObjectiveSelector: ("Overlap", "Landmarks", "Similarity"),
+            ui.estimateMethodSelector: ("Grid", "Grid", "Gradient"),
+        }
         selector = pick(list(choices))
         return self._use(choose, selector, pick(choices[selector]))
 
@@ -190,13 +192,15 @@ class User:
 
     def change_a_setting(self):
         ui, pick = self._ui, self._random.choice
-        change = pick((
-            lambda: self._use(choose, ui.alignmentSelector, pick(("Automatic", "None"))),
-            lambda: self._use(choose, ui.deviceSelector, pick(("Automatic", "CPU", "CPU", "Graphics card (CUDA)"))),
-            lambda: self._use(type_value, ui.refineStepsSpinBox, pick("03")),
-            lambda: self._use(type_value, ui.gridPointsSpinBox, pick("34")),
-            lambda: self._use(type_value, ui.finestMmSpinBox, pick(("0", "12"))),
-        ))
+        change = pick(
+            (
+                lambda: self._use(choose, ui.alignmentSelector, pick(("Automatic", "None"))),
+                lambda: self._use(choose, ui.deviceSelector, pick(("Automatic", "CPU", "CPU", "Graphics card (CUDA)"))),
+                lambda: self._use(type_value, ui.refineStepsSpinBox, pick("03")),
+                lambda: self._use(type_value, ui.gridPointsSpinBox, pick("34")),
+                lambda: self._use(type_value, ui.finestMmSpinBox, pick(("0", "12"))),
+            )
+        )
         return change()
 
     def use_a_scene_with_an_unknown_model(self):
@@ -235,7 +239,7 @@ class User:
         mask = np.zeros(array.shape, np.uint8)
         if self._random.random() < 0.7:
             row = self._random.randrange(array.shape[1] - 8)
-            mask[:, row: row + 8, 5:30] = 1
+            mask[:, row : row + 8, 5:30] = 1
         slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, node.GetSegmentation().GetNthSegmentID(0), fixed)
         return True
 
@@ -252,8 +256,11 @@ class User:
             return False
         shift = np.eye(4)
         shift[0, 3] = self._random.choice((3.0, -2.0, 0.0))
-        transforms = [node for node in slicer.util.getNodesByClass("vtkMRMLLinearTransformNode")
-                      if node.GetName().startswith("shift")]
+        transforms = [
+            node
+            for node in slicer.util.getNodesByClass("vtkMRMLLinearTransformNode")
+            if node.GetName().startswith("shift")
+        ]
         for transform in transforms:
             remove(transform)
         if not transforms:
@@ -375,8 +382,14 @@ class User:
 
     def _take_nodes_of_scene(self) -> None:
         parameters = self._panel.parameters
-        nodes = InputNodes(parameters.fixedVolume, parameters.movingVolume, parameters.segmentation,
-                           parameters.movingSegmentation, parameters.fixedLandmarks, parameters.movingLandmarks)
+        nodes = InputNodes(
+            parameters.fixedVolume,
+            parameters.movingVolume,
+            parameters.segmentation,
+            parameters.movingSegmentation,
+            parameters.fixedLandmarks,
+            parameters.movingLandmarks,
+        )
         if None in nodes[:4]:
             self._start_again()
         else:

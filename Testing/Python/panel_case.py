@@ -20,8 +20,14 @@ from training.phantoms import PhantomCase, make_case
 NAME = "TissueElasticRegistration"
 MODULE = Path(__file__).parents[2] / NAME / f"{NAME}.py"
 # Selectors of the inputs, in the order of InputNodes.
-SELECTORS = ("fixedSelector", "movingSelector", "segmentationSelector", "movingSegmentationSelector",
-             "fixedLandmarksSelector", "movingLandmarksSelector")
+SELECTORS = (
+    "fixedSelector",
+    "movingSelector",
+    "segmentationSelector",
+    "movingSegmentationSelector",
+    "fixedLandmarksSelector",
+    "movingLandmarksSelector",
+)
 PATIENCE_S = 60.0
 RESTING_POLLS = 3  # the panel looks at changed parameters a moment later: one quiet look is not enough
 
@@ -41,15 +47,23 @@ def add_phantom(scene: slicer.vtkMRMLScene, prefix: str = "", **options) -> Inpu
 
 def add_pair(scene: slicer.vtkMRMLScene, pair: ImagePair, prefix: str = "") -> InputNodes:
     """Volumes, segmentations and, if there are any, landmarks of a pair; the fixed volume is shown and fitted."""
-    fixed, moving = (add_volume(scene, prefix + name, image.array_kji, image.geometry.ijk_to_ras)
-                     for name, image in (("fixed", pair.fixed), ("moving", pair.moving)))
+    fixed, moving = (
+        add_volume(scene, prefix + name, image.array_kji, image.geometry.ijk_to_ras)
+        for name, image in (("fixed", pair.fixed), ("moving", pair.moving))
+    )
     for volume in (fixed, moving):
         volume.CreateDefaultDisplayNodes()
-    nodes = [fixed, moving, _add_tissues(scene, f"{prefix}fixed tissues", pair.fixed_segmentation),
-             _add_tissues(scene, f"{prefix}moving tissues", pair.moving_segmentation)]
+    nodes = [
+        fixed,
+        moving,
+        _add_tissues(scene, f"{prefix}fixed tissues", pair.fixed_segmentation),
+        _add_tissues(scene, f"{prefix}moving tissues", pair.moving_segmentation),
+    ]
     if pair.landmarks is not None:
-        nodes += [add_markups(scene, f"{prefix}fixed points", pair.landmarks.fixed_ras_mm),
-                  add_markups(scene, f"{prefix}moving points", pair.landmarks.moving_ras_mm)]
+        nodes += [
+            add_markups(scene, f"{prefix}fixed points", pair.landmarks.fixed_ras_mm),
+            add_markups(scene, f"{prefix}moving points", pair.landmarks.moving_ras_mm),
+        ]
     slicer.util.setSliceViewerLayers(background=fixed, fit=True)
     return InputNodes(*nodes)
 
@@ -142,7 +156,7 @@ class PanelCase:
     def probe(self, step: int = 5) -> tuple[np.ndarray, np.ndarray]:
         """Every ``step``-th pixel of what the view shows: where it is, (N, 3) RAS mm, and its colour, (N, 3) floats."""
         pixels = self.pixels()
-        rows, columns = (places.ravel() for places in np.mgrid[:pixels.shape[0]:step, :pixels.shape[1]:step])
+        rows, columns = (places.ravel() for places in np.mgrid[: pixels.shape[0] : step, : pixels.shape[1] : step])
         xy = np.stack([columns, pixels.shape[0] - 1 - rows, 0 * rows], -1)
         matrix = slicer.util.arrayFromVTKMatrix(self.host.views.view("Green").node.GetXYToRAS())
         return transformed(matrix, xy), pixels[rows, columns].astype(float)

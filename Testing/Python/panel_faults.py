@@ -51,6 +51,7 @@ def library(name: str):
 @contextmanager
 def modules_put_back(*packages: str) -> Iterator[None]:
     """What is imported anew inside the block must not be what the other tests of this process use."""
+
     def is_of_them(name: str) -> bool:
         return name.partition(".")[0] in packages
 

@@ -47,8 +47,12 @@ def save_helpful(folder: Path, **card) -> ModelCard:
     network = awake(MAP_2D).requires_grad_(False)
     card = model_card(MAP_2D, **{"name": folder.name, **FITTING, **card})
     case = phantom()
-    registrar = Registrar(ImagePair(case.fixed, case.moving, case.fixed_segmentation),
-                          NetworkSolver(ModelPack(card, network)), "none", threads=1)
+    registrar = Registrar(
+        ImagePair(case.fixed, case.moving, case.fixed_segmentation),
+        NetworkSolver(ModelPack(card, network)),
+        "none",
+        threads=1,
+    )
     finish(registrar.prepare())
     parameters, flow = registrar.table_parameters(), network.flow.weight.clone()
     for factor in (0.05, -0.05, 0.01, -0.01):

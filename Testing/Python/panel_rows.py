@@ -32,6 +32,7 @@ class Panel:
     def _note(self, kind):
         def note(*values):
             self.calls.append((kind, *values))
+
         return note
 
     def show(self, tissues, values=None, **switches):
@@ -67,5 +68,7 @@ class Panel:
 
 def three_tissues() -> Panel:
     """Their values lie between the slider's steps and have more digits than the boxes show."""
-    return Panel().show([info(LUNG, "lung"), info(SOFT, "soft tissue"), info(RIBS, "ribs")],
-                        {LUNG: (0.123456789, 0.456789123), SOFT: (1.0, 1.0), RIBS: (30.0, 15.0)})
+    return Panel().show(
+        [info(LUNG, "lung"), info(SOFT, "soft tissue"), info(RIBS, "ribs")],
+        {LUNG: (0.123456789, 0.456789123), SOFT: (1.0, 1.0), RIBS: (30.0, 15.0)},
+    )

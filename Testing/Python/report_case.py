@@ -13,9 +13,17 @@ from TissueElasticRegistrationLib.core.result import LandmarkErrors, Registratio
 from TissueElasticRegistrationLib.core.tissues import Lame, Tissue
 
 SHAPE = (10, 24, 30)
-EVIL = '<script>alert("x")</script> & \'rib\''
-FACTS = {"model": {"name": "direct", "version": "1.0", "sha256": None}, "solver": "direct", "device": "cpu", "seed": 7,
-         "versions": {"torch": "2.13.0"}, "peak_memory_mb": 512.25, "estimate": None, "seconds": {"write": 0.5}}
+EVIL = "<script>alert(\"x\")</script> & 'rib'"
+FACTS = {
+    "model": {"name": "direct", "version": "1.0", "sha256": None},
+    "solver": "direct",
+    "device": "cpu",
+    "seed": 7,
+    "versions": {"torch": "2.13.0"},
+    "peak_memory_mb": 512.25,
+    "estimate": None,
+    "seconds": {"write": 0.5},
+}
 
 
 def geometry_of_shape(shape=SHAPE) -> Geometry:
@@ -37,22 +45,35 @@ def a_pair(shape=SHAPE) -> ImagePair:
     labels[-6:, 5:9, 6:12] = 4
     segmentation = Segmentation(labels, geometry, (Tissue(1, EVIL), Tissue(4, "bone", "Segment_2")))
     moving = fixed[..., ::-1].copy()
-    return ImagePair(Image(fixed, geometry, "fixed <b>.nii.gz"), Image(moving, geometry, "moving & co"), segmentation,
-                     segmentation)
+    return ImagePair(
+        Image(fixed, geometry, "fixed <b>.nii.gz"), Image(moving, geometry, "moving & co"), segmentation, segmentation
+    )
 
 
 def a_result(pair: ImagePair, **changes) -> RegistrationResult:
     geometry = pair.fixed.geometry
     shape = geometry.shape_kji
-    tissues = tuple(TissueResult(tissue, Lame(1.0, 2.0), 1.7, 0.0123456789, 0.05, 0.0, 0.8, 0.9, 5.0, 3.0, 2.0, 1.0)
-                    for tissue in pair.fixed_segmentation.tissues)
+    tissues = tuple(
+        TissueResult(tissue, Lame(1.0, 2.0), 1.7, 0.0123456789, 0.05, 0.0, 0.8, 0.9, 5.0, 3.0, 2.0, 1.0)
+        for tissue in pair.fixed_segmentation.tissues
+    )
     displacement = geometry.displacement_ras_mm(np.random.default_rng(1).normal(0, 0.5, (3, *shape)))
     plain = RegistrationResult(
-        displacement_ras_mm=displacement, geometry=geometry, jacobian_kji=np.full(shape, 1.1, np.float32),
-        warped=replace(pair.moving, name="warped"), valid_kji=np.ones(shape, bool),
-        warped_segmentation=pair.moving_segmentation, initial="none", tissues=tissues, similarity_before=0.3,
-        similarity_after=0.6, negative_jacobian_percent=0.0, landmark_errors=LandmarkErrors(3.4, 1.1, 6.0, 2.5, 20),
-        account=SolverAccount(-0.3, -0.55, 0.3, 0.6, 0.05, 120), seconds={"prepare": 1.23456, "register": 2.0})
+        displacement_ras_mm=displacement,
+        geometry=geometry,
+        jacobian_kji=np.full(shape, 1.1, np.float32),
+        warped=replace(pair.moving, name="warped"),
+        valid_kji=np.ones(shape, bool),
+        warped_segmentation=pair.moving_segmentation,
+        initial="none",
+        tissues=tissues,
+        similarity_before=0.3,
+        similarity_after=0.6,
+        negative_jacobian_percent=0.0,
+        landmark_errors=LandmarkErrors(3.4, 1.1, 6.0, 2.5, 20),
+        account=SolverAccount(-0.3, -0.55, 0.3, 0.6, 0.05, 120),
+        seconds={"prepare": 1.23456, "register": 2.0},
+    )
     return replace(plain, **changes)
 
 

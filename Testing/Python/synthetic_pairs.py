@@ -81,10 +81,12 @@ def volume_pair(strength: float = 1.0) -> ImagePair:
     """Oblique anisotropic 3D pair on two different grids, deformed by ``strength * true_displacement_ras_mm``."""
     at_fixed, at_moving = FIXED_GRID.voxel_centres_ras_mm(), MOVING_GRID.voxel_centres_ras_mm()
     mapped = at_fixed + strength * true_displacement_ras_mm(at_fixed)
-    return ImagePair(Image(intensities(mapped), FIXED_GRID, "fixed"),
-                     Image(intensities(at_moving), MOVING_GRID, "moving"),
-                     Segmentation(labels(mapped), FIXED_GRID, TISSUES, "fixed segmentation"),
-                     Segmentation(labels(at_moving), MOVING_GRID, TISSUES, "moving segmentation"))
+    return ImagePair(
+        Image(intensities(mapped), FIXED_GRID, "fixed"),
+        Image(intensities(at_moving), MOVING_GRID, "moving"),
+        Segmentation(labels(mapped), FIXED_GRID, TISSUES, "fixed segmentation"),
+        Segmentation(labels(at_moving), MOVING_GRID, TISSUES, "moving segmentation"),
+    )
 
 
 @cache
@@ -132,8 +134,9 @@ def displacement_at(result: RegistrationResult, points_ras_mm: np.ndarray) -> np
 
 def displaced(image: Image, matrix_ras: np.ndarray) -> Image:
     """The same voxels elsewhere: every point of the image is moved by a 4x4 matrix in RAS mm."""
-    return Image(image.array_kji, Geometry(image.geometry.shape_kji, matrix_ras @ image.geometry.ijk_to_ras),
-                 image.name)
+    return Image(
+        image.array_kji, Geometry(image.geometry.shape_kji, matrix_ras @ image.geometry.ijk_to_ras), image.name
+    )
 
 
 def rigid_ras(shift_mm, angles_degrees, centre_ras_mm=CENTRE_RAS_MM) -> np.ndarray:
@@ -164,8 +167,11 @@ def write_pair(pair: ImagePair, folder) -> dict[str, str]:
     write_image(pair.moving, folder / "moving.nii.gz")
     write_labels(pair.fixed_segmentation, folder / "segmentation.nii.gz")
     write_labels(pair.moving_segmentation, folder / "moving_segmentation.nii.gz")
-    return {"fixed": str(folder / "fixed.nii.gz"), "moving": str(folder / "moving.nii.gz"),
-            "segmentation": str(folder / "segmentation.nii.gz")}
+    return {
+        "fixed": str(folder / "fixed.nii.gz"),
+        "moving": str(folder / "moving.nii.gz"),
+        "segmentation": str(folder / "segmentation.nii.gz"),
+    }
 
 
 def tissue_row(result: RegistrationResult, name: str) -> TissueResult:

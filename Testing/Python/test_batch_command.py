@@ -32,8 +32,9 @@ ESTIMATE = ("--estimate", "grid", "--grid-points", "2", "--tissues", NAMES)
 def folder(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("batch")
     slice_case().save(place / "case")
-    (place / "pairs.csv").write_text(HEADER + LINE.format("anna", "case/moving.nii.gz")
-                                     + LINE.format("lost", "case/nowhere.nii.gz"))
+    (place / "pairs.csv").write_text(
+        HEADER + LINE.format("anna", "case/moving.nii.gz") + LINE.format("lost", "case/nowhere.nii.gz")
+    )
     return place
 
 
@@ -51,8 +52,13 @@ def rows_of(output: Path) -> list[dict[str, str]]:
 
 
 def register(folder: Path, *options: str) -> dict:
-    files = [("--fixed", "fixed.nii.gz"), ("--moving", "moving.nii.gz"), ("--segmentation", "segmentation.nii.gz"),
-             ("--moving-segmentation", "moving_segmentation.nii.gz"), ("--landmarks", "landmarks.csv")]
+    files = [
+        ("--fixed", "fixed.nii.gz"),
+        ("--moving", "moving.nii.gz"),
+        ("--segmentation", "segmentation.nii.gz"),
+        ("--moving-segmentation", "moving_segmentation.nii.gz"),
+        ("--landmarks", "landmarks.csv"),
+    ]
     words = [word for option, file in files for word in (option, str(folder / "case" / file))]
     assert main(["register", *words, *options, "--output", str(folder / "one")]) == 0
     return json.loads((folder / "one" / "result.json").read_text(encoding="utf-8"))
@@ -64,11 +70,20 @@ def register(folder: Path, *options: str) -> dict:
 def test_the_estimate_in_the_result_is_that_of_the_library(folder):
     result = register(folder, *ESTIMATE, "--hold-out", "liver")
     block = result["estimate"]
-    assert block.keys() == {"method", "objective", "grid", "per_tissue", "held_out", "shear_modulus_ratio",
-                            "search_model"}
+    assert block.keys() == {
+        "method",
+        "objective",
+        "grid",
+        "per_tissue",
+        "held_out",
+        "shear_modulus_ratio",
+        "search_model",
+    }
     assert (block["method"], block["objective"]) == ("grid", "dice")
-    assert all(row.keys() == {"id", "lambda", "mu", "score", "score_start", "flat", "confidence"}
-               for row in block["per_tissue"])
+    assert all(
+        row.keys() == {"id", "lambda", "mu", "score", "score_start", "flat", "confidence"}
+        for row in block["per_tissue"]
+    )
     assert block["held_out"] == {"tissues": ["3"], "landmarks": [], "tre_mm": None}
     registrar = Registrar(read_pair(_files(folder)), threads=1)
     finish(registrar.prepare())
@@ -87,15 +102,20 @@ def test_the_estimate_in_the_result_is_that_of_the_library(folder):
 
 
 def _files(folder: Path):
-    names = {"fixed": "fixed", "moving": "moving", "segmentation": "segmentation",
-             "moving_segmentation": "moving_segmentation"}
+    names = {
+        "fixed": "fixed",
+        "moving": "moving",
+        "segmentation": "segmentation",
+        "moving_segmentation": "moving_segmentation",
+    }
     paths = {name: str(folder / "case" / f"{file}.nii.gz") for name, file in names.items()}
     return argparse.Namespace(**paths, tissues=NAMES, landmarks=None)
 
 
 def test_held_out_landmarks_have_their_own_error(folder):
-    result = register(folder, *ESTIMATE, "--objective", "landmarks", "--hold-out-landmarks", "half",
-                      "--no-relative-stiffness")
+    result = register(
+        folder, *ESTIMATE, "--objective", "landmarks", "--hold-out-landmarks", "half", "--no-relative-stiffness"
+    )
     held_out = result["estimate"]["held_out"]
     assert len(held_out["landmarks"]) == held_out["tre_mm"]["n"] == result["tre_mm"]["n"] // 2
     assert "Those held out of the search" in (folder / "one" / "report.html").read_text(encoding="utf-8")
@@ -103,8 +123,14 @@ def test_held_out_landmarks_have_their_own_error(folder):
 
 def test_a_search_model_without_a_search_is_refused(folder, capsys):
     case = folder / "case"
-    files = ["--fixed", case / "fixed.nii.gz", "--moving", case / "moving.nii.gz", "--segmentation",
-             case / "segmentation.nii.gz"]
+    files = [
+        "--fixed",
+        case / "fixed.nii.gz",
+        "--moving",
+        case / "moving.nii.gz",
+        "--segmentation",
+        case / "segmentation.nii.gz",
+    ]
     assert main(["register", *map(str, files), "--search-model", "some", "--output", str(folder / "refused")]) == 2
     assert "--search-model: it names the model that --estimate grid asks" in capsys.readouterr().err
     assert not (folder / "refused").exists()
@@ -157,14 +183,17 @@ def test_finished_subjects_are_skipped_until_the_options_change(folder, finished
         assert [Path(output).name for output in asked] == ["anna", "lost"]
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("fixed,moving\na,b\n", "the header must name fixed, moving, segmentation"),
-    ("fixed,moving,segmentation,colour\na,b,c,d\n", "'colour' is missing or not known"),
-    ("fixed,moving,segmentation\n", "the file lists no subjects"),
-    ("fixed,moving,segmentation\na,,c\n", "line 2: moving is empty"),
-    ("subject,fixed,moving,segmentation\nx,a,b,c\nx,a,b,c\n", "line 3: 'x' is no name for a folder of its own"),
-    ("subject,fixed,moving,segmentation\n../x,a,b,c\n", "'../x' is no name"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("fixed,moving\na,b\n", "the header must name fixed, moving, segmentation"),
+        ("fixed,moving,segmentation,colour\na,b,c,d\n", "'colour' is missing or not known"),
+        ("fixed,moving,segmentation\n", "the file lists no subjects"),
+        ("fixed,moving,segmentation\na,,c\n", "line 2: moving is empty"),
+        ("subject,fixed,moving,segmentation\nx,a,b,c\nx,a,b,c\n", "line 3: 'x' is no name for a folder of its own"),
+        ("subject,fixed,moving,segmentation\n../x,a,b,c\n", "'../x' is no name"),
+    ],
+)
 def test_a_list_that_cannot_be_used_is_refused_naming_its_line(tmp_path, capsys, text, message):
     (tmp_path / "pairs.csv").write_text(text)
     assert main(["batch", str(tmp_path / "pairs.csv"), "--output", str(tmp_path / "output")]) == 2

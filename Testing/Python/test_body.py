@@ -80,7 +80,7 @@ def test_small_gap_of_the_surface_is_closed_but_a_wide_one_is_not():
     """A cut from the air into the left lung, 10 mm and 50 mm wide."""
     for width, part_of_body in ((2, True), (10, False)):
         image = thorax()
-        image[:, 15:15 + width, 2:20] = AIR
+        image[:, 15 : 15 + width, 2:20] = AIR
         outside = outside_body(image, SPACING, True)
         assert bool(outside[0][image[0] == LUNG].any()) is not part_of_body
 

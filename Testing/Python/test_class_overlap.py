@@ -89,8 +89,11 @@ def test_what_is_moved_out_of_the_grid_does_not_overlap():
 def test_tissues_are_the_same_if_their_names_are_whatever_their_labels():
     pair = thorax_slice()
     moving = pair.moving_segmentation
-    renamed = replace(moving, labels_kji=np.where(moving.labels_kji > 0, 40 - moving.labels_kji, 0),
-                      tissues=tuple(Tissue(40 - t.label, t.name.upper()) for t in moving.tissues))
+    renamed = replace(
+        moving,
+        labels_kji=np.where(moving.labels_kji > 0, 40 - moving.labels_kji, 0),
+        tissues=tuple(Tissue(40 - t.label, t.name.upper()) for t in moving.tissues),
+    )
     scores = []
     for segmentation in (moving, renamed):
         overlap = overlap_of(registrar_of(replace(pair, moving_segmentation=segmentation)))

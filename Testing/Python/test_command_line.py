@@ -20,11 +20,34 @@ from TissueElasticRegistrationLib.core.tissue_table import NOTHING_UNDERSTOOD
 NUMBER, TEXT = (int, float), str
 OR_NONE = type(None)
 SECONDS = {"prepare", "estimate", "register", "refine", "write"}
-SCHEMA = {"schema": int, "model": dict, "solver": TEXT, "device": TEXT, "seed": int, "versions": dict, "grid": dict,
-          "tissues": list, "similarity": dict, "tre_mm": (dict, OR_NONE), "negative_jacobian_percent": NUMBER,
-          "seconds": dict, "peak_memory_mb": NUMBER, "estimate": OR_NONE, "warnings": list}
-TISSUE = {"id": TEXT, "name": TEXT, "lambda": NUMBER, "mu": NUMBER, "poisson_ratio": NUMBER,
-          "relative_stiffness": NUMBER, "energy": NUMBER, "strain_rms": NUMBER, "negative_jacobian_percent": NUMBER}
+SCHEMA = {
+    "schema": int,
+    "model": dict,
+    "solver": TEXT,
+    "device": TEXT,
+    "seed": int,
+    "versions": dict,
+    "grid": dict,
+    "tissues": list,
+    "similarity": dict,
+    "tre_mm": (dict, OR_NONE),
+    "negative_jacobian_percent": NUMBER,
+    "seconds": dict,
+    "peak_memory_mb": NUMBER,
+    "estimate": OR_NONE,
+    "warnings": list,
+}
+TISSUE = {
+    "id": TEXT,
+    "name": TEXT,
+    "lambda": NUMBER,
+    "mu": NUMBER,
+    "poisson_ratio": NUMBER,
+    "relative_stiffness": NUMBER,
+    "energy": NUMBER,
+    "strain_rms": NUMBER,
+    "negative_jacobian_percent": NUMBER,
+}
 OVERLAP = ("dice_before", "dice_after", "hd95_mm_before", "hd95_mm_after")
 FILES = {"transform.h5", "warped.nii.gz", "jacobian.nii.gz", "report.html", "result.json"}
 
@@ -75,13 +98,24 @@ def slice_run(slice_files, tmp_path_factory) -> tuple[Path, dict]:
 def volume_run(volume_files, tmp_path_factory) -> tuple[Path, dict]:
     """A volume registered with everything optional."""
     folder = Path(volume_files["fixed"]).parent
-    (folder / "landmarks.csv").write_text("fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z\n"
-                                          "-12,30,55,-16,36,60\n0,25,60,-3,29,63\n")
+    (folder / "landmarks.csv").write_text(
+        "fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z\n-12,30,55,-16,36,60\n0,25,60,-3,29,63\n"
+    )
     sitk.WriteTransform(rigid_lps_transform(rigid_ras((2, -3, 1), (2, 1, -3))), str(folder / "initial.tfm"))
     output = tmp_path_factory.mktemp("volume-run")
-    return output, run({**volume_files, "moving-segmentation": folder / "moving_segmentation.nii.gz",
-                        "tissues": "1=soft,2=lung,3=bone", "landmarks": folder / "landmarks.csv",
-                        "initial": folder / "initial.tfm", "refine": 2, "seed": 4, "device": "cpu"}, output)
+    return output, run(
+        {
+            **volume_files,
+            "moving-segmentation": folder / "moving_segmentation.nii.gz",
+            "tissues": "1=soft,2=lung,3=bone",
+            "landmarks": folder / "landmarks.csv",
+            "initial": folder / "initial.tfm",
+            "refine": 2,
+            "seed": 4,
+            "device": "cpu",
+        },
+        output,
+    )
 
 
 # -- the files of the contract ---------------------------------------------------------------------------------------
@@ -175,8 +209,13 @@ def test_landmark_errors_are_those_of_the_transform_in_the_file(volume_run):
     pairs = [((-12, 30, 55), (-16, 36, 60)), ((0, 25, 60), (-3, 29, 63))]
     before = [math.dist(fixed, moving) for fixed, moving in pairs]
     after = [math.dist(transform.TransformPoint([float(x) for x in fixed]), moving) for fixed, moving in pairs]
-    expected = {"before_mean": np.mean(before), "after_mean": np.mean(after), "before_max": max(before),
-                "after_max": max(after), "n": 2}
+    expected = {
+        "before_mean": np.mean(before),
+        "after_mean": np.mean(after),
+        "before_max": max(before),
+        "after_max": max(after),
+        "n": 2,
+    }
     assert result["tre_mm"] == pytest.approx(expected, abs=0.01)
 
 
@@ -227,8 +266,14 @@ def test_jacobian_file_is_the_determinant_of_the_transform(slice_run):
     transform = sitk.ReadTransform(str(output / "transform.h5"))
     jacobian = sitk.ReadImage(str(output / "jacobian.nii.gz"))
     # ITK's filter ignores the direction matrix: give it the components along the axes of the grid.
-    field = sitk.TransformToDisplacementField(transform, sitk.sitkVectorFloat64, jacobian.GetSize(),
-                                              jacobian.GetOrigin(), jacobian.GetSpacing(), jacobian.GetDirection())
+    field = sitk.TransformToDisplacementField(
+        transform,
+        sitk.sitkVectorFloat64,
+        jacobian.GetSize(),
+        jacobian.GetOrigin(),
+        jacobian.GetSpacing(),
+        jacobian.GetDirection(),
+    )
     along = sitk.GetArrayFromImage(field) @ np.reshape(jacobian.GetDirection(), (3, 3))
     plain = sitk.GetImageFromArray(along, isVector=True)
     plain.SetSpacing(jacobian.GetSpacing())
@@ -254,8 +299,10 @@ def test_given_alignment_is_part_of_the_transform(slice_run, slice_files, tmp_pa
     sitk.WriteTransform(sitk.TranslationTransform(3, shift.tolist()), str(tmp_path / "shift.tfm"))
     run({**slice_files, "moving": tmp_path / "moving.nii.gz", "initial": tmp_path / "shift.tfm"}, tmp_path / "out")
     points = [moving.TransformIndexToPhysicalPoint(index) for index in ((10, 9, 0), (30, 20, 0), (25, 38, 0))]
-    with_shift, without = ([sitk.ReadTransform(str(folder / "transform.h5")).TransformPoint(point) for point in points]
-                           for folder in (tmp_path / "out", slice_run[0]))
+    with_shift, without = (
+        [sitk.ReadTransform(str(folder / "transform.h5")).TransformPoint(point) for point in points]
+        for folder in (tmp_path / "out", slice_run[0])
+    )
     np.testing.assert_allclose(np.array(with_shift) - without, [shift] * 3, atol=0.5)
 
 
@@ -283,8 +330,13 @@ def test_two_runs_of_a_volume_write_identical_files(volume_files, tmp_path):
 
 def process(command: list[str], **environment: str) -> subprocess.CompletedProcess:
     path = os.pathsep.join([environment.pop("before", ""), *sys.path])
-    return subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120,
-                          env={**os.environ, "PYTHONPATH": path, **environment})
+    return subprocess.run(
+        [sys.executable, *command],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": path, **environment},
+    )
 
 
 NO_NETWORK = """import os, sys
@@ -315,8 +367,10 @@ def test_bad_input_ends_the_process_with_code_2_and_one_line(slice_files, tmp_pa
 
 @pytest.mark.parametrize("words", [["--help"], ["register", "--help"], ["register", "--fixd", "a"], []])
 def test_help_and_mistyped_options_do_not_load_torch(words):
-    code = ("import sys\nfrom TissueElasticRegistrationLib.__main__ import main\n"
-            f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\nassert 'torch' not in sys.modules")
+    code = (
+        "import sys\nfrom TissueElasticRegistrationLib.__main__ import main\n"
+        f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\nassert 'torch' not in sys.modules"
+    )
     done = process(["-c", code])
     assert "AssertionError" not in done.stderr and done.returncode == 0, done.stderr
 

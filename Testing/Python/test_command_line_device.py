@@ -59,8 +59,10 @@ def card(monkeypatch) -> list[str]:
     return asked
 
 
-@pytest.mark.parametrize(("options", "wanted", "used"), [((), "auto", "cuda"), (("--device", "cpu"), "cpu", "cpu"),
-                                                         (("--device", "cuda"), "cuda", "cuda")])
+@pytest.mark.parametrize(
+    ("options", "wanted", "used"),
+    [((), "auto", "cuda"), (("--device", "cpu"), "cpu", "cpu"), (("--device", "cuda"), "cuda", "cuda")],
+)
 def test_the_device_reaches_the_registration_and_the_result(run, card, options, wanted, used):
     code, result = run(*options)
     assert (code, card, result["device"]) == (0, [wanted], used)

@@ -76,8 +76,9 @@ def set_one(values: np.ndarray, value: float) -> np.ndarray:
 # -- images ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("which", ["fixed", "moving", "segmentation", "moving_segmentation", "landmarks", "parameters",
-                                   "initial"])
+@pytest.mark.parametrize(
+    "which", ["fixed", "moving", "segmentation", "moving_segmentation", "landmarks", "parameters", "initial"]
+)
 def test_missing_file(fault, tmp_path, which):
     line = fault(**{which: tmp_path / "absent.nii.gz"})
     assert "absent.nii.gz: " in line
@@ -124,8 +125,10 @@ def test_singular_direction_matrix(fault, files, tmp_path, which):
     flat = tmp_path / "flat.mha"
     sitk.WriteImage(sitk.ReadImage(files[which]), str(flat), useCompression=False)
     header, line, voxels = flat.read_bytes().partition(b"ElementDataFile = LOCAL\n")
-    lines = [b"TransformMatrix = 1 0 0 0 1 0 1 0 0" if text.startswith(b"TransformMatrix") else text
-             for text in header.splitlines()]
+    lines = [
+        b"TransformMatrix = 1 0 0 0 1 0 1 0 0" if text.startswith(b"TransformMatrix") else text
+        for text in header.splitlines()
+    ]
     flat.write_bytes(b"\n".join(lines) + b"\n" + line + voxels)
     message = fault(**{which: flat})
     assert "flat.mha: " in message and "singular" in message
@@ -171,14 +174,17 @@ def test_segmentation_that_is_an_image(fault, files):
     assert "fixed.nii.gz: labels must be whole numbers" in line
 
 
-@pytest.mark.parametrize(("tissues", "expected"), [
-    ("1:lung", "--tissues: '1:lung' is not of the form LABEL=NAME"),
-    ("lung=1", "--tissues: 'lung=1' is not of the form LABEL=NAME"),
-    ("1=lung,,2=soft", "--tissues: '' is not of the form LABEL=NAME"),
-    ("1=lung,1=soft", "--tissues: label 1 is named twice"),
-    ("1=lung,2=Lung", "--tissues: the name 'Lung' is given to two labels"),
-    ("1=lung,77=soft", "--tissues names label 77 ('soft'), which does not occur in"),
-])
+@pytest.mark.parametrize(
+    ("tissues", "expected"),
+    [
+        ("1:lung", "--tissues: '1:lung' is not of the form LABEL=NAME"),
+        ("lung=1", "--tissues: 'lung=1' is not of the form LABEL=NAME"),
+        ("1=lung,,2=soft", "--tissues: '' is not of the form LABEL=NAME"),
+        ("1=lung,1=soft", "--tissues: label 1 is named twice"),
+        ("1=lung,2=Lung", "--tissues: the name 'Lung' is given to two labels"),
+        ("1=lung,77=soft", "--tissues names label 77 ('soft'), which does not occur in"),
+    ],
+)
 def test_bad_names_of_tissues(fault, tissues, expected):
     assert expected in fault(tissues=tissues)
 
@@ -186,18 +192,21 @@ def test_bad_names_of_tissues(fault, tissues, expected):
 # -- parameters, landmarks, transform --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("content", "expected"), [
-    ({"tissues": {"3": {"lambda": -1, "mu": 1}}}, "λ = -1.0 is not allowed"),
-    ({"tissues": {"3": {"lambda": 1, "mu": 5000}}}, "μ = 5000 of tissue '3' is outside of the allowed range"),
-    ({"scale": "paper", "tissues": {"3": {"lambda": 0.5, "mu": 1.5}}}, "μ = 1.5 of tissue '3' is outside"),
-    ({"tissues": {"spleen": {"lambda": 1, "mu": 1}}}, "Unknown tissue 'spleen'; this segmentation has"),
-    ({"tissues": {"3": {"lambda": 1}}}, "tissue '3' needs two numbers"),
-    ({"tissues": {"3": {"lambda": "1", "mu": 1}}}, "tissue '3' needs two numbers"),
-    ({"tissues": {"3": {"lambda": float("nan"), "mu": 1}}}, "λ = nan is not allowed"),
-    ({"scale": "linear", "tissues": {}}, "unknown scale 'linear'"),
-    ({"3": {"lambda": 1, "mu": 1}}, 'expected {"tissues":'),
-    ([1, 2], 'expected {"tissues":'),
-])
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({"tissues": {"3": {"lambda": -1, "mu": 1}}}, "λ = -1.0 is not allowed"),
+        ({"tissues": {"3": {"lambda": 1, "mu": 5000}}}, "μ = 5000 of tissue '3' is outside of the allowed range"),
+        ({"scale": "paper", "tissues": {"3": {"lambda": 0.5, "mu": 1.5}}}, "μ = 1.5 of tissue '3' is outside"),
+        ({"tissues": {"spleen": {"lambda": 1, "mu": 1}}}, "Unknown tissue 'spleen'; this segmentation has"),
+        ({"tissues": {"3": {"lambda": 1}}}, "tissue '3' needs two numbers"),
+        ({"tissues": {"3": {"lambda": "1", "mu": 1}}}, "tissue '3' needs two numbers"),
+        ({"tissues": {"3": {"lambda": float("nan"), "mu": 1}}}, "λ = nan is not allowed"),
+        ({"scale": "linear", "tissues": {}}, "unknown scale 'linear'"),
+        ({"3": {"lambda": 1, "mu": 1}}, 'expected {"tissues":'),
+        ([1, 2], 'expected {"tissues":'),
+    ],
+)
 def test_bad_parameters(fault, tmp_path, content, expected):
     file = tmp_path / "parameters.json"
     file.write_text(json.dumps(content))
@@ -212,13 +221,19 @@ def test_malformed_json(fault, tmp_path, content):
     assert f"{file}: the file is not valid json." in fault(parameters=file)
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("x,y,z\n1,2,3\n", "the header must name the columns fixed_x"),
-    ("fixed_x,fixed_y,fixed_z,moving_x,moving_y\n1,2,3,4,5\n", "moving_z is missing or named twice"),
-    ("fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z\n1,2,3,4,5,six\n", "moving_z is 'six', not a finite number"),
-    ("fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z\n", "the file holds no landmarks"),
-    ("", "the header must name the columns fixed_x"),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x,y,z\n1,2,3\n", "the header must name the columns fixed_x"),
+        ("fixed_x,fixed_y,fixed_z,moving_x,moving_y\n1,2,3,4,5\n", "moving_z is missing or named twice"),
+        (
+            "fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z\n1,2,3,4,5,six\n",
+            "moving_z is 'six', not a finite number",
+        ),
+        ("fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z\n", "the file holds no landmarks"),
+        ("", "the header must name the columns fixed_x"),
+    ],
+)
 def test_bad_landmarks(fault, tmp_path, text, expected):
     file = tmp_path / "landmarks.csv"
     file.write_text(text)
@@ -238,16 +253,19 @@ def test_initial_of_two_dimensions(fault, tmp_path):
 # -- options ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("option", "value", "expected"), [
-    ("model", "deepest", "--model deepest: There is no model 'deepest'"),
-    ("refine", "-3", "--refine -3: the number of steps must be at least 0"),
-    ("refine", "many", "argument --refine: invalid int value: 'many'"),
-    ("seed", "x", "argument --seed: invalid int value: 'x'"),
-    ("device", "tpu", "argument --device: invalid choice: 'tpu'"),
-    ("estimate", "guess", "argument --estimate: invalid choice: 'guess'"),
-    ("fixd", "a.nii.gz", "unrecognized arguments: --fixd a.nii.gz"),
-    ("landmark", "a.csv", "unrecognized arguments: --landmark a.csv"),
-])
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("model", "deepest", "--model deepest: There is no model 'deepest'"),
+        ("refine", "-3", "--refine -3: the number of steps must be at least 0"),
+        ("refine", "many", "argument --refine: invalid int value: 'many'"),
+        ("seed", "x", "argument --seed: invalid int value: 'x'"),
+        ("device", "tpu", "argument --device: invalid choice: 'tpu'"),
+        ("estimate", "guess", "argument --estimate: invalid choice: 'guess'"),
+        ("fixd", "a.nii.gz", "unrecognized arguments: --fixd a.nii.gz"),
+        ("landmark", "a.csv", "unrecognized arguments: --landmark a.csv"),
+    ],
+)
 def test_bad_option(fault, option, value, expected):
     assert expected in fault(f"--{option}", value)
 

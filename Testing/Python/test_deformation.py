@@ -190,7 +190,7 @@ def test_inverse_is_found_where_the_deformation_more_than_doubles_a_length(dimen
     shape = (40, *SHAPES[dimension][1:])
     position = torch.arange(40, dtype=torch.float64) - 19.3
     displacement = torch.zeros(1, dimension, *shape, dtype=torch.float64)
-    displacement[0, 0] = (1.5 * position * torch.exp(-position**2 / 32)).view(-1, *[1] * (dimension - 1))
+    displacement[0, 0] = (1.5 * position * torch.exp(-(position**2) / 32)).view(-1, *[1] * (dimension - 1))
     assert jacobian_determinant(displacement).max() > 2.3 and not folding(displacement).any()
     assert compose(invert(displacement), displacement).abs().max() < 1e-3
 
@@ -264,10 +264,12 @@ def test_axis_of_one_voxel_is_no_special_case():
 # ---- change of resolution -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("old", "new"), [((6, 8), (3, 4)), ((3, 5), (6, 15)), ((7, 11), (4, 9)),
-                                          ((4, 6, 8), (2, 3, 8)), ((5, 3, 4), (9, 7, 4))])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [((6, 8), (3, 4)), ((3, 5), (6, 15)), ((7, 11), (4, 9)), ((4, 6, 8), (2, 3, 8)), ((5, 3, 4), (9, 7, 4))],
+)
 def test_resized_displacement_is_scaled_exactly_by_the_ratio_of_the_sizes(old, new):
-    vector = np.array([1.5, -2.0, 0.7])[:len(old)]
+    vector = np.array([1.5, -2.0, 0.7])[: len(old)]
     expected = constant(vector * np.array(new) / np.array(old), new)
     torch.testing.assert_close(resize(constant(vector, old), new), expected)
 
@@ -275,7 +277,7 @@ def test_resized_displacement_is_scaled_exactly_by_the_ratio_of_the_sizes(old, n
 @pytest.mark.parametrize(("old", "new"), [((6, 8), (3, 4)), ((6, 8), (12, 24)), ((8, 6, 10), (5, 9, 15))])
 def test_resized_displacement_keeps_its_place_in_space(old, new):
     """Voxel i of n covers i/n to (i + 1)/n of the extent; a linear field stays itself but for the outer half voxel."""
-    matrix = 3 * INWARD_TOO[:len(old), :len(old)]
+    matrix = 3 * INWARD_TOO[: len(old), : len(old)]
     extent_mm, fields = 60.0, []
     for shape in (old, new):
         size_mm = extent_mm / np.array(shape).reshape(-1, *[1] * len(shape))

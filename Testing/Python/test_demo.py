@@ -43,8 +43,13 @@ def finished(slicer_host, tmp_path_factory):
     text, user = run(options, slicer_host, ProgressLine(log), simulate=lambda folder: simulated_case(folder, 2, 3, 8.0))
     values = user.values()
     assert not slicer_host.reset()
-    return SimpleNamespace(output=output, text=text, log=log.getvalue(), values=values,
-                           landmarks=read_landmarks(output / "case" / "landmarks.csv"))
+    return SimpleNamespace(
+        output=output,
+        text=text,
+        log=log.getvalue(),
+        values=values,
+        landmarks=read_landmarks(output / "case" / "landmarks.csv"),
+    )
 
 
 @pytest.fixture
@@ -63,7 +68,12 @@ def test_all_files_are_written_and_named_in_the_text(finished):
     assert written == {*OUTPUT_FILES, "scene.mrb", "panel.png", "overview.png", "case"}
     assert all(name in finished.text for name in written)
     assert {path.name for path in (finished.output / "case").iterdir()} == {
-        "fixed.nii.gz", "moving.nii.gz", "segmentation.nii.gz", "moving_segmentation.nii.gz", "landmarks.csv"}
+        "fixed.nii.gz",
+        "moving.nii.gz",
+        "segmentation.nii.gz",
+        "moving_segmentation.nii.gz",
+        "landmarks.csv",
+    }
 
 
 def test_table_has_a_row_for_each_tissue_and_the_numbers_of_the_result(finished):
@@ -87,7 +97,8 @@ def test_result_has_the_values_of_the_panel_and_says_that_they_are_estimated(fin
     content = content_of(finished)
     weights = {tissue["id"]: (tissue["lambda"], tissue["mu"]) for tissue in content["tissues"]}
     assert {key: weights[key] for key in "1234"} == {
-        key: pytest.approx((finished.values[key].lam, finished.values[key].mu), rel=1e-5) for key in "1234"}
+        key: pytest.approx((finished.values[key].lam, finished.values[key].mu), rel=1e-5) for key in "1234"
+    }
     estimated = {row["id"] for row in content["estimate"]["per_tissue"]}
     assert estimated == {"1", "3", "4"}
     assert weights["2"] == (30, 30), "bone was locked"
@@ -101,8 +112,18 @@ def test_progress_names_every_stage(finished):
 
 
 def test_scene_opens_with_inputs_and_the_result_of_the_panel(opened):
-    for name in ("fixed", "moving", "fixed tissues", "moving tissues", "fixed landmarks", "moving landmarks",
-                 "moving to fixed", "moving warped", "moving tissues warped", "moving to fixed metrics"):
+    for name in (
+        "fixed",
+        "moving",
+        "fixed tissues",
+        "moving tissues",
+        "fixed landmarks",
+        "moving landmarks",
+        "moving to fixed",
+        "moving warped",
+        "moving tissues warped",
+        "moving to fixed metrics",
+    ):
         assert opened.GetFirstNodeByName(name), name
     moving = opened.GetFirstNodeByName("moving")
     assert moving.GetTransformNodeID() == opened.GetFirstNodeByName("moving to fixed").GetID()
@@ -156,19 +177,24 @@ def test_pair_in_the_scene_is_the_pair_in_the_files(mrml_scene, tmp_path):
     for name, labels in (("segmentation", case.fixed_segmentation), ("moving_segmentation", case.moving_segmentation)):
         tissues = tuple(Tissue(3 * tissue.label, tissue.name) for tissue in labels.tissues)
         write_labels(Segmentation(3 * labels.labels_kji, labels.geometry, tissues), tmp_path / f"{name}.nii.gz")
-    images = {name: str(tmp_path / f"{name}.nii.gz")
-              for name in ("fixed", "moving", "segmentation", "moving_segmentation")}
-    options = argparse.Namespace(**images, landmarks=str(tmp_path / "landmarks.csv"),
-                                 tissues="0=air,3=lung,6=bone,9=liver,12=soft")
+    images = {
+        name: str(tmp_path / f"{name}.nii.gz") for name in ("fixed", "moving", "segmentation", "moving_segmentation")
+    }
+    options = argparse.Namespace(
+        **images, landmarks=str(tmp_path / "landmarks.csv"), tissues="0=air,3=lung,6=bone,9=liver,12=soft"
+    )
     files = without_named_background(read_pair(options))
     found = read_pair_of_nodes(*add_pair(mrml_scene, files, options.fixed, options.moving))
     assert found.fixed.geometry.agrees_with(files.fixed.geometry)
     assert np.array_equal(found.fixed.array_kji, files.fixed.array_kji)
     assert np.array_equal(found.moving.array_kji, files.moving.array_kji)
-    for one, other in ((found.fixed_segmentation, files.fixed_segmentation),
-                       (found.moving_segmentation, files.moving_segmentation)):
+    for one, other in (
+        (found.fixed_segmentation, files.fixed_segmentation),
+        (found.moving_segmentation, files.moving_segmentation),
+    ):
         assert [(tissue.id, tissue.name) for tissue in one.tissues] == [
-            (tissue.id, tissue.name) for tissue in other.tissues if tissue.name != "air"]
+            (tissue.id, tissue.name) for tissue in other.tissues if tissue.name != "air"
+        ]
         assert np.array_equal(3 * one.labels_kji, other.labels_kji)
     assert np.allclose(found.landmarks.moving_ras_mm, files.landmarks.moving_ras_mm)
 
@@ -215,8 +241,9 @@ def test_closing_the_window_ends_it_and_leaves_nothing_behind(finished, fresh_ho
     from demonstration.panel_user import WindowClosed
 
     case = finished.output / "case"
-    options = {name: str(case / f"{name}.nii.gz")
-               for name in ("fixed", "moving", "segmentation", "moving_segmentation")}
+    options = {
+        name: str(case / f"{name}.nii.gz") for name in ("fixed", "moving", "segmentation", "moving_segmentation")
+    }
 
     class Impatient(ProgressLine):
         def __call__(self, stage: str, fraction: float, text: str) -> None:
@@ -224,8 +251,11 @@ def test_closing_the_window_ends_it_and_leaves_nothing_behind(finished, fresh_ho
                 slicer.util.mainWindow().close()
 
     with pytest.raises(WindowClosed):
-        run(argparse.Namespace(**{**NOTHING, **options}, output=str(tmp_path / "output")), fresh_host,
-            Impatient(io.StringIO()))
+        run(
+            argparse.Namespace(**{**NOTHING, **options}, output=str(tmp_path / "output")),
+            fresh_host,
+            Impatient(io.StringIO()),
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -238,11 +268,14 @@ def test_uniform_table_makes_no_difference_between_tissues():
     assert set(parameters.by_label.values()) == {Lame(1, 1)}
 
 
-@pytest.mark.parametrize(("arguments", "named"), [
-    (["--fixed", "a.nii.gz"], ["--moving", "--segmentation"]),
-    (["--fixed", "a.nii.gz", "--moving", "b.nii.gz"], ["--segmentation"]),
-    (["--tissues", "1=lung"], ["--fixed", "--moving", "--segmentation"]),
-])
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--fixed", "a.nii.gz"], ["--moving", "--segmentation"]),
+        (["--fixed", "a.nii.gz", "--moving", "b.nii.gz"], ["--segmentation"]),
+        (["--tissues", "1=lung"], ["--fixed", "--moving", "--segmentation"]),
+    ],
+)
 def test_incomplete_options_are_refused_and_nothing_is_written(arguments, named, tmp_path, capsys):
     assert demo.main([*arguments, "--output", str(tmp_path / "output")]) == 2
     printed = capsys.readouterr().err

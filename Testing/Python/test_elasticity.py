@@ -30,8 +30,10 @@ def unit(dimension, row, column):
 
 def homogeneous_strains(dimension):
     """name -> (gradient matrix G with u = G x, Σ ε_ij², (div u)²), the last two worked out by hand for strain E."""
-    fields = {"translation": (np.zeros((dimension, dimension)), 0.0, 0.0),
-              "dilation": (E * np.eye(dimension), dimension * E**2, (dimension * E) ** 2)}
+    fields = {
+        "translation": (np.zeros((dimension, dimension)), 0.0, 0.0),
+        "dilation": (E * np.eye(dimension), dimension * E**2, (dimension * E) ** 2),
+    }
     for i in range(dimension):
         fields[f"stretch {i}"] = E * unit(dimension, i, i), E**2, E**2
     for i, j in permutations(range(dimension), 2):
@@ -50,8 +52,11 @@ CASES = [(dimension, name) for dimension in DIMENSIONS for name in homogeneous_s
 def on_axis_aligned_grid(gradient, spacing):
     """u = t + G x in mm on a grid along the axes, as (1, D, *shape) in mm."""
     dimension = len(gradient)
-    positions = np.stack(np.meshgrid(*[(np.arange(n) - n / 2) * h for n, h in
-                                       zip(SHAPES[dimension], spacing, strict=True)], indexing="ij"))
+    positions = np.stack(
+        np.meshgrid(
+            *[(np.arange(n) - n / 2) * h for n, h in zip(SHAPES[dimension], spacing, strict=True)], indexing="ij"
+        )
+    )
     field = np.einsum("ab,b...->a...", gradient, positions) + np.arange(1, dimension + 1).reshape(-1, *[1] * dimension)
     return torch.tensor(field[None], dtype=torch.float32)
 
@@ -83,7 +88,7 @@ def on_oblique_grid(gradient):
 def field_and_spacing(gradient, grid):
     if grid == "oblique":
         return on_oblique_grid(gradient)
-    spacing = SPACINGS[grid][:len(gradient)]
+    spacing = SPACINGS[grid][: len(gradient)]
     return on_axis_aligned_grid(gradient, spacing), spacing
 
 
@@ -111,10 +116,16 @@ def test_homogeneous_strain_has_its_closed_form_at_every_voxel(dimension, name, 
 
 
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize(("name", "mu_term", "lam_term"), [
-    ("translation", 0, 0), ("rotation 01", 0, 0), ("isochoric stretch 01", 0.02, 0), ("dilation", 0.02, 0.02),
-    ("pure shear 01", 0.02, 0),
-])
+@pytest.mark.parametrize(
+    ("name", "mu_term", "lam_term"),
+    [
+        ("translation", 0, 0),
+        ("rotation 01", 0, 0),
+        ("isochoric stretch 01", 0.02, 0),
+        ("dilation", 0.02, 0.02),
+        ("pure shear 01", 0.02, 0),
+    ],
+)
 def test_terms_that_the_published_code_confuses(name, mu_term, lam_term, grid):
     """That code pairs the derivative along the last axis with the first component: .02 for rotation, 0 for stretch."""
     field, spacing = field_and_spacing(homogeneous_strains(2)[name][0], grid)
@@ -127,8 +138,9 @@ def test_any_linear_field_on_an_oblique_grid_has_the_energy_of_its_gradient_in_p
     gradient = np.random.default_rng(dimension).normal(0, E, (dimension, dimension))
     strain = (gradient + gradient.T) / 2
     field, spacing = on_oblique_grid(gradient)
-    assert_everywhere(elastic_energy(field, spacing, LAM, MU),
-                      MU * np.sum(strain**2) + LAM / 2 * np.trace(gradient) ** 2)
+    assert_everywhere(
+        elastic_energy(field, spacing, LAM, MU), MU * np.sum(strain**2) + LAM / 2 * np.trace(gradient) ** 2
+    )
 
 
 @pytest.mark.parametrize("grid", GRIDS)
@@ -210,8 +222,10 @@ def test_transposed_field_has_the_transposed_energy(dimension):
     energy = elastic_energy(field, spacing, LAM, MU)
     for order in permutations(range(dimension)):
         turned = field[:, list(order)].permute(0, 1, *[axis + 2 for axis in order])
-        torch.testing.assert_close(elastic_energy(turned, [spacing[axis] for axis in order], LAM, MU),
-                                   energy.permute(0, 1, *[axis + 2 for axis in order]))
+        torch.testing.assert_close(
+            elastic_energy(turned, [spacing[axis] for axis in order], LAM, MU),
+            energy.permute(0, 1, *[axis + 2 for axis in order]),
+        )
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
@@ -237,15 +251,17 @@ def test_energy_is_linear_in_both_parameters(dimension):
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 def test_energy_falls_with_the_square_of_the_voxel_size(dimension):
     field, spacing = random_field(dimension), SPACINGS["anisotropic"][:dimension]
-    torch.testing.assert_close(elastic_energy(field, [3 * h for h in spacing], LAM, MU),
-                               elastic_energy(field, spacing, LAM, MU) / 9)
+    torch.testing.assert_close(
+        elastic_energy(field, [3 * h for h in spacing], LAM, MU), elastic_energy(field, spacing, LAM, MU) / 9
+    )
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 def test_energy_in_mm_is_that_of_the_same_strain_in_any_unit(dimension):
     field, spacing = random_field(dimension), SPACINGS["anisotropic"][:dimension]
-    torch.testing.assert_close(elastic_energy(field / 10, [h / 10 for h in spacing], LAM, MU),
-                               elastic_energy(field, spacing, LAM, MU))
+    torch.testing.assert_close(
+        elastic_energy(field / 10, [h / 10 for h in spacing], LAM, MU), elastic_energy(field, spacing, LAM, MU)
+    )
 
 
 # ---- tissues, batches, borders ------------------------------------------------------------------
@@ -279,27 +295,35 @@ def test_batch_of_two_equals_two_batches_of_one(dimension):
     together = elastic_energy(torch.cat(fields), spacing, torch.cat(maps), 2 * torch.cat(maps))
     for index in range(2):
         alone = elastic_energy(fields[index], spacing, maps[index], 2 * maps[index])
-        torch.testing.assert_close(together[index:index + 1], alone)
+        torch.testing.assert_close(together[index : index + 1], alone)
 
 
 def test_volume_of_one_slice_has_the_energy_of_the_slice():
     flat = random_field(2)
     volume = torch.zeros(1, 3, 1, *SHAPES[2])
     volume[:, 1:, 0] = flat
-    torch.testing.assert_close(elastic_energy(volume, (5.0, 1.3, 0.8), LAM, MU)[:, :, 0],
-                               elastic_energy(flat, (1.3, 0.8), LAM, MU))
+    torch.testing.assert_close(
+        elastic_energy(volume, (5.0, 1.3, 0.8), LAM, MU)[:, :, 0], elastic_energy(flat, (1.3, 0.8), LAM, MU)
+    )
 
 
 # ---- refused input ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("energy", BOTH, ids=["elastic", "diffusion"])
-@pytest.mark.parametrize(("shape", "spacing", "message"), [
-    ((1, 3, 6, 9), (1.0, 1.0), "not shape"), ((1, 2, 4, 6, 7), (1.0, 1.0, 1.0), "not shape"),
-    ((1, 4, 6, 2), (1.0, 1.0), "not shape"), ((1, 2, 6, 9), (1.0, 1.0, 1.0), "3 spacings"),
-    ((1, 3, 4, 6, 7), (1.0, 1.0), "2 spacings"), ((1, 2, 6, 9), (1.0, 0.0), "positive"),
-    ((1, 2, 6, 9), (-1.0, 1.0), "positive"),
-], ids=["3 of 2", "2 of 3", "channels last", "spacing too many", "spacing too few", "zero", "negative"])
+@pytest.mark.parametrize(
+    ("shape", "spacing", "message"),
+    [
+        ((1, 3, 6, 9), (1.0, 1.0), "not shape"),
+        ((1, 2, 4, 6, 7), (1.0, 1.0, 1.0), "not shape"),
+        ((1, 4, 6, 2), (1.0, 1.0), "not shape"),
+        ((1, 2, 6, 9), (1.0, 1.0, 1.0), "3 spacings"),
+        ((1, 3, 4, 6, 7), (1.0, 1.0), "2 spacings"),
+        ((1, 2, 6, 9), (1.0, 0.0), "positive"),
+        ((1, 2, 6, 9), (-1.0, 1.0), "positive"),
+    ],
+    ids=["3 of 2", "2 of 3", "channels last", "spacing too many", "spacing too few", "zero", "negative"],
+)
 def test_displacement_and_spacing_that_do_not_belong_together_are_refused(energy, shape, spacing, message):
     with pytest.raises(ValueError, match=message):
         energy(torch.zeros(shape), spacing)

@@ -20,7 +20,7 @@ SHAPES = {2: (16, 9), 3: (12, 7, 20)}
 def two_tissues(dimension: int) -> Equilibrium:
     """Tissue 0 above tissue 1, a piece of something else in a corner, all inside."""
     numbers = np.zeros(SHAPES[dimension], int)
-    numbers[SHAPES[dimension][0] // 2:] = 1
+    numbers[SHAPES[dimension][0] // 2 :] = 1
     numbers[(slice(0, 5),) * dimension] = NO_TISSUE
     return Equilibrium(numbers, np.ones(numbers.shape, bool), SPACING_MM[dimension], FACTORS[dimension])
 
@@ -114,8 +114,9 @@ def test_the_true_moduli_are_more_probable_than_others():
     loads = 0.01 * forces @ generator.standard_normal(forces.shape[1])
     moved = body.factorised(MODULI).solve(loads - body.forces(MODULI, given))
     precision = np.broadcast_to(np.eye(2) / 0.01**2, (len(body.free), 2, 2))
-    evidence = LoadEvidence(body, Measurement(body.full(moved, given), precision, np.zeros((len(body.free), 2))),
-                            forces, groups)
+    evidence = LoadEvidence(
+        body, Measurement(body.full(moved, given), precision, np.zeros((len(body.free), 2))), forces, groups
+    )
     true = np.concatenate([np.log(MODULI).ravel(), [0.0, np.log(0.01), np.log(0.01)]])
     for number in range(4):
         for off in (-0.7, 0.7):

@@ -40,9 +40,15 @@ def a_stiffness(pair: ImagePair) -> ShearModulusRatios:
     """The first tissue is told, the second is not, and what is not is infinite above."""
     told, silent = pair.fixed_segmentation.tissues
     reference = Tissue(9, "soft")
-    return ShearModulusRatios((TissueModulusRatio(told, 1.75, 0.875, 3.5, True, 0.2, 4.0),
-                               TissueModulusRatio(silent, 7.77, 2.5, float("inf"), False, 1.5, 4.0, REASON),
-                               TissueModulusRatio(reference, 1.0, 1.0, 1.0, True, 0.0, 4.0)), reference, 12.5)
+    return ShearModulusRatios(
+        (
+            TissueModulusRatio(told, 1.75, 0.875, 3.5, True, 0.2, 4.0),
+            TissueModulusRatio(silent, 7.77, 2.5, float("inf"), False, 1.5, 4.0, REASON),
+            TissueModulusRatio(reference, 1.0, 1.0, 1.0, True, 0.0, 4.0),
+        ),
+        reference,
+        12.5,
+    )
 
 
 def an_estimate(pair: ImagePair, **changes) -> Estimate:
@@ -52,11 +58,22 @@ def an_estimate(pair: ImagePair, **changes) -> Estimate:
     scores[1] = 0.9
     scores[1, 1, 2], scores[1, 0, 0] = 0.904, 0.7
     kept = Lame(30.0, 30.0)
-    rows = (TissueEstimate(AIR, Lame(0.02, 0.02), float("nan"), float("nan"), False, False),
-            TissueEstimate(searched, Lame(2.0, 200.0), 0.904, 0.8765, True, True, (1, 2)),
-            TissueEstimate(held_out, kept, float("nan"), float("nan"), False, False))
-    plain = Estimate("grid", "class-wise Dice", Landscape(WEIGHTS, WEIGHTS, scores), rows, TissueParameters(), True,
-                     3.0, held_out=(held_out,), shear_modulus_ratio=a_stiffness(pair))
+    rows = (
+        TissueEstimate(AIR, Lame(0.02, 0.02), float("nan"), float("nan"), False, False),
+        TissueEstimate(searched, Lame(2.0, 200.0), 0.904, 0.8765, True, True, (1, 2)),
+        TissueEstimate(held_out, kept, float("nan"), float("nan"), False, False),
+    )
+    plain = Estimate(
+        "grid",
+        "class-wise Dice",
+        Landscape(WEIGHTS, WEIGHTS, scores),
+        rows,
+        TissueParameters(),
+        True,
+        3.0,
+        held_out=(held_out,),
+        shear_modulus_ratio=a_stiffness(pair),
+    )
     return replace(plain, **changes)
 
 
@@ -91,13 +108,34 @@ def page_of(estimate: Estimate, pair: ImagePair) -> tuple[str, str]:
 def test_the_file_tells_shear_modulus_ratio_beside_what_was_searched():
     pair = a_pair()
     found = block(an_estimate(pair), pair)
-    assert found["shear_modulus_ratio"] == {"reference": "9", "condition": 12.5, "per_tissue": [
-        {"id": "1", "mu": 1.75, "low": 0.875, "high": 3.5, "supported": True, "strain_index": 0.2, "reason": ""},
-        {"id": "Segment_2", "mu": 7.77, "low": 2.5, "high": None, "supported": False, "strain_index": 1.5,
-         "reason": REASON},
-        {"id": "9", "mu": 1.0, "low": 1.0, "high": 1.0, "supported": True, "strain_index": 0.0, "reason": ""}]}
-    assert found["per_tissue"] == [{"id": "1", "lambda": 2.0, "mu": 200.0, "score": 0.904, "score_start": 0.8765,
-                                    "flat": True, "confidence": pytest.approx(1 / 9, abs=1e-5)}]
+    assert found["shear_modulus_ratio"] == {
+        "reference": "9",
+        "condition": 12.5,
+        "per_tissue": [
+            {"id": "1", "mu": 1.75, "low": 0.875, "high": 3.5, "supported": True, "strain_index": 0.2, "reason": ""},
+            {
+                "id": "Segment_2",
+                "mu": 7.77,
+                "low": 2.5,
+                "high": None,
+                "supported": False,
+                "strain_index": 1.5,
+                "reason": REASON,
+            },
+            {"id": "9", "mu": 1.0, "low": 1.0, "high": 1.0, "supported": True, "strain_index": 0.0, "reason": ""},
+        ],
+    }
+    assert found["per_tissue"] == [
+        {
+            "id": "1",
+            "lambda": 2.0,
+            "mu": 200.0,
+            "score": 0.904,
+            "score_start": 0.8765,
+            "flat": True,
+            "confidence": pytest.approx(1 / 9, abs=1e-5),
+        }
+    ]
     assert (found["method"], found["objective"]) == ("grid", "dice")
 
 
@@ -118,7 +156,8 @@ def test_held_out_landmarks_have_an_error_of_their_own():
     found = block(an_estimate(pair, criterion="landmarks", held_out_landmarks=("a", "c")), pair)["held_out"]
     assert found["landmarks"] == ["a", "c"] and found["tissues"] == ["Segment_2"]
     assert found["tre_mm"] == pytest.approx(
-        {"before_mean": 7.5, "after_mean": 2.5, "before_max": 10.0, "after_max": 5.0, "n": 2}, abs=1e-4)
+        {"before_mean": 7.5, "after_mean": 2.5, "before_max": 10.0, "after_max": 5.0, "n": 2}, abs=1e-4
+    )
 
 
 # --- what is evidence -------------------------------------------------------------------------------------------------
@@ -134,8 +173,12 @@ def test_only_what_the_search_has_not_looked_at_is_independent():
     by_dice = independent(an_estimate(pair), pair)
     assert by_dice == {other: True, "Mean error of 3 landmarks": True, overlap: False}
     by_landmarks = independent(an_estimate(pair, criterion="landmarks", held_out_landmarks=("c",)), pair)
-    assert by_landmarks == {overlap: True, other: True, "Mean error of 1 landmark": True,
-                            "Mean error of 2 landmarks": False}
+    assert by_landmarks == {
+        overlap: True,
+        other: True,
+        "Mean error of 1 landmark": True,
+        "Mean error of 2 landmarks": False,
+    }
     assert all(independent(an_estimate(pair, criterion="similarity"), pair).values())
 
 
@@ -249,14 +292,24 @@ def test_the_page_has_the_section_and_does_not_call_what_was_set_shear_modulus_r
 def test_the_table_of_a_batch_has_both_quantities_apart_and_no_unsupported_number(tmp_path, monkeypatch):
     pair = a_pair()
     result, estimate = shifted(pair), an_estimate(pair)
-    monkeypatch.setattr(batch_command, "register_files", lambda request, report: _written(
-        request, Registered(result, estimate, estimate_account(estimate, pair, result))))
+    monkeypatch.setattr(
+        batch_command,
+        "register_files",
+        lambda request, report: _written(
+            request, Registered(result, estimate, estimate_account(estimate, pair, result))
+        ),
+    )
     (tmp_path / "pairs.csv").write_text("subject,fixed,moving,segmentation\nanna,a,b,c\n")
     assert main(["batch", str(tmp_path / "pairs.csv"), "--estimate", "grid", "--output", str(tmp_path / "out")]) == 0
     with open(tmp_path / "out" / "batch.csv", newline="", encoding="utf-8") as stream:
         told, silent = csv.DictReader(stream)
-    names = ("young_relative_used", "shear_modulus_ratio", "shear_modulus_ratio_low", "shear_modulus_ratio_high",
-             "shear_modulus_ratio_supported")
+    names = (
+        "young_relative_used",
+        "shear_modulus_ratio",
+        "shear_modulus_ratio_low",
+        "shear_modulus_ratio_high",
+        "shear_modulus_ratio_supported",
+    )
     assert [told[name] for name in names] == ["1.7", "1.75", "0.875", "3.5", "True"]
     assert [silent[name] for name in names] == ["1.7", "", "", "", "False"]
     assert (silent["held_out"], silent["estimated"], silent["score"]) == ("True", "False", "")

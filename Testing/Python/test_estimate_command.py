@@ -58,8 +58,9 @@ def case(tmp_path_factory) -> Path:
 
 def register(case: Path, output: Path, *more: str, without: str = "landmarks", **files: Path) -> int:
     given = {name: case / f"{name}.nii.gz" for name in FILES} | {"landmarks": case / "landmarks.csv"} | files
-    words = [word for name, path in given.items() if name != without
-             for word in (f"--{name.replace('_', '-')}", str(path))]
+    words = [
+        word for name, path in given.items() if name != without for word in (f"--{name.replace('_', '-')}", str(path))
+    ]
     return main(["register", *words, "--tissues", "1=lung,2=bone,3=liver,4=soft", *more, "--output", str(output)])
 
 
@@ -70,11 +71,15 @@ def result_of(output: Path) -> dict:
 # --- repeatability ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [
-    ("--estimate", "grid", "--grid-points", "2"),
-    ("--estimate", "gradient", ALONE),
-    (*QUICK, *GRID, ALONE),
-], ids=["grid", "gradient", "universal-2d"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--estimate", "grid", "--grid-points", "2"),
+        ("--estimate", "gradient", ALONE),
+        (*QUICK, *GRID, ALONE),
+    ],
+    ids=["grid", "gradient", "universal-2d"],
+)
 def test_the_same_command_twice_writes_the_same_bytes(case, tmp_path, options):
     texts = []
     for name in ("first", "second"):
@@ -101,10 +106,16 @@ class Impatient(ProgressLine):
         super().__call__(stage, fraction, text)
 
 
-@pytest.mark.parametrize(("moment", "options"), [
-    ("read", GRID), ("estimate  23 %", GRID), ("estimate  30 %  shear", ("--relative-stiffness",)),
-    ("evaluate", (*QUICK, *GRID, ALONE)), ("write 100 %  done", (*QUICK, *GRID, ALONE)),
-])
+@pytest.mark.parametrize(
+    ("moment", "options"),
+    [
+        ("read", GRID),
+        ("estimate  23 %", GRID),
+        ("estimate  30 %  shear", ("--relative-stiffness",)),
+        ("evaluate", (*QUICK, *GRID, ALONE)),
+        ("write 100 %  done", (*QUICK, *GRID, ALONE)),
+    ],
+)
 def test_cancelling_writes_nothing_and_keeps_what_was_there(case, tmp_path, monkeypatch, capsys, moment, options):
     monkeypatch.setattr("TissueElasticRegistrationLib.__main__.ProgressLine", Impatient)
     monkeypatch.setattr(Impatient, "moment", moment)
@@ -113,12 +124,17 @@ def test_cancelling_writes_nothing_and_keeps_what_was_there(case, tmp_path, monk
     assert register(case, tmp_path / "out", *options) == 1
     assert capsys.readouterr().err.endswith("cancelled, nothing was written\n")
     assert [(path.name, path.read_text()) for path in (tmp_path / "out").iterdir()] == [
-        ("result.json", "of an earlier run")]
+        ("result.json", "of an earlier run")
+    ]
 
 
 def test_cancelling_a_batch_keeps_the_subjects_that_were_finished(case, tmp_path, monkeypatch, capsys):
-    (tmp_path / "pairs.csv").write_text("subject,fixed,moving,segmentation\n" + "".join(
-        f"{name},{case}/fixed.nii.gz,{case}/moving.nii.gz,{case}/segmentation.nii.gz\n" for name in ("anna", "bert")))
+    (tmp_path / "pairs.csv").write_text(
+        "subject,fixed,moving,segmentation\n"
+        + "".join(
+            f"{name},{case}/fixed.nii.gz,{case}/moving.nii.gz,{case}/segmentation.nii.gz\n" for name in ("anna", "bert")
+        )
+    )
     register_files = batch_command.register_files
 
     def not_the_second(request, report):
@@ -189,29 +205,49 @@ def test_images_that_are_the_same_tell_no_stiffness(case, tmp_path):
     assert (block["method"], block["objective"], block["grid"], block["per_tissue"]) == ("none", None, None, [])
     assert block["shear_modulus_ratio"] is None
     assert [text for text in result["warnings"] if text.startswith("There is no shear modulus ratio: ")]
-    assert {row["name"]: row["mu"] for row in result["tissues"]} == {"background": 0.02, "lung": 0.5, "bone": 30,
-                                                                     "liver": 1, "soft": 1}
+    assert {row["name"]: row["mu"] for row in result["tissues"]} == {
+        "background": 0.02,
+        "lung": 0.5,
+        "bone": 30,
+        "liver": 1,
+        "soft": 1,
+    }
     assert result["seconds"]["estimate"] > 0
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("without", "options", "message"), [
-    ("landmarks", (*GRID, "--objective", "landmarks"), "the pair needs corresponding landmarks"),
-    ("landmarks", (*GRID, "--hold-out-landmarks", "half"), "--hold-out-landmarks: there are no landmarks."),
-    ("", (*GRID, "--hold-out-landmarks", " , "), "--hold-out-landmarks: it names none of the 20 landmarks."),
-    ("", (*GRID, "--hold-out-landmarks", "tip"), "There is no landmark 'tip' to hold out."),
-    ("moving_segmentation", GRID, "the moving image needs a segmentation too"),
-    ("", (*GRID, "--hold-out", "spleen"), "--hold-out: Unknown tissue 'spleen'"),
-    ("", (*GRID, "--hold-out", "lung,bone,liver,soft"), "--hold-out: every tissue is held out, nothing is left"),
-    ("", (*GRID, "--hold-out", "background"), "Only tissues that have a segment in the fixed image can be held out."),
-    ("", ("--estimate", "grid", "--grid-points", "1"), "The grid needs at least 2 places for λ and for μ, not 1."),
-    ("", ("--estimate", "gradient", "--grid-points", "3"), "--grid-points: it says how many values --estimate grid"),
-    ("", ("--objective", "landmarks"), "--objective: it belongs to a search, so it needs --estimate grid or gradient."),
-    ("", ("--hold-out", "liver"), "--hold-out: it belongs to a search"),
-    ("", ("--hold-out-landmarks", "half"), "--hold-out-landmarks: it belongs to a search"),
-])
+@pytest.mark.parametrize(
+    ("without", "options", "message"),
+    [
+        ("landmarks", (*GRID, "--objective", "landmarks"), "the pair needs corresponding landmarks"),
+        ("landmarks", (*GRID, "--hold-out-landmarks", "half"), "--hold-out-landmarks: there are no landmarks."),
+        ("", (*GRID, "--hold-out-landmarks", " , "), "--hold-out-landmarks: it names none of the 20 landmarks."),
+        ("", (*GRID, "--hold-out-landmarks", "tip"), "There is no landmark 'tip' to hold out."),
+        ("moving_segmentation", GRID, "the moving image needs a segmentation too"),
+        ("", (*GRID, "--hold-out", "spleen"), "--hold-out: Unknown tissue 'spleen'"),
+        ("", (*GRID, "--hold-out", "lung,bone,liver,soft"), "--hold-out: every tissue is held out, nothing is left"),
+        (
+            "",
+            (*GRID, "--hold-out", "background"),
+            "Only tissues that have a segment in the fixed image can be held out.",
+        ),
+        ("", ("--estimate", "grid", "--grid-points", "1"), "The grid needs at least 2 places for λ and for μ, not 1."),
+        (
+            "",
+            ("--estimate", "gradient", "--grid-points", "3"),
+            "--grid-points: it says how many values --estimate grid",
+        ),
+        (
+            "",
+            ("--objective", "landmarks"),
+            "--objective: it belongs to a search, so it needs --estimate grid or gradient.",
+        ),
+        ("", ("--hold-out", "liver"), "--hold-out: it belongs to a search"),
+        ("", ("--hold-out-landmarks", "half"), "--hold-out-landmarks: it belongs to a search"),
+    ],
+)
 def test_what_cannot_be_searched_is_refused(case, tmp_path, capsys, without, options, message):
     assert register(case, tmp_path / "out", *options, without=without) == 2
     refused(capsys, message, tmp_path / "out")
@@ -228,8 +264,11 @@ def test_a_model_of_another_regulariser_is_refused_for_the_search(case, tmp_path
     config = NetworkConfig(2, encoder=(8, 8), decoder=(8, 8), final=(8,))
     save_pack(tmp_path / "other", awake(config), model_card(config, name="other", regulariser="diffusion"))
     assert register(case, tmp_path / "out", *GRID, "--search-model", str(tmp_path / "other")) == 2
-    refused(capsys, "The model 'other' cannot search for this registration: it was trained with the diffusion",
-            tmp_path / "out")
+    refused(
+        capsys,
+        "The model 'other' cannot search for this registration: it was trained with the diffusion",
+        tmp_path / "out",
+    )
 
 
 def refused(capsys, message: str, output: Path) -> None:
@@ -240,8 +279,12 @@ def refused(capsys, message: str, output: Path) -> None:
 
 
 def test_similarity_needs_no_moving_segmentation_and_warns_of_itself(case, tmp_path):
-    assert register(case, tmp_path / "out", *QUICK, *GRID, ALONE, "--objective", "similarity",
-                    without="moving_segmentation") == 0
+    assert (
+        register(
+            case, tmp_path / "out", *QUICK, *GRID, ALONE, "--objective", "similarity", without="moving_segmentation"
+        )
+        == 0
+    )
     result = result_of(tmp_path / "out")
     assert "Similarity alone rewards soft tissue that fits noise" in " ".join(result["warnings"])
     assert result["estimate"]["objective"] == "similarity" and len(result["estimate"]["per_tissue"]) == 4

@@ -101,8 +101,7 @@ def test_equal_images_say_nothing_and_so_every_tissue_stays_next_to_its_start_va
 
 
 def test_the_paper_s_scale_is_searched_from_0_to_1():
-    registrar = registrar_of(thorax_slice(), solver=DirectSolver(Objective(PaperScale()),
-                                                                quick_solver().settings(2)))
+    registrar = registrar_of(thorax_slice(), solver=DirectSolver(Objective(PaperScale()), quick_solver().settings(2)))
     estimate = finish(estimate_by_grid(registrar, registrar.table_parameters(), points=3))
     assert estimate.landscape.lam.tolist() == [0, 0.5, 1]
     finish(registrar.register(estimate.parameters))  # which checks the range
@@ -116,7 +115,7 @@ def test_small_and_missing_tissues_keep_their_start_values_and_have_no_score():
     fixed, moving = pair.fixed_segmentation, _without(pair.moving_segmentation, "liver")
     labels = fixed.labels_kji.copy()
     soft = np.argwhere(labels == 4)
-    labels[tuple(soft[::len(soft) // 20][:20].T)] = 9
+    labels[tuple(soft[:: len(soft) // 20][:20].T)] = 9
     small = replace(fixed, labels_kji=labels, tissues=(*fixed.tissues, Tissue(9, "nodule")))
     moving_labels = moving.labels_kji.copy()
     moving_labels[labels == 9] = 9
@@ -144,16 +143,28 @@ def test_locked_tissues_keep_their_values_and_still_show_their_landscape():
 # -- refusals --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("moving", "locked", "points", "message"), [
-    (None, (), 5, "the moving image needs a segmentation too"),
-    ({"lung": "hat", "bone": "stick", "liver": "egg", "soft": "rest"}, (), 5, "no tissue of the same name"),
-    ({}, (1, 2, 3, 4), 5, "every tissue that could be is locked"),
-    ({}, (), 1, "at least 2 places"),
-])
+@pytest.mark.parametrize(
+    ("moving", "locked", "points", "message"),
+    [
+        (None, (), 5, "the moving image needs a segmentation too"),
+        ({"lung": "hat", "bone": "stick", "liver": "egg", "soft": "rest"}, (), 5, "no tissue of the same name"),
+        ({}, (1, 2, 3, 4), 5, "every tissue that could be is locked"),
+        ({}, (), 1, "at least 2 places"),
+    ],
+)
 def test_a_search_that_cannot_say_anything_is_refused_in_one_sentence(moving, locked, points, message):
     pair = thorax_slice()
-    segmentation = None if moving is None else replace(pair.moving_segmentation, tissues=tuple(
-        replace(tissue, name=moving.get(tissue.name, tissue.name)) for tissue in pair.moving_segmentation.tissues))
+    segmentation = (
+        None
+        if moving is None
+        else replace(
+            pair.moving_segmentation,
+            tissues=tuple(
+                replace(tissue, name=moving.get(tissue.name, tissue.name))
+                for tissue in pair.moving_segmentation.tissues
+            ),
+        )
+    )
     registrar = registrar_of(replace(pair, moving_segmentation=segmentation))
     with pytest.raises(ValueError, match=message) as refusal:
         finish(estimate_by_grid(registrar, MIDDLE, locked, points))
@@ -180,8 +191,11 @@ class FragileSolver(DirectSolver):
         if kind == "error":
             raise RuntimeError("out of luck\nand more lines")
         for progress in super().descend(level, start, maps, *arguments, **options):
-            yield replace(progress, velocity=progress.velocity * np.nan) if kind and hasattr(progress, "velocity") \
+            yield (
+                replace(progress, velocity=progress.velocity * np.nan)
+                if kind and hasattr(progress, "velocity")
                 else progress
+            )
 
 
 @pytest.mark.parametrize("kind", ["error", "nan"])
@@ -280,8 +294,9 @@ def test_from_zero_it_is_the_registrar_s_own_registration_with_equal_parameters_
     assert (found - wanted).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize(("shape", "factor"), [((1, 64, 64), 1), ((1, 96, 96), 2), ((1, 200, 180), 2),
-                                                ((1, 384, 384), 4)])
+@pytest.mark.parametrize(
+    ("shape", "factor"), [((1, 64, 64), 1), ((1, 96, 96), 2), ((1, 200, 180), 2), ((1, 384, 384), 4)]
+)
 def test_fine_levels_are_left_out(shape, factor):
     registrar = registrar_of(_noise_pair(shape), solver=None)
     registrations = UniformRegistrations(registrar.solver, registrar.pyramid)
@@ -333,5 +348,9 @@ def _noise_pair(shape_kji: tuple[int, int, int]) -> ImagePair:
 def _state(registrar: Registrar) -> tuple:
     displacement, _ = registrar.displacement_ras_mm()
     result = finish(registrar.result())
-    return (displacement.tobytes(), result.account, tuple(row.dice_after for row in result.tissues[1:]),
-            {key: value for key, value in result.seconds.items() if key != "evaluate"})
+    return (
+        displacement.tobytes(),
+        result.account,
+        tuple(row.dice_after for row in result.tissues[1:]),
+        {key: value for key, value in result.seconds.items() if key != "evaluate"},
+    )

@@ -52,8 +52,12 @@ def test_landmarks_know_the_initial_alignment():
     fixed = np.array([[12.0, -30, 55], [15, -31, 58], [10, -27, 52], [11, -33, 50], [26, -38, 51], [-3, -24, 49]])
     away = 3 * np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.6, 0.8, 0], [0, -0.6, 0.8], [-1, 0, 0]])
     moving = (fixed + away) @ matrix[:3, :3].T + matrix[:3, 3]
-    registrar = registrar_of(replace(pair, moving=displaced(pair.moving, matrix), moving_segmentation=None,
-                                     landmarks=Landmarks(fixed, moving)), initial=rigid_lps_transform(matrix))
+    registrar = registrar_of(
+        replace(
+            pair, moving=displaced(pair.moving, matrix), moving_segmentation=None, landmarks=Landmarks(fixed, moving)
+        ),
+        initial=rigid_lps_transform(matrix),
+    )
     criterion = criterion_for("landmarks", registrar, NOTHING_HELD_OUT)
     scores = criterion.scores(torch.zeros(1, 3, *registrar.working.labels.shape[2:]))
     assert len(scores) >= 1 and scores == pytest.approx(-3, abs=1e-3)
@@ -64,11 +68,16 @@ def test_a_landmark_in_no_segment_speaks_for_every_tissue():
     landmarks = registrar.pair.landmarks
     outside = np.argwhere(registrar.working.volume(registrar.working.labels) == 0)[7][::-1]
     point = registrar.working.geometry.points_ras_mm(outside[None].astype(float))
-    more = Landmarks(np.vstack([landmarks.fixed_ras_mm, point]), np.vstack([landmarks.moving_ras_mm, point + 50]),
-                     (*landmarks.names, "outside"))
+    more = Landmarks(
+        np.vstack([landmarks.fixed_ras_mm, point]),
+        np.vstack([landmarks.moving_ras_mm, point + 50]),
+        (*landmarks.names, "outside"),
+    )
     shape = registrar.working.labels.shape[2:]
-    at_rest = [criterion_for("landmarks", other, NOTHING_HELD_OUT).scores(torch.zeros(1, 2, *shape))
-               for other in (registrar, registrar_of(replace(registrar.pair, landmarks=more)))]
+    at_rest = [
+        criterion_for("landmarks", other, NOTHING_HELD_OUT).scores(torch.zeros(1, 2, *shape))
+        for other in (registrar, registrar_of(replace(registrar.pair, landmarks=more)))
+    ]
     assert (at_rest[1] < at_rest[0] - 1).all()
 
 
@@ -100,8 +109,10 @@ def test_similarity_warns_that_it_rewards_soft_tissue():
 # --- Names ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("key", "name"), [("dice", "class-wise Dice"), ("landmarks", "landmark distance"),
-                                           ("similarity", "similarity inside the tissue")])
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("dice", "class-wise Dice"), ("landmarks", "landmark distance"), ("similarity", "similarity inside the tissue")],
+)
 def test_an_estimate_tells_its_criterion_by_key_and_by_name_and_the_file_the_key(key, name):
     registrar = with_landmarks()
     question = finish(asked(registrar, registrar.table_parameters(), (), key, NOTHING_HELD_OUT))
@@ -150,8 +161,9 @@ def test_labels_of_a_held_out_tissue_do_not_change_the_estimate():
     found = []
     for one in (pair, scrambled):
         registrar = registrar_of(one)
-        found.append(finish(estimate_by_grid(registrar, registrar.table_parameters(), points=2,
-                                             hold_out=HoldOut.of([LIVER]))))
+        found.append(
+            finish(estimate_by_grid(registrar, registrar.table_parameters(), points=2, hold_out=HoldOut.of([LIVER])))
+        )
     assert found[0].parameters == found[1].parameters
     assert np.array_equal(found[0].landscape.scores, found[1].landscape.scores, equal_nan=True)
 
@@ -164,8 +176,17 @@ def test_held_out_landmarks_do_not_change_the_estimate_and_are_reported_alone():
     found = []
     for one in (landmarks, replace(landmarks, moving_ras_mm=wrong)):
         registrar = registrar_of(replace(thorax_slice(), landmarks=one))
-        found.append(finish(estimate_by_grid(registrar, registrar.table_parameters(), points=2, objective="landmarks",
-                                             hold_out=HoldOut.of(landmarks=held_out))))
+        found.append(
+            finish(
+                estimate_by_grid(
+                    registrar,
+                    registrar.table_parameters(),
+                    points=2,
+                    objective="landmarks",
+                    hold_out=HoldOut.of(landmarks=held_out),
+                )
+            )
+        )
     assert found[0].parameters == found[1].parameters
     finish(registrar.register(found[1].parameters))
     account = estimate_account(found[1], registrar.pair, finish(registrar.result()))
@@ -176,14 +197,17 @@ def test_held_out_landmarks_do_not_change_the_estimate_and_are_reported_alone():
 # --- Refusals ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("objective", "hold_out", "message"), [
-    ("landmarks", NOTHING_HELD_OUT, "needs corresponding landmarks"),
-    ("depth", NOTHING_HELD_OUT, "no objective 'depth': choose dice, landmarks, similarity"),
-    ("dice", HoldOut.of([0]), "Only tissues that have a segment"),
-    ("dice", HoldOut.of([77]), "Only tissues that have a segment"),
-    ("dice", HoldOut.of(landmarks=["tip"]), "no landmark 'tip'"),
-    ("dice", HoldOut.of([1, 2, 3, 4]), "No tissue can be judged"),
-])
+@pytest.mark.parametrize(
+    ("objective", "hold_out", "message"),
+    [
+        ("landmarks", NOTHING_HELD_OUT, "needs corresponding landmarks"),
+        ("depth", NOTHING_HELD_OUT, "no objective 'depth': choose dice, landmarks, similarity"),
+        ("dice", HoldOut.of([0]), "Only tissues that have a segment"),
+        ("dice", HoldOut.of([77]), "Only tissues that have a segment"),
+        ("dice", HoldOut.of(landmarks=["tip"]), "no landmark 'tip'"),
+        ("dice", HoldOut.of([1, 2, 3, 4]), "No tissue can be judged"),
+    ],
+)
 def test_what_cannot_be_judged_is_refused_in_one_sentence(objective, hold_out, message):
     with pytest.raises(ValueError, match=message) as refusal:
         criterion_for(objective, registrar_of(thorax_slice()), hold_out)

@@ -93,8 +93,11 @@ def test_what_does_not_matter_stays_at_the_start(trusted):
 
 
 def test_the_best_so_far_is_told_after_every_step(trusted):
-    seen = [progress for progress in estimate_by_gradient(network_registrar(), START, steps=3)
-            if isinstance(progress, EstimateProgress)]
+    seen = [
+        progress
+        for progress in estimate_by_gradient(network_registrar(), START, steps=3)
+        if isinstance(progress, EstimateProgress)
+    ]
     assert [progress.estimate.complete for progress in seen] == [False] * 3 + [True]
     means = [np.nanmean([row.score for row in progress.estimate.per_tissue]) for progress in seen]
     assert all(after >= before - 0.002 for before, after in zip(means, means[1:], strict=False))

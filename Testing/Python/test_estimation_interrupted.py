@@ -20,8 +20,10 @@ from TissueElasticRegistrationLib.core.tissues import Lame, TissueParameters
 
 START = TissueParameters({}, default=Lame(0.5, 7.0))  # no place of the grid
 Search = Callable[[Registrar], Job[Estimate]]
-SEARCHES: dict[str, Search] = {"grid": lambda registrar: grid.estimate_by_grid(registrar, START, points=2),
-                               "gradient": lambda registrar: gradient.estimate_by_gradient(registrar, START, steps=1)}
+SEARCHES: dict[str, Search] = {
+    "grid": lambda registrar: grid.estimate_by_grid(registrar, START, points=2),
+    "gradient": lambda registrar: gradient.estimate_by_gradient(registrar, START, steps=1),
+}
 EVERY = [(kind, method) for kind in ("direct", "network") for method in SEARCHES]
 DROPPED_AT = 5  # places spread over the search
 
@@ -30,8 +32,10 @@ DROPPED_AT = 5  # places spread over the search
 def searching(kind: str) -> Iterator[Registrar]:
     """A registrar; networks that have not been trained are asked all the same."""
     solver = solver_with(pack_of(MAP_2D, voxels=2.0, orientation="any")) if kind == "network" else None
-    with (mock.patch.object(grid, "network_problem", lambda *arguments: []),
-          mock.patch.object(gradient, "network_problem", lambda *arguments: [])):
+    with (
+        mock.patch.object(grid, "network_problem", lambda *arguments: []),
+        mock.patch.object(gradient, "network_problem", lambda *arguments: []),
+    ):
         yield registrar_of(thorax_slice(), **({"solver": solver} if solver else {}))
 
 

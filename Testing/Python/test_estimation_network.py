@@ -106,8 +106,9 @@ def test_interpolation_between_the_nodes_is_nearly_what_the_network_says(trusted
     voters = [number for number, row in enumerate(estimate.per_tissue) if row.votes]
     spread = np.ptp(estimate.landscape.scores[voters], axis=(1, 2)).max()
     for point in ((1, 3), (7, 5), (5, 9)):
-        assert estimate.landscape.scores[voters][:, *point] == pytest.approx(exact_scores(registrar, point, 11),
-                                                                            abs=0.1 * spread + 0.003)
+        assert estimate.landscape.scores[voters][:, *point] == pytest.approx(
+            exact_scores(registrar, point, 11), abs=0.1 * spread + 0.003
+        )
 
 
 def test_cubic_weights_are_exact_for_cubics_and_at_the_nodes():
@@ -133,8 +134,9 @@ def test_a_failing_node_does_not_end_the_search(trusted):
     registrar = registrar_with(a_pack())
     Recorder(registrar, fails=lambda lam, mu: (lam, mu) == (0.4, 0.6))
     estimate = finish(estimate_by_grid(registrar, MIDDLE))
-    row, scores = next((row, scores) for row, scores in
-                       zip(estimate.per_tissue, estimate.landscape.scores, strict=True) if row.votes)
+    row, scores = next(
+        (row, scores) for row, scores in zip(estimate.per_tissue, estimate.landscape.scores, strict=True) if row.votes
+    )
     assert np.argwhere(np.isnan(scores)).tolist() == [[4, 6]]
     assert row.point != (4, 6) and any("could not be registered: out of luck" in text for text in estimate.warnings)
 

@@ -95,8 +95,9 @@ def test_what_is_best_together_is_taken_and_said(best, note):
 
 def test_a_mixture_is_taken_where_one_tissue_s_choice_is_bad_for_all():
     """Bone is better stiff; softer lung is bad together, whatever it was in the grid."""
-    estimate, _ = decided(lambda p: 0.5 + 0.1 * (p[BONE] == STIFFER) - 0.1 * (p[LUNG] != START[LUNG])
-                          - 0.1 * (p[SOFT] != START[SOFT]))
+    estimate, _ = decided(
+        lambda p: 0.5 + 0.1 * (p[BONE] == STIFFER) - 0.1 * (p[LUNG] != START[LUNG]) - 0.1 * (p[SOFT] != START[SOFT])
+    )
     assert values(estimate) == [START.default, STIFFER, START.default, START.default]
 
 
@@ -225,8 +226,9 @@ def test_rows_say_where_in_the_grid_their_values_are_if_they_are_in_it(trusted, 
     estimate = finish(estimate_by_grid(a_registrar(kind), start, points=3, locked=[LIVER], hold_out=HoldOut.of([SOFT])))
     for number, row in enumerate(estimate.per_tissue):
         if row.point is not None:
-            assert row.votes and row.lame == Lame(estimate.landscape.lam[row.point[0]],
-                                                  estimate.landscape.mu[row.point[1]])
+            assert row.votes and row.lame == Lame(
+                estimate.landscape.lam[row.point[0]], estimate.landscape.mu[row.point[1]]
+            )
             assert row.score == estimate.landscape.scores[number][row.point]
         elif row.votes:
             assert row.lame == start[row.tissue.label] and row.score == row.start_score
@@ -247,7 +249,7 @@ def test_the_direct_solver_gives_every_candidate_equally_many_steps(monkeypatch)
     before = len(used)
     monkeypatch.setattr(grid_module, "run_off", lambda *arguments: iter(()))
     finish(estimate_by_grid(registrar, START, points=2))
-    together = used[2 * before:]
+    together = used[2 * before :]
     assert [from_zero for from_zero, _ in together].count(True) <= 1
     assert len({steps for from_zero, steps in together[2:]}) == 1 and len(together) > 4
 

@@ -154,11 +154,20 @@ def changed(row: int, column: int, value: float) -> np.ndarray:
     return matrix
 
 
-@pytest.mark.parametrize("matrix", [
-    np.eye(3), changed(0, 0, np.nan), changed(1, 3, np.inf), changed(3, 0, 0.5), changed(2, 2, 0.0),
-    changed(0, 1, 0.1), np.array([[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]),
-    np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]),
-], ids=["3x3", "nan", "infinite", "last row", "zero axis", "sheared", "zero row", "parallel axes"])
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        np.eye(3),
+        changed(0, 0, np.nan),
+        changed(1, 3, np.inf),
+        changed(3, 0, 0.5),
+        changed(2, 2, 0.0),
+        changed(0, 1, 0.1),
+        np.array([[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]),
+        np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]),
+    ],
+    ids=["3x3", "nan", "infinite", "last row", "zero axis", "sheared", "zero row", "parallel axes"],
+)
 def test_unusable_matrices_are_refused(matrix):
     with pytest.raises(ValueError):
         Geometry(SHAPE, matrix)

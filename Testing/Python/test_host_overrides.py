@@ -15,6 +15,7 @@ def weight_text(weight: float) -> str:
 def test_spin_box_that_crashed_slicer_is_refused():
     """The rows of the panel had it; 5.10 ended as soon as there was a row."""
     with pytest.raises(TypeError) as refused:
+
         class WeightBox(qt.QDoubleSpinBox):
             """A spin box that shows a weight rounded and takes it with more digits."""
 
@@ -44,22 +45,49 @@ def answer(*_arguments):
     return None
 
 
-@pytest.mark.parametrize(("base", "name"), [
-    ("QObject", "eventFilter"), ("QObject", "event"), ("QWidget", "sizeHint"), ("QLabel", "minimumSizeHint"),
-    ("QTableWidgetItem", "data"), ("QListWidgetItem", "data"), ("QGraphicsItem", "boundingRect"),
-    ("QStyledItemDelegate", "displayText"), ("QStyledItemDelegate", "createEditor"),
-    ("QStyledItemDelegate", "sizeHint"), ("QSortFilterProxyModel", "filterAcceptsRow"),
-    ("QAbstractTableModel", "data"), ("QSpinBox", "validate"), ("QValidator", "validate"), ("QDialog", "exec")])
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [
+        ("QObject", "eventFilter"),
+        ("QObject", "event"),
+        ("QWidget", "sizeHint"),
+        ("QLabel", "minimumSizeHint"),
+        ("QTableWidgetItem", "data"),
+        ("QListWidgetItem", "data"),
+        ("QGraphicsItem", "boundingRect"),
+        ("QStyledItemDelegate", "displayText"),
+        ("QStyledItemDelegate", "createEditor"),
+        ("QStyledItemDelegate", "sizeHint"),
+        ("QSortFilterProxyModel", "filterAcceptsRow"),
+        ("QAbstractTableModel", "data"),
+        ("QSpinBox", "validate"),
+        ("QValidator", "validate"),
+        ("QDialog", "exec"),
+    ],
+)
 def test_method_that_returns_a_value_is_refused(base, name):
     with pytest.raises(TypeError, match=rf"class Mine overrides Q\w+\.{name}, which returns a value"):
         type("Mine", (getattr(qt, base),), {name: answer})
 
 
-@pytest.mark.parametrize(("base", "name"), [
-    ("QWidget", "resizeEvent"), ("QWidget", "changeEvent"), ("QWidget", "paintEvent"), ("QWidget", "keyPressEvent"),
-    ("QDialog", "accept"), ("QWidget", "setVisible"), ("QStyledItemDelegate", "paint"),
-    ("QStyledItemDelegate", "setEditorData"), ("QTimer", "timerEvent"), ("QTableWidgetItem", "setData"),
-    ("QWidget", "anything_else"), ("QWidget", "__init__"), ("QWidget", "__eq__")])
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [
+        ("QWidget", "resizeEvent"),
+        ("QWidget", "changeEvent"),
+        ("QWidget", "paintEvent"),
+        ("QWidget", "keyPressEvent"),
+        ("QDialog", "accept"),
+        ("QWidget", "setVisible"),
+        ("QStyledItemDelegate", "paint"),
+        ("QStyledItemDelegate", "setEditorData"),
+        ("QTimer", "timerEvent"),
+        ("QTableWidgetItem", "setData"),
+        ("QWidget", "anything_else"),
+        ("QWidget", "__init__"),
+        ("QWidget", "__eq__"),
+    ],
+)
 def test_method_that_returns_nothing_is_allowed(base, name):
     assert name in vars(type("Mine", (getattr(qt, base),), {name: answer}))
 

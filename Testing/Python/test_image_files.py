@@ -20,8 +20,13 @@ from TissueElasticRegistrationLib.core.itk_bridge import affine_transform, displ
 
 def patched_nifti(tmp_path, name: str, **fields):
     """A valid NIfTI file in which header fields (offset and layout below) are overwritten."""
-    layout = {"dim": ("<8h", 40), "pixdim": ("<8f", 76), "codes": ("<2h", 252), "quaternion": ("<6f", 256),
-              "sform": ("<12f", 280)}
+    layout = {
+        "dim": ("<8h", 40),
+        "pixdim": ("<8f", 76),
+        "codes": ("<2h", 252),
+        "quaternion": ("<6f", 256),
+        "sform": ("<12f", 280),
+    }
     path = tmp_path / "valid.nii"
     sitk.WriteImage(sitk.GetImageFromArray(an_image().array_kji), str(path))
     content = bytearray(path.read_bytes())
@@ -34,14 +39,17 @@ def patched_nifti(tmp_path, name: str, **fields):
 
 def nrrd(tmp_path, directions: str):
     path = tmp_path / "image.nrrd"
-    header = ("NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 10 8 6\n"
-              f"space directions: {directions}\nkinds: domain domain domain\nendian: little\nencoding: raw\n"
-              "space origin: (0,0,0)\n\n")
+    header = (
+        "NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 10 8 6\n"
+        f"space directions: {directions}\nkinds: domain domain domain\nendian: little\nencoding: raw\n"
+        "space origin: (0,0,0)\n\n"
+    )
     path.write_bytes(header.encode() + an_image().array_kji.tobytes())
     return path
 
 
 # ---- images -------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float32, np.float64, np.int32])
 @pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha"])
@@ -98,12 +106,15 @@ def test_text_called_an_image_is_refused(tmp_path, name):
     assert str(tmp_path / name) in sentence(lambda: read_image(tmp_path / name))
 
 
-@pytest.mark.parametrize(("sform", "word"), [
-    ([[1, 0, 0, 5], [0, 1, 1, 6], [0, 0, 0, 7]], "singular"),
-    (np.zeros((3, 4)), "singular"),
-    ([[1, 0.4, 0, 5], [0, 1, 0, 6], [0, 0, 2, 7]], "sheared"),
-    ([[1, np.nan, 0, 5], [0, 1, 0, 6], [0, 0, 2, 7]], "not finite"),
-])
+@pytest.mark.parametrize(
+    ("sform", "word"),
+    [
+        ([[1, 0, 0, 5], [0, 1, 1, 6], [0, 0, 0, 7]], "singular"),
+        (np.zeros((3, 4)), "singular"),
+        ([[1, 0.4, 0, 5], [0, 1, 0, 6], [0, 0, 2, 7]], "sheared"),
+        ([[1, np.nan, 0, 5], [0, 1, 0, 6], [0, 0, 2, 7]], "not finite"),
+    ],
+)
 @pytest.mark.parametrize("qform_code", [0, 1])
 def test_unusable_sform_is_refused_even_beside_a_good_qform(tmp_path, capfd, sform, word, qform_code):
     path = patched_nifti(tmp_path, "bad.nii.gz", sform=sform, codes=[qform_code, 1])
@@ -112,14 +123,17 @@ def test_unusable_sform_is_refused_even_beside_a_good_qform(tmp_path, capfd, sfo
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize(("fields", "word"), [
-    ({"pixdim": [1, np.nan, 1, 1, 0, 0, 0, 0]}, "voxel sizes"),
-    ({"pixdim": [1, 1, 0, 1, 0, 0, 0, 0]}, "voxel sizes"),
-    ({"quaternion": [0, 0, 0, np.nan, 0, 0]}, "qform"),
-    ({"dim": [4, 10, 8, 3, 2, 1, 1, 1]}, "series"),
-    ({"dim": [3, 10, 8, 60, 1, 1, 1, 1]}, "incomplete"),
-    ({"dim": [3, 30000, 30000, 30000, 1, 1, 1, 1]}, "incomplete"),
-])
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"pixdim": [1, np.nan, 1, 1, 0, 0, 0, 0]}, "voxel sizes"),
+        ({"pixdim": [1, 1, 0, 1, 0, 0, 0, 0]}, "voxel sizes"),
+        ({"quaternion": [0, 0, 0, np.nan, 0, 0]}, "qform"),
+        ({"dim": [4, 10, 8, 3, 2, 1, 1, 1]}, "series"),
+        ({"dim": [3, 10, 8, 60, 1, 1, 1, 1]}, "incomplete"),
+        ({"dim": [3, 30000, 30000, 30000, 1, 1, 1, 1]}, "incomplete"),
+    ],
+)
 def test_unusable_nifti_header_is_refused(tmp_path, capfd, fields, word):
     path = patched_nifti(tmp_path, "bad.nii.gz", **fields)
     message = sentence(lambda: read_image(path))
@@ -127,12 +141,15 @@ def test_unusable_nifti_header_is_refused(tmp_path, capfd, fields, word):
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize(("directions", "word"), [
-    ("(1,0,0) (0,1,0) (0,1,0)", "singular"),
-    ("(1,0,0) (0,1,0) (0,0,0)", "voxel size is 0"),
-    ("(1,0,0) (0.4,1,0) (0,0,1)", "not perpendicular"),
-    ("(1,0,0) (nan,1,0) (0,0,1)", "damaged"),
-])
+@pytest.mark.parametrize(
+    ("directions", "word"),
+    [
+        ("(1,0,0) (0,1,0) (0,1,0)", "singular"),
+        ("(1,0,0) (0,1,0) (0,0,0)", "voxel size is 0"),
+        ("(1,0,0) (0.4,1,0) (0,0,1)", "not perpendicular"),
+        ("(1,0,0) (nan,1,0) (0,0,1)", "damaged"),
+    ],
+)
 def test_unusable_nrrd_directions_are_refused(tmp_path, directions, word):
     path = nrrd(tmp_path, directions)
     message = sentence(lambda: read_image(path))
@@ -145,7 +162,7 @@ def test_truncated_file_is_refused(tmp_path, name, kept):
     path = tmp_path / name
     write_image(an_image(), path)
     content = path.read_bytes()
-    path.write_bytes(content[:int(len(content) * kept)])
+    path.write_bytes(content[: int(len(content) * kept)])
     assert str(path) in sentence(lambda: read_image(path))
 
 
@@ -172,9 +189,11 @@ def test_values_that_are_not_finite_are_refused(tmp_path, ending, value, dtype):
 
 def test_constant_vector_and_complex_images_are_refused(tmp_path):
     values = an_image(np.float32).array_kji
-    cases = {"constant": sitk.GetImageFromArray(np.full(SHAPE, 7, np.int16)),
-             "per voxel": sitk.GetImageFromArray(np.stack([values] * 3, -1), isVector=True),
-             "complex": sitk.GetImageFromArray(values + 1j * values)}
+    cases = {
+        "constant": sitk.GetImageFromArray(np.full(SHAPE, 7, np.int16)),
+        "per voxel": sitk.GetImageFromArray(np.stack([values] * 3, -1), isVector=True),
+        "complex": sitk.GetImageFromArray(values + 1j * values),
+    }
     for word, volume in cases.items():
         path = tmp_path / "image.nii.gz"
         sitk.WriteImage(volume, str(path))
@@ -189,6 +208,7 @@ def test_itk_warnings_are_switched_back_on(tmp_path):
 
 
 # ---- transforms and resampling ------------------------------------------------------------------
+
 
 def a_displacement_ras_mm() -> np.ndarray:
     return np.random.default_rng(7).normal(0, 2, (*SHAPE, 3)).astype(np.float32)

@@ -105,7 +105,7 @@ def cell(picture: np.ndarray, a: int, b: int, points: int = 5) -> np.ndarray:
     """The pixels of one point of the grid, without the frame: (rows, columns, 3)."""
     size = len(picture) // points
     rows = slice(len(picture) - (b + 1) * size + 2, len(picture) - b * size - 2)
-    return picture[rows, a * size + 2:(a + 1) * size - 2]
+    return picture[rows, a * size + 2 : (a + 1) * size - 2]
 
 
 def brightness(picture: np.ndarray) -> float:
@@ -152,8 +152,10 @@ def test_the_chosen_point_is_marked_in_its_cell_only():
 def test_hatching_covers_its_cells_and_leaves_the_others(pixels):
     hatched = np.zeros((5, 5), bool)
     hatched[1, 2] = hatched[4, 4] = True
-    changed = (landscape_picture(constant(0.9), pixels=pixels)
-               != landscape_picture(constant(0.9), hatched=hatched, pixels=pixels)).any(-1)
+    changed = (
+        landscape_picture(constant(0.9), pixels=pixels)
+        != landscape_picture(constant(0.9), hatched=hatched, pixels=pixels)
+    ).any(-1)
     for a in range(5):
         for b in range(5):
             part = cell(changed[..., None], a, b).mean()

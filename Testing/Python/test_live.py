@@ -61,7 +61,8 @@ def test_frames_stay_on_one_grid_that_covers_the_fixed_image():
     pair = volume_pair()
     registrar = prepared(pair, initial="none")
     frames = frames_of(registrar.live(registrar.table_parameters())) + frames_of(
-        registrar.live(with_lung(registrar, 5.0)))
+        registrar.live(with_lung(registrar, 5.0))
+    )
     assert all(frame.geometry.agrees_with(frames[0].geometry, 1e-9) for frame in frames)
     corners = frames[0].geometry.points_ijk(pair.fixed.geometry.corners_ras_mm())
     assert (corners >= -0.5 - 1e-6).all()
@@ -74,8 +75,9 @@ def test_frames_contain_the_initial_alignment():
     frame = frames_of(registrar.live(prepared(volume_pair(), initial="none").table_parameters()))[-1]
     finish(registrar.register(registrar.table_parameters()))
     points = volume_pair().fixed.geometry.voxel_centres_ras_mm()[4:-4:4, 4:-4:4, 4:-4:4].reshape(-1, 3)
-    np.testing.assert_allclose(at(points, frame.displacement_ras_mm, frame.geometry),
-                               at(points, *registrar.displacement_ras_mm()), atol=0.05)
+    np.testing.assert_allclose(
+        at(points, frame.displacement_ras_mm, frame.geometry), at(points, *registrar.displacement_ras_mm()), atol=0.05
+    )
 
 
 @pytest.mark.parametrize("weight", [0.03, 20.0])
@@ -128,7 +130,8 @@ def test_a_dropped_job_leaves_off_where_the_last_frame_was():
     assert registrar._live._base.velocity is not velocity
     np.testing.assert_array_equal(
         registrar._frame(1.0, type("S", (), {"velocity": velocity, "text": ""})(), False).displacement_ras_mm,
-        shown.displacement_ras_mm)
+        shown.displacement_ras_mm,
+    )
 
 
 class Slider:
@@ -192,8 +195,10 @@ def test_after_a_drag_nothing_worse_is_shown_than_before(monkeypatch):
 
 def test_the_way_back_leads_exactly_to_where_it_began():
     registrar = prepared(pair_of(slice_case()), initial="none")
-    shown = [frames_of(registrar.live(parameters))[-1].displacement_ras_mm
-             for parameters in (registrar.table_parameters(), with_lung(registrar, 50.0), registrar.table_parameters())]
+    shown = [
+        frames_of(registrar.live(parameters))[-1].displacement_ras_mm
+        for parameters in (registrar.table_parameters(), with_lung(registrar, 50.0), registrar.table_parameters())
+    ]
     np.testing.assert_array_equal(shown[0], shown[2])
     assert np.abs(shown[0] - shown[1]).max() > 0.5
 
@@ -203,8 +208,9 @@ def test_a_slider_that_moves_while_the_first_registration_runs_is_followed_to_it
     slider, end = dragged(registrar)
     frames_of(registrar.live(slider))
     finish(reference.register(end))
-    found, wanted = (objective_at(registrar, end, velocity)
-                     for velocity in (registrar._live.velocity, reference._solution.velocity))
+    found, wanted = (
+        objective_at(registrar, end, velocity) for velocity in (registrar._live.velocity, reference._solution.velocity)
+    )
     assert found < wanted + 0.01
 
 

@@ -57,12 +57,16 @@ def brute_force(labels_a, labels_b, label, spacing_kji_mm) -> tuple[float, float
 
 def random_blobs(shape_kji, seed) -> np.ndarray:
     noise = sitk.GetImageFromArray(np.random.default_rng(seed).normal(size=shape_kji))
-    smooth = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(noise, 1.5)) if min(shape_kji) > 3 else \
-        np.random.default_rng(seed).normal(size=shape_kji)
+    smooth = (
+        sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(noise, 1.5))
+        if min(shape_kji) > 3
+        else np.random.default_rng(seed).normal(size=shape_kji)
+    )
     return (smooth > np.quantile(smooth, 0.7)).astype(np.int32) * 3
 
 
 # ---- Dice ---------------------------------------------------------------------------------------
+
 
 def test_dice_of_shifted_boxes_is_the_overlapping_part():
     shape = (9, 11, 13)
@@ -84,6 +88,7 @@ def test_absent_label_is_not_a_number():
 
 
 # ---- surface distance ---------------------------------------------------------------------------
+
 
 def test_equal_surfaces_have_distance_zero():
     labels = random_blobs((9, 14, 17), 1)
@@ -141,6 +146,7 @@ def test_edge_of_the_field_of_view_is_no_surface():
 
 # ---- landmarks ----------------------------------------------------------------------------------
 
+
 def test_landmark_errors_of_known_distances():
     fixed = np.array([[0.0, 0, 0], [10, 0, 0]])
     errors = target_registration_errors(fixed, fixed + [[3, 4, 0], [0, 0, 1]], fixed + [[3, 4, 2], [0, 0, 1]])
@@ -176,6 +182,7 @@ def test_border_displacement_continues_outside():
 
 
 # ---- percent ------------------------------------------------------------------------------------
+
 
 def test_percent_of_a_region():
     mask, region = np.zeros((4, 5, 6), bool), np.zeros((4, 5, 6), bool)

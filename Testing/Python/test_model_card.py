@@ -84,10 +84,17 @@ def test_the_state_of_a_pack_changes_with_its_files(folder):
     assert pack_state(DIRECT) is None
 
 
-@pytest.mark.parametrize(("config", "fixed", "fits"), [
-    (MAP_2D, SLICE, True), (MAP_2D, THICK, True), (MAP_2D, VOLUME, False),
-    (MAP_3D, SLICE, False), (MAP_3D, THICK, True), (MAP_3D, VOLUME, True),
-])
+@pytest.mark.parametrize(
+    ("config", "fixed", "fits"),
+    [
+        (MAP_2D, SLICE, True),
+        (MAP_2D, THICK, True),
+        (MAP_2D, VOLUME, False),
+        (MAP_3D, SLICE, False),
+        (MAP_3D, THICK, True),
+        (MAP_3D, VOLUME, True),
+    ],
+)
 def test_a_model_fits_images_of_its_dimension_and_a_2d_one_thick_slices(config, fixed, fits):
     problem = fit_problem(model_card(config), fixed, None, TISSUES)
     assert (problem is None) == fits

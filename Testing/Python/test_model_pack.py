@@ -146,8 +146,11 @@ class Payload:
         return open, (self.path, "w")
 
 
-@pytest.mark.parametrize("make", [saved, pickle.dumps, lambda payload: saved({"flow.weight": payload})],
-                         ids=["torch", "plain pickle", "inside a dictionary"])
+@pytest.mark.parametrize(
+    "make",
+    [saved, pickle.dumps, lambda payload: saved({"flow.weight": payload})],
+    ids=["torch", "plain pickle", "inside a dictionary"],
+)
 def test_nothing_in_a_pack_is_executed(folder, tmp_path, make):
     replace_weights(folder, make(Payload(tmp_path / "executed")))
     assert "something else than weights" in refusal(folder)
@@ -159,8 +162,9 @@ def test_the_payload_of_the_test_above_would_act(tmp_path):
     assert (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize("data", [b"", b"not a file of torch", saved(awake(MAP).state_dict())[:-500]],
-                         ids=["empty", "text", "cut off"])
+@pytest.mark.parametrize(
+    "data", [b"", b"not a file of torch", saved(awake(MAP).state_dict())[:-500]], ids=["empty", "text", "cut off"]
+)
 def test_a_file_without_weights_is_refused(folder, data):
     replace_weights(folder, data)
     assert "something else than weights" in refusal(folder)
@@ -185,8 +189,17 @@ def other_weights(change):
         other_weights(lambda weights: weights.update({"flow.bias": torch.tensor([0.0, float("inf")])})),
         other_weights(lambda weights: weights.update({"flow.bias": 0.0})),
     ],
-    ids=["a list", "another network's", "too few", "too many", "other shape", "half precision", "sparse", "infinite",
-         "a number"],
+    ids=[
+        "a list",
+        "another network's",
+        "too few",
+        "too many",
+        "other shape",
+        "half precision",
+        "sparse",
+        "infinite",
+        "a number",
+    ],
 )
 def test_weights_that_do_not_fit_the_card_are_refused(folder, data):
     replace_weights(folder, data)
@@ -229,8 +242,7 @@ def test_a_wrong_card_is_refused(folder, changes, sentence):
     assert sentence in refusal(folder)
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b"null", b"\xff\xfe", b"{" * 99, b"[" * 200_000,
-                                  b"1" * 2_000_000])
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b"null", b"\xff\xfe", b"{" * 99, b"[" * 200_000, b"1" * 2_000_000])
 def test_a_file_that_is_no_card_is_refused(folder, text):
     (folder / CARD).write_bytes(text)
     refusal(folder)

@@ -45,8 +45,9 @@ def case(request):
 def straightforward(network: RegistrationNetwork, fixed, moving, parameters) -> torch.Tensor:
     """The same U-Net written as in a textbook: join, convolve, modulate. Images of a size that needs no padding."""
     config = network.config
-    conv, pool, average = (F.conv2d, F.max_pool2d, F.avg_pool2d) if config.dimension == 2 else (
-        F.conv3d, F.max_pool3d, F.avg_pool3d)
+    conv, pool, average = (
+        (F.conv2d, F.max_pool2d, F.avg_pool2d) if config.dimension == 2 else (F.conv3d, F.max_pool3d, F.avg_pool3d)
+    )
     x = torch.cat([moving, fixed], 1)
     x = average(x, 2) if config.pooled_input else x
     kernels = network.kernels(parameters) if config.conditioning == "hyper" else network.kernels()
@@ -61,8 +62,9 @@ def straightforward(network: RegistrationNetwork, fixed, moving, parameters) -> 
 
     def layer(x, number):
         weight, bias = kernels[number]
-        y = torch.cat([conv(x[n:n + 1], weight[n % len(weight)], bias[n % len(bias)], padding=1)
-                       for n in range(len(x))])
+        y = torch.cat(
+            [conv(x[n : n + 1], weight[n % len(weight)], bias[n % len(bias)], padding=1) for n in range(len(x))]
+        )
         if config.conditioning == "map" and number >= len(config.encoder):
             scale, shift = factors(number - len(config.encoder)).chunk(2, 1)
             y = (1 + scale) * y + shift
@@ -91,7 +93,7 @@ def straightforward(network: RegistrationNetwork, fixed, moving, parameters) -> 
 @pytest.mark.parametrize("with_gradients", [True, False], ids=["training", "inference"])
 @pytest.mark.parametrize("config", [config for config, _ in CONFIGS.values()], ids=CONFIGS)
 def test_the_result_is_that_of_the_straightforward_network(config, with_gradients):
-    shape = (32, 64, 32)[:config.dimension]
+    shape = (32, 64, 32)[: config.dimension]
     network = awake(config).double()
     fixed, moving = (image.double() for image in images(2, shape))
     parameters = torch.rand(2, config.parameters, dtype=torch.float64)
@@ -163,7 +165,7 @@ def test_padding_continues_the_border():
     padded = padding.padded(x)
     assert tuple(padded.shape[2:]) == (4, 8)
     assert padding.before == (0, 0) or all(before % 2 == 0 for before in padding.before)
-    inner = padded[..., padding.before[0]:, padding.before[1]:][..., :3, :5]
+    inner = padded[..., padding.before[0] :, padding.before[1] :][..., :3, :5]
     assert torch.equal(inner, x)
     assert torch.equal(padded[0, 0, -1, -1], x[0, 0, -1, -1])
     assert torch.equal(padded[0, 0, 0, 0], x[0, 0, 0, 0])
@@ -187,8 +189,9 @@ def test_features_are_used_as_often_as_one_likes(case):
     with torch.inference_mode():
         features = network.encode(fixed, moving)
         first = network.decode(features, parameters)
-        other = parameters.with_sliders(1 - parameters.sliders) if isinstance(parameters, MapParameters) \
-            else 1 - parameters
+        other = (
+            parameters.with_sliders(1 - parameters.sliders) if isinstance(parameters, MapParameters) else 1 - parameters
+        )
         changed = network.decode(features, other)
         again = network.decode(features, parameters)
     assert torch.equal(first, again)
@@ -208,15 +211,19 @@ def test_every_pair_of_a_batch_has_its_own_parameters(case):
         together = network(fixed, moving, parameters)
         for number in range(2):
             one = slice(number, number + 1)
-            own = (MapParameters(parameters.labels[one], parameters.sliders[one])
-                   if isinstance(parameters, MapParameters) else parameters[one])
+            own = (
+                MapParameters(parameters.labels[one], parameters.sliders[one])
+                if isinstance(parameters, MapParameters)
+                else parameters[one]
+            )
             torch.testing.assert_close(network(fixed[one], moving[one], own), together[one], atol=1e-5, rtol=1e-4)
 
 
 def test_one_vector_may_serve_all_pairs_of_a_batch():
     network, (fixed, moving), vector = awake(PAPER_2D), images(3, (32, 32)), torch.rand(1, 2)
-    torch.testing.assert_close(network(fixed, moving, vector), network(fixed, moving, vector.expand(3, -1)),
-                               atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        network(fixed, moving, vector), network(fixed, moving, vector.expand(3, -1)), atol=1e-5, rtol=1e-4
+    )
 
 
 def test_nothing_changes_the_model(case):
@@ -255,8 +262,10 @@ def test_labels_and_shares_say_the_same(map_layer):
     labels, sliders = box_labels(1, shape, TISSUES), torch.rand(1, TISSUES, 2)
     shares = F.one_hot(labels[:, 0], TISSUES).movedim(-1, 1).float()
     with torch.inference_mode():
-        torch.testing.assert_close(network(fixed, moving, MapParameters(shares, sliders)),
-                                   network(fixed, moving, MapParameters(labels, sliders)))
+        torch.testing.assert_close(
+            network(fixed, moving, MapParameters(shares, sliders)),
+            network(fixed, moving, MapParameters(labels, sliders)),
+        )
 
 
 def test_a_map_of_sliders_says_the_same_as_tissues_with_these_sliders():
@@ -265,8 +274,9 @@ def test_a_map_of_sliders_says_the_same_as_tissues_with_these_sliders():
     labels, sliders = box_labels(1, shape, TISSUES), torch.rand(1, TISSUES, 2)
     maps = sliders[0][labels[:, 0]].movedim(-1, 1)
     with torch.inference_mode():
-        torch.testing.assert_close(network(fixed, moving, maps),
-                                   network(fixed, moving, MapParameters(labels, sliders)), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            network(fixed, moving, maps), network(fixed, moving, MapParameters(labels, sliders)), atol=1e-5, rtol=1e-4
+        )
 
 
 @pytest.mark.parametrize("config", [UNIVERSAL_2D, NetworkConfig(2, map_layer="tissue")], ids=["conv", "tissue"])
@@ -278,7 +288,9 @@ def test_equal_sliders_in_all_tissues_are_the_global_model(config):
         torch.testing.assert_close(
             network(fixed, moving, MapParameters(box_labels(1, shape, 5), equal.expand(1, 5, 2))),
             network(fixed, moving, MapParameters(torch.zeros(1, 1, *shape, dtype=torch.long), equal.view(1, 1, 2))),
-            atol=1e-5, rtol=1e-4)
+            atol=1e-5,
+            rtol=1e-4,
+        )
 
 
 def test_more_tissues_need_no_other_model():

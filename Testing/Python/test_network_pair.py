@@ -76,8 +76,14 @@ def test_a_network_for_any_orientation_sees_the_array_as_it_is():
     _, _, registrar = answer(slice_pair(), pack)
     working, parameters = registrar.working, registrar.table_parameters()
     scale = LogScale()
-    sliders = torch.tensor([[[scale.slider(parameters[tissue.label].lam), scale.slider(parameters[tissue.label].mu)]
-                             for tissue in working.tissues]])
+    sliders = torch.tensor(
+        [
+            [
+                [scale.slider(parameters[tissue.label].lam), scale.slider(parameters[tissue.label].mu)]
+                for tissue in working.tissues
+            ]
+        ]
+    )
     place = {tissue.label: number for number, tissue in enumerate(working.tissues)}
     numbers = working.labels.clone().apply_(lambda label: place[label]).long()
     with torch.inference_mode():
@@ -86,9 +92,17 @@ def test_a_network_for_any_orientation_sees_the_array_as_it_is():
     torch.testing.assert_close(registrar.solver.answer(registrar.pyramid, parameters), expected, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("spacing_mm", "factors"), [((3.0, 12.0), (1,)), ((8.0, 33.0), (1, 2, 4)),
-                                                      ((15.0, 17.0), (1, 2)), ((17.0, 20.0), (2,)),
-                                                      ((2.0, 3.0), (1,)), ((200.0, 300.0), (8,))])
+@pytest.mark.parametrize(
+    ("spacing_mm", "factors"),
+    [
+        ((3.0, 12.0), (1,)),
+        ((8.0, 33.0), (1, 2, 4)),
+        ((15.0, 17.0), (1, 2)),
+        ((17.0, 20.0), (2,)),
+        ((2.0, 3.0), (1,)),
+        ((200.0, 300.0), (8,)),
+    ],
+)
 def test_voxels_are_averaged_to_about_the_sizes_of_the_training(spacing_mm, factors):
     pair = prepared(slice_pair(), initial="none").working  # 8 mm
     assert likely_factors(pack_of(MAP_2D, orientation="any", spacing_mm=spacing_mm).card, pair) == factors
@@ -116,8 +130,10 @@ def test_of_several_sizes_of_voxels_the_one_with_the_lowest_objective_is_taken()
     def objective(velocity):
         return solver.value(level, resize(velocity, level.velocity_shape), maps, solver.settings(2))
 
-    possible = [objective(NetworkPair(solver.pack, solver.pack.network, registrar.pyramid, factor).velocity(parameters))
-                for factor in (1, 2, 4)]
+    possible = [
+        objective(NetworkPair(solver.pack, solver.pack.network, registrar.pyramid, factor).velocity(parameters))
+        for factor in (1, 2, 4)
+    ]
     assert len(set(possible)) == 3
     assert objective(solver.answer(registrar.pyramid, parameters)) == min(possible)
 
@@ -159,8 +175,10 @@ def test_a_network_for_volumes_takes_thick_slices_on_the_solvers_own_grid():
     torch.testing.assert_close(velocity, resize(seen, velocity.shape[2:]), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("pair", "config", "kind"), [
-    (slice_pair, MAP_3D, "registers volumes"), (volume_pair, MAP_2D, "single slices and stacks of thick ones")])
+@pytest.mark.parametrize(
+    ("pair", "config", "kind"),
+    [(slice_pair, MAP_3D, "registers volumes"), (volume_pair, MAP_2D, "single slices and stacks of thick ones")],
+)
 def test_images_that_a_model_cannot_register_are_refused_when_they_are_prepared(pair, config, kind):
     registrar = Registrar(pair(), solver=NetworkSolver(pack_of(config)), initial="none", threads=1)
     with pytest.raises(ValueError, match=kind):
@@ -220,8 +238,11 @@ def test_a_tissue_that_a_hypernetwork_does_not_know_is_refused(monkeypatch):
 
 def test_a_map_model_takes_any_tissues():
     pair = pair_on(grid_of(np.eye(3), (1, 48, 48), (2.0, 2.0, 2.0)))
-    segmentation = Segmentation(pair.fixed_segmentation.labels_kji * 17, pair.fixed.geometry,
-                                tuple(Tissue(17 * tissue.label, f"organ {tissue.label}") for tissue in TISSUES))
+    segmentation = Segmentation(
+        pair.fixed_segmentation.labels_kji * 17,
+        pair.fixed.geometry,
+        tuple(Tissue(17 * tissue.label, f"organ {tissue.label}") for tissue in TISSUES),
+    )
     renamed = ImagePair(pair.fixed, pair.moving, segmentation)
     one = TissueParameters(default=Lame(2.0, 5.0))
     velocities = []

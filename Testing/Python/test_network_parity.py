@@ -43,15 +43,21 @@ def hyper_kernels(network, sliders: np.ndarray) -> list[tuple[np.ndarray, np.nda
     hyper, code = network.kernels, 2 * sliders - 1
     for layer in hyper.hidden:
         code = leaky(dense(code, layer))
-    return [(dense(code, weight).reshape(*shape, *[3] * network.config.dimension), dense(code, bias))
-            for weight, bias, shape in zip(hyper.weights, hyper.biases, hyper.shapes, strict=True)]
+    return [
+        (dense(code, weight).reshape(*shape, *[3] * network.config.dimension), dense(code, bias))
+        for weight, bias, shape in zip(hyper.weights, hyper.biases, hyper.shapes, strict=True)
+    ]
 
 
 def convolved(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """(in, *shape) -> (out, *shape): correlation with zeros outside, as convolutional layers mean it."""
-    return np.stack([
-        sum(ndimage.correlate(channel, kernel, mode="constant") for channel, kernel in zip(x, kernels, strict=True)) + b
-        for kernels, b in zip(weight, bias, strict=True)])
+    return np.stack(
+        [
+            sum(ndimage.correlate(channel, kernel, mode="constant") for channel, kernel in zip(x, kernels, strict=True))
+            + b
+            for kernels, b in zip(weight, bias, strict=True)
+        ]
+    )
 
 
 def leaky(x: np.ndarray) -> np.ndarray:
@@ -60,7 +66,7 @@ def leaky(x: np.ndarray) -> np.ndarray:
 
 def pooled(x: np.ndarray) -> np.ndarray:
     for axis in range(1, x.ndim):
-        shape = (*x.shape[:axis], x.shape[axis] // 2, 2, *x.shape[axis + 1:])
+        shape = (*x.shape[:axis], x.shape[axis] // 2, 2, *x.shape[axis + 1 :])
         x = x.reshape(shape).max(axis + 1)
     return x
 
@@ -190,8 +196,9 @@ def test_one_layer_convolves_every_sample_with_its_own_kernel(dimension):
     from TissueElasticRegistrationLib.core.network.layers import Kernel, convolve
 
     rng = np.random.default_rng(8)
-    x, weight, bias = (rng.normal(size=size) for size in (
-        (3, 2, *SHAPES[dimension]), (3, 4, 2, *[3] * dimension), (3, 4)))
+    x, weight, bias = (
+        rng.normal(size=size) for size in ((3, 2, *SHAPES[dimension]), (3, 4, 2, *[3] * dimension), (3, 4))
+    )
     ours = convolve(torch.tensor(x), Kernel(torch.tensor(weight), torch.tensor(bias)))
     for number in range(3):
         np.testing.assert_allclose(ours[number].numpy(), convolved(x[number], weight[number], bias[number]), atol=1e-9)
@@ -223,10 +230,20 @@ def loss(network, fixed, moving, sliders) -> torch.Tensor:
     displacement = network.displacement(velocity, fixed.shape[2:])
     lam, mu = (sliders[:, k].view(-1, *[1] * (fixed.dim() - 1)).expand_as(fixed) for k in (0, 1))
     objective = Objective(PaperScale())
-    return torch.stack([
-        objective.terms(fixed[n:n + 1], warp(moving, displacement)[n:n + 1], torch.ones_like(fixed[:1]),
-                        displacement[n:n + 1], spacing_mm, lam[n:n + 1], mu[n:n + 1]).total
-        for n in range(len(fixed))]).mean()
+    return torch.stack(
+        [
+            objective.terms(
+                fixed[n : n + 1],
+                warp(moving, displacement)[n : n + 1],
+                torch.ones_like(fixed[:1]),
+                displacement[n : n + 1],
+                spacing_mm,
+                lam[n : n + 1],
+                mu[n : n + 1],
+            ).total
+            for n in range(len(fixed))
+        ]
+    ).mean()
 
 
 def test_the_paper_mode_deforms_as_the_published_network(case):
@@ -269,21 +286,29 @@ def test_the_energy_of_the_paper_has_its_closed_form():
     """Dilation by e: div u = 2 e, Σ_ij (∂_i u_j + ∂_j u_i)² = 8 e²; shear: 0 and 8 e²; rotation: nothing."""
     e, lam, mu = 0.1, 0.3, 0.5
     j, i = np.meshgrid(np.arange(12.0), np.arange(10.0), indexing="ij")
-    for field, expected in (((e * j, e * i), 2 * mu * e**2 + 2 * lam * e**2), ((e * i, e * j), 2 * mu * e**2),
-                            ((e * j, -e * i), 2 * mu * e**2), ((e * i, -e * j), 0.0)):
+    for field, expected in (
+        ((e * j, e * i), 2 * mu * e**2 + 2 * lam * e**2),
+        ((e * i, e * j), 2 * mu * e**2),
+        ((e * j, -e * i), 2 * mu * e**2),
+        ((e * i, -e * j), 0.0),
+    ):
         displacement = torch.tensor(np.stack(field))[None]
         ours = Objective(PaperScale()).energy_density(displacement, (1.0, 1.0), lam, mu)
         np.testing.assert_allclose(ours.numpy(), expected, atol=1e-12)
         assert paper_energy(np.stack(field), (1.0, 1.0), np.full(j.shape, lam), np.full(j.shape, mu)) == pytest.approx(
-            expected, abs=1e-12)
+            expected, abs=1e-12
+        )
 
 
 @pytest.mark.parametrize("group", ["kernels.hidden", "kernels.weights", "kernels.biases", "flow", "sliders"])
 def test_gradients_are_those_of_finite_differences(case, group):
     """Along the gradient itself, with respect to one part of the network at a time or to the sliders."""
     network, fixed, moving, sliders = case
-    variables = [sliders] if group == "sliders" else [
-        weight for name, weight in network.named_parameters() if name.startswith(group)]
+    variables = (
+        [sliders]
+        if group == "sliders"
+        else [weight for name, weight in network.named_parameters() if name.startswith(group)]
+    )
     for variable in variables:
         variable.requires_grad_()
     gradients = torch.autograd.grad(loss(network, fixed, moving, sliders), variables)

@@ -109,17 +109,26 @@ def test_no_registration_ends_worse_than_no_deformation(monkeypatch):
 
 def test_with_a_start_the_network_solver_is_the_direct_solver():
     registrar = prepared(slice_pair(), solver=solver_with(harmful_pack()), initial="none")
-    parameters, start = registrar.table_parameters(), torch.full((1, 2, *registrar.pyramid.level(1).velocity_shape), .1)
+    parameters, start = (
+        registrar.table_parameters(),
+        torch.full((1, 2, *registrar.pyramid.level(1).velocity_shape), 0.1),
+    )
     arguments = (registrar.pyramid, parameters, start, registrar.solver.refinement(3, 2))
-    torch.testing.assert_close(finish(registrar.solver.solve(*arguments)).velocity,
-                               finish(quick_solver().solve(*arguments)).velocity)
+    torch.testing.assert_close(
+        finish(registrar.solver.solve(*arguments)).velocity, finish(quick_solver().solve(*arguments)).velocity
+    )
 
 
 def test_gradients_can_be_taken_at_an_answer():
     registrar = prepared(slice_pair(), solver=solver_with(helpful_pack()), initial="none")
     pyramid, solver, parameters = registrar.pyramid, registrar.solver, registrar.table_parameters()
-    gradient = solver.gradient(pyramid.level(1), solver.answer(pyramid, parameters),
-                               pyramid.parameter_maps(parameters), Stage(1, 1), solver.settings(2))
+    gradient = solver.gradient(
+        pyramid.level(1),
+        solver.answer(pyramid, parameters),
+        pyramid.parameter_maps(parameters),
+        Stage(1, 1),
+        solver.settings(2),
+    )
     assert gradient.abs().max() > 0
 
 
@@ -151,8 +160,10 @@ def test_refining_does_not_give_up_a_good_start_for_the_minimum_of_a_coarse_leve
     parameters, solver, pyramid = registrar.table_parameters(), registrar.solver, registrar.pyramid
     direct = finish(DirectSolver().solve(pyramid, parameters))
     texts = []
-    finish(solver.solve(pyramid, parameters, direct.velocity, solver.refinement(20, 2)),
-           lambda progress: texts.append(progress.text))
+    finish(
+        solver.solve(pyramid, parameters, direct.velocity, solver.refinement(20, 2)),
+        lambda progress: texts.append(progress.text),
+    )
     objective = float(next(text for text in texts if "1/1" in text).split("=")[1])
     assert objective == pytest.approx(direct.account.objective_after, abs=1e-4)
 
@@ -313,8 +324,14 @@ def test_following_ends_about_where_a_direct_registration_ends(pack):
         assert found <= wanted + 0.03
 
 
-@pytest.mark.parametrize(("pack", "told"), [(helpful_pack, ()), (harmful_pack, ("worse than no deformation",)),
-                                            (not_a_number_pack, ("worse than no deformation",))])
+@pytest.mark.parametrize(
+    ("pack", "told"),
+    [
+        (helpful_pack, ()),
+        (harmful_pack, ("worse than no deformation",)),
+        (not_a_number_pack, ("worse than no deformation",)),
+    ],
+)
 def test_live_tells_what_became_of_the_answer_and_shows_nothing_that_is_no_number(pack, told):
     registrar = prepared(slice_pair(), solver=solver_with(pack()), initial="none")
     assert registrar.live_notes == ()

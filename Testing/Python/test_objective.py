@@ -33,8 +33,15 @@ def setting(dimension, lam=0.3, mu=0.6):
     shape = SHAPES[dimension]
     mask = torch.ones(1, 1, *shape)
     mask[..., :2] = 0
-    return (textured(shape, 1), textured(shape, 2), mask, stretch(shape, 0, 0.1), SPACING[:dimension],
-            torch.full((1, 1, *shape), lam), torch.full((1, 1, *shape), mu))
+    return (
+        textured(shape, 1),
+        textured(shape, 2),
+        mask,
+        stretch(shape, 0, 0.1),
+        SPACING[:dimension],
+        torch.full((1, 1, *shape), lam),
+        torch.full((1, 1, *shape), mu),
+    )
 
 
 # ---- signs and sums -----------------------------------------------------------------------------
@@ -143,11 +150,18 @@ def test_diffusion_takes_mu_as_its_weight_and_leaves_lambda_out():
 # ---- windows ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("window", "spacing", "expected"), [
-    (9, (1.0, 1.0, 1.0), (9, 9, 9)), (9, (2.5, 2.5), (9, 9)), (9, (3.0, 1.0, 1.0), (3, 9, 9)),
-    (9, (1.8, 1.0, 1.0), (5, 9, 9)), (9, (8.0, 1.0, 1.0), (3, 9, 9)), (5, (1.0, 1.7, 1.0), (5, 3, 5)),
-    (9, (1.0, 1.3, 4.0), (9, 7, 3)),
-])
+@pytest.mark.parametrize(
+    ("window", "spacing", "expected"),
+    [
+        (9, (1.0, 1.0, 1.0), (9, 9, 9)),
+        (9, (2.5, 2.5), (9, 9)),
+        (9, (3.0, 1.0, 1.0), (3, 9, 9)),
+        (9, (1.8, 1.0, 1.0), (5, 9, 9)),
+        (9, (8.0, 1.0, 1.0), (3, 9, 9)),
+        (5, (1.0, 1.7, 1.0), (5, 3, 5)),
+        (9, (1.0, 1.3, 4.0), (9, 7, 3)),
+    ],
+)
 def test_windows_have_about_the_same_mm_everywhere_and_at_least_three_voxels(window, spacing, expected):
     assert Objective(window=window).windows(spacing) == expected
 

@@ -33,8 +33,15 @@ class Case:
             for number in range(segmentation.GetNumberOfSegments()):
                 segment = segmentation.GetNthSegment(number)
                 segment.SetName(f"{segment.GetName()} {LONG}")
-        self.user = PanelUser(slicer_host, inputs, ProgressLine(io.StringIO()), width=1000, height=1600,
-                              font_points=font_points, panel_width=WIDTH)
+        self.user = PanelUser(
+            slicer_host,
+            inputs,
+            ProgressLine(io.StringIO()),
+            width=1000,
+            height=1600,
+            font_points=font_points,
+            panel_width=WIDTH,
+        )
         self.panel = self.user.panel
         self.widths: list[tuple[int, int]] = []
         ui = self.user._ui
@@ -159,8 +166,11 @@ def test_panel_is_no_wider_than_its_place(panel):
 def test_labels_and_buttons_show_their_whole_text(panel):
     import qt
 
-    texts = [label for label in shown(panel, "QLabel")
-             if label.wordWrap or label.sizePolicy.horizontalPolicy() != qt.QSizePolicy.Ignored]
+    texts = [
+        label
+        for label in shown(panel, "QLabel")
+        if label.wordWrap or label.sizePolicy.horizontalPolicy() != qt.QSizePolicy.Ignored
+    ]
     texts += shown(panel, "QPushButton") + shown(panel, "QCheckBox")
     assert len(texts) > 30
     for widget in texts:
@@ -170,8 +180,11 @@ def test_labels_and_buttons_show_their_whole_text(panel):
 
 
 def test_numbers_fit_into_their_fields(panel):
-    lines = [line for line in shown(panel, "QLineEdit")
-             if line.name == "qt_spinbox_lineedit" or line.name.startswith(("lambdaBox_", "muBox_"))]
+    lines = [
+        line
+        for line in shown(panel, "QLineEdit")
+        if line.name == "qt_spinbox_lineedit" or line.name.startswith(("lambdaBox_", "muBox_"))
+    ]
     assert len(lines) > 10
     for line in lines:
         assert line.width >= line.fontMetrics().horizontalAdvance(line.displayText), line.displayText

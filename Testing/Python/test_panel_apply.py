@@ -20,8 +20,12 @@ from TissueElasticRegistrationLib.core.tissues import BACKGROUND_ID
 from TissueElasticRegistrationLib.scene.nodes import OutputNodes, find_outputs
 
 SOFT, LIVER = "id_soft", "id_liver"
-OUTPUTS = {"outputTransform": "vtkMRMLTransformNode", "outputVolume": "vtkMRMLScalarVolumeNode",
-           "outputSegmentation": "vtkMRMLSegmentationNode", "outputTable": "vtkMRMLTableNode"}
+OUTPUTS = {
+    "outputTransform": "vtkMRMLTransformNode",
+    "outputVolume": "vtkMRMLScalarVolumeNode",
+    "outputSegmentation": "vtkMRMLSegmentationNode",
+    "outputTable": "vtkMRMLTableNode",
+}
 
 
 pytestmark = pytest.mark.usefixtures("quick_panel")
@@ -59,10 +63,15 @@ def moved_mm(panel: PanelCase) -> np.ndarray:
 def arrays(outputs: OutputNodes, panel: PanelCase) -> dict[str, np.ndarray]:
     """What is in the transform, the warped volume and the warped segments."""
     segmentation = outputs.warped_segmentation
-    segments = {segment_id: slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, panel.nodes.fixed)
-                for segment_id in segmentation.GetSegmentation().GetSegmentIDs()}
-    return {"transform": displacement(outputs), "volume": slicer.util.arrayFromVolume(outputs.warped_volume),
-            **segments}
+    segments = {
+        segment_id: slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, panel.nodes.fixed)
+        for segment_id in segmentation.GetSegmentation().GetSegmentIDs()
+    }
+    return {
+        "transform": displacement(outputs),
+        "volume": slicer.util.arrayFromVolume(outputs.warped_volume),
+        **segments,
+    }
 
 
 def quality(panel: PanelCase) -> dict[str, list[str]]:
@@ -130,8 +139,10 @@ def test_the_quality_table_has_all_tissues_and_the_whole_image(ready):
     assert {"lung", "bone", "liver", "soft"} <= cells.keys()
     table = find_outputs(ready.nodes).metrics_table
     for row in range(table.GetNumberOfRows()):
-        name, before, after = (table.GetTable().GetValueByName(row, column).ToString()
-                               for column in ("Tissue", "Dice before", "Dice after"))
+        name, before, after = (
+            table.GetTable().GetValueByName(row, column).ToString()
+            for column in ("Tissue", "Dice before", "Dice after")
+        )
         assert cells[name][1] == ("–" if after == "nan" else f"{float(before):.3f} → {float(after):.3f}")
     before, after = map(float, cells["Landmarks"][0].split(" mm")[0].split(" → "))
     assert before > after
@@ -251,8 +262,10 @@ def test_outputs_are_written_where_the_selectors_say(ready):
     assert list(find_outputs(ready.nodes)) == list(chosen.values())
     added = {slicer.mrmlScene.GetNodeByID(node_id).GetClassName() for node_id in node_ids(slicer.mrmlScene) - nodes}
     assert all("Display" in name or "Storage" in name for name in added), added
-    assert slicer.util.arrayFromVolume(chosen["outputVolume"]).shape == \
-        slicer.util.arrayFromVolume(ready.nodes.fixed).shape
+    assert (
+        slicer.util.arrayFromVolume(chosen["outputVolume"]).shape
+        == slicer.util.arrayFromVolume(ready.nodes.fixed).shape
+    )
     assert chosen["outputTable"].GetNumberOfRows() > 3
     for name in ("outputVolume", "outputSegmentation"):
         assert chosen[name].GetDisplayNode() is not None, name

@@ -35,8 +35,10 @@ def volumes(fresh_host):
     fixed_ras_mm = CENTRE_RAS_MM + offsets_mm
     nodes = add_pair(slicer.mrmlScene, volume_pair())
     moving_ras_mm = fixed_ras_mm + true_displacement_ras_mm(fixed_ras_mm)
-    return nodes._replace(fixed_landmarks=add_markups(slicer.mrmlScene, "fixed points", fixed_ras_mm),
-                          moving_landmarks=add_markups(slicer.mrmlScene, "moving points", moving_ras_mm))
+    return nodes._replace(
+        fixed_landmarks=add_markups(slicer.mrmlScene, "fixed points", fixed_ras_mm),
+        moving_landmarks=add_markups(slicer.mrmlScene, "moving points", moving_ras_mm),
+    )
 
 
 def test_a_loop_over_patients(logic):
@@ -121,8 +123,9 @@ def test_it_does_not_matter_whether_the_moving_volume_is_under_the_transform(log
     apart = logic.evaluate(*volumes[:3], transform, None, *volumes[3:])
     put_under(volumes.moving, transform)
     under = logic.evaluate(*volumes[:3], transform, None, *volumes[3:])
-    assert [row.dice_after for row in under.tissues] == pytest.approx([row.dice_after for row in apart.tissues],
-                                                                      nan_ok=True)
+    assert [row.dice_after for row in under.tissues] == pytest.approx(
+        [row.dice_after for row in apart.tissues], nan_ok=True
+    )
     assert under.similarity_after == pytest.approx(apart.similarity_after)
 
 
@@ -156,8 +159,9 @@ def test_an_estimate_is_that_of_the_library_whoever_asks(logic):
     registrar = Registrar(read_pair(*nodes[:4]), threads=1)
     finish(registrar.prepare())
     liver = find_tissue(registrar.tissues, "liver")
-    wanted = finish(estimate_by_grid(registrar, registrar.table_parameters(), points=2,
-                                     hold_out=HoldOut.of([liver.label])))
+    wanted = finish(
+        estimate_by_grid(registrar, registrar.table_parameters(), points=2, hold_out=HoldOut.of([liver.label]))
+    )
     assert found.values() == wanted.values() and "id_liver" not in found.values()
     assert [tissue.name for tissue in found.held_out] == [liver.name]
     np.testing.assert_array_equal(found.landscape.scores, wanted.landscape.scores)

@@ -43,6 +43,7 @@ def torch_is(monkeypatch):
             module = ModuleType("torch")
             module.__version__ = loaded
             monkeypatch.setitem(sys.modules, "torch", module)
+
     return change
 
 
@@ -56,13 +57,19 @@ def not_testing(monkeypatch):
 @pytest.fixture
 def extension(monkeypatch):
     """A PyTorch extension; `answer` is what its installation does."""
+
     class Extension:
         calls = []
         answer = staticmethod(lambda: None)
 
     class PyTorchUtilsLogic:
-        def installTorch(self, askConfirmation=False, forceComputationBackend=None, torchVersionRequirement=None,
-                         torchvisionVersionRequirement=None):
+        def installTorch(
+            self,
+            askConfirmation=False,
+            forceComputationBackend=None,
+            torchVersionRequirement=None,
+            torchvisionVersionRequirement=None,
+        ):
             Extension.calls.append((askConfirmation, torchVersionRequirement, torchvisionVersionRequirement))
             return Extension.answer()
 
@@ -129,8 +136,13 @@ def test_neither_the_panel_nor_looking_for_torch_imports_it(slicer_host):
         from TissueElasticRegistrationLib.panel.dependencies import torch_problem
         print(torch_problem(), "torch" in sys.modules)
     """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
     assert done.stdout.split() == ["None", "False"], done.stderr
 
 
@@ -198,6 +210,7 @@ def test_intel_mac_is_not_asked_to_install(dependencies, torch_is, not_testing, 
 
 # --- when it cannot be loaded ---------------------------------------------------------------------------------------
 
+
 class Hiding:
     """Finds nothing, not even the package that is named, which is installed."""
 
@@ -228,11 +241,13 @@ def fake_torch(tmp_path, monkeypatch):
 @pytest.fixture
 def broken_torch(fake_torch):
     """Makes a torch of which a module that is imported with it, torch.functional, has the given text."""
+
     def write(functional: str):
         (fake_torch / "torch").mkdir()
         (fake_torch / "torch" / "__init__.py").write_text("from . import functional")
         (fake_torch / "torch" / "functional.py").write_text(functional)
         importlib.invalidate_caches()
+
     return write
 
 
@@ -246,19 +261,33 @@ def test_torch_that_lacks_another_package_is_broken(dependencies, broken_torch, 
     assert is_sentence(problem)
 
 
-@pytest.mark.parametrize("functional", [
-    "raise ImportError('DLL load failed while importing _C: The specified module could not be found.', name='_C')",
-    "raise OSError('[WinError 126] The specified module could not be found. Error loading c10.dll')",
-    "import ctypes\nctypes.CDLL('libc10-is-not-there.so')",
-    "from torch._C import *",
-    "import torch\ntorch.Tensor",  # partially initialized
-    "_C",
-    "raise RuntimeError('function _has_torch_function already has a docstring')",
-    "raise ImportError('Failed to load PyTorch C extensions:\\n    It appears that') from None",
-    "def half_of_a_fi",
-    "try:\n    import sympy_is_not_there\nexcept ImportError as error:\n    raise RuntimeError('no sympy') from error",
-], ids=["extension", "library_on_windows", "library", "no_extension", "attribute", "name", "second_import", "lines",
-        "damaged_file", "another_error"])
+@pytest.mark.parametrize(
+    "functional",
+    [
+        "raise ImportError('DLL load failed while importing _C: The specified module could not be found.', name='_C')",
+        "raise OSError('[WinError 126] The specified module could not be found. Error loading c10.dll')",
+        "import ctypes\nctypes.CDLL('libc10-is-not-there.so')",
+        "from torch._C import *",
+        "import torch\ntorch.Tensor",  # partially initialized
+        "_C",
+        "raise RuntimeError('function _has_torch_function already has a docstring')",
+        "raise ImportError('Failed to load PyTorch C extensions:\\n    It appears that') from None",
+        "def half_of_a_fi",
+        "try:\n    import sympy_is_not_there\nexcept ImportError as error:\n    raise RuntimeError('none') from error",
+    ],
+    ids=[
+        "extension",
+        "library_on_windows",
+        "library",
+        "no_extension",
+        "attribute",
+        "name",
+        "second_import",
+        "lines",
+        "damaged_file",
+        "another_error",
+    ],
+)
 def test_whatever_torch_raises_while_it_is_imported_means_that_it_is_broken(dependencies, broken_torch, functional):
     broken_torch(functional)
     problem = dependencies.loading_problem(error_of("import torch"))
@@ -290,17 +319,20 @@ def test_torch_that_is_gone_when_a_job_wants_it_is_not_installed(dependencies, t
     assert dependencies.loading_problem(error_of("import torch")) == dependencies.NOT_INSTALLED
 
 
-@pytest.mark.parametrize("statement", [
-    "import pandas_is_not_there",
-    "import pandas_is_not_there.torch",
-    "open('/is/not/there/torch/libtorch.so')",
-    "raise ImportError('libtorch_cpu.so: cannot open shared object file')",
-    "raise ValueError('torch does not like this')",
-    "import torch\ntorch.load('/is/not/there.pt')",
-    "import torch\ntorch.zeros(1)[2]",
-    "import torch\ntorch.nothing_like_this",
-    "import torch\ntorch.zeros(2) @ torch.zeros(3)",
-])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import pandas_is_not_there",
+        "import pandas_is_not_there.torch",
+        "open('/is/not/there/torch/libtorch.so')",
+        "raise ImportError('libtorch_cpu.so: cannot open shared object file')",
+        "raise ValueError('torch does not like this')",
+        "import torch\ntorch.load('/is/not/there.pt')",
+        "import torch\ntorch.zeros(1)[2]",
+        "import torch\ntorch.nothing_like_this",
+        "import torch\ntorch.zeros(2) @ torch.zeros(3)",
+    ],
+)
 def test_other_errors_are_not_blamed_on_torch(dependencies, statement):
     assert dependencies.loading_problem(error_of(statement)) is None
 
@@ -330,23 +362,30 @@ def test_real_torch_that_lacks_a_package_is_told_and_not_imported_again(slicer_h
             print(loading_problem(error))
         print(torch_problem())
     """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
     before, told, afterwards = done.stdout.splitlines()
     beginning = "PyTorch is installed but cannot be loaded ("
     assert before == "None" and told.startswith(beginning + "import of torchgen halted"), done.stderr
     assert afterwards.startswith(beginning + "it has failed since Slicer was started): uninstall")
 
 
-def test_broken_torch_is_not_installed_over_in_the_same_session(dependencies, torch_is, not_testing, extension,
-                                                               monkeypatch):
+def test_broken_torch_is_not_installed_over_in_the_same_session(
+    dependencies, torch_is, not_testing, extension, monkeypatch
+):
     torch_is("2.6.0")
     monkeypatch.setitem(sys.modules, "torch._C", ModuleType("torch._C"))  # what a failed import leaves
     assert "it has failed since Slicer was started" in dependencies.ensure_torch() and extension.calls == []
 
 
-def test_fresh_installation_that_cannot_be_loaded_is_told_as_such(dependencies, torch_is, not_testing, extension,
-                                                                 broken_torch):
+def test_fresh_installation_that_cannot_be_loaded_is_told_as_such(
+    dependencies, torch_is, not_testing, extension, broken_torch
+):
     torch_is(None)
 
     def install():

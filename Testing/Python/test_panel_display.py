@@ -55,8 +55,9 @@ def sampled(array_kji: np.ndarray, points_ras_mm: np.ndarray) -> np.ndarray:
 
 def deformed(points_ras_mm: np.ndarray) -> np.ndarray:
     """Where the moving image shows what the fixed one shows at these points."""
-    return points_ras_mm + np.stack([sampled(phantom().displacement_ras_mm[..., n], points_ras_mm) for n in range(3)],
-                                    -1)
+    return points_ras_mm + np.stack(
+        [sampled(phantom().displacement_ras_mm[..., n], points_ras_mm) for n in range(3)], -1
+    )
 
 
 def greys(array_kji: np.ndarray, points_ras_mm: np.ndarray) -> np.ndarray:

@@ -51,8 +51,10 @@ def by_name(panel: PanelCase, **options):
 
 def quality_rows(panel: PanelCase) -> dict[str, list[str]]:
     table = panel.ui.qualityTable
-    texts = [[table.item(row, column).text() if table.item(row, column) else "" for column in range(3)]
-             for row in range(table.rowCount)]
+    texts = [
+        [table.item(row, column).text() if table.item(row, column) else "" for column in range(3)]
+        for row in range(table.rowCount)
+    ]
     return {first: rest for first, *rest in texts}
 
 
@@ -96,8 +98,10 @@ def test_similarity_needs_no_moving_segmentation(ready):
 
 def test_half_of_the_landmarks_is_kept_to_check_the_other_half(ready):
     landmarks = phantom().landmarks(MANY)
-    nodes = {"fixedLandmarks": add_markups(slicer.mrmlScene, "many fixed", landmarks.fixed_ras_mm),
-             "movingLandmarks": add_markups(slicer.mrmlScene, "many moving", landmarks.moving_ras_mm)}
+    nodes = {
+        "fixedLandmarks": add_markups(slicer.mrmlScene, "many fixed", landmarks.fixed_ras_mm),
+        "movingLandmarks": add_markups(slicer.mrmlScene, "many moving", landmarks.moving_ras_mm),
+    }
     for name, node in nodes.items():
         choose(getattr(ready.ui, f"{name}Selector"), node.GetName())
     take_away(ready, "movingSegmentationSelector")
@@ -133,8 +137,9 @@ def test_a_tissue_without_tick_is_kept_to_check_the_result(ready):
     type_value(ready.tissue(LIVER, "muBox"), "3.3")
     ready.rest()
     estimate(ready)
-    called = by_name(ready, movingSegmentation=ready.nodes.moving_segmentation, holdOut=["liver"],
-                     parameters={"liver": (1.0, 3.3)})
+    called = by_name(
+        ready, movingSegmentation=ready.nodes.moving_segmentation, holdOut=["liver"], parameters={"liver": (1.0, 3.3)}
+    )
     lam, mu = as_stored(called.values())
     assert stored(ready) == (lam | {LIVER: 1.0}, mu | {LIVER: 3.3})
     assert LIVER not in lam
@@ -182,7 +187,8 @@ def test_the_gradient_has_a_table_and_no_landscape(ready):
     assert latest(ready).landscape is None
     assert stored(ready) == as_stored(called.values())
     assert [row.score for row in latest(ready).per_tissue] == pytest.approx(
-        [row.score for row in called.per_tissue], abs=0, nan_ok=True)
+        [row.score for row in called.per_tissue], abs=0, nan_ok=True
+    )
     assert not landscape(ready, LIVER)
     assert cell(ready, LIVER, "λ").text() not in ("", "–")
     assert {name for name in names if slicer.util.getFirstNodeByName(name)} == {"stiffness estimate"}

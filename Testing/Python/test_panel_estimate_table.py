@@ -57,7 +57,7 @@ def pixels(widget) -> np.ndarray:
     import qt
 
     image = widget.grab().toImage().convertToFormat(qt.QImage.Format_RGB32)
-    return np.array(image.bits()).reshape(image.height(), -1, 4)[:, :image.width(), 2::-1]
+    return np.array(image.bits()).reshape(image.height(), -1, 4)[:, : image.width(), 2::-1]
 
 
 # --- What it says ---------------------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ def test_before_an_estimate_there_are_only_the_tissues_in_their_colours(ready):
     picture = pixels(table.viewport())
     for segment_id in TISSUES:
         place = table.visualItemRect(table.item(row_of(ready, segment_id), 0))
-        line = picture[place.center().y(), :place.right()]
+        line = picture[place.center().y(), : place.right()]
         color = ready.nodes.segmentation.GetDisplayNode().GetSegmentColor(segment_id)
         distance = np.abs(line.astype(float) - 255 * np.array(tuple(color)[:3])).max(-1)
         assert (distance < 2).sum() > 5, segment_id
@@ -217,8 +217,9 @@ class Table:
         self.widget = qt.QTableWidget()
         self.calls = []
         note = self.calls.append
-        self.table = EstimateTable(self.widget, lambda *what: note(("held out", *what)),
-                                   lambda *what: note(("taken", *what)))
+        self.table = EstimateTable(
+            self.widget, lambda *what: note(("held out", *what)), lambda *what: note(("taken", *what))
+        )
         self.names = ("lung", "ribs", "soft")
         self.table.set_tissues([SegmentInfo(f"id_{name}", name, (0.1, 0.5, 0.9)) for name in self.names])
         self.widget.resize(320, 300)
@@ -240,17 +241,29 @@ class Table:
 def made_up(names, stiffness=None, **changes) -> Estimate:
     """An estimate of these tissues; ``changes`` of their rows."""
     tissues = [Tissue(label, name, f"id_{name}") for label, name in enumerate(names, start=1)]
-    rows = tuple(dataclasses.replace(TissueEstimate(tissue, Lame(2.0, 0.25), 0.9, 0.8, False, True, (1, 1)), **changes)
-                 for tissue in tissues)
+    rows = tuple(
+        dataclasses.replace(TissueEstimate(tissue, Lame(2.0, 0.25), 0.9, 0.8, False, True, (1, 1)), **changes)
+        for tissue in tissues
+    )
     scores = np.tile(np.array([[0.5, 0.6], [0.7, 0.9]]), (len(names), 1, 1))
     told = None
     if stiffness is not None:
-        per_tissue = tuple(TissueModulusRatio(tissue, mu, low, high, not reason, 0.0, 2.0, reason)
-                              for tissue, (mu, low, high, reason) in zip(tissues, stiffness, strict=True))
+        per_tissue = tuple(
+            TissueModulusRatio(tissue, mu, low, high, not reason, 0.0, 2.0, reason)
+            for tissue, (mu, low, high, reason) in zip(tissues, stiffness, strict=True)
+        )
         told = ShearModulusRatios(per_tissue, tissues[-1], 2.0)
     weights = np.array([0.02, 2.0])
-    return Estimate("grid", "Dice", Landscape(weights, weights, scores), rows, TissueParameters(), True, 1.0,
-                    shear_modulus_ratio=told)
+    return Estimate(
+        "grid",
+        "Dice",
+        Landscape(weights, weights, scores),
+        rows,
+        TissueParameters(),
+        True,
+        1.0,
+        shear_modulus_ratio=told,
+    )
 
 
 @pytest.fixture

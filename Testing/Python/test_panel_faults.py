@@ -84,8 +84,9 @@ def test_the_same_volume_twice(ready):
 
 def test_a_segmentation_of_another_patient(ready):
     other = add_phantom(slicer.mrmlScene, "other ", seed=6)
-    far = add_linear_transform(slicer.mrmlScene, "far", np.array([[1.0, 0, 0, 2000], [0, 1, 0, 0], [0, 0, 1, 0],
-                                                                 [0, 0, 0, 1]]))
+    far = add_linear_transform(
+        slicer.mrmlScene, "far", np.array([[1.0, 0, 0, 2000], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    )
     put_under(other.segmentation, far)
     choose(ready.ui.segmentationSelector, "other fixed tissues")
     ready.rest()
@@ -139,8 +140,9 @@ def test_sixty_segments(panel):
 # --- transforms on the inputs ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [lambda scene: add_linear_transform(scene, "shift", SHIFT), add_bend],
-                         ids=["linear", "bent"])
+@pytest.mark.parametrize(
+    "make", [lambda scene: add_linear_transform(scene, "shift", SHIFT), add_bend], ids=["linear", "bent"]
+)
 def test_a_transform_on_the_moving_volume_is_part_of_the_input(ready, make):
     put_under(ready.nodes.moving, make(slicer.mrmlScene))
     put_under(ready.nodes.moving_segmentation, ready.nodes.moving.GetParentTransformNode())

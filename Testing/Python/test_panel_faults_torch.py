@@ -75,8 +75,9 @@ def test_without_torch_the_panel_opens_and_live_says_what_is_missing(no_torch, p
     assert "torch" not in sys.modules
 
 
-@pytest.mark.parametrize(("button", "label"), [("applyButton", "statusLabel"),
-                                               ("estimatePushButton", "estimateStatusLabel")])
+@pytest.mark.parametrize(
+    ("button", "label"), [("applyButton", "statusLabel"), ("estimatePushButton", "estimateStatusLabel")]
+)
 def test_without_torch_apply_and_estimate_say_what_is_missing(no_torch, panel, button, label):
     panel.choose_inputs(number=4)
     panel.open("estimateButton")
@@ -110,9 +111,11 @@ def test_without_torch_a_scene_that_was_saved_with_live_on_is_loaded(no_torch, p
     assert "torch" not in sys.modules
 
 
-BROKEN = ["OSError('libtorch_cpu.so: cannot open shared object file: No such file or directory')",
-          "ImportError('DLL load failed while importing torch_python: not found', name='torch._C')",
-          'ModuleNotFoundError("No module named \'torchgen\'", name="torchgen")']
+BROKEN = [
+    "OSError('libtorch_cpu.so: cannot open shared object file: No such file or directory')",
+    "ImportError('DLL load failed while importing torch_python: not found', name='torch._C')",
+    'ModuleNotFoundError("No module named \'torchgen\'", name="torchgen")',
+]
 
 
 @pytest.mark.parametrize("broken_torch", BROKEN, indirect=True, ids=["library", "import", "other package"])
@@ -120,8 +123,11 @@ BROKEN = ["OSError('libtorch_cpu.so: cannot open shared object file: No such fil
 def test_a_torch_that_cannot_be_loaded_is_diagnosed(broken_torch, panel, what):
     panel.choose_inputs(number=4)
     panel.open("estimateButton")
-    button, label = {"live": ("liveCheckBox", "liveStatusLabel"), "apply": ("applyButton", "statusLabel"),
-                     "estimate": ("estimatePushButton", "estimateStatusLabel")}[what]
+    button, label = {
+        "live": ("liveCheckBox", "liveStatusLabel"),
+        "apply": ("applyButton", "statusLabel"),
+        "estimate": ("estimatePushButton", "estimateStatusLabel"),
+    }[what]
     click(getattr(panel.ui, button))
     panel.rest()
     text = getattr(panel.ui, label).text

@@ -188,9 +188,15 @@ def test_an_estimate_is_dropped_with_its_segmentation(ready):
     assert not ready.ui.undoEstimateButton.visible
 
 
-@pytest.mark.parametrize(("parameter", "node_class"), [
-    ("outputTransform", "vtkMRMLTransformNode"), ("outputVolume", "vtkMRMLScalarVolumeNode"),
-    ("outputSegmentation", "vtkMRMLSegmentationNode"), ("outputTable", "vtkMRMLTableNode")])
+@pytest.mark.parametrize(
+    ("parameter", "node_class"),
+    [
+        ("outputTransform", "vtkMRMLTransformNode"),
+        ("outputVolume", "vtkMRMLScalarVolumeNode"),
+        ("outputSegmentation", "vtkMRMLSegmentationNode"),
+        ("outputTable", "vtkMRMLTableNode"),
+    ],
+)
 def test_a_chosen_output_is_deleted_while_applying(ready, parameter, node_class):
     node = slicer.mrmlScene.AddNewNodeByClass(node_class, "mine")
     setattr(ready.parameters, parameter, node)

@@ -175,6 +175,7 @@ def test_wait_ends_early_when_the_job_ends(jobs):
 
 def test_job_gets_its_share_of_time_however_often_it_reports(jobs):
     """News every millisecond must not end every wait at once: the main thread would do nothing but deliver them."""
+
     def job():
         while True:
             time.sleep(0.0005)  # as in torch, others may run meanwhile

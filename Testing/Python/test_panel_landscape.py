@@ -18,8 +18,9 @@ PEAK = np.array([[0.90, 0.80, 0.70], [0.85, 0.95, 0.75], [0.60, 0.65, 0.55]])  #
 
 
 def row(tissue_id, name="liver", **changes) -> TissueEstimate:
-    return replace(TissueEstimate(Tissue(1, name, tissue_id), Lame(2.0, 12.3456), 0.95, 0.9, False, True, (1, 1)),
-                   **changes)
+    return replace(
+        TissueEstimate(Tissue(1, name, tissue_id), Lame(2.0, 12.3456), 0.95, 0.9, False, True, (1, 1)), **changes
+    )
 
 
 def estimate(*rows: TissueEstimate, scores: np.ndarray = PEAK) -> Estimate:

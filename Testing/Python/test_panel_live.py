@@ -67,9 +67,17 @@ def drag_and_look(panel: PanelCase, slider, fraction: float, look: Callable[[], 
 
 def test_inputs_are_chosen_with_the_mouse(panel):
     panel.choose_inputs()
-    chosen = [getattr(panel.parameters, name) for name in
-              ("fixedVolume", "movingVolume", "segmentation", "movingSegmentation", "fixedLandmarks",
-               "movingLandmarks")]
+    chosen = [
+        getattr(panel.parameters, name)
+        for name in (
+            "fixedVolume",
+            "movingVolume",
+            "segmentation",
+            "movingSegmentation",
+            "fixedLandmarks",
+            "movingLandmarks",
+        )
+    ]
     assert chosen == list(panel.nodes)
     assert panel.ui.applyButton.enabled
     assert panel.ui.estimatePushButton.enabled
@@ -200,8 +208,9 @@ def test_a_volume_is_shown_soon_and_then_better(panel):
     panel.choose_inputs()
     panel.switch_live_on()
     first, shown = displacement(panel), []
-    tag = panel.transform.AddObserver(slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
-                                      lambda *_: shown.append(displacement(panel)))
+    tag = panel.transform.AddObserver(
+        slicer.vtkMRMLTransformableNode.TransformModifiedEvent, lambda *_: shown.append(displacement(panel))
+    )
     type_value(panel.tissue(SOFT, "muBox"), "90")
     panel.rest()
     panel.transform.RemoveObserver(tag)

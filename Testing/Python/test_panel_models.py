@@ -50,8 +50,9 @@ def test_installed_models_are_listed_with_what_they_are(ready):
 def test_a_chosen_model_is_described_and_kept(ready):
     choose_model(ready, "helpful")
     assert ready.parameters.model == "helpful"
-    assert ready.ui.modelLabel.text == ("helpful: for single slices and stacks of thick ones, any tissues. "
-                                        "Trained on voxels of 4 to 12 mm.")
+    assert ready.ui.modelLabel.text == (
+        "helpful: for single slices and stacks of thick ones, any tissues. Trained on voxels of 4 to 12 mm."
+    )
     assert ready.ui.applyButton.enabled
     choose_model(ready, DIRECT)
     assert ready.parameters.model == "direct"
@@ -188,8 +189,9 @@ def test_what_is_typed_is_what_a_paper_model_gets(ready):
     ready.rest()
     assert ready.tissue(BONE, "muBox").text == "1"
     clicked = apply(ready)
-    done = ready.logic.register(*ready.nodes[:3], {"liver": (0.3, 0.7), "bone": (LogScale().slider(30), 1.0)},
-                                model="paper")
+    done = ready.logic.register(
+        *ready.nodes[:3], {"liver": (0.3, 0.7), "bone": (LogScale().slider(30), 1.0)}, model="paper"
+    )
     np.testing.assert_array_equal(clicked, displacement(ready))
     weights = {row.tissue.id: row.parameters for row in done.result.tissues}
     assert (weights[LIVER].lam, weights[LIVER].mu) == (0.3, 0.7)

@@ -81,12 +81,15 @@ def test_a_session_ends_when_its_model_is_trained_again(logic, nodes, tmp_path):
     assert not session.fits(nodes, options)
 
 
-@pytest.mark.parametrize(("model", "sentence"), [
-    ("unknown", "There is no model 'unknown'; there are damaged, helpful, paper, volumes."),
-    ("/nowhere/mine", "Model pack 'mine': card.json is missing or cannot be read."),
-    ("damaged", "weights.pt is not the file its card was written for"),
-    ("volumes", "The model 'volumes' registers volumes, these images are something else."),
-])
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        ("unknown", "There is no model 'unknown'; there are damaged, helpful, paper, volumes."),
+        ("/nowhere/mine", "Model pack 'mine': card.json is missing or cannot be read."),
+        ("damaged", "weights.pt is not the file its card was written for"),
+        ("volumes", "The model 'volumes' registers volumes, these images are something else."),
+    ],
+)
 def test_a_model_that_cannot_be_used_is_one_sentence(logic, nodes, model, sentence):
     before = node_ids(slicer.mrmlScene)
     with pytest.raises(ValueError, match="model|Model") as error:

@@ -138,8 +138,9 @@ def test_moving_segments_are_hidden_while_a_slider_is_dragged(live):
 
 def test_moving_segments_stay_while_the_deformation_settles(live):
     display, shown = live.nodes.moving_segmentation.GetDisplayNode(), []
-    tag = live.transform.AddObserver(slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
-                                     lambda *_: shown.append(display.GetVisibility()))
+    tag = live.transform.AddObserver(
+        slicer.vtkMRMLTransformableNode.TransformModifiedEvent, lambda *_: shown.append(display.GetVisibility())
+    )
     live.tissue("id_liver", "mu").value += 200
     come_to_rest(live)
     live.transform.RemoveObserver(tag)
@@ -175,8 +176,9 @@ def test_a_scene_that_is_saved_meanwhile_is_loaded_with_the_users_own_display(li
     slicer.mrmlScene.Clear()
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
     live.rest()
-    displays = [slicer.mrmlScene.GetFirstNodeByName(node).GetDisplayNode() for node in ("fixed tissues",
-                                                                                     "moving tissues")]
+    displays = [
+        slicer.mrmlScene.GetFirstNodeByName(node).GetDisplayNode() for node in ("fixed tissues", "moving tissues")
+    ]
     assert [display.GetVisibility2DFill() for display in displays] == [True, True]
     assert [display.GetSliceIntersectionThickness() for display in displays] == [5, 1]
 

@@ -22,12 +22,21 @@ SHAPE = (2, 5, 4)
 def a_result(*tissues: TissueResult, **changes) -> RegistrationResult:
     geometry = Geometry(SHAPE, np.diag([1.5, 2.0, 5.0, 1.0]))
     values = dict(
-        displacement_ras_mm=np.zeros((*SHAPE, 3), np.float32), geometry=geometry, jacobian_kji=np.ones(SHAPE),
+        displacement_ras_mm=np.zeros((*SHAPE, 3), np.float32),
+        geometry=geometry,
+        jacobian_kji=np.ones(SHAPE),
         warped=Image(np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE), geometry, "warped"),
         valid_kji=np.ones(SHAPE, bool),
-        warped_segmentation=None, initial="none", tissues=tissues, similarity_before=0.4125, similarity_after=0.6311,
-        negative_jacobian_percent=0.25, landmark_errors=LandmarkErrors(3.4, 1.25, 8.0, 4.5, 30),
-        account=SolverAccount(1, 0.5, 0.4125, 0.6311, 0.1, 10), seconds={})
+        warped_segmentation=None,
+        initial="none",
+        tissues=tissues,
+        similarity_before=0.4125,
+        similarity_after=0.6311,
+        negative_jacobian_percent=0.25,
+        landmark_errors=LandmarkErrors(3.4, 1.25, 8.0, 4.5, 30),
+        account=SolverAccount(1, 0.5, 0.4125, 0.6311, 0.1, 10),
+        seconds={},
+    )
     return RegistrationResult(**{**values, **changes})
 
 
@@ -98,7 +107,12 @@ def test_rows_of_the_whole_image_come_last(quality):
     show, table, _ = quality
     show.show(a_result(LIVER, RIBS))
     assert [row_texts(table, row)[0] for row in range(table.rowCount)] == [
-        "liver", "ribs", "Whole image", "Similarity", "Landmarks"]
+        "liver",
+        "ribs",
+        "Whole image",
+        "Similarity",
+        "Landmarks",
+    ]
     assert row_texts(table, 2)[4] == "0.25"
     assert row_texts(table, 3)[1] == "0.412 → 0.631"
     assert row_texts(table, 4)[1] == "3.40 → 1.25 mm (n = 30)"
@@ -148,9 +162,15 @@ def test_warnings_of_the_result_are_shown_as_text(quality):
 
 def test_findings_are_shown_with_their_verdict_instead(quality):
     show, _, notes = quality
-    show.show(a_result(LIVER, warnings=("Look out.",)), [
-        Finding("fine", "Similarity", "All is similar."), Finding("caution", "Warning", "Look out."),
-        Finding("problem", "Folding", "It folds."), Finding("unmeasured", "Overlap", "No overlap.")])
+    show.show(
+        a_result(LIVER, warnings=("Look out.",)),
+        [
+            Finding("fine", "Similarity", "All is similar."),
+            Finding("caution", "Warning", "Look out."),
+            Finding("problem", "Folding", "It folds."),
+            Finding("unmeasured", "Overlap", "No overlap."),
+        ],
+    )
     verdict, *sentences = notes.text.split("\n")
     assert verdict.startswith("Problem: folding. Look at: warning. Not measured: overlap.")
     assert sentences == ["Look out.", "It folds."]

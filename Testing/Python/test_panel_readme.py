@@ -40,8 +40,16 @@ def test_console_example_of_the_readme_recovers_the_deformation_of_every_patient
     printed = capsys.readouterr().out.splitlines()
     for patient, case in patients.items():
         assert mean_error_mm(case, tmp_path / patient / "inhale_to_exhale.h5") < 0.35 * mean_motion_mm(case)
-        assert len([line for line in printed if re.fullmatch(rf"{patient} (lung|liver|soft): Dice 0\.\d+ -> 0\.9\d+",
-                                                             line)]) == 3
+        assert (
+            len(
+                [
+                    line
+                    for line in printed
+                    if re.fullmatch(rf"{patient} (lung|liver|soft): Dice 0\.\d+ -> 0\.9\d+", line)
+                ]
+            )
+            == 3
+        )
     weights = {row.tissue.name: row.parameters.mu for row in names["done"].result.tissues}
     assert weights["bone"] == 30, "locked"
 

@@ -16,10 +16,21 @@ from panel_faults import LIBRARY, modules_put_back
 from TissueElasticRegistrationLib.scene.nodes import InputNodes, find_outputs
 
 LUNG, BONE, LIVER, SOFT = "id_lung", "id_bone", "id_liver", "id_soft"
-INPUTS = {"fixedVolume", "movingVolume", "segmentation", "tunedSegmentation", "movingSegmentation", "fixedLandmarks",
-          "movingLandmarks"}
-OUTPUTS = {"outputTransform": "vtkMRMLTransformNode", "outputVolume": "vtkMRMLScalarVolumeNode",
-           "outputSegmentation": "vtkMRMLSegmentationNode", "outputTable": "vtkMRMLTableNode"}
+INPUTS = {
+    "fixedVolume",
+    "movingVolume",
+    "segmentation",
+    "tunedSegmentation",
+    "movingSegmentation",
+    "fixedLandmarks",
+    "movingLandmarks",
+}
+OUTPUTS = {
+    "outputTransform": "vtkMRMLTransformNode",
+    "outputVolume": "vtkMRMLScalarVolumeNode",
+    "outputSegmentation": "vtkMRMLSegmentationNode",
+    "outputTable": "vtkMRMLTableNode",
+}
 
 
 def plain(value):
@@ -40,22 +51,40 @@ def shown(panel: PanelCase) -> dict[str, object]:
     """What the widgets of the panel show."""
     ui = panel.ui
     selectors = [*SELECTORS, *(f"{name}Selector" for name in OUTPUTS)]
-    rows = {(kind, key): getattr(panel.tissue(key, kind), what)
-            for what, kinds in (("value", ("lambda", "mu")), ("text", ("lambdaBox", "muBox")),
-                                ("checked", ("link", "lock")))
-            for kind in kinds for key in panel.nodes.segmentation.GetSegmentation().GetSegmentIDs()}
-    return {**{name: plain(getattr(ui, name).currentNode()) for name in selectors},
-            **{name: getattr(ui, f"{name}CheckBox").checked for name in ("live", "deformed", "outlines", "grid",
-                                                                        "jacobian", "difference",
-                                                                        "holdOutLandmarks")},
-            **{name: getattr(ui, name).value for name in ("fadeSlider", "allLambdaSlider", "allMuSlider",
-                                                          "gridPointsSpinBox", "refineStepsSpinBox",
-                                                          "finestMmSpinBox")},
-            **{name: getattr(ui, name).currentText for name in ("deviceSelector", "alignmentSelector",
-                                                                "estimateObjectiveSelector",
-                                                                "estimateMethodSelector")},
-            "ticks": [ui.estimateTable.item(row, 0).checkState() for row in range(ui.estimateTable.rowCount)],
-            **rows}
+    rows = {
+        (kind, key): getattr(panel.tissue(key, kind), what)
+        for what, kinds in (
+            ("value", ("lambda", "mu")),
+            ("text", ("lambdaBox", "muBox")),
+            ("checked", ("link", "lock")),
+        )
+        for kind in kinds
+        for key in panel.nodes.segmentation.GetSegmentation().GetSegmentIDs()
+    }
+    return {
+        **{name: plain(getattr(ui, name).currentNode()) for name in selectors},
+        **{
+            name: getattr(ui, f"{name}CheckBox").checked
+            for name in ("live", "deformed", "outlines", "grid", "jacobian", "difference", "holdOutLandmarks")
+        },
+        **{
+            name: getattr(ui, name).value
+            for name in (
+                "fadeSlider",
+                "allLambdaSlider",
+                "allMuSlider",
+                "gridPointsSpinBox",
+                "refineStepsSpinBox",
+                "finestMmSpinBox",
+            )
+        },
+        **{
+            name: getattr(ui, name).currentText
+            for name in ("deviceSelector", "alignmentSelector", "estimateObjectiveSelector", "estimateMethodSelector")
+        },
+        "ticks": [ui.estimateTable.item(row, 0).checkState() for row in range(ui.estimateTable.rowCount)],
+        **rows,
+    }
 
 
 def set_everything(panel: PanelCase) -> None:
@@ -184,8 +213,12 @@ def test_values_follow_their_segments(chosen, tmp_path):
     for _time in range(2):
         values = settings(chosen)
         assert values["tissueMu"] == {LIVER: 12, SOFT: 56}
-        assert values["tissueLambda"].keys() == values["tissueLocked"].keys() == values["tissueLinked"].keys() == {
-            LIVER, SOFT}
+        assert (
+            values["tissueLambda"].keys()
+            == values["tissueLocked"].keys()
+            == values["tissueLinked"].keys()
+            == {LIVER, SOFT}
+        )
         assert chosen.tissue(LIVER, "muBox").text == "12"
         assert chosen.tissue(LIVER, "name").toolTip == "bone"
         assert not slicer.util.findChildren(chosen.ui.tissueRowsWidget, f"muBox_{BONE}")

@@ -25,6 +25,7 @@ def keys():
                 QtTest.QTest.keyClick(widget, getattr(QtCore.Qt, key))
             else:
                 QtTest.QTest.keyClicks(widget, key)
+
     return press
 
 
@@ -44,8 +45,10 @@ def type_in(keys, box, text):
 
 
 def test_every_tissue_has_a_row_in_the_order_given(panel):
-    tops = [panel[f"name_{tissue}"].mapTo(panel.container, panel[f"name_{tissue}"].rect.topLeft()).y()
-            for tissue in (LUNG, SOFT, RIBS)]
+    tops = [
+        panel[f"name_{tissue}"].mapTo(panel.container, panel[f"name_{tissue}"].rect.topLeft()).y()
+        for tissue in (LUNG, SOFT, RIBS)
+    ]
     assert tops == sorted(tops) and len(set(tops)) == 3
     assert [panel[f"name_{tissue}"].text for tissue in (LUNG, SOFT, RIBS)] == ["lung", "soft tissue", "ribs"]
 
@@ -65,9 +68,19 @@ def test_tissue_that_is_not_in_the_values_keeps_what_it_shows(panel):
     assert panel[f"lambdaBox_{RIBS}"].text == "30"
 
 
-@pytest.mark.parametrize(("weight", "text"), [(199.526, "200"), (30.0, "30"), (1.0, "1"), (0.5, "0.5"),
-                                              (0.123456, "0.123"), (0.02512, "0.025"), (0.019953, "0.02"),
-                                              (12.345, "12.3")])
+@pytest.mark.parametrize(
+    ("weight", "text"),
+    [
+        (199.526, "200"),
+        (30.0, "30"),
+        (1.0, "1"),
+        (0.5, "0.5"),
+        (0.123456, "0.123"),
+        (0.02512, "0.025"),
+        (0.019953, "0.02"),
+        (12.345, "12.3"),
+    ],
+)
 def test_weights_are_shown_with_sensible_digits(panel, weight, text):
     panel.rows.show({LUNG: (weight, 1.0)})
     assert panel[f"lambdaBox_{LUNG}"].text == text
@@ -169,8 +182,9 @@ def test_typed_weight_is_taken_with_all_its_digits(panel, keys):
     assert panel[f"lambda_{SOFT}"].value == round(1000 * SCALE.slider(12.3456))
 
 
-@pytest.mark.parametrize(("typed", "taken"), [("0,5", 0.5), ("12,75", 12.75), ("0.5", 0.5), ("1.5e1", 15.0),
-                                              (" 2 ", 2.0)])
+@pytest.mark.parametrize(
+    ("typed", "taken"), [("0,5", 0.5), ("12,75", 12.75), ("0.5", 0.5), ("1.5e1", 15.0), (" 2 ", 2.0)]
+)
 def test_number_is_read_with_decimal_point_or_comma(panel, keys, typed, taken):
     type_in(keys, panel[f"muBox_{SOFT}"], typed)
     assert panel.calls == [("changed", SOFT, 1.0, taken)]
@@ -204,8 +218,10 @@ def test_leaving_the_field_takes_what_was_typed(panel, keys):
     assert panel.calls == [("changed", SOFT, 1.0, 150.0)]
 
 
-@pytest.mark.parametrize(("typed", "taken"), [("0", SCALE.lowest), ("200", SCALE.highest), ("999", SCALE.highest),
-                                              ("1e3", SCALE.highest), ("-5", SCALE.lowest)])
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [("0", SCALE.lowest), ("200", SCALE.highest), ("999", SCALE.highest), ("1e3", SCALE.highest), ("-5", SCALE.lowest)],
+)
 def test_typed_weight_beyond_the_range_is_brought_to_its_end(panel, keys, typed, taken):
     type_in(keys, panel[f"muBox_{SOFT}"], typed)
     assert panel.calls == [("changed", SOFT, 1.0, taken)]

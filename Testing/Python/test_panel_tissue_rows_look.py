@@ -104,8 +104,9 @@ def application_look(fresh_host):
 def test_nothing_is_cut_off_in_a_narrow_panel(application_look, font_percent):
     """A panel 320 pixels wide leaves 280 beside its margins and the scroll bar."""
     application_look(font_percent)
-    panel = Panel(width=280).show([info(LUNG, "heart myocardium"), info(RIBS, "ribs")],
-                                  {LUNG: (0.0251, 0.123456), RIBS: (199.5, 0.5)})
+    panel = Panel(width=280).show(
+        [info(LUNG, "heart myocardium"), info(RIBS, "ribs")], {LUNG: (0.0251, 0.123456), RIBS: (199.5, 0.5)}
+    )
     assert panel.container.width == 280
     assert panel.container.minimumSizeHint.width() <= 280
     for kind in ("lambda", "mu", "lambdaBox", "muBox", "preset", "link", "lock", "reset", "summary", "swatch"):
@@ -175,13 +176,13 @@ def test_switches_look_different_when_they_are_on(panel, kind):
     import qt
 
     icon = panel[f"{kind}_{LUNG}"].icon
-    off, on = (icon.pixmap(qt.QSize(32, 32), qt.QIcon.Normal, state).toImage()
-               for state in (qt.QIcon.Off, qt.QIcon.On))
+    off, on = (icon.pixmap(qt.QSize(32, 32), qt.QIcon.Normal, state).toImage() for state in (qt.QIcon.Off, qt.QIcon.On))
     assert off != on
 
 
-@pytest.mark.parametrize("kind", ["lambda", "lambdaBox", "mu", "muBox", "preset", "link", "lock", "reset", "summary",
-                                  "name"])
+@pytest.mark.parametrize(
+    "kind", ["lambda", "lambdaBox", "mu", "muBox", "preset", "link", "lock", "reset", "summary", "name"]
+)
 def test_every_control_has_a_tool_tip_with_the_name_of_its_tissue(panel, kind):
     assert "ribs" in panel[f"{kind}_{RIBS}"].toolTip
 

@@ -25,9 +25,11 @@ class Heard:
         self.threads.add(threading.current_thread())
 
     def callbacks(self):
-        return {"on_progress": lambda item: self._hear("progress", item),
-                "on_done": lambda result: self._hear("done", result),
-                "on_error": lambda error: self._hear("error", error)}
+        return {
+            "on_progress": lambda item: self._hear("progress", item),
+            "on_done": lambda result: self._hear("done", result),
+            "on_error": lambda error: self._hear("error", error),
+        }
 
     @property
     def ended(self):

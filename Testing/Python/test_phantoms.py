@@ -56,8 +56,14 @@ def test_linear_boundary_displacement_gives_the_linear_field_inside(dimension):
     shape = SHAPES[dimension]
     gradient = np.random.default_rng(0).uniform(-0.1, 0.1, (dimension, dimension))
     expected = node_positions_mm(shape) @ gradient.T
-    solution = solve_elasticity(np.full(shape, 7.0), np.full(shape, 2.0), GRID_MM, np.zeros(expected.shape),
-                                boundary(shape), held_displacement_mm=expected)
+    solution = solve_elasticity(
+        np.full(shape, 7.0),
+        np.full(shape, 2.0),
+        GRID_MM,
+        np.zeros(expected.shape),
+        boundary(shape),
+        held_displacement_mm=expected,
+    )
     inside = ~boundary(shape)
     assert inside.any()
     assert np.allclose(solution[inside], expected[inside], atol=1e-4 * np.abs(expected).max())
@@ -72,8 +78,9 @@ def test_two_layers_in_series_stretch_in_inverse_proportion_to_their_stiffness(d
     ends[[0, -1]] = True
     target = np.zeros((*ends.shape, dimension))
     target[-1, ..., 0] = stretch_mm
-    solution = solve_elasticity(0 * young, young / 2, GRID_MM, np.zeros(target.shape), ends,
-                                held_displacement_mm=target)
+    solution = solve_elasticity(
+        0 * young, young / 2, GRID_MM, np.zeros(target.shape), ends, held_displacement_mm=target
+    )
     compliances = np.array([soft_layers / soft_kpa, (shape[0] - soft_layers) / stiff_kpa])
     interface_mm = stretch_mm * compliances[0] / compliances.sum()
     assert np.allclose(solution[soft_layers, ..., 0], interface_mm, rtol=1e-3)
@@ -86,8 +93,9 @@ def test_energy_of_a_uniform_strain_is_the_closed_form(dimension):
     gradient = np.random.default_rng(1).uniform(-0.1, 0.1, (dimension, dimension))
     strain = (gradient + gradient.T) / 2
     density = 0.5 * lam_kpa * np.trace(strain) ** 2 + mu_kpa * np.sum(strain**2)
-    energy = strain_energy(node_positions_mm(shape) @ gradient.T, np.full(shape, lam_kpa), np.full(shape, mu_kpa),
-                           GRID_MM)
+    energy = strain_energy(
+        node_positions_mm(shape) @ gradient.T, np.full(shape, lam_kpa), np.full(shape, mu_kpa), GRID_MM
+    )
     assert energy == pytest.approx(density * np.prod(shape) * GRID_MM**dimension, rel=1e-10)
 
 
@@ -334,8 +342,9 @@ def test_loads_move_the_same_subject_differently(dimension):
 
 @pytest.mark.parametrize("dimension", [2, 3])
 def test_oblique_turns_space_and_truth_but_not_the_voxels(dimension):
-    straight, oblique = (make_case(dimension, 11, spacing_mm=SMALL_SPACING_MM[dimension], oblique=turned)
-                         for turned in (False, True))
+    straight, oblique = (
+        make_case(dimension, 11, spacing_mm=SMALL_SPACING_MM[dimension], oblique=turned) for turned in (False, True)
+    )
     assert np.array_equal(straight.moving.array_kji, oblique.moving.array_kji)
     turn = oblique.fixed.geometry.ijk_to_ras[:3, :3] @ np.linalg.inv(straight.fixed.geometry.ijk_to_ras[:3, :3])
     assert np.allclose(turn @ turn.T, np.eye(3)) and np.linalg.det(turn) == pytest.approx(1)
@@ -350,9 +359,17 @@ def test_spacing_sets_the_voxels_not_the_field_of_view(dimension):
     assert geometry.shape_kji[-1] * geometry.spacing_ijk_mm[0] == pytest.approx(384)
 
 
-@pytest.mark.parametrize(("arguments", "options", "message"), [
-    ((4, 0), {}, "not 4"), ((2, -1), {}, "not -1"), ((2, 0.5), {}, "not 0.5"), ((2, 0), {"load": "magic"}, "'magic'"),
-    ((2, 0), {"spacing_mm": 40.0}, "not 40 mm"), ((3, 0), {"spacing_mm": 1.0}, "not 1 mm")])
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((4, 0), {}, "not 4"),
+        ((2, -1), {}, "not -1"),
+        ((2, 0.5), {}, "not 0.5"),
+        ((2, 0), {"load": "magic"}, "'magic'"),
+        ((2, 0), {"spacing_mm": 40.0}, "not 40 mm"),
+        ((3, 0), {"spacing_mm": 1.0}, "not 1 mm"),
+    ],
+)
 def test_bad_arguments_are_refused_with_their_value(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         make_case(*arguments, **options)
@@ -368,9 +385,12 @@ def test_saved_volume_lies_where_the_case_says(cases, tmp_path, name):
     last = [n - 1 for n in cases[3].valid.shape[::-1]]
     expected_ras_mm = cases[3].fixed.geometry.points_ras_mm(np.array(last))
     assert np.allclose(volume.TransformIndexToPhysicalPoint(last), expected_ras_mm * [-1, -1, 1], atol=1e-2)
-    source = {"fixed": cases[3].fixed.array_kji, "moving": cases[3].moving.array_kji,
-              "segmentation": cases[3].fixed_segmentation.labels_kji,
-              "moving_segmentation": cases[3].moving_segmentation.labels_kji}[name]
+    source = {
+        "fixed": cases[3].fixed.array_kji,
+        "moving": cases[3].moving.array_kji,
+        "segmentation": cases[3].fixed_segmentation.labels_kji,
+        "moving_segmentation": cases[3].moving_segmentation.labels_kji,
+    }[name]
     assert np.allclose(sitk.GetArrayFromImage(volume), source)
 
 
@@ -393,6 +413,13 @@ def test_saved_landmarks_show_the_same_intensity_in_both_images(cases, tmp_path,
     volumes = {name: sitk.ReadImage(str(tmp_path / f"{name}.nii.gz")) for name in ("fixed", "moving")}
     with (tmp_path / "landmarks.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    values = np.array([[volumes[name].EvaluateAtPhysicalPoint([float(row[f"{name}_{axis}"]) for axis in "xyz"])
-                        for name in volumes] for row in rows])
+    values = np.array(
+        [
+            [
+                volumes[name].EvaluateAtPhysicalPoint([float(row[f"{name}_{axis}"]) for axis in "xyz"])
+                for name in volumes
+            ]
+            for row in rows
+        ]
+    )
     assert np.corrcoef(values.T)[0, 1] > 0.9

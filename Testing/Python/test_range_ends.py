@@ -73,8 +73,9 @@ def test_lambda_that_has_no_effect_is_not_judged(scale):
 
 @pytest.mark.parametrize("scale", [LogScale(), PaperScale()], ids=SCALES)
 def test_a_result_warns_once(scale):
-    registrar = prepared(volume_pair(), initial="none",
-                         solver=DirectSolver(Objective(scale), quick_solver().settings(3)))
+    registrar = prepared(
+        volume_pair(), initial="none", solver=DirectSolver(Objective(scale), quick_solver().settings(3))
+    )
     parameters = registrar.table_parameters()
     for tissue in registrar.tissues:
         if tissue.name in ("lung", "bone"):
@@ -90,8 +91,9 @@ def test_an_estimate_warns_of_the_values_that_it_has_found():
     registrar = registrar_of(thorax_slice())
     estimate = finish(estimate_by_grid(registrar, registrar.table_parameters(), points=2))
     ends = pytest.approx(LogScale().lowest, rel=0.01), pytest.approx(LogScale().highest, rel=0.01)
-    expected = [row.tissue.name for row in estimate.per_tissue
-                if row.votes and (row.lame.lam in ends or row.lame.mu in ends)]
+    expected = [
+        row.tissue.name for row in estimate.per_tissue if row.votes and (row.lame.lam in ends or row.lame.mu in ends)
+    ]
     assert expected, "this case shows nothing"
     found = [text for text in estimate.warnings if AT_END in text]
     assert found == [f"λ or μ of {', '.join(expected)} lies {AT_END}: the images may not determine it."]
@@ -104,9 +106,22 @@ def test_result_json_and_report_warn_once(tmp_path, estimate):
     files = ("fixed", "moving", "segmentation", "moving_segmentation")
     words = [word for name in files for word in (f"--{name.replace('_', '-')}", str(tmp_path / f"{name}.nii.gz"))]
     more = ["--estimate", "grid", "--grid-points", "2", "--no-relative-stiffness", "--hold-out", "bone"]
-    assert main(["register", *words, "--tissues", "1=lung,2=bone,3=liver,4=soft", "--parameters",
-                 str(tmp_path / "parameters.json"), *(more if estimate == "grid" else []),
-                 "--output", str(tmp_path / "out")]) == 0
+    assert (
+        main(
+            [
+                "register",
+                *words,
+                "--tissues",
+                "1=lung,2=bone,3=liver,4=soft",
+                "--parameters",
+                str(tmp_path / "parameters.json"),
+                *(more if estimate == "grid" else []),
+                "--output",
+                str(tmp_path / "out"),
+            ]
+        )
+        == 0
+    )
     warnings = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))["warnings"]
     assert len([text for text in warnings if AT_END in text and "bone" in text]) == 1
     assert len([text for text in warnings if AT_END in text]) == 1

@@ -79,8 +79,11 @@ def test_displacement_of_an_oblique_slice_stays_in_its_plane():
     assert np.abs(field @ (matrix[:3, 2] / np.linalg.norm(matrix[:3, 2]))).max() < 1e-4
 
 
-REARRANGED = {"left-right": lambda array: np.flip(array, 2), "up-down": lambda array: np.flip(array, 1),
-              "transposed": lambda array: np.swapaxes(array, 1, 2)}
+REARRANGED = {
+    "left-right": lambda array: np.flip(array, 2),
+    "up-down": lambda array: np.flip(array, 1),
+    "transposed": lambda array: np.swapaxes(array, 1, 2),
+}
 
 
 @pytest.mark.parametrize("how", REARRANGED)
@@ -102,8 +105,9 @@ def test_flipped_and_transposed_slices_give_the_same_field_in_the_body(how):
 
 def rearranged(case: PhantomCase, move) -> ImagePair:
     """The pair with its voxels in another order on the same (square) grid."""
-    fixed, moving = (replace(image, array_kji=np.ascontiguousarray(move(image.array_kji)))
-                     for image in (case.fixed, case.moving))
+    fixed, moving = (
+        replace(image, array_kji=np.ascontiguousarray(move(image.array_kji))) for image in (case.fixed, case.moving)
+    )
     labels_kji = np.ascontiguousarray(move(case.fixed_segmentation.labels_kji))
     return ImagePair(fixed, moving, replace(case.fixed_segmentation, labels_kji=labels_kji))
 

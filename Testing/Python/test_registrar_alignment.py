@@ -25,8 +25,12 @@ from TissueElasticRegistrationLib.core.progress import finish
 from TissueElasticRegistrationLib.core.registrar import Registrar
 
 # 35 mm and 5 degrees, each in another direction.
-SHIFTS_AND_ANGLES = [((20.2, -20.2, 20.2), (2.9, -2.9, 2.9)), ((-35, 0, 0), (5, 0, 0)), ((0, -35, 0), (0, 0, -5)),
-                     ((0, 0, -35), (0, 5, 0))]
+SHIFTS_AND_ANGLES = [
+    ((20.2, -20.2, 20.2), (2.9, -2.9, 2.9)),
+    ((-35, 0, 0), (5, 0, 0)),
+    ((0, -35, 0), (0, 0, -5)),
+    ((0, 0, -35), (0, 5, 0)),
+]
 
 
 def middle_ras_mm(geometry) -> np.ndarray:
@@ -80,8 +84,10 @@ def test_given_transform_that_undoes_the_displacement_gives_the_same_as_without(
     pair = volume_pair()
     plain = registered(pair, initial="none")
     matrix = rigid_ras((25, -20, 15), (6, -4, 5))
-    given = registered(ImagePair(pair.fixed, displaced(pair.moving, matrix), pair.fixed_segmentation),
-                       initial=rigid_lps_transform(matrix))
+    given = registered(
+        ImagePair(pair.fixed, displaced(pair.moving, matrix), pair.fixed_segmentation),
+        initial=rigid_lps_transform(matrix),
+    )
     points = pair.fixed.geometry.voxel_centres_ras_mm()
     expected = moved(points + displacement_at(plain, points), matrix)
     np.testing.assert_allclose(points + displacement_at(given, points), expected, atol=0.02)

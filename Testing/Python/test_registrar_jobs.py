@@ -21,8 +21,12 @@ def test_every_job_yields_after_bounded_steps():
     registrar = Registrar(volume_pair(), initial="none", solver=quick_solver(7, 4), threads=1)
     jobs = [registrar.prepare()]
     counts = []
-    for job in (lambda: jobs[0], lambda: registrar.register(registrar.table_parameters()),
-                lambda: registrar.refine(registrar.table_parameters(), 5), registrar.result):
+    for job in (
+        lambda: jobs[0],
+        lambda: registrar.register(registrar.table_parameters()),
+        lambda: registrar.refine(registrar.table_parameters(), 5),
+        registrar.result,
+    ):
         fractions = [progress.fraction for progress in job()]
         assert fractions == sorted(fractions)
         assert fractions[0] >= 0 and fractions[-1] <= 1
@@ -81,8 +85,9 @@ def test_refining_a_whole_registration_still_lowers_the_objective(pair):
 def test_a_stage_takes_the_part_of_the_progress_that_it_takes_of_the_time():
     """Four steps at full resolution against twelve with an eighth of the voxels."""
     registrar = prepared(volume_pair(), initial="none", solver=quick_solver(12, 4))
-    coarse = max(progress.fraction for progress in registrar.register(registrar.table_parameters())
-                 if "1/2" in progress.text)
+    coarse = max(
+        progress.fraction for progress in registrar.register(registrar.table_parameters()) if "1/2" in progress.text
+    )
     assert coarse == pytest.approx(0.58, abs=0.05)
 
 
@@ -141,8 +146,12 @@ def test_steps_run_with_the_threads_asked_for(monkeypatch):
 
 def test_inputs_stay_as_they_are():
     pair = volume_pair()
-    arrays = [pair.fixed.array_kji, pair.moving.array_kji, pair.fixed_segmentation.labels_kji,
-              pair.moving_segmentation.labels_kji]
+    arrays = [
+        pair.fixed.array_kji,
+        pair.moving.array_kji,
+        pair.fixed_segmentation.labels_kji,
+        pair.moving_segmentation.labels_kji,
+    ]
     copies = [array.copy() for array in arrays]
     registered(pair, solver=quick_solver())
     for array, copy in zip(arrays, copies, strict=True):

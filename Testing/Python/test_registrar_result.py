@@ -89,8 +89,11 @@ def make_thick(pair: ImagePair) -> ImagePair:
     """Every second slice of the fixed image only: 9 mm slices with 2.6 x 3 mm voxels."""
     grid = FIXED_GRID.resampled((9.0, 2.6, 3.0), (9, 30, 26))
     segmentation = pair.fixed_segmentation
-    return ImagePair(Image(pair.fixed.array_kji[::2].copy(), grid, "fixed"), pair.moving,
-                     Segmentation(segmentation.labels_kji[::2].copy(), grid, segmentation.tissues))
+    return ImagePair(
+        Image(pair.fixed.array_kji[::2].copy(), grid, "fixed"),
+        pair.moving,
+        Segmentation(segmentation.labels_kji[::2].copy(), grid, segmentation.tissues),
+    )
 
 
 # -- judging a deformation from elsewhere ----------------------------------------------------------------------------

@@ -30,6 +30,7 @@ def levels(result, pair=None, facts=FACTS) -> dict[str, str]:
 
 # ---- page ---------------------------------------------------------------------------------------
 
+
 def test_page_is_well_formed_and_names_images_and_every_tissue():
     pair = a_pair()
     page = Page(report_html(pair, a_result(pair), FACTS))
@@ -55,15 +56,18 @@ def test_page_needs_nothing_from_outside():
 def test_page_does_not_depend_on_time_and_memory():
     pair = a_pair()
     slow = a_result(pair, seconds={"prepare": 99.0})
-    assert (report_html(pair, a_result(pair), FACTS)
-            == report_html(pair, slow, FACTS | {"peak_memory_mb": 1.0, "seconds": {"write": 9.0}}))
+    assert report_html(pair, a_result(pair), FACTS) == report_html(
+        pair, slow, FACTS | {"peak_memory_mb": 1.0, "seconds": {"write": 9.0}}
+    )
 
 
 def test_unmeasured_values_are_called_so():
     pair = replace(a_pair(), moving_segmentation=None)
     nan = float("nan")
-    tissues = tuple(replace(t, dice_before=nan, dice_after=nan, hd95_mm_before=nan, hd95_mm_after=nan)
-                    for t in a_result(pair).tissues)
+    tissues = tuple(
+        replace(t, dice_before=nan, dice_after=nan, hd95_mm_before=nan, hd95_mm_after=nan)
+        for t in a_result(pair).tissues
+    )
     result = a_result(pair, tissues=tissues, landmark_errors=None, warped_segmentation=None)
     text = Page(report_html(pair, result, FACTS)).text
     assert text.count("not measured") >= 4 and not re.search(r"\bnan\b", text)
@@ -81,23 +85,31 @@ def test_pictures_in_the_page_are_png_files(tmp_path):
 
 # ---- verdict ------------------------------------------------------------------------------------
 
+
 def test_good_result_is_not_cleared():
     line = verdict(findings(a_pair(), a_result(a_pair()), FACTS))
     assert line.startswith("No fault was found in what was measured") and "not a clearance" in line
     assert "\n" not in line
 
 
-@pytest.mark.parametrize(("share", "level"), [(0.0, "fine"), (0.01, "caution"), (2.0, "problem"),
-                                              (np.nan, "unmeasured")])
+@pytest.mark.parametrize(
+    ("share", "level"), [(0.0, "fine"), (0.01, "caution"), (2.0, "problem"), (np.nan, "unmeasured")]
+)
 def test_folding_is_flagged(share, level):
     assert levels(a_result(a_pair(), negative_jacobian_percent=share))["Folding"] == level
 
 
-@pytest.mark.parametrize(("errors", "level"), [
-    (LandmarkErrors(3.4, 1.1, 6, 2.5, 20), "fine"), (LandmarkErrors(3.4, 2.1, 6, 2.5, 20), "caution"),
-    (LandmarkErrors(9.4, 1.1, 16, 5.5, 20), "caution"), (LandmarkErrors(9.4, 5.1, 16, 5.5, 20), "problem"),
-    (LandmarkErrors(1.0, 1.1, 3, 2.5, 20), "problem"), (None, "unmeasured"),
-])
+@pytest.mark.parametrize(
+    ("errors", "level"),
+    [
+        (LandmarkErrors(3.4, 1.1, 6, 2.5, 20), "fine"),
+        (LandmarkErrors(3.4, 2.1, 6, 2.5, 20), "caution"),
+        (LandmarkErrors(9.4, 1.1, 16, 5.5, 20), "caution"),
+        (LandmarkErrors(9.4, 5.1, 16, 5.5, 20), "problem"),
+        (LandmarkErrors(1.0, 1.1, 3, 2.5, 20), "problem"),
+        (None, "unmeasured"),
+    ],
+)
 def test_landmark_error_is_flagged(errors, level):
     assert levels(a_result(a_pair(), landmark_errors=errors))["Landmark error"] == level
 
@@ -129,14 +141,42 @@ def test_decreased_similarity_lost_view_and_warnings_are_flagged():
 
 # ---- result.json --------------------------------------------------------------------------------
 
-TISSUE_KEYS = ["id", "name", "lambda", "mu", "poisson_ratio", "relative_stiffness", "energy", "strain_rms",
-               "negative_jacobian_percent", "dice_before", "dice_after", "hd95_mm_before", "hd95_mm_after"]
+TISSUE_KEYS = [
+    "id",
+    "name",
+    "lambda",
+    "mu",
+    "poisson_ratio",
+    "relative_stiffness",
+    "energy",
+    "strain_rms",
+    "negative_jacobian_percent",
+    "dice_before",
+    "dice_after",
+    "hd95_mm_before",
+    "hd95_mm_after",
+]
 
 
 def test_result_file_has_the_agreed_keys():
     content = json.loads(json_text(result_json(a_result(a_pair()), FACTS)))
-    assert list(content) == ["schema", "model", "solver", "device", "seed", "versions", "grid", "tissues", "similarity",
-                             "tre_mm", "negative_jacobian_percent", "seconds", "peak_memory_mb", "estimate", "warnings"]
+    assert list(content) == [
+        "schema",
+        "model",
+        "solver",
+        "device",
+        "seed",
+        "versions",
+        "grid",
+        "tissues",
+        "similarity",
+        "tre_mm",
+        "negative_jacobian_percent",
+        "seconds",
+        "peak_memory_mb",
+        "estimate",
+        "warnings",
+    ]
     assert content["schema"] == 1
     assert list(content["model"]) == ["name", "version", "sha256"]
     assert list(content["grid"]) == ["shape_kji", "spacing_mm"]
@@ -149,17 +189,29 @@ def test_result_file_has_the_agreed_keys():
 def test_result_file_holds_the_values():
     content = result_json(a_result(a_pair()), FACTS)
     assert content["tissues"][1] | {"energy": None} == {
-        "id": "Segment_2", "name": "bone", "lambda": 1, "mu": 2, "poisson_ratio": 0.166667, "relative_stiffness": 1.7,
-        "energy": None, "strain_rms": 0.05, "negative_jacobian_percent": 0, "dice_before": 0.8, "dice_after": 0.9,
-        "hd95_mm_before": 5, "hd95_mm_after": 3}
+        "id": "Segment_2",
+        "name": "bone",
+        "lambda": 1,
+        "mu": 2,
+        "poisson_ratio": 0.166667,
+        "relative_stiffness": 1.7,
+        "energy": None,
+        "strain_rms": 0.05,
+        "negative_jacobian_percent": 0,
+        "dice_before": 0.8,
+        "dice_after": 0.9,
+        "hd95_mm_before": 5,
+        "hd95_mm_after": 3,
+    }
     assert content["grid"] == {"shape_kji": [10, 24, 30], "spacing_mm": [5, 2, 1.5]}
     assert content["seconds"] == {"prepare": 1.235, "estimate": 0, "register": 2, "refine": 0, "write": 0.5}
     assert (content["seed"], content["peak_memory_mb"], content["tre_mm"]["n"]) == (7, 512.25, 20)
 
 
 def test_what_was_not_measured_is_null():
-    result = a_result(a_pair(), landmark_errors=None, similarity_before=float("nan"),
-                      negative_jacobian_percent=np.float32("nan"))
+    result = a_result(
+        a_pair(), landmark_errors=None, similarity_before=float("nan"), negative_jacobian_percent=np.float32("nan")
+    )
     content = json.loads(json_text(result_json(result, {})))
     assert content["tre_mm"] is None and content["similarity"]["before"] is None
     assert content["negative_jacobian_percent"] is None and content["model"]["name"] is None
@@ -173,11 +225,15 @@ def test_numpy_numbers_in_facts_become_plain():
 
 # ---- pictures -----------------------------------------------------------------------------------
 
+
 def test_planes_are_seen_the_radiological_way():
     planes = {plane.name: plane for plane in picture_planes(a_pair().fixed_segmentation)}
     assert list(planes) == ["axial", "coronal", "sagittal"]
-    right_down = {"axial": ([-1, 0, 0], [0, -1, 0]), "coronal": ([-1, 0, 0], [0, 0, -1]),
-                  "sagittal": ([0, -1, 0], [0, 0, -1])}
+    right_down = {
+        "axial": ([-1, 0, 0], [0, -1, 0]),
+        "coronal": ([-1, 0, 0], [0, 0, -1]),
+        "sagittal": ([0, -1, 0], [0, 0, -1]),
+    }
     for name, (right, down) in right_down.items():
         axes = planes[name].geometry.ijk_to_ras[:3, :2] / planes[name].pixel_mm
         assert axes[:, 0] @ right > 0.9 and axes[:, 1] @ down > 0.9
@@ -246,8 +302,9 @@ def test_outlines_are_the_inner_edge_in_the_color_of_the_tissue():
 
 
 def test_colors_of_difference_and_jacobian():
-    difference = pictures.difference(np.array([[0.0, 0.5, 1.0, 1.0]]), np.array([[1.0, 0.5, 0.0, 0.0]]),
-                                     np.array([[True, True, True, False]]))
+    difference = pictures.difference(
+        np.array([[0.0, 0.5, 1.0, 1.0]]), np.array([[1.0, 0.5, 0.0, 0.0]]), np.array([[True, True, True, False]])
+    )
     assert difference[0].tolist() == [[1] * 3, [128] * 3, [255] * 3, list(pictures.OUTSIDE)]
     jacobian = pictures.jacobian(np.array([[0.4, 1.0, 2.0, 0.0, -1.0]]))
     expected = (pictures.BLUE, pictures.WHITE, pictures.RED, pictures.FOLDED, pictures.FOLDED)

@@ -47,7 +47,9 @@ def add_inputs(scene) -> InputNodes:
         add_volume(scene, "inhale", smooth_array(MOVING.shape_kji, 2), MOVING.ijk_to_ras),
         add_segmentation(scene, "organs", masks(FIXED.shape_kji), FIXED.ijk_to_ras),
         add_segmentation(scene, "organs inhale", masks(MOVING.shape_kji), MOVING.ijk_to_ras),
-        add_markups(scene, "F", points), add_markups(scene, "M", points + 1))
+        add_markups(scene, "F", points),
+        add_markups(scene, "M", points + 1),
+    )
 
 
 def shifted(geometry: Geometry) -> np.ndarray:
@@ -81,8 +83,10 @@ def test_moving_nodes_under_their_own_result_are_no_problem(mrml_scene):
 
 def test_moving_volume_brought_to_the_fixed_one_by_a_transform_is_no_problem(mrml_scene):
     inputs = add_inputs(mrml_scene)
-    inputs = inputs._replace(moving=add_volume(mrml_scene, "away", smooth_array(MOVING.shape_kji, 2), shifted(MOVING)),
-                             moving_segmentation=None)
+    inputs = inputs._replace(
+        moving=add_volume(mrml_scene, "away", smooth_array(MOVING.shape_kji, 2), shifted(MOVING)),
+        moving_segmentation=None,
+    )
     put_under(inputs.moving, add_linear_transform(mrml_scene, "back", np.linalg.inv(FAR)))
     assert input_problem(inputs) is None
 
@@ -101,8 +105,10 @@ def test_segmentation_of_surfaces_is_no_problem(mrml_scene):
 
 
 def test_two_single_slices_are_no_problem(mrml_scene):
-    volumes = [add_volume(mrml_scene, name, smooth_array((1, 20, 24), seed), oblique_matrix())
-               for name, seed in (("exhale", 1), ("inhale", 2))]
+    volumes = [
+        add_volume(mrml_scene, name, smooth_array((1, 20, 24), seed), oblique_matrix())
+        for name, seed in (("exhale", 1), ("inhale", 2))
+    ]
     mask = np.zeros((1, 20, 24), bool)
     mask[0, 3:12, 5:9] = True
     segmentation = add_segmentation(mrml_scene, "organs", {"lung": mask}, oblique_matrix())
@@ -123,11 +129,18 @@ def test_looking_changes_nothing_in_the_scene(mrml_scene):
 
 def test_nothing_chosen_says_what_to_choose(mrml_scene):
     assert input_problem(InputNodes(None, None, None)) == (
-        "Choose a fixed volume, a moving volume and a segmentation of the fixed volume.")
+        "Choose a fixed volume, a moving volume and a segmentation of the fixed volume."
+    )
 
 
-@pytest.mark.parametrize(("field", "what"), [("fixed", "a fixed volume"), ("moving", "a moving volume"),
-                                             ("segmentation", "a segmentation of the fixed volume")])
+@pytest.mark.parametrize(
+    ("field", "what"),
+    [
+        ("fixed", "a fixed volume"),
+        ("moving", "a moving volume"),
+        ("segmentation", "a segmentation of the fixed volume"),
+    ],
+)
 def test_the_one_missing_node_is_asked_for(mrml_scene, field, what):
     assert input_problem(add_inputs(mrml_scene)._replace(**{field: None})) == f"Choose {what}."
 
@@ -213,8 +226,9 @@ def test_segmentation_of_new_segments_only_is_named(mrml_scene):
     assert "'new one' is empty" in input_problem(add_inputs(mrml_scene)._replace(segmentation=node))
 
 
-@pytest.mark.parametrize(("field", "geometry", "volume"), [("segmentation", FIXED, "exhale"),
-                                                           ("moving_segmentation", MOVING, "inhale")])
+@pytest.mark.parametrize(
+    ("field", "geometry", "volume"), [("segmentation", FIXED, "exhale"), ("moving_segmentation", MOVING, "inhale")]
+)
 def test_segmentation_of_another_patient_is_named(mrml_scene, field, geometry, volume):
     other = add_segmentation(mrml_scene, "somebody else", masks(geometry.shape_kji), shifted(geometry))
     problem = input_problem(add_inputs(mrml_scene)._replace(**{field: other}))
@@ -236,8 +250,9 @@ def test_one_segmentation_for_both_volumes_is_named(mrml_scene):
 # Landmarks
 
 
-@pytest.mark.parametrize(("missing", "name", "other"), [("moving_landmarks", "F", "moving"),
-                                                        ("fixed_landmarks", "M", "fixed")])
+@pytest.mark.parametrize(
+    ("missing", "name", "other"), [("moving_landmarks", "F", "moving"), ("fixed_landmarks", "M", "fixed")]
+)
 def test_landmarks_of_one_volume_only_are_named(mrml_scene, missing, name, other):
     problem = input_problem(add_inputs(mrml_scene)._replace(**{missing: None}))
     assert f"'{name}' need their counterpart in the {other} volume" in problem
@@ -271,8 +286,9 @@ def test_one_list_of_landmarks_for_both_volumes_is_named(mrml_scene):
 # Parent transforms
 
 
-@pytest.mark.parametrize(("fixed_field", "moving_field"), [("fixed", "moving"), ("segmentation", "moving"),
-                                                           ("fixed", "moving_segmentation")])
+@pytest.mark.parametrize(
+    ("fixed_field", "moving_field"), [("fixed", "moving"), ("segmentation", "moving"), ("fixed", "moving_segmentation")]
+)
 def test_common_parent_of_fixed_and_moving_is_named(mrml_scene, fixed_field, moving_field):
     inputs, patient = add_inputs(mrml_scene), add_linear_transform(mrml_scene, "patient", np.eye(4))
     bend = add_bend(mrml_scene)
@@ -369,7 +385,9 @@ def add_shared_segments(node, labels_kji: np.ndarray, matrix) -> None:
 def test_what_an_estimate_judges_by_has_to_be_there():
     """Only whether something is chosen; whether it can be used is the registration's question."""
     nothing, labels, points = InputNodes(1, 2, 3), InputNodes(1, 2, 3, 4), InputNodes(1, 2, 3, None, 5, 6)
-    able = {objective: [objective_problem(objective, inputs) is None for inputs in (nothing, labels, points)]
-            for objective in ("dice", "landmarks", "similarity")}
+    able = {
+        objective: [objective_problem(objective, inputs) is None for inputs in (nothing, labels, points)]
+        for objective in ("dice", "landmarks", "similarity")
+    }
     assert able == {"dice": [False, True, False], "landmarks": [False, False, True], "similarity": [True] * 3}
     assert objective_problem("landmarks", points._replace(moving_landmarks=None)).endswith(".")

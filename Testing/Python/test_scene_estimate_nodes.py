@@ -42,8 +42,10 @@ def series_of(chart) -> dict:
 
 def curve(series) -> tuple[np.ndarray, np.ndarray]:
     """x and y as the plot view reads them."""
-    return tuple(slicer.util.arrayFromTableColumn(series.GetTableNode(), name)
-                 for name in (series.GetXColumnName(), series.GetYColumnName()))
+    return tuple(
+        slicer.util.arrayFromTableColumn(series.GetTableNode(), name)
+        for name in (series.GetXColumnName(), series.GetYColumnName())
+    )
 
 
 def test_table_has_a_row_for_each_tissue_and_pair_of_weights(mrml_scene):
@@ -159,10 +161,13 @@ def test_lines_stay_solid_for_lambda_when_a_series_was_deleted(mrml_scene):
     owner = add_owner(mrml_scene)
     mrml_scene.RemoveNode(series_of(write_landscape(estimate(), None, owner).chart)["lung λ"])
     series = series_of(write_landscape(estimate(), None, owner).chart)
-    styles = {name[-1]: {node.GetLineStyle() for node in series.values() if node.GetName()[-1] == name[-1]}
-              for name in series}
-    assert len(series) == 4 and styles == {"λ": {slicer.vtkMRMLPlotSeriesNode.LineStyleSolid},
-                                           "μ": {slicer.vtkMRMLPlotSeriesNode.LineStyleDash}}
+    styles = {
+        name[-1]: {node.GetLineStyle() for node in series.values() if node.GetName()[-1] == name[-1]} for name in series
+    }
+    assert len(series) == 4 and styles == {
+        "λ": {slicer.vtkMRMLPlotSeriesNode.LineStyleSolid},
+        "μ": {slicer.vtkMRMLPlotSeriesNode.LineStyleDash},
+    }
 
 
 def test_landscapes_of_two_owners_are_apart(mrml_scene):

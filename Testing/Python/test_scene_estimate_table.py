@@ -16,8 +16,9 @@ from TissueElasticRegistrationLib.core.tissues import BACKGROUND_ID, Lame, Tissu
 from TissueElasticRegistrationLib.scene.estimate_nodes import write_estimate
 from TissueElasticRegistrationLib.scene.estimate_table import COLUMNS, estimate_rows
 
-LUNG, RIBS, LIVER, SOFT = (Tissue(label, name, f"id_{name}")
-                           for label, name in enumerate(("lung", "ribs", "liver", "soft"), start=1))
+LUNG, RIBS, LIVER, SOFT = (
+    Tissue(label, name, f"id_{name}") for label, name in enumerate(("lung", "ribs", "liver", "soft"), start=1)
+)
 AIR = Tissue(0, "background", BACKGROUND_ID)
 REASON = "It deforms too little."
 
@@ -26,16 +27,29 @@ def estimate(**changes) -> Estimate:
     """Liver is held out; ribs are not supported, soft is the reference."""
     scores = np.array([[0.5, 0.6, 0.9], [0.7, 0.899, 0.8]])
     rows = [TissueEstimate(AIR, Lame(0.02, 0.02), np.nan, np.nan, False, False)]
-    rows += [TissueEstimate(tissue, Lame(2.0, 0.5), 0.9, 0.8, False, tissue is not LIVER, (0, 2))
-             for tissue in (LUNG, RIBS, LIVER, SOFT)]
-    told = [TissueModulusRatio(LUNG, 0.4, 0.2, 0.9, True, -0.9, 2.0),
-            TissueModulusRatio(RIBS, 3.0, 1.0, np.inf, False, 1.0, 2.0, REASON),
-            TissueModulusRatio(LIVER, 1.5, 0.7, 3.0, True, 0.3, 2.0),
-            TissueModulusRatio(SOFT, 1.0, 1.0, 1.0, True, 0, 2.0)]
+    rows += [
+        TissueEstimate(tissue, Lame(2.0, 0.5), 0.9, 0.8, False, tissue is not LIVER, (0, 2))
+        for tissue in (LUNG, RIBS, LIVER, SOFT)
+    ]
+    told = [
+        TissueModulusRatio(LUNG, 0.4, 0.2, 0.9, True, -0.9, 2.0),
+        TissueModulusRatio(RIBS, 3.0, 1.0, np.inf, False, 1.0, 2.0, REASON),
+        TissueModulusRatio(LIVER, 1.5, 0.7, 3.0, True, 0.3, 2.0),
+        TissueModulusRatio(SOFT, 1.0, 1.0, 1.0, True, 0, 2.0),
+    ]
     weights = np.array([0.02, 2.0, 200.0])
     landscape = Landscape(weights[:2], weights, np.stack([np.full((2, 3), np.nan), *[scores] * 4]))
-    found = Estimate("grid", "Dice", landscape, tuple(rows), TissueParameters(), True, 1.0, held_out=(LIVER,),
-                     shear_modulus_ratio=ShearModulusRatios(tuple(told), SOFT, 3.0))
+    found = Estimate(
+        "grid",
+        "Dice",
+        landscape,
+        tuple(rows),
+        TissueParameters(),
+        True,
+        1.0,
+        held_out=(LIVER,),
+        shear_modulus_ratio=ShearModulusRatios(tuple(told), SOFT, 3.0),
+    )
     return dataclasses.replace(found, **changes)
 
 

@@ -27,8 +27,10 @@ GRID = Geometry(SHAPE, oblique_matrix())
 
 @pytest.fixture
 def inputs(mrml_scene):
-    fixed, moving = (add_volume(mrml_scene, name, smooth_array(SHAPE, seed), GRID.ijk_to_ras)
-                     for seed, name in enumerate(("fixed", "moving")))
+    fixed, moving = (
+        add_volume(mrml_scene, name, smooth_array(SHAPE, seed), GRID.ijk_to_ras)
+        for seed, name in enumerate(("fixed", "moving"))
+    )
     masks = {"soft": np.ones(SHAPE, bool), "bone": smooth_array(SHAPE, 5) > 1}
     landmarks = [add_markups(mrml_scene, name, np.arange(6.0).reshape(2, 3)) for name in ("F", "M")]
     return InputNodes(fixed, moving, add_segmentation(mrml_scene, "tissues", masks, GRID.ijk_to_ras), None, *landmarks)
@@ -44,16 +46,19 @@ CHANGES = {
     "painted segment": lambda scene, inputs: bone(inputs).GetRepresentation("Binary labelmap").Modified(),
     "removed segment": lambda scene, inputs: inputs.segmentation.GetSegmentation().RemoveSegment("id_bone"),
     "moved landmark": lambda scene, inputs: inputs.moving_landmarks.SetNthControlPointPosition(1, 9, 9, 9),
-    "parent transform": lambda scene, inputs: put_under(inputs.moving, add_linear_transform(scene, "T", np.diag(
-        [1, 1, 1, 1.0]))),
+    "parent transform": lambda scene, inputs: put_under(
+        inputs.moving, add_linear_transform(scene, "T", np.diag([1, 1, 1, 1.0]))
+    ),
 }
 NO_CHANGES = {
     "name": lambda scene, inputs: inputs.fixed.SetName("other"),
     "segment name": lambda scene, inputs: bone(inputs).SetName("rib"),
     "segment color": lambda scene, inputs: bone(inputs).SetColor(1, 0, 0),
     "closed surface": lambda scene, inputs: inputs.segmentation.CreateClosedSurfaceRepresentation(),
-    "window": lambda scene, inputs: (inputs.fixed.CreateDefaultDisplayNodes(),
-                                     inputs.fixed.GetDisplayNode().SetWindowLevel(3, 1)),
+    "window": lambda scene, inputs: (
+        inputs.fixed.CreateDefaultDisplayNodes(),
+        inputs.fixed.GetDisplayNode().SetWindowLevel(3, 1),
+    ),
 }
 
 
@@ -75,8 +80,10 @@ def test_looks_do_not_change_the_state(mrml_scene, inputs, change):
 @pytest.mark.parametrize("parent", ["none", "linear", "bent"])
 def test_the_shown_result_does_not_change_the_state(mrml_scene, inputs, parent):
     if parent != "none":
-        put_under(inputs.moving, add_bend(mrml_scene) if parent == "bent" else add_linear_transform(
-            mrml_scene, "T", oblique_matrix()))
+        put_under(
+            inputs.moving,
+            add_bend(mrml_scene) if parent == "bent" else add_linear_transform(mrml_scene, "T", oblique_matrix()),
+        )
     before = state_of(inputs)
     for strength in (1.0, 2.0):
         show_displacement(inputs, np.full((*SHAPE, 3), strength, np.float32), GRID)

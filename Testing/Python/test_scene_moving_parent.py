@@ -33,8 +33,14 @@ MOVING = Geometry((11, 16, 15), oblique_matrix((1.1, 1.2, 2.0), (-19, 15, 30), (
 RESULT = FIXED.padded((6, 9, 12), (8, 7, 10))
 TURN = oblique_matrix((1, 1, 1), (4, -3, 2), (5, 8, -6))
 SHIFT = np.array([[1, 0, 0, -3], [0, 1, 0, 5], [0, 0, 1, -2], [0, 0, 0, 1.0]])
-CHAINS = {"nothing": (), "linear": ("turn",), "two linear": ("turn", "shift"), "bent": ("bend",),
-          "bent under linear": ("bend", "turn"), "linear under bent": ("shift", "bend")}
+CHAINS = {
+    "nothing": (),
+    "linear": ("turn",),
+    "two linear": ("turn", "shift"),
+    "bent": ("bend",),
+    "bent under linear": ("bend", "turn"),
+    "linear under bent": ("shift", "bend"),
+}
 
 
 def displacement() -> np.ndarray:
@@ -64,9 +70,11 @@ def add_result(scene, fixed, moving, name: str = "result"):
 
 def add_chain(scene, kind: str) -> list:
     """New parent transforms, innermost first, each under the next."""
-    make = {"turn": lambda: add_linear_transform(scene, "turn", TURN),
-            "shift": lambda: add_linear_transform(scene, "shift", SHIFT),
-            "bend": lambda: add_bend(scene)}
+    make = {
+        "turn": lambda: add_linear_transform(scene, "turn", TURN),
+        "shift": lambda: add_linear_transform(scene, "shift", SHIFT),
+        "bend": lambda: add_bend(scene),
+    }
     chain = [make[name]() for name in CHAINS[kind]]
     for inner, outer in pairwise(chain):
         set_parent(inner, outer)

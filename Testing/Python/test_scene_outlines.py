@@ -34,12 +34,15 @@ BONE_COLOR, LIVER_COLOR = (0.9, 0.8, 0.1), (0.2, 0.1, 0.7)
 @pytest.fixture
 def inputs(mrml_scene):
     """A pair with a result; both segmentations have a bone and a liver, the moving one in other colors and order."""
-    fixed, moving = (add_volume(mrml_scene, name, smooth_array(SHAPE, seed), GRID.ijk_to_ras)
-                     for seed, name in enumerate(("fixed", "moving")))
+    fixed, moving = (
+        add_volume(mrml_scene, name, smooth_array(SHAPE, seed), GRID.ijk_to_ras)
+        for seed, name in enumerate(("fixed", "moving"))
+    )
     bone, liver = smooth_array(SHAPE, 5) > 1, smooth_array(SHAPE, 6) > 1
     masks = {"F": {"bone": bone, "liver": liver}, "M": {"Liver": liver, "Bone": bone, "cyst": bone}}
-    inputs = InputNodes(fixed, moving, *(add_segmentation(mrml_scene, name, masks[name], GRID.ijk_to_ras)
-                                         for name in masks))
+    inputs = InputNodes(
+        fixed, moving, *(add_segmentation(mrml_scene, name, masks[name], GRID.ijk_to_ras) for name in masks)
+    )
     segmentation = inputs.segmentation.GetSegmentation()
     segmentation.GetSegment("id_bone").SetColor(*BONE_COLOR)
     segmentation.GetSegment("id_liver").SetColor(*LIVER_COLOR)

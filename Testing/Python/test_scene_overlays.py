@@ -73,9 +73,14 @@ def test_grid_is_on_slice_views_only_and_goes_off(mrml_scene):
     assert not display.GetVisibility()
 
 
-@pytest.mark.parametrize(("shape", "spacing", "expected"), [((133, 285, 440), (0.97, 0.97, 2.5), 20.0),
-                                                            ((12, 14, 17), (1.0, 1.3, 2.5), 2.0),
-                                                            ((1, 256, 256), (0.5, 0.5, 8.0), 5.0)])
+@pytest.mark.parametrize(
+    ("shape", "spacing", "expected"),
+    [
+        ((133, 285, 440), (0.97, 0.97, 2.5), 20.0),
+        ((12, 14, 17), (1.0, 1.3, 2.5), 2.0),
+        ((1, 256, 256), (0.5, 0.5, 8.0), 5.0),
+    ],
+)
 def test_grid_spacing_follows_the_size_of_the_region(mrml_scene, shape, spacing, expected):
     region = add_volume(mrml_scene, "exhale", np.zeros(shape, np.uint8), oblique_matrix(spacing))
     transform = add_deformation(mrml_scene)

@@ -268,9 +268,14 @@ def add_pair(scene):
     masks["heart"][6:9, 3:8, 4:9] = True
     masks["lung"][2:9, 10:14, 4:12] = True
     points = Geometry(SHAPE, oblique_matrix()).points_ras_mm(np.array([[3, 4, 5], [9, 8, 2]]))
-    return (fixed, moving, add_segmentation(scene, "organs", fixed_masks, oblique_matrix()),
-            add_segmentation(scene, "organs inhale", masks, moving_matrix),
-            add_markups(scene, "F", points), add_markups(scene, "M", points + 1))
+    return (
+        fixed,
+        moving,
+        add_segmentation(scene, "organs", fixed_masks, oblique_matrix()),
+        add_segmentation(scene, "organs inhale", masks, moving_matrix),
+        add_markups(scene, "F", points),
+        add_markups(scene, "M", points + 1),
+    )
 
 
 def test_pair_keeps_both_geometries(mrml_scene):

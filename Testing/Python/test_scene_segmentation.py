@@ -58,7 +58,10 @@ def test_segments_become_labels_in_order_and_the_later_one_wins(mrml_scene):
     segmentation = read_segmentation(add_segmentation(mrml_scene, "organs", blocks(), oblique_matrix()), volume)
     assert np.array_equal(segmentation.labels_kji, labels_of(blocks()))
     assert [(t.label, t.id, t.name) for t in segmentation.tissues] == [
-        (1, "id_lung", "lung"), (2, "id_soft", "soft"), (3, "id_bone", "bone")]
+        (1, "id_lung", "lung"),
+        (2, "id_soft", "soft"),
+        (3, "id_bone", "bone"),
+    ]
 
 
 def test_segment_ids_choose_and_order_the_segments(mrml_scene):
@@ -93,7 +96,8 @@ def test_terminology_is_read_as_text(mrml_scene):
     node = add_segmentation(mrml_scene, "organs", blocks(), oblique_matrix())
     node.GetSegmentation().GetSegment("id_bone").SetTag(
         slicer.vtkSegment.GetTerminologyEntryTagName(),
-        "Context~SCT^123037004^Anatomical Structure~SCT^113197003^Rib~SCT^7771000^Left~Anatomic~^^~^^")
+        "Context~SCT^123037004^Anatomical Structure~SCT^113197003^Rib~SCT^7771000^Left~Anatomic~^^~^^",
+    )
     volume = add_ct(mrml_scene)
     assert read_segmentation(node, volume).tissues[2].terminology == "Rib Left"
 
@@ -169,8 +173,10 @@ def test_segmentation_with_only_empty_surfaces_is_refused_by_name(mrml_scene):
 def test_fractional_labelmap_is_read_through_its_surface(mrml_scene):
     source = add_surface_segmentation(mrml_scene, "source", {"ball": sphere((8, 7, 9), 5)}).GetSegmentation()
     coarse = labelmap_image(np.zeros((20, 20, 20)), np.eye(4))
-    source.SetConversionParameter(slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName(),
-                                  slicer.vtkSegmentationConverter.SerializeImageGeometry(coarse))
+    source.SetConversionParameter(
+        slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName(),
+        slicer.vtkSegmentationConverter.SerializeImageGeometry(coarse),
+    )
     assert source.CreateRepresentation("Fractional labelmap")
     source.SetSourceRepresentationName("Fractional labelmap")
     node = mrml_scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "fractional")
@@ -233,5 +239,3 @@ def test_unknown_segment_id_is_refused_by_name(mrml_scene):
     node = add_segmentation(mrml_scene, "organs", blocks(), oblique_matrix())
     with pytest.raises(ValueError, match="'organs' has no segment with the ID 'id_heart'"):
         read_segmentation(node, add_ct(mrml_scene), ["id_heart"])
-
-

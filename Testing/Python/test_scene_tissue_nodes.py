@@ -66,7 +66,8 @@ def test_start_weights_follow_names_and_terminology(mrml_scene):
     node = add_organs(mrml_scene)
     node.GetSegmentation().GetSegment("id_thing").SetTag(
         slicer.vtkSegment.GetTerminologyEntryTagName(),
-        "Context~SCT^123037004^Anatomical Structure~SCT^64033007^Liver~^^~Anatomic~^^~^^")
+        "Context~SCT^123037004^Anatomical Structure~SCT^64033007^Liver~^^~Anatomic~^^~^^",
+    )
     rows = rows_by_id(node)
     weights = [rows[key].start_weight for key in ("id_lung", "id_rib", "id_thing", UNSEGMENTED_ID, BACKGROUND_ID)]
     assert rows["id_thing"].terminology == "Liver"
@@ -86,8 +87,12 @@ def _with_colors(table):
     table.SetTypeToUser()
     table.SetNumberOfColors(4)
     table.GetLookupTable().SetTableRange(0, 3)
-    for entry, name, color in ((0, "background", (0, 0, 0)), (1, "tissue", (128, 174, 128)),
-                               (2, "bone", (241, 214, 145)), (3, "skin", (177, 122, 101))):
+    for entry, name, color in (
+        (0, "background", (0, 0, 0)),
+        (1, "tissue", (128, 174, 128)),
+        (2, "bone", (241, 214, 145)),
+        (3, "skin", (177, 122, 101)),
+    ):
         table.SetColor(entry, *(part / 255 for part in color), 1.0)
         table.SetColorName(entry, name)
     table.NamesInitialisedOn()
@@ -120,8 +125,11 @@ def test_names_from_slicers_own_color_table_say_nothing(mrml_scene, anatomy_colo
 def test_core_is_told_which_names_say_nothing(mrml_scene, anatomy_colors):
     node = imported(mrml_scene, anatomy_colors)
     tissues = read_segmentation(node, Geometry((6, 7, 8), np.eye(4))).tissues
-    assert [(tissue.name, tissue.is_named) for tissue in tissues] == [("tissue", False), ("bone", False),
-                                                                      ("skin", False)]
+    assert [(tissue.name, tissue.is_named) for tissue in tissues] == [
+        ("tissue", False),
+        ("bone", False),
+        ("skin", False),
+    ]
 
 
 def test_names_from_a_color_table_of_the_user_count(mrml_scene):
@@ -145,7 +153,8 @@ def test_segment_of_the_same_name_in_another_color_was_named_by_somebody(mrml_sc
 def test_terminology_counts_for_a_segment_named_by_a_color_table(mrml_scene, anatomy_colors):
     node = imported(mrml_scene, anatomy_colors)
     node.GetSegmentation().GetNthSegment(1).SetTerminology(
-        "Context~SCT^123037004^Anatomical Structure~SCT^39607008^Lung~^^~Anatomic~^^~^^")
+        "Context~SCT^123037004^Anatomical Structure~SCT^39607008^Lung~^^~Anatomic~^^~^^"
+    )
     assert names_and_weights(node)["bone"] == 0.5
 
 
@@ -217,7 +226,9 @@ def test_the_whole_scene_package_is_imported_without_torch():
     """The panel opens before torch is installed; the core it uses must not import torch either."""
     folder = Path(scene_package.__file__).parent
     modules = ", ".join(f"TissueElasticRegistrationLib.scene.{path.stem}" for path in folder.glob("[a-z]*.py"))
-    program = (f"import sys; sys.path.insert(0, {str(folder.parents[1])!r}); import {modules}; "
-               "assert 'torch' not in sys.modules")
+    program = (
+        f"import sys; sys.path.insert(0, {str(folder.parents[1])!r}); import {modules}; "
+        "assert 'torch' not in sys.modules"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

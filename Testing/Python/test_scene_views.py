@@ -30,8 +30,13 @@ def three_views(mrml_host, mrml_scene):
 
 def displayed(volume) -> tuple:
     display = volume.GetDisplayNode()
-    return (display.GetWindow(), display.GetLevel(), display.GetAutoWindowLevel(), display.GetColorNodeID(),
-            display.GetInvertDisplayScalarRange())
+    return (
+        display.GetWindow(),
+        display.GetLevel(),
+        display.GetAutoWindowLevel(),
+        display.GetColorNodeID(),
+        display.GetInvertDisplayScalarRange(),
+    )
 
 
 # Fade
@@ -39,8 +44,10 @@ def displayed(volume) -> tuple:
 
 @pytest.mark.parametrize(("opacity", "expected"), [(0.0, 0.0), (0.3, 0.3), (1.0, 1.0)])
 def test_fade_goes_from_fixed_to_moving(red, mrml_scene, opacity, expected):
-    fixed, moving = (add_image(mrml_scene, name, np.full((ROWS, COLUMNS), value), 100, 50)
-                     for name, value in (("exhale", 20), ("inhale", 80)))
+    fixed, moving = (
+        add_image(mrml_scene, name, np.full((ROWS, COLUMNS), value), 100, 50)
+        for name, value in (("exhale", 20), ("inhale", 80))
+    )
     show_fade(fixed, moving, opacity)
     assert red.pixels()[..., 0] == pytest.approx(255 * (0.2 + 0.6 * expected), abs=2)
 
@@ -212,8 +219,9 @@ def test_difference_of_a_saved_scene_can_be_switched_off(mrml_host, red, mrml_sc
     assert [displayed(fixed)[:2], displayed(moving)[:2]] == before
     assert displayed(moving)[3] == "vtkMRMLColorTableNodeGrey"
     assert red.layers.GetCompositing() == slicer.vtkMRMLSliceCompositeNode.Alpha
-    assert not [node for node in nodes_of_class(mrml_scene, "vtkMRMLColorTableNode")
-                if node.GetName().startswith("difference")]
+    assert not [
+        node for node in nodes_of_class(mrml_scene, "vtkMRMLColorTableNode") if node.GetName().startswith("difference")
+    ]
 
 
 def test_difference_of_a_deleted_volume_can_be_switched_off(red, mrml_scene):
@@ -224,8 +232,9 @@ def test_difference_of_a_deleted_volume_can_be_switched_off(red, mrml_scene):
     mrml_scene.RemoveNode(moving)
     show_difference(mrml_scene, False)
     assert displayed(fixed) == before
-    assert not [node for node in nodes_of_class(mrml_scene, "vtkMRMLColorTableNode")
-                if node.GetName().startswith("difference")]
+    assert not [
+        node for node in nodes_of_class(mrml_scene, "vtkMRMLColorTableNode") if node.GetName().startswith("difference")
+    ]
 
 
 # Closing the scene

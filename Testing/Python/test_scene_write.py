@@ -53,7 +53,8 @@ def add_inputs(scene) -> InputNodes:
         add_volume(scene, "exhale", (100 * smooth_array(FIXED.shape_kji, 1)).astype(np.int16), FIXED.ijk_to_ras),
         add_volume(scene, "inhale", (100 * smooth_array(MOVING.shape_kji, 2)).astype(np.int16), MOVING.ijk_to_ras),
         add_segmentation(scene, "organs", masks(FIXED.shape_kji), FIXED.ijk_to_ras),
-        add_segmentation(scene, "organs inhale", masks(MOVING.shape_kji), MOVING.ijk_to_ras))
+        add_segmentation(scene, "organs inhale", masks(MOVING.shape_kji), MOVING.ijk_to_ras),
+    )
 
 
 def result_for(inputs: InputNodes, seed: int = 5) -> RegistrationResult:
@@ -67,14 +68,25 @@ def result_for(inputs: InputNodes, seed: int = 5) -> RegistrationResult:
         warped_segmentation = Segmentation(labels, geometry, pair.moving_segmentation.tissues, "warped")
     nan = float("nan")
     return RegistrationResult(
-        displacement_ras_mm=displacement(working, seed), geometry=working, jacobian_kji=np.ones(working.shape_kji),
+        displacement_ras_mm=displacement(working, seed),
+        geometry=working,
+        jacobian_kji=np.ones(working.shape_kji),
         valid_kji=np.ones(geometry.shape_kji, bool),
         warped=Image(100 * smooth_array(geometry.shape_kji, seed), geometry, "warped"),
-        warped_segmentation=warped_segmentation, initial="none",
-        tissues=tuple(TissueResult(t, Lame(0.5 * t.label, 0.25), 1.5, 0.01, 0.02, 0.0, 0.8, 0.9, 3.0, nan)
-                      for t in pair.fixed_segmentation.tissues),
-        similarity_before=0.5, similarity_after=0.9, negative_jacobian_percent=0.0, landmark_errors=None,
-        account=SolverAccount(-0.5, -0.8, 0.5, 0.9, 0.1, 10), seconds={}, warnings=())
+        warped_segmentation=warped_segmentation,
+        initial="none",
+        tissues=tuple(
+            TissueResult(t, Lame(0.5 * t.label, 0.25), 1.5, 0.01, 0.02, 0.0, 0.8, 0.9, 3.0, nan)
+            for t in pair.fixed_segmentation.tissues
+        ),
+        similarity_before=0.5,
+        similarity_after=0.9,
+        negative_jacobian_percent=0.0,
+        landmark_errors=None,
+        account=SolverAccount(-0.5, -0.8, 0.5, 0.9, 0.1, 10),
+        seconds={},
+        warnings=(),
+    )
 
 
 def write_new(scene) -> tuple[InputNodes, RegistrationResult, OutputNodes]:
@@ -207,8 +219,9 @@ def test_second_run_after_loading_the_scene_uses_the_same_nodes(mrml_host, mrml_
     write_new(mrml_scene)
     mrml_host.save(tmp_path / "scene.mrb")
     mrml_host.load(tmp_path / "scene.mrb")
-    inputs = InputNodes(*(mrml_scene.GetFirstNodeByName(name)
-                          for name in ("exhale", "inhale", "organs", "organs inhale")))
+    inputs = InputNodes(
+        *(mrml_scene.GetFirstNodeByName(name) for name in ("exhale", "inhale", "organs", "organs inhale"))
+    )
     before = node_ids(mrml_scene)
     write_results(inputs, result_for(inputs, seed=50))
     assert node_ids(mrml_scene) == before
@@ -319,8 +332,9 @@ def test_failure_midway_leaves_no_new_node(mrml_scene, monkeypatch, step):
 
 def test_result_that_does_not_fit_changes_no_output(mrml_scene):
     inputs, result, outputs = write_new(mrml_scene)
-    broken = dataclasses.replace(result_for(inputs, seed=50),
-                                 displacement_ras_mm=np.full_like(result.displacement_ras_mm, np.nan))
+    broken = dataclasses.replace(
+        result_for(inputs, seed=50), displacement_ras_mm=np.full_like(result.displacement_ras_mm, np.nan)
+    )
     with pytest.raises(ValueError, match="not finite"):
         write_results(inputs, broken)
     assert np.array_equal(slicer.util.arrayFromVolume(outputs.warped_volume), result.warped.array_kji)

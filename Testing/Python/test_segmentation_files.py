@@ -20,13 +20,17 @@ from TissueElasticRegistrationLib.core.tissues import Tissue
 
 # ---- label maps ---------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float32, np.float64, np.int64])
 def test_label_map_keeps_its_values_whatever_its_type(tmp_path, dtype):
     path = write_label_map(tmp_path / "labels.nii.gz", a_label_map().astype(dtype))
     segmentation = read_segmentation(path, an_image(), {0: "outside", 205: "bone"})
     np.testing.assert_array_equal(segmentation.labels_kji, a_label_map())
-    assert [(t.label, t.name, t.id) for t in segmentation.tissues] == [(0, "outside", "0"), (1, "1", "1"),
-                                                                       (205, "bone", "205")]
+    assert [(t.label, t.name, t.id) for t in segmentation.tissues] == [
+        (0, "outside", "0"),
+        (1, "1", "1"),
+        (205, "bone", "205"),
+    ]
 
 
 def test_labels_above_255_are_kept(tmp_path):
@@ -35,17 +39,21 @@ def test_labels_above_255_are_kept(tmp_path):
     assert [tissue.label for tissue in segmentation.tissues] == [100, 20500]
     write_labels(segmentation, tmp_path / "again.nii.gz")
     assert sitk.ReadImage(str(tmp_path / "again.nii.gz")).GetPixelID() == sitk.sitkUInt16
-    np.testing.assert_array_equal(read_segmentation(tmp_path / "again.nii.gz", an_image()).labels_kji,
-                                  segmentation.labels_kji)
+    np.testing.assert_array_equal(
+        read_segmentation(tmp_path / "again.nii.gz", an_image()).labels_kji, segmentation.labels_kji
+    )
 
 
-@pytest.mark.parametrize(("labels", "word"), [
-    (np.zeros(SHAPE, np.uint8), "empty"),
-    (a_label_map() * 0.5, "whole numbers"),
-    (a_label_map().astype(np.int16) - 1, "-1"),
-    (a_label_map().astype(np.int32) * 1000, "205000"),
-    (np.stack([a_label_map()] * 2, -1), "components"),
-])
+@pytest.mark.parametrize(
+    ("labels", "word"),
+    [
+        (np.zeros(SHAPE, np.uint8), "empty"),
+        (a_label_map() * 0.5, "whole numbers"),
+        (a_label_map().astype(np.int16) - 1, "-1"),
+        (a_label_map().astype(np.int32) * 1000, "205000"),
+        (np.stack([a_label_map()] * 2, -1), "components"),
+    ],
+)
 def test_unusable_label_map_is_refused(tmp_path, labels, word):
     path = tmp_path / "labels.nrrd"
     volume = sitk.GetImageFromArray(labels, isVector=labels.ndim == 4)
@@ -74,17 +82,36 @@ def test_name_for_a_label_that_does_not_occur_is_refused_unless_allowed(tmp_path
 
 
 def test_tissue_names_are_parsed():
-    assert parse_tissue_names("1=lung, 2 = soft tissue,30=bone=cortical") == {1: "lung", 2: "soft tissue",
-                                                                             30: "bone=cortical"}
+    assert parse_tissue_names("1=lung, 2 = soft tissue,30=bone=cortical") == {
+        1: "lung",
+        2: "soft tissue",
+        30: "bone=cortical",
+    }
 
 
-@pytest.mark.parametrize("text", ["", "1", "1=", "=lung", "a=lung", "-1=lung", "1.5=lung", "1=lung,1=bone", "1=a,2=A",
-                                  "1=lung,", "70000=x", "²=lung"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1",
+        "1=",
+        "=lung",
+        "a=lung",
+        "-1=lung",
+        "1.5=lung",
+        "1=lung,1=bone",
+        "1=a,2=A",
+        "1=lung,",
+        "70000=x",
+        "²=lung",
+    ],
+)
 def test_unusable_tissue_names_are_refused(text):
     assert "--tissues" in sentence(lambda: parse_tissue_names(text))
 
 
 # ---- .seg.nrrd ----------------------------------------------------------------------------------
+
 
 def seg_nrrd(path, blocks, geometry: Geometry):
     """Written by Slicer's own storage node. ``blocks``: (name, terminology, first voxel kji, end voxel kji)."""
@@ -118,8 +145,10 @@ def seg_nrrd(path, blocks, geometry: Geometry):
     return path
 
 
-RIB = ("Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure~"
-       "SCT^113197003^Rib~SCT^7771000^Left~Anatomic codes - DICOM master list~^^~^^")
+RIB = (
+    "Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure~"
+    "SCT^113197003^Rib~SCT^7771000^Left~Anatomic codes - DICOM master list~^^~^^"
+)
 LUNG_BLOCK, RIB_BLOCK = ((1, 2, 3), (4, 6, 7)), ((3, 2, 4), (6, 8, 6))
 
 
@@ -168,8 +197,9 @@ def test_labels_are_matched_by_name_then_id():
     geometry = oblique_geometry()
     fixed = Segmentation(a_label_map(), geometry, (Tissue(1, "Lung", "a"), Tissue(205, "bone", "b")))
     renumbered = np.where(a_label_map() == 205, 1, np.where(a_label_map() == 1, 3, 0)).astype(np.uint8)
-    moving = Segmentation(renumbered, geometry,
-                          (Tissue(1, "BONE", "x"), Tissue(3, "lung", "y"), Tissue(4, "tumor", "z")))
+    moving = Segmentation(
+        renumbered, geometry, (Tissue(1, "BONE", "x"), Tissue(3, "lung", "y"), Tissue(4, "tumor", "z"))
+    )
     matched = matched_to(moving, fixed)
     np.testing.assert_array_equal(matched.labels_kji, a_label_map())
     assert [(tissue.name, tissue.label) for tissue in matched.tissues] == [("BONE", 205), ("lung", 1), ("tumor", 206)]

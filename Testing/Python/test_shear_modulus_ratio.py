@@ -41,7 +41,7 @@ def sheared_bar(dimension: int, spacing_mm: tuple[float, ...], ratio: float) -> 
     """
     shape = (48, 24) if dimension == 2 else (36, 16, 12)
     labels = np.ones(shape, int)
-    labels[shape[0] // 3:2 * shape[0] // 3] = 2
+    labels[shape[0] // 3 : 2 * shape[0] // 3] = 2
     slope = np.where(labels[(slice(None), *[0] * (dimension - 1))] == 2, 0.05 / ratio, 0.05)
     along_mm = (np.cumsum(slope) - slope / 2) * spacing_mm[0]
     displacement = np.zeros((dimension, *shape))
@@ -72,12 +72,15 @@ def round_inclusion(ratio: float, poisson: float = 0.4) -> tuple[np.ndarray, np.
     r, angle = np.hypot(down_mm, left_mm) / radius_mm, np.arctan2(left_mm, down_mm)
     disc = r < 1
     outside = {"far": 1.0, "near": near, "edge": edge}
-    out, aside = (sum(size * terms[name][part] * r ** float(terms[name][0]) for name, size in outside.items())
-                  for part in (1, 2))
+    out, aside = (
+        sum(size * terms[name][part] * r ** float(terms[name][0]) for name, size in outside.items()) for part in (1, 2)
+    )
     out = shear * radius_mm * np.where(disc, inner * r, out) * np.cos(2 * angle)
     aside = shear * radius_mm * np.where(disc, -inner * r, aside) * np.sin(2 * angle)
-    return (np.stack([out * np.cos(angle) - aside * np.sin(angle), out * np.sin(angle) + aside * np.cos(angle)]),
-            np.where(disc, 2, 1))
+    return (
+        np.stack([out * np.cos(angle) - aside * np.sin(angle), out * np.sin(angle) + aside * np.cos(angle)]),
+        np.where(disc, 2, 1),
+    )
 
 
 @cache
@@ -90,8 +93,9 @@ def lump(ratio: float = 4.0, poisson: float = 0.38) -> tuple[np.ndarray, np.ndar
     held[1:-1, 1:-1] = False
     nodes = np.stack(np.meshgrid(*[np.linspace(-1, 1, 49)] * 2, indexing="ij"), axis=-1)
     pushed = np.stack([nodes[..., 0] + 0.5 * nodes[..., 1] ** 2, -0.3 * nodes[..., 1] + 0.8 * nodes[..., 0]], -1) * 8
-    nodal = solve_elasticity(mu * 2 * poisson / (1 - 2 * poisson), mu, 2.0, np.zeros((49, 49, 2)), held,
-                             held_displacement_mm=pushed)
+    nodal = solve_elasticity(
+        mu * 2 * poisson / (1 - 2 * poisson), mu, 2.0, np.zeros((49, 49, 2)), held, held_displacement_mm=pushed
+    )
     return np.moveaxis(centres_from_nodes(nodal, 2), -1, 0), labels, np.ones((48, 48), bool)
 
 
@@ -176,8 +180,9 @@ def test_a_first_grid_that_is_too_coarse_is_left_out(monkeypatch):
     reports = []
     for nodes in (8, 250):
         monkeypatch.setitem(FIRST_NODES, 3, nodes)
-        reports.append(shear_modulus_ratio(displacement, (3.0, 2.0, 4.0), labels, (AIR, SOFT, OTHER),
-                                           images=lambda _: seen))
+        reports.append(
+            shear_modulus_ratio(displacement, (3.0, 2.0, 4.0), labels, (AIR, SOFT, OTHER), images=lambda _: seen)
+        )
     assert reports[0] == reports[1]
 
 

@@ -34,8 +34,14 @@ def phantoms():
 
 
 def test_models_for_any_tissues_and_those_of_the_paper_come_with_the_module():
-    assert {folder.name for folder in PACKS} == {"universal-2d", "universal-3d", "diff-g", "diff-sas", "elas-g",
-                                                 "elas-sas"}
+    assert {folder.name for folder in PACKS} == {
+        "universal-2d",
+        "universal-3d",
+        "diff-g",
+        "diff-sas",
+        "elas-g",
+        "elas-sas",
+    }
 
 
 @pytest.mark.parametrize("folder", PACKS, ids=names)

@@ -32,8 +32,10 @@ def tensor(array):
 
 
 def window_around(voxel, window, shape):
-    return tuple(slice(max(0, centre - width // 2), min(length, centre + width // 2 + 1))
-                 for centre, width, length in zip(voxel, window, shape, strict=True))
+    return tuple(
+        slice(max(0, centre - width // 2), min(length, centre + width // 2 + 1))
+        for centre, width, length in zip(voxel, window, shape, strict=True)
+    )
 
 
 def looped_ncc(fixed, warped, mask, window):
@@ -73,8 +75,11 @@ def test_invalid_voxels_have_no_influence(dimension):
     fixed, warped, mask = textured(shape, 1), textured(shape, 2), a_mask(shape)
     other = np.where(mask > 0, warped, 1 - warped)
     assert np.abs(other - warped).max() > 0.2
-    for one, two in zip(local_ncc(tensor(fixed), tensor(warped), tensor(mask), window),
-                        local_ncc(tensor(fixed), tensor(other), tensor(mask), window), strict=True):
+    for one, two in zip(
+        local_ncc(tensor(fixed), tensor(warped), tensor(mask), window),
+        local_ncc(tensor(fixed), tensor(other), tensor(mask), window),
+        strict=True,
+    ):
         torch.testing.assert_close(one, two)
 
 
@@ -100,12 +105,14 @@ def test_correlation_is_symmetric_in_the_images(dimension):
 @pytest.mark.parametrize("dimension", SHAPES)
 def test_batch_of_two_equals_two_batches_of_one(dimension):
     shape = SHAPES[dimension]
-    pairs = [(tensor(textured(shape, seed)), tensor(textured(shape, seed + 1)), tensor(mask))
-             for seed, mask in ((1, a_mask(shape)), (5, np.ones(shape)))]
+    pairs = [
+        (tensor(textured(shape, seed)), tensor(textured(shape, seed + 1)), tensor(mask))
+        for seed, mask in ((1, a_mask(shape)), (5, np.ones(shape)))
+    ]
     together = local_ncc(*(torch.cat(parts) for parts in zip(*pairs, strict=True)), window=5)
     for index, pair in enumerate(pairs):
         for part, alone in zip(together, local_ncc(*pair, window=5), strict=True):
-            torch.testing.assert_close(part[index:index + 1], alone)
+            torch.testing.assert_close(part[index : index + 1], alone)
 
 
 # ---- numerics -----------------------------------------------------------------------------------

@@ -86,21 +86,33 @@ def test_only_what_is_not_rigid_is_left(dimension):
 # -- images ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("moving", [
-    pytest.param(lambda: thorax_slice().fixed.array_kji, id="the same image"),
-    pytest.param(lambda: thorax_slice().fixed.array_kji + noise(1), id="the same with other noise"),
-    pytest.param(lambda: turned(0, (1.3, -2.2)) + noise(2), id="shifted"),
-    pytest.param(lambda: turned(8, (0, 0)) + noise(3), id="turned")])
+@pytest.mark.parametrize(
+    "moving",
+    [
+        pytest.param(lambda: thorax_slice().fixed.array_kji, id="the same image"),
+        pytest.param(lambda: thorax_slice().fixed.array_kji + noise(1), id="the same with other noise"),
+        pytest.param(lambda: turned(0, (1.3, -2.2)) + noise(2), id="shifted"),
+        pytest.param(lambda: turned(8, (0, 0)) + noise(3), id="turned"),
+    ],
+)
 def test_images_of_the_same_shape_tell_nothing(moving):
     with pytest.raises(ValueError, match=NO_DEFORMATION):
         estimate_from(moving())
 
 
-@pytest.mark.parametrize("moving", [
-    pytest.param(lambda: np.interp(thorax_slice().moving.array_kji, [-1000, -800, -100, 0, 60, 120, 700],
-                                   [100, 0, 900, 200, 500, 450, 50]), id="another modality"),
-    pytest.param(lambda: thorax_slice().moving.array_kji[:, ::-1], id="upside down"),
-    pytest.param(lambda: 10 * noise(4), id="noise")])
+@pytest.mark.parametrize(
+    "moving",
+    [
+        pytest.param(
+            lambda: np.interp(
+                thorax_slice().moving.array_kji, [-1000, -800, -100, 0, 60, 120, 700], [100, 0, 900, 200, 500, 450, 50]
+            ),
+            id="another modality",
+        ),
+        pytest.param(lambda: thorax_slice().moving.array_kji[:, ::-1], id="upside down"),
+        pytest.param(lambda: 10 * noise(4), id="noise"),
+    ],
+)
 def test_images_that_do_not_match_tell_nothing(moving):
     with pytest.raises(ValueError, match="do not match"):
         estimate_from(moving())

@@ -64,8 +64,9 @@ def test_no_stiffness_has_no_poisson_ratio():
     assert math.isnan(Lame(0, 0).poisson_ratio) and Lame(0, 0).stiffness == 0
 
 
-@pytest.mark.parametrize(("lam", "mu", "symbol"), [(-0.1, 1, "λ"), (1, -1e-9, "μ"), (math.nan, 1, "λ"),
-                                                   (1, math.inf, "μ")])
+@pytest.mark.parametrize(
+    ("lam", "mu", "symbol"), [(-0.1, 1, "λ"), (1, -1e-9, "μ"), (math.nan, 1, "λ"), (1, math.inf, "μ")]
+)
 def test_impossible_parameters_are_refused(lam, mu, symbol):
     with pytest.raises(ValueError, match=symbol):
         Lame(lam, mu)
@@ -102,6 +103,7 @@ def test_unknown_tissue_is_refused_naming_the_known_ones():
 
 
 # ---- scales -------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
 def test_slider_and_weight_are_inverse(scale):
@@ -163,8 +165,15 @@ def test_ratio_is_kept_when_one_weight_moves(after):
     assert with_equal_ratio(Lame(2, 1), after, LogScale()) == Lame(8, 4)
 
 
-@pytest.mark.parametrize(("after", "stops"), [(Lame(150, 20), Lame(50, 199.526)), (Lame(0.02, 20), Lame(0.02, 0.08)),
-                                              (Lame(5, 1000), Lame(50, 199.526)), (Lame(5, 0.02), Lame(0.02, 0.08))])
+@pytest.mark.parametrize(
+    ("after", "stops"),
+    [
+        (Lame(150, 20), Lame(50, 199.526)),
+        (Lame(0.02, 20), Lame(0.02, 0.08)),
+        (Lame(5, 1000), Lame(50, 199.526)),
+        (Lame(5, 0.02), Lame(0.02, 0.08)),
+    ],
+)
 def test_linked_weights_stop_where_the_first_reaches_the_end(after, stops):
     kept = with_equal_ratio(Lame(5, 20), after, LogScale())
     assert (kept.lam, kept.mu) == (pytest.approx(stops.lam, rel=0.01), pytest.approx(stops.mu, rel=0.01))
@@ -177,25 +186,41 @@ def test_without_a_ratio_only_one_weight_moves():
 
 # ---- table --------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("weight", "names"), [
-    (BONE, "bone|Bones|BONE|rib_left_7|Ribs|vertebrae_L5|vertebrae_S1|vertebra|vertebral body|sacrum|"
-           "hip_left|femur_right|humerus_left|scapula_left|clavicula_right|sternum|costal_cartilages|skull|"
-           "pelvis|cortical bone|Left Femur|LeftFemur|femoral head|thoracic spine|skeleton"),
-    (LUNG, "lung|Lungs|left lung|lung_upper_lobe_left|lung_lower_lobe_right|right middle lobe|trachea|"
-           "airways|LeftLung"),
-    (LIVER, "liver|Liver segment 4|left lobe of liver"),
-    (HEART_MUSCLE, "heart_myocardium|LV myocardium|Myocardium"),
-    (FLUID, "urinary_bladder|gallbladder|heart_atrium_left|heart_ventricle_right|LV cavity|lateral ventricle|"
-            "blood pool|pleural effusion|CSF|renal pelvis"),
-    (AIR, "air|bowel gas|background|outside"),
-    (SOFT, "soft|soft tissue|body|spleen|kidney_left|stomach|pancreas|adrenal_gland_right|esophagus|"
-           "small_bowel|duodenum|colon|prostate|brain|heart|aorta|"
-           "pulmonary_vein|inferior_vena_cava|portal_vein_and_splenic_vein|iliac_artery_left|femoral artery|"
-           "spinal_cord|spinal cord|vertebral canal|intervertebral_discs|gluteus_maximus_left|"
-           "autochthon_right|iliopsoas_left|thyroid_gland|thyroid lobe|temporal lobe|hippocampus|"
-           "hippocampus left|lung tumor|lung_nodules|bladder wall|intercostal muscle|bone marrow|skin|"
-           "fibrillin|chip|Segment_1|1||Knochen"),
-])
+
+@pytest.mark.parametrize(
+    ("weight", "names"),
+    [
+        (
+            BONE,
+            "bone|Bones|BONE|rib_left_7|Ribs|vertebrae_L5|vertebrae_S1|vertebra|vertebral body|sacrum|"
+            "hip_left|femur_right|humerus_left|scapula_left|clavicula_right|sternum|costal_cartilages|skull|"
+            "pelvis|cortical bone|Left Femur|LeftFemur|femoral head|thoracic spine|skeleton",
+        ),
+        (
+            LUNG,
+            "lung|Lungs|left lung|lung_upper_lobe_left|lung_lower_lobe_right|right middle lobe|trachea|"
+            "airways|LeftLung",
+        ),
+        (LIVER, "liver|Liver segment 4|left lobe of liver"),
+        (HEART_MUSCLE, "heart_myocardium|LV myocardium|Myocardium"),
+        (
+            FLUID,
+            "urinary_bladder|gallbladder|heart_atrium_left|heart_ventricle_right|LV cavity|lateral ventricle|"
+            "blood pool|pleural effusion|CSF|renal pelvis",
+        ),
+        (AIR, "air|bowel gas|background|outside"),
+        (
+            SOFT,
+            "soft|soft tissue|body|spleen|kidney_left|stomach|pancreas|adrenal_gland_right|esophagus|"
+            "small_bowel|duodenum|colon|prostate|brain|heart|aorta|"
+            "pulmonary_vein|inferior_vena_cava|portal_vein_and_splenic_vein|iliac_artery_left|femoral artery|"
+            "spinal_cord|spinal cord|vertebral canal|intervertebral_discs|gluteus_maximus_left|"
+            "autochthon_right|iliopsoas_left|thyroid_gland|thyroid lobe|temporal lobe|hippocampus|"
+            "hippocampus left|lung tumor|lung_nodules|bladder wall|intercostal muscle|bone marrow|skin|"
+            "fibrillin|chip|Segment_1|1||Knochen",
+        ),
+    ],
+)
 def test_table_knows_the_usual_names(weight, names):
     wrong = {name: table_weight(name) for name in names.split("|") if table_weight(name) != weight}
     assert not wrong
@@ -206,16 +231,57 @@ def test_terminology_speaks_where_the_name_says_nothing():
     assert table_weight("Segment_3", "") == SOFT
 
 
-@pytest.mark.parametrize("name", ["Segment_1", "segment 2", "SEGMENT_13", "Label 3", "Label_4", "region 1", "Region12",
-                                  "1", "007", "", "jake", "tissue", "Tissue_2", "organ 5", "Knochen", "structure",
-                                  "Untitled", "left", "Segment_1_1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Segment_1",
+        "segment 2",
+        "SEGMENT_13",
+        "Label 3",
+        "Label_4",
+        "region 1",
+        "Region12",
+        "1",
+        "007",
+        "",
+        "jake",
+        "tissue",
+        "Tissue_2",
+        "organ 5",
+        "Knochen",
+        "structure",
+        "Untitled",
+        "left",
+        "Segment_1_1",
+    ],
+)
 def test_names_that_say_nothing_are_not_understood(name):
     assert not understood(Tissue(1, name)) and start_weight(Tissue(1, name)) == SOFT
 
 
-@pytest.mark.parametrize("name", ["lung", "BONE", "Segment_2 liver", "soft tissue", "spleen", "kidney_left", "Pancreas",
-                                  "small_bowel", "brain", "heart", "aorta", "gray matter", "adrenal_gland_right",
-                                  "connective_tissue", "Muscles", "left psoas", "background", "body"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lung",
+        "BONE",
+        "Segment_2 liver",
+        "soft tissue",
+        "spleen",
+        "kidney_left",
+        "Pancreas",
+        "small_bowel",
+        "brain",
+        "heart",
+        "aorta",
+        "gray matter",
+        "adrenal_gland_right",
+        "connective_tissue",
+        "Muscles",
+        "left psoas",
+        "background",
+        "body",
+    ],
+)
 def test_names_of_tissues_are_understood_also_where_they_start_at_1(name):
     assert understood(Tissue(1, name))
 
@@ -268,7 +334,8 @@ def test_presets_lie_within_the_range_of_both_scales(scale):
 
 def test_preset_is_what_the_table_gives_a_tissue_of_that_name():
     assert {name: table_weight(name) for name in PRESETS if name != "Heart muscle"} == {
-        name: weight for name, weight in PRESETS.items() if name != "Heart muscle"}
+        name: weight for name, weight in PRESETS.items() if name != "Heart muscle"
+    }
     assert PRESETS["Heart muscle"] == table_weight("myocardium")
 
 

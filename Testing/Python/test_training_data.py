@@ -60,10 +60,13 @@ def test_truth_of_a_phantom_makes_its_images_alike(cases, dimension):
 def test_a_phantom_is_to_training_what_it_is_to_the_registrar(cases, dimension):
     case = cases[dimension]
     pair = as_training_pair(case)
-    prepared = prepare_pair(ImagePair(case.fixed, case.moving, case.fixed_segmentation),
-                            sitk.Transform(3, sitk.sitkIdentity))
-    inner = tuple(slice((new - old) // 2, (new - old) // 2 + old)
-                  for new, old in zip(prepared.fixed.shape[2:], pair.shape, strict=True))
+    prepared = prepare_pair(
+        ImagePair(case.fixed, case.moving, case.fixed_segmentation), sitk.Transform(3, sitk.sitkIdentity)
+    )
+    inner = tuple(
+        slice((new - old) // 2, (new - old) // 2 + old)
+        for new, old in zip(prepared.fixed.shape[2:], pair.shape, strict=True)
+    )
     for name in ("fixed", "moving"):
         assert np.allclose(getattr(prepared, name)[0, 0].numpy()[inner], getattr(pair, name), atol=1e-6)
     assert pair.spacing_mm == pytest.approx(prepared.spacing_mm)
@@ -184,8 +187,13 @@ def marked_pair(shape=(24, 24)):
     generator = np.random.default_rng(2)
     labels = generator.integers(0, 4, (2, *shape)).astype(np.uint8)
     blocks = np.kron(labels[:, ::6, ::6], np.ones((1, 6, 6), np.uint8))
-    return replace(gradient_pair(shape), fixed=blocks[0] / np.float32(3), moving=blocks[1] / np.float32(3),
-                   fixed_labels=blocks[0], moving_labels=blocks[1])
+    return replace(
+        gradient_pair(shape),
+        fixed=blocks[0] / np.float32(3),
+        moving=blocks[1] / np.float32(3),
+        fixed_labels=blocks[0],
+        moving_labels=blocks[1],
+    )
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -206,8 +214,9 @@ def test_fixed_and_moving_are_turned_alike():
 
 def test_all_eight_orientations_of_a_square_occur():
     pair = marked_pair()
-    expected = {np.ascontiguousarray(np.rot90(turned, k)).tobytes()
-                for turned in (pair.fixed, pair.fixed.T) for k in range(4)}
+    expected = {
+        np.ascontiguousarray(np.rot90(turned, k)).tobytes() for turned in (pair.fixed, pair.fixed.T) for k in range(4)
+    }
     settings = replace(NO_AUGMENTATION, flips=0.5, transposes=0.8)
     seen = {augmented(pair, np.random.default_rng(seed), settings).fixed.tobytes() for seed in range(100)}
     assert seen == expected
@@ -222,8 +231,10 @@ def test_thick_slices_are_not_exchanged_with_other_axes():
 
 def test_a_view_from_outside_of_the_image_is_not_valid():
     pair = replace(marked_pair(), valid=None)
-    shares = [augmented(pair, np.random.default_rng(seed), replace(NO_AUGMENTATION, views=1)).valid.mean()
-              for seed in range(20)]
+    shares = [
+        augmented(pair, np.random.default_rng(seed), replace(NO_AUGMENTATION, views=1)).valid.mean()
+        for seed in range(20)
+    ]
     assert min(shares) < 0.8 and max(shares) == 1
 
 

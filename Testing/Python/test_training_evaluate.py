@@ -89,10 +89,21 @@ def test_accuracy_is_that_of_the_model_at_the_table(phantom, tmp_path):
     assert expected == pytest.approx(endpoint_error_mm(phantom, torch.zeros(1, 2, *phantom.shape)), rel=1e-2)
 
 
-@pytest.mark.parametrize(("options", "rows"), [
-    ({}, 16), ({"network": {"conditioning": "hyper", "parameters": 8},
-                "tissues": ("background", "lung", "bone", "liver"), "rest": ("soft",)}, 4),
-    ({"network": {"conditioning": "hyper", "parameters": 2}}, 16)])
+@pytest.mark.parametrize(
+    ("options", "rows"),
+    [
+        ({}, 16),
+        (
+            {
+                "network": {"conditioning": "hyper", "parameters": 8},
+                "tissues": ("background", "lung", "bone", "liver"),
+                "rest": ("soft",),
+            },
+            4,
+        ),
+        ({"network": {"conditioning": "hyper", "parameters": 2}}, 16),
+    ],
+)
 def test_every_kind_of_pack_can_be_judged(phantom, tmp_path, options, rows):
     model = Model(load_pack(pack_in(tmp_path / "tiny", **options)))
     assert model.table().shape == (rows, 2)
@@ -101,24 +112,49 @@ def test_every_kind_of_pack_can_be_judged(phantom, tmp_path, options, rows):
 
 def test_pairs_of_a_load_are_moved_by_it(tmp_path):
     (found,) = evaluate.unseen_pairs(tmp_path, 2, 12.0, 1, "gravity")
-    candidates = [as_training_pair(make_case(2, FIRST_TEST + number, load="gravity", spacing_mm=12.0))
-                  for number in range(3)]
+    candidates = [
+        as_training_pair(make_case(2, FIRST_TEST + number, load="gravity", spacing_mm=12.0)) for number in range(3)
+    ]
     assert any(np.allclose(found.displacement, pair.displacement, atol=3e-3) for pair in candidates)
 
 
 LUNG_BONE_LIVER = ("background", "lung", "bone", "liver")
 
 
-@pytest.mark.parametrize(("options", "sliders"), [
-    ({}, [f"{name} {symbol}" for name in ("lung", "bone", "liver", "soft") for symbol in ("lambda", "mu")]),
-    ({"network": {"conditioning": "hyper", "parameters": 4}, "regulariser": "diffusion", "tissues": LUNG_BONE_LIVER},
-     ["lung mu", "bone mu", "liver mu"]),
-    ({"network": {"conditioning": "hyper", "parameters": 2}}, [])])
+@pytest.mark.parametrize(
+    ("options", "sliders"),
+    [
+        ({}, [f"{name} {symbol}" for name in ("lung", "bone", "liver", "soft") for symbol in ("lambda", "mu")]),
+        (
+            {
+                "network": {"conditioning": "hyper", "parameters": 4},
+                "regulariser": "diffusion",
+                "tissues": LUNG_BONE_LIVER,
+            },
+            ["lung mu", "bone mu", "liver mu"],
+        ),
+        ({"network": {"conditioning": "hyper", "parameters": 2}}, []),
+    ],
+)
 def test_the_command_writes_a_row_per_load_and_slider_of_the_model(tmp_path, monkeypatch, capsys, options, sliders):
     output = tmp_path / "numbers.json"
     pack = pack_in(tmp_path / "tiny", **options)
-    monkeypatch.setattr(sys, "argv", ["evaluate", str(pack), "--count", "1", "--spacing-mm", "12",
-                                      "--cache", str(tmp_path / "cache"), "--output", str(output)])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        [
+            "evaluate",
+            str(pack),
+            "--count",
+            "1",
+            "--spacing-mm",
+            "12",
+            "--cache",
+            str(tmp_path / "cache"),
+            "--output",
+            str(output),
+        ],
+    )
     evaluate.main()
     assert set(json.loads(output.read_text())) == {"breathing", "gravity", "compression", *sliders}
     assert "breathing" in capsys.readouterr().out

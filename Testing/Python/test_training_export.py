@@ -59,8 +59,9 @@ def test_scores_without_truth_or_labels_are_not_numbers(phantom):
 def test_validation_prefers_a_network_that_knows_the_truth(phantom):
     objective = TrainingConfig().objective()
     truth = torch.nn.functional.interpolate(torch.from_numpy(phantom.displacement)[None], size=(32, 32)) / 2
-    scores, lazy = (validate(answering(velocity), objective, validation_of(phantom), 4)
-                    for velocity in (truth, 0 * truth))
+    scores, lazy = (
+        validate(answering(velocity), objective, validation_of(phantom), 4) for velocity in (truth, 0 * truth)
+    )
     assert scores.similarity > lazy.similarity and scores.epe_mm < lazy.epe_mm and scores.dice > lazy.dice
     assert lazy.folding_percent == 0
 
@@ -83,15 +84,30 @@ def test_a_picture_shows_five_views_of_each_pair():
     assert np.array_equal(drawn[:20, :24, 0], np.rint(255 * pairs[0].fixed))
 
 
-@pytest.mark.parametrize("options", [{}, {"conditioning": "hyper", "tissues": ("lung", "bone", "liver")},
-                                     {"conditioning": "hyper", "adaptive": False}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"conditioning": "hyper", "tissues": ("lung", "bone", "liver")}, {"conditioning": "hyper", "adaptive": False}],
+)
 def test_a_run_exports_a_pack_that_answers_as_the_trained_network(tmp_path_factory, options):
     needs_fabric()
     from training.train import train
+
     output = tmp_path_factory.mktemp("run")
-    config = TrainingConfig(name="tiny", output=str(output), cache=str(tmp_path_factory.getbasetemp() / "phantoms"),
-                            shape=(32, 32), spacing_mm=12.0, phantoms=2, steps=2, batch=2, validate_every=1,
-                            validation_pairs=1, accelerator="cpu", background=False, **options)
+    config = TrainingConfig(
+        name="tiny",
+        output=str(output),
+        cache=str(tmp_path_factory.getbasetemp() / "phantoms"),
+        shape=(32, 32),
+        spacing_mm=12.0,
+        phantoms=2,
+        steps=2,
+        batch=2,
+        validate_every=1,
+        validation_pairs=1,
+        accelerator="cpu",
+        background=False,
+        **options,
+    )
     lines = []
     state = train(config, lines.append)
     pack = load_pack(Path(output) / "tiny")

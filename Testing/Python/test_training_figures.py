@@ -25,22 +25,35 @@ from training.figures import main
 from training.phantoms.__main__ import write_subjects
 
 ROWS = [  # subject, tissue, λ, μ, flat
-    ("a", "lung", 0.3, 0.5, False), ("b", "lung", 0.3, 0.5, True), ("c", "lung", 2.0, 0.1, False),
-    ("d", "lung", 5.0, 7.0, False), ("e", "lung", 9.0, 0.2, False), ("f", "lung", 0.05, 30.0, False),
-    ("a", "bone", 30.0, 40.0, True), ("b", "bone", 100.0, 20.0, False)]
+    ("a", "lung", 0.3, 0.5, False),
+    ("b", "lung", 0.3, 0.5, True),
+    ("c", "lung", 2.0, 0.1, False),
+    ("d", "lung", 5.0, 7.0, False),
+    ("e", "lung", 9.0, 0.2, False),
+    ("f", "lung", 0.05, 30.0, False),
+    ("a", "bone", 30.0, 40.0, True),
+    ("b", "bone", 100.0, 20.0, False),
+]
 
 
 def row(subject="a", tissue="lung", lam=0.3, mu=0.5, flat=False, **changes) -> dict:
-    return {"subject": subject, "status": "done", "tissue": tissue, "lambda": lam, "mu": mu, "estimated": True,
-            "flat": flat, **changes}
+    return {
+        "subject": subject,
+        "status": "done",
+        "tissue": tissue,
+        "lambda": lam,
+        "mu": mu,
+        "estimated": True,
+        "flat": flat,
+        **changes,
+    }
 
 
 def table(folder: Path, rows: list[dict], name="batch.csv", columns=None) -> Path:
     """A file as the command batch writes it; what a row does not have stays empty."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / name, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns or COLUMNS, restval="",
-                                extrasaction="ignore")
+        writer = csv.DictWriter(stream, columns or COLUMNS, restval="", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
     return folder / name
@@ -59,8 +72,14 @@ def drawn(*paths: Path):
 
 def dots_of(axes) -> list[tuple[str, float, float, bool]]:
     """Subject, λ, μ and whether it is hollow."""
-    return [(dots.get_label(), *dots.get_offsets()[0].tolist(),
-             not np.allclose(dots.get_facecolor()[0], dots.get_edgecolor()[0])) for dots in axes.collections]
+    return [
+        (
+            dots.get_label(),
+            *dots.get_offsets()[0].tolist(),
+            not np.allclose(dots.get_facecolor()[0], dots.get_edgecolor()[0]),
+        )
+        for dots in axes.collections
+    ]
 
 
 # --- dots -------------------------------------------------------------------------------------------------------------
@@ -100,8 +119,14 @@ def test_median_and_quartiles_are_those_of_the_decided_estimates(tmp_path):
 
 
 def test_only_estimates_are_drawn(tmp_path):
-    rows = [row("a"), row("b", estimated=False, lam=30, mu=30), row("c", lam="", mu=0.5), row("d", mu="nan"),
-            {"subject": "e", "status": "failed", "message": "no file"}, row("a", "liver", estimated=False)]
+    rows = [
+        row("a"),
+        row("b", estimated=False, lam=30, mu=30),
+        row("c", lam="", mu=0.5),
+        row("d", mu="nan"),
+        {"subject": "e", "status": "failed", "message": "no file"},
+        row("a", "liver", estimated=False),
+    ]
     path = table(tmp_path, rows)
     _, axes = drawn(path)
     assert [name for name, *_ in dots_of(axes["lung"])] == ["a"] and "liver" not in axes
@@ -137,8 +162,9 @@ def test_axes_are_those_of_the_scale(tmp_path):
 @pytest.mark.parametrize("count", [1, 5])
 def test_no_text_is_cut_and_no_panel_covers_another(tmp_path, count):
     tissues = [f"{number} lobe of the lung with a very long name" for number in range(count)]
-    figure, _ = drawn(table(tmp_path, [row(subject, tissue, **stiffness(2, 1, 4)) for tissue in tissues
-                                       for subject in "abc"]))
+    figure, _ = drawn(
+        table(tmp_path, [row(subject, tissue, **stiffness(2, 1, 4)) for tissue in tissues for subject in "abc"])
+    )
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
     used = figure.get_tightbbox(renderer)
@@ -156,12 +182,16 @@ def stiffness(value, low, high, supported=True) -> dict:
 
 
 def test_stiffness_is_drawn_with_its_intervals(tmp_path):
-    rows = [row("a", **stiffness(0.4, 0.2, 0.8)), row("b", **stiffness(0.2, 0.1, 0.3, False)),
-            row("c", **stiffness(3.0, 2.0, "", False)), row("d", **stiffness("", "", "", False)),
-            row("a", "soft", **stiffness(1, 1, 1))]
+    rows = [
+        row("a", **stiffness(0.4, 0.2, 0.8)),
+        row("b", **stiffness(0.2, 0.1, 0.3, False)),
+        row("c", **stiffness(3.0, 2.0, "", False)),
+        row("d", **stiffness("", "", "", False)),
+        row("a", "soft", **stiffness(1, 1, 1)),
+    ]
     _, axes = drawn(table(tmp_path, rows))
     panel = axes["stiffness"]
-    dots, = panel.collections
+    (dots,) = panel.collections
     assert dots.get_offsets()[:, 1].tolist() == [0.2, 0.4, 3.0], "from soft to stiff"
     hollow = [bool(np.allclose(face, 1)) for face in dots.get_facecolor()]
     assert hollow == [True, False, True]
@@ -211,22 +241,25 @@ def test_a_figure_has_the_width_that_was_asked_for(tmp_path):
 HEADER = ",".join(NEEDED) + "\n"
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (None, "cannot be read"),
-    (b"", "the column 'subject' is missing"),
-    (b"\xff\xfe\x00\x01", "not a csv file"),
-    (b"name,value\n1,2\n", "the column 'subject' is missing"),
-    (HEADER.encode(), "no estimated"),
-    ((HEADER + "a,failed,,,,,\n").encode(), "no estimated"),
-    ((HEADER + "a,done,lung,1,1,False,\n").encode(), "no estimated"),
-    ((HEADER + "a,done,lung,,1,True,False\n").encode(), "no estimated"),
-    ((HEADER + "a,done,lung,soft,1,True,False\n").encode(), "line 2: 'soft' in column lambda is not a number"),
-    ((HEADER + "a,done,lung,1,1,perhaps,False\n").encode(), "line 2: 'perhaps' in column estimated"),
-    ((HEADER + "a,done,lung,-3,1,True,False\n").encode(), "cannot be of the same scale"),
-    ((HEADER + "a,done,lung,0,90,True,False\n").encode(), "cannot be of the same scale"),
-    ((HEADER + "a,done,lung,1e9,1,True,False\n").encode(), "cannot be of the same scale"),
-    ((HEADER + "a,done\n").encode(), "no estimated"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        (b"", "the column 'subject' is missing"),
+        (b"\xff\xfe\x00\x01", "not a csv file"),
+        (b"name,value\n1,2\n", "the column 'subject' is missing"),
+        (HEADER.encode(), "no estimated"),
+        ((HEADER + "a,failed,,,,,\n").encode(), "no estimated"),
+        ((HEADER + "a,done,lung,1,1,False,\n").encode(), "no estimated"),
+        ((HEADER + "a,done,lung,,1,True,False\n").encode(), "no estimated"),
+        ((HEADER + "a,done,lung,soft,1,True,False\n").encode(), "line 2: 'soft' in column lambda is not a number"),
+        ((HEADER + "a,done,lung,1,1,perhaps,False\n").encode(), "line 2: 'perhaps' in column estimated"),
+        ((HEADER + "a,done,lung,-3,1,True,False\n").encode(), "cannot be of the same scale"),
+        ((HEADER + "a,done,lung,0,90,True,False\n").encode(), "cannot be of the same scale"),
+        ((HEADER + "a,done,lung,1e9,1,True,False\n").encode(), "cannot be of the same scale"),
+        ((HEADER + "a,done\n").encode(), "no estimated"),
+    ],
+)
 def test_a_table_that_cannot_be_drawn_is_refused_in_one_sentence(tmp_path, capsys, content, message):
     path = tmp_path / "batch.csv"
     if content is not None:
@@ -237,10 +270,14 @@ def test_a_table_that_cannot_be_drawn_is_refused_in_one_sentence(tmp_path, capsy
     assert not (tmp_path / "a.png").exists()
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    (("--output", "a.jpg"), "must end with"), (("--output", "nowhere/a.png"), "there is no folder"),
-    (("--output", "a.png", "--width", "3"), "pixels wide"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--output", "a.jpg"), "must end with"),
+        (("--output", "nowhere/a.png"), "there is no folder"),
+        (("--output", "a.png", "--width", "3"), "pixels wide"),
+    ],
+)
 def test_a_name_that_no_figure_can_have_is_refused(tmp_path, monkeypatch, capsys, options, message):
     monkeypatch.chdir(tmp_path)
     assert main(["tissues", str(usual(tmp_path)), *options]) == 2

@@ -55,8 +55,12 @@ def disc_pair(shift_mm=(0.0, 0.0, 0.0), shape=SHAPE) -> ImagePair:
         return np.choose(of, [-1000.0, 40.0, -800.0]).astype(np.float32) + 900 * mark
 
     fixed, moving = labels((0, 0, 0)), labels(shift_mm)
-    return ImagePair(Image(values(fixed), geometry, "fixed"), Image(values(moving), geometry, "moving"),
-                     Segmentation(fixed, geometry, TISSUES), Segmentation(moving, geometry, TISSUES))
+    return ImagePair(
+        Image(values(fixed), geometry, "fixed"),
+        Image(values(moving), geometry, "moving"),
+        Segmentation(fixed, geometry, TISSUES),
+        Segmentation(moving, geometry, TISSUES),
+    )
 
 
 def moved(pair: ImagePair, displacement_of) -> Compared:
@@ -122,7 +126,7 @@ def test_folding_is_magenta(known):
     magenta = np.all(picture == (255, 0, 255), axis=-1)
     assert magenta.sum() > 100
     box = axes["known: Jacobian determinant"].get_window_extent()
-    inside = magenta[-int(box.y1): -int(box.y0), int(box.x0): int(box.x1)]
+    inside = magenta[-int(box.y1) : -int(box.y0), int(box.x0) : int(box.x1)]
     assert inside.sum() > 0.5 * magenta.sum(), "the rest is the legend"
     assert not np.all(pixels(known.figure) == (255, 0, 255), axis=-1).any()
 
@@ -207,16 +211,20 @@ def test_the_line_below_tells_what_was_measured(known):
 
 def test_three_rows_have_their_own_pictures_and_no_text_is_cut(known):
     still = moved(known.pair, np.zeros_like)
-    rows = [known.row, Compared("second", still.result, "given", True, True),
-            Compared("third", still.result, "given", False, False)]
+    rows = [
+        known.row,
+        Compared("second", still.result, "given", True, True),
+        Compared("third", still.result, "given", False, False),
+    ]
     figure, axes = drawn(known.pair, *rows)
     assert "before" in axes and parameter_text(rows[1]) == "λ, μ given: (1, 1) everywhere"
     assert parameter_text(rows[2]) == "μ given: soft (1), lung (0.5)"
     for title in ("Warped", "Jacobian determinant", "Difference"):
         one, two, three = (np.ma.filled(axes[f"{row.name}: {title}"].images[0].get_array(), -1) for row in rows)
         assert not np.allclose(one, two) and np.array_equal(two, three), title
-    bent = [max(np.ptp(line.get_xydata(), axis=0).min() for line in axes[f"{row.name}: Deformation"].lines)
-            for row in rows]
+    bent = [
+        max(np.ptp(line.get_xydata(), axis=0).min() for line in axes[f"{row.name}: Deformation"].lines) for row in rows
+    ]
     assert bent[0] > 5 and max(bent[1:]) < 1e-6
     used = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer())
     assert min(used.x0, used.y0) >= 0 and np.all(used.p1 <= figure.get_size_inches())
@@ -270,7 +278,8 @@ def test_a_global_model_takes_the_best_place_of_the_mean_of_the_tissues_that_vot
     scores[1, 0, 1], scores[2, 1, 0], scores[1:, 1, 1] = 0.9, 0.9, 0.6
     estimate = SimpleNamespace(
         landscape=Landscape(np.array([0.1, 0.2]), np.array([0.3, 0.4]), scores),
-        per_tissue=[SimpleNamespace(tissue=Tissue(label, str(label)), votes=label > 0) for label in range(3)])
+        per_tissue=[SimpleNamespace(tissue=Tissue(label, str(label)), votes=label > 0) for label in range(3)],
+    )
     found = best_for_all(estimate)
     assert {(found[label].lam, found[label].mu) for label in (0, 1, 2, 77)} == {(0.2, 0.4)}
 
@@ -285,8 +294,9 @@ def test_rows_are_registered_with_what_was_chosen(tmp_path):
     assert rows[1].origin == "estimated by grid with elas-g"
     file = tmp_path / "values.json"
     file.write_text(json.dumps({"tissues": {"lung": {"lambda": 3.0, "mu": 4.0}}}))
-    row, = compare(pair, {"direct": quick_solver()}, Choice(method=None, parameters=str(file), threads=1),
-                   lambda *_: None)
+    (row,) = compare(
+        pair, {"direct": quick_solver()}, Choice(method=None, parameters=str(file), threads=1), lambda *_: None
+    )
     lung = next(tissue for tissue in row.result.tissues if tissue.tissue.name == "lung")
     assert (lung.parameters.lam, lung.parameters.mu, row.origin) == (3.0, 4.0, "given")
 
@@ -298,9 +308,20 @@ def test_the_same_subject_gives_the_same_bytes_from_files_too(tmp_path, capsys):
     case = slice_case()
     pair = ImagePair(case.fixed, case.moving, case.fixed_segmentation, case.moving_segmentation)
     files = write_pair(pair, tmp_path)
-    options = ["registrations", "elas-g", "elas-sas", "--tissues", "1=lung,2=bone,3=liver,4=soft", "--grid-points", "2",
-               "--width", "800", "--moving-segmentation", str(tmp_path / "moving_segmentation.nii.gz"),
-               *(word for name, path in files.items() for word in (f"--{name}", path))]
+    options = [
+        "registrations",
+        "elas-g",
+        "elas-sas",
+        "--tissues",
+        "1=lung,2=bone,3=liver,4=soft",
+        "--grid-points",
+        "2",
+        "--width",
+        "800",
+        "--moving-segmentation",
+        str(tmp_path / "moving_segmentation.nii.gz"),
+        *(word for name, path in files.items() for word in (f"--{name}", path)),
+    ]
     settings = dict(matplotlib.rcParams)
     for name in ("one.png", "two.png"):
         assert main([*options, "--output", str(tmp_path / name)]) == 0
@@ -310,16 +331,24 @@ def test_the_same_subject_gives_the_same_bytes_from_files_too(tmp_path, capsys):
     assert printed[0].startswith("elas-g: Dice 0.") and printed[1].startswith("elas-sas: Dice 0.")
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    (("direct", "--fixed", "a.nii.gz"), "--moving is missing"),
-    (("direct", "--fixed", "a.nii.gz", "--moving", "b.nii.gz", "--segmentation", "c.nii.gz"), "there is no such file"),
-    (("nothing",), "There is no model 'nothing'"), (("direct", "direct"), "shown once"),
-    (("direct", "--refine", "-1"), "at least 0"), (("direct", "--spacing-mm", "500"), "spacing must be between"),
-    (("direct", "--view", "axial", "--spacing-mm", "12"), "no axial plane"),
-    (("direct", "--phantom", "-4"), "seed must be"),
-    (("direct", "universal-3d", "--spacing-mm", "12"), "registers volumes"),
-    (("direct", "--search-model", "elas-g", "--estimate", "none", "--spacing-mm", "12"), "--search-model"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("direct", "--fixed", "a.nii.gz"), "--moving is missing"),
+        (
+            ("direct", "--fixed", "a.nii.gz", "--moving", "b.nii.gz", "--segmentation", "c.nii.gz"),
+            "there is no such file",
+        ),
+        (("nothing",), "There is no model 'nothing'"),
+        (("direct", "direct"), "shown once"),
+        (("direct", "--refine", "-1"), "at least 0"),
+        (("direct", "--spacing-mm", "500"), "spacing must be between"),
+        (("direct", "--view", "axial", "--spacing-mm", "12"), "no axial plane"),
+        (("direct", "--phantom", "-4"), "seed must be"),
+        (("direct", "universal-3d", "--spacing-mm", "12"), "registers volumes"),
+        (("direct", "--search-model", "elas-g", "--estimate", "none", "--spacing-mm", "12"), "--search-model"),
+    ],
+)
 def test_what_cannot_be_drawn_is_refused_in_one_sentence(tmp_path, capsys, options, message):
     assert main(["registrations", *options, "--output", str(tmp_path / "a.png")]) == 2
     printed = capsys.readouterr().err

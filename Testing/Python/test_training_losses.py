@@ -17,9 +17,12 @@ from training.datasets.pair import collate
 from training.losses import batch_terms, displacement_of, weight_maps
 
 STEPS = 5
-OBJECTIVES = {"log": Objective(), "paper": Objective(scale=PaperScale()),
-              "diffusion": Objective(regulariser="diffusion"),
-              "paper's diffusion": Objective(PaperScale(), "diffusion")}
+OBJECTIVES = {
+    "log": Objective(),
+    "paper": Objective(scale=PaperScale()),
+    "diffusion": Objective(regulariser="diffusion"),
+    "paper's diffusion": Objective(PaperScale(), "diffusion"),
+}
 
 
 def random_batch(count=2, spacing_mm=(2.0, 2.0)):
@@ -41,13 +44,21 @@ def test_terms_of_each_pair_are_those_the_solvers_minimise(kind, spacing_mm):
     terms = batch_terms(objective, velocity, batch, STEPS)
     for number in range(2):
         sliders = batch.sliders[number].tolist()
-        parameters = TissueParameters({label: Lame(*[objective.scale.weight(s) for s in pair])
-                                       for label, pair in enumerate(sliders)})
-        fixed, moving, mask, labels = (part[number:number + 1] for part in (batch.fixed, batch.moving, batch.mask,
-                                                                            batch.labels))
-        displacement = resize(integrate(velocity[number:number + 1], STEPS), (20, 24))
-        expected = objective.terms(fixed, warp(moving, displacement), inside(displacement) * mask, displacement,
-                                   spacing_mm, *parameters.maps(labels[:, None]))
+        parameters = TissueParameters(
+            {label: Lame(*[objective.scale.weight(s) for s in pair]) for label, pair in enumerate(sliders)}
+        )
+        fixed, moving, mask, labels = (
+            part[number : number + 1] for part in (batch.fixed, batch.moving, batch.mask, batch.labels)
+        )
+        displacement = resize(integrate(velocity[number : number + 1], STEPS), (20, 24))
+        expected = objective.terms(
+            fixed,
+            warp(moving, displacement),
+            inside(displacement) * mask,
+            displacement,
+            spacing_mm,
+            *parameters.maps(labels[:, None]),
+        )
         assert float(terms.similarity[number]) == pytest.approx(float(expected.similarity), rel=1e-5)
         assert float(terms.energy[number]) == pytest.approx(float(expected.energy), rel=1e-5)
         assert float(terms.total[number]) == pytest.approx(float(expected.total), rel=1e-5)
@@ -108,6 +119,6 @@ def test_a_batch_is_the_mean_of_its_pairs_however_much_of_them_is_valid():
     batch, velocity = random_batch(), random_velocity()
     together = batch_terms(OBJECTIVES["log"], velocity, batch, STEPS).total
     for number in range(2):
-        alone = type(batch)(*[part[number:number + 1] if isinstance(part, torch.Tensor) else part for part in batch])
-        single = batch_terms(OBJECTIVES["log"], velocity[number:number + 1], alone, STEPS).total
+        alone = type(batch)(*[part[number : number + 1] if isinstance(part, torch.Tensor) else part for part in batch])
+        single = batch_terms(OBJECTIVES["log"], velocity[number : number + 1], alone, STEPS).total
         assert float(single) == pytest.approx(float(together[number]), rel=1e-5)

@@ -17,8 +17,10 @@ from training.datasets.own_pairs import own_pairs
 from training.run_data import spacings_mm, training_set, validation_set
 
 SHAPE = (6, 30, 26)
-TABLE = "fixed, moving, segmentation, split\n{0}/a.nii.gz, {0}/b.nii.gz, {0}/tissues.nii.gz, train\n" \
-        "{1}/a.nii.gz, {1}/b.nii.gz, {1}/tissues.nii.gz, validation\n"
+TABLE = (
+    "fixed, moving, segmentation, split\n{0}/a.nii.gz, {0}/b.nii.gz, {0}/tissues.nii.gz, train\n"
+    "{1}/a.nii.gz, {1}/b.nii.gz, {1}/tissues.nii.gz, validation\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +32,11 @@ def folder(tmp_path_factory) -> Path:
         generator = np.random.default_rng(seed)
         labels = np.zeros(SHAPE, np.uint8)
         labels[:, 3:27, 2:24], labels[:, 8:20, 5:12] = 1, 2 + 4 * seed
-        for name, array in (("a", 500 * generator.random(SHAPE)), ("b", 500 * generator.random(SHAPE)),
-                            ("tissues", labels)):
+        for name, array in (
+            ("a", 500 * generator.random(SHAPE)),
+            ("b", 500 * generator.random(SHAPE)),
+            ("tissues", labels),
+        ):
             picture = sitk.GetImageFromArray(array if name == "tissues" else array.astype(np.int16))
             picture.SetSpacing((2.0, 2.0, 2.5))
             sitk.WriteImage(picture, str(folder / patient / f"{name}.nii.gz"))
@@ -43,8 +48,9 @@ def test_a_volume_is_what_the_registrar_prepares(folder):
     (pair,) = own_pairs(folder, "train", 3, 2.0)
     files = [folder / "one" / f"{name}.nii.gz" for name in ("a", "b", "tissues")]
     fixed, moving = map(read_image, files[:2])
-    wanted = prepare_pair(ImagePair(fixed, moving, read_segmentation(files[2], fixed)),
-                          sitk.Transform(3, sitk.sitkIdentity), 2.0)
+    wanted = prepare_pair(
+        ImagePair(fixed, moving, read_segmentation(files[2], fixed)), sitk.Transform(3, sitk.sitkIdentity), 2.0
+    )
     for name, tensor in (("fixed", wanted.fixed), ("moving", wanted.moving), ("fixed_labels", wanted.labels)):
         assert np.array_equal(getattr(pair, name), wanted.volume(tensor))
     assert pair.spacing_mm == wanted.spacing_mm and pair.displacement is None
@@ -62,8 +68,9 @@ def test_images_stored_in_another_orientation_are_turned_alike(folder, tmp_path,
     for name in ("a", "b", "tissues"):
         turned = sitk.DICOMOrient(sitk.ReadImage(str(folder / "one" / f"{name}.nii.gz")), orientation)
         sitk.WriteImage(turned, str(tmp_path / f"{name}.nii.gz"))
-    as_stored, turned = (own_pairs(place, "train", dimension, 2.0) for place in (
-        folder, table(tmp_path, TABLE.format(".", "."))))
+    as_stored, turned = (
+        own_pairs(place, "train", dimension, 2.0) for place in (folder, table(tmp_path, TABLE.format(".", ".")))
+    )
     assert len(as_stored) == len(turned)
     for one, other in zip(as_stored, turned, strict=True):
         assert np.array_equal(one.fixed_labels % 3, other.fixed_labels % 3)  # the body found around them may differ
@@ -72,14 +79,24 @@ def test_images_stored_in_another_orientation_are_turned_alike(folder, tmp_path,
 
 
 def test_each_split_has_its_own_patients(folder):
-    organs = {split: {2, 6} & set(np.unique(own_pairs(folder, split, 3)[0].fixed_labels).tolist())
-              for split in ("train", "validation")}
+    organs = {
+        split: {2, 6} & set(np.unique(own_pairs(folder, split, 3)[0].fixed_labels).tolist())
+        for split in ("train", "validation")
+    }
     assert organs == {"train": {2}, "validation": {6}}
 
 
 def test_a_run_learns_from_one_split_and_is_judged_by_the_other(folder):
-    config = TrainingConfig(sources=("own",), validate_on="own", data=str(folder), shape=(48, 64), spacing_mm=2.0,
-                            validation_pairs=3, augment=False, batch=1)
+    config = TrainingConfig(
+        sources=("own",),
+        validate_on="own",
+        data=str(folder),
+        shape=(48, 64),
+        spacing_mm=2.0,
+        validation_pairs=3,
+        augment=False,
+        batch=1,
+    )
     assert 2 in training_set(config)[0].labels and 6 not in training_set(config)[0].labels
     judged = validation_set(config)
     assert 2 <= len(judged.pairs) <= 3 and all(6 in pair.fixed_labels for pair in judged.pairs)

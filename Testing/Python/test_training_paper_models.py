@@ -81,9 +81,17 @@ def test_scores_are_those_of_the_truth_and_get_worse_away_from_it(phantom):
 def test_distances_are_in_mm_of_both_axes(phantom):
     square = np.zeros((20, 30), np.uint8)
     for label, start in ((LUNG, 2), (BONE, 8), (LIVER, 14)):
-        square[start:start + 4, 5:15] = label
-    pair = replace(phantom, fixed=0.1 * square, moving=0.1 * square, fixed_labels=square, moving_labels=square,
-                   spacing_mm=(2.0, 5.0), displacement=None, valid=None)
+        square[start : start + 4, 5:15] = label
+    pair = replace(
+        phantom,
+        fixed=0.1 * square,
+        moving=0.1 * square,
+        fixed_labels=square,
+        moving_labels=square,
+        spacing_mm=(2.0, 5.0),
+        displacement=None,
+        valid=None,
+    )
     along_rows = torch.zeros(1, 2, 20, 30)
     along_rows[:, 1] = 3
     assert scores(pair, along_rows).hd95_mm == pytest.approx(15)
@@ -97,8 +105,15 @@ def test_a_paired_difference_has_students_interval():
 
 def paper_pack(folder, regulariser, tissues):
     weights = 2 if regulariser == "elastic" else 1
-    network = {"conditioning": "hyper", "parameters": weights * (len(tissues) or 1), "encoder": (2, 2),
-               "decoder": (2, 2), "final": (2,), "hyper_widths": (2,), "half_resolution": False}
+    network = {
+        "conditioning": "hyper",
+        "parameters": weights * (len(tissues) or 1),
+        "encoder": (2, 2),
+        "decoder": (2, 2),
+        "final": (2,),
+        "hyper_widths": (2,),
+        "half_resolution": False,
+    }
     return str(pack_in(folder, network=network, regulariser=regulariser, tissues=tissues, scale="paper"))
 
 
@@ -106,8 +121,12 @@ def paper_pack(folder, regulariser, tissues):
 def packs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("packs")
     tissues = ("background", "lung", "bone", "liver")
-    return [paper_pack(folder / f"{number}", regulariser, own) for number, (regulariser, own) in enumerate(
-        [("elastic", tissues), ("diffusion", ()), ("elastic", ()), ("diffusion", tissues)])]
+    return [
+        paper_pack(folder / f"{number}", regulariser, own)
+        for number, (regulariser, own) in enumerate(
+            [("elastic", tissues), ("diffusion", ()), ("elastic", ()), ("diffusion", tissues)]
+        )
+    ]
 
 
 def test_models_are_told_apart_by_their_cards(packs):
@@ -117,8 +136,24 @@ def test_models_are_told_apart_by_their_cards(packs):
 
 
 def test_the_command_writes_every_model_with_differences_and_parameters(packs, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["", *packs, "--count", "2", "--points", "2", "--spacing-mm", "12",
-                                      "--cache", str(tmp_path), "--output", str(tmp_path / "report.json")])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        [
+            "",
+            *packs,
+            "--count",
+            "2",
+            "--points",
+            "2",
+            "--spacing-mm",
+            "12",
+            "--cache",
+            str(tmp_path),
+            "--output",
+            str(tmp_path / "report.json"),
+        ],
+    )
     comparison.main()
     report = json.loads((tmp_path / "report.json").read_text())
     assert [len(row) for row in report["scores"].values()] == [2] * 9

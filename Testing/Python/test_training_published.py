@@ -49,8 +49,10 @@ def write_learn2reg(folder, name="NLST", labels_at="labelsTr", numbers=(1, 2)):
                 write(folder / labels_at / file, np.array([0, 12, 93, 5, 51], np.uint8)[labels])
             elif labels_at == "masks":
                 for value, mask in ((1, "lung_upper_lobe_left"), (2, "rib_left_4"), (3, "liver"), (0, "aorta")):
-                    write(folder / "totalsegmentatorTr" / file.removesuffix(".nii.gz") / f"{mask}.nii.gz",
-                          (labels == value).astype(np.uint8))
+                    write(
+                        folder / "totalsegmentatorTr" / file.removesuffix(".nii.gz") / f"{mask}.nii.gz",
+                        (labels == value).astype(np.uint8),
+                    )
         entries.append({"fixed": f"./imagesTr/{names[0]}", "moving": f"./imagesTr/{names[1]}"})
     content = {"name": name, "training_paired_images": entries, "registration_val": entries[-1:]}
     (folder / f"{name}_dataset.json").write_text(json.dumps(content))
@@ -109,11 +111,15 @@ def test_the_sizes_of_the_paper_are_those_of_the_recipes():
     assert ACDC_SHAPE == (128, 128)
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (lambda folder: (folder / "NLST_dataset.json").unlink(), "one file named ..._dataset.json"),
-    (lambda folder: (folder / "labelsTr" / "NLST_0001_0001.nii.gz").unlink(), "NLST_0001_0001.*no segmentation"),
-    (lambda folder: (folder / "imagesTr" / "NLST_0001_0001.nii.gz").unlink(), "NLST_0001_0001"),
-    (lambda folder: (folder / "NLST_dataset.json").write_text("{}"), "lists no pairs for train")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder: (folder / "NLST_dataset.json").unlink(), "one file named ..._dataset.json"),
+        (lambda folder: (folder / "labelsTr" / "NLST_0001_0001.nii.gz").unlink(), "NLST_0001_0001.*no segmentation"),
+        (lambda folder: (folder / "imagesTr" / "NLST_0001_0001.nii.gz").unlink(), "NLST_0001_0001"),
+        (lambda folder: (folder / "NLST_dataset.json").write_text("{}"), "lists no pairs for train"),
+    ],
+)
 def test_what_is_missing_is_named(tmp_path, change, message):
     write_learn2reg(tmp_path)
     change(tmp_path)

@@ -32,12 +32,30 @@ def cache(tmp_path_factory):
 @pytest.fixture
 def tiny(cache, tmp_path):
     """Settings of a run of seconds; `tiny(steps=...)` changes some."""
+
     def make(output="run", **changes):
-        settings = {"output": str(tmp_path / output), "cache": str(cache), "shape": (32, 32), "spacing_mm": 12.0,
-                    "phantoms": 6, "first_phantoms": 3, "steps_per_phantom": 2, "steps": 12, "batch": 2, "warm_up": 2,
-                    "validation_pairs": 2, "validate_every": 6, "log_every": 1, "picture_every": 1, "seed": 5,
-                    "accelerator": "cpu", "integration_steps": 4, "background": False}
+        settings = {
+            "output": str(tmp_path / output),
+            "cache": str(cache),
+            "shape": (32, 32),
+            "spacing_mm": 12.0,
+            "phantoms": 6,
+            "first_phantoms": 3,
+            "steps_per_phantom": 2,
+            "steps": 12,
+            "batch": 2,
+            "warm_up": 2,
+            "validation_pairs": 2,
+            "validate_every": 6,
+            "log_every": 1,
+            "picture_every": 1,
+            "seed": 5,
+            "accelerator": "cpu",
+            "integration_steps": 4,
+            "background": False,
+        }
         return TrainingConfig(**{**settings, **changes})
+
     return make
 
 
@@ -48,6 +66,7 @@ def run(config):
 
 def kill_at(config, step):
     """Interrupt a run before it can store what it has learnt in ``step``."""
+
     def interrupt(line):
         if line.startswith(f"step {step}/"):
             raise KeyboardInterrupt
@@ -65,17 +84,32 @@ def curve(config):
 
 
 def test_a_short_run_on_two_pairs_lowers_their_objective(tiny):
-    config = tiny(sources=("phantoms",), phantoms=2, first_phantoms=2, augment=False, steps=80, ends=0, equal=1,
-                  learning_rate=3e-3, validate_every=1000)
+    config = tiny(
+        sources=("phantoms",),
+        phantoms=2,
+        first_phantoms=2,
+        augment=False,
+        steps=80,
+        ends=0,
+        equal=1,
+        learning_rate=3e-3,
+        validate_every=1000,
+    )
     state, _ = run(config)
     objectives = curve(config)[:, 1]
     assert state.step == 80
     assert objectives[-20:].mean() < objectives[:20].mean() - 0.03
 
 
-@pytest.mark.parametrize("options", [{}, {"conditioning": "hyper", "tissues": ("lung", "bone", "liver")},
-                                     {"conditioning": "hyper", "adaptive": False, "regulariser": "diffusion"},
-                                     {"scale": "paper", "half_resolution": False}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"conditioning": "hyper", "tissues": ("lung", "bone", "liver")},
+        {"conditioning": "hyper", "adaptive": False, "regulariser": "diffusion"},
+        {"scale": "paper", "half_resolution": False},
+    ],
+)
 def test_every_kind_of_model_can_be_trained(tiny, options):
     config = tiny(steps=2, validate_every=2, **options)
     state, _ = run(config)
@@ -83,8 +117,15 @@ def test_every_kind_of_model_can_be_trained(tiny, options):
 
 
 def test_a_volume_model_with_tissues_can_be_trained(tiny):
-    config = tiny(dimension=3, shape=(16, 16, 16), map_layer="tissue", pooled_input=True, sources=("shapes",), steps=2,
-                  validation_pairs=1)
+    config = tiny(
+        dimension=3,
+        shape=(16, 16, 16),
+        map_layer="tissue",
+        pooled_input=True,
+        sources=("shapes",),
+        steps=2,
+        validation_pairs=1,
+    )
     assert np.isfinite(curve_after(config)).all()
 
 
@@ -193,8 +234,10 @@ def test_a_run_can_begin_with_the_weights_of_a_finished_pack(tiny, pack):
     config = tiny(start_from=str(pack), steps=1, learning_rate=1e-12)
     state, _ = run(config)
     stored = load_pack(pack).network.state_dict()
-    assert all(torch.allclose(weight, stored[name], atol=1e-9)
-               for name, weight in state.model.module.network.state_dict().items())
+    assert all(
+        torch.allclose(weight, stored[name], atol=1e-9)
+        for name, weight in state.model.module.network.state_dict().items()
+    )
     assert "Begun with the weights of earlier." in load_pack(Path(config.output) / config.name).card.training
 
 
@@ -207,8 +250,9 @@ def test_a_hypernetwork_for_other_tissues_begins_with_the_kernels_of_the_finishe
     hyper = {"conditioning": "hyper", "scale": "paper"}
     earlier = tiny("earlier", name="earlier", steps=2, adaptive=False, **hyper)
     run(earlier)
-    state, _ = run(tiny(start_from=f"{earlier.output}/earlier", tissues=("lung", "bone"), steps=1, learning_rate=1e-12,
-                        **hyper))
+    state, _ = run(
+        tiny(start_from=f"{earlier.output}/earlier", tissues=("lung", "bone"), steps=1, learning_rate=1e-12, **hyper)
+    )
     images = torch.rand(2, 1, 1, 32, 32)
     with torch.no_grad():
         expected = load_pack(Path(earlier.output) / "earlier").network(*images, torch.full((1, 2), 0.5))
@@ -229,23 +273,52 @@ def test_a_resumed_run_goes_on_from_its_checkpoint_and_not_from_the_pack_it_bega
 
 
 def test_the_command_line_gives_the_configuration():
-    config = parse_arguments(["--steps", "7", "--shape", "32", "48", "--no-augment", "--tissues", "lung", "bone",
-                              "--conditioning", "hyper", "--sources", "phantoms=3", "shapes=1"])
-    assert config == TrainingConfig(steps=7, shape=(32, 48), augment=False, tissues=("lung", "bone"),
-                                    conditioning="hyper", sources=("phantoms=3", "shapes=1"))
+    config = parse_arguments(
+        [
+            "--steps",
+            "7",
+            "--shape",
+            "32",
+            "48",
+            "--no-augment",
+            "--tissues",
+            "lung",
+            "bone",
+            "--conditioning",
+            "hyper",
+            "--sources",
+            "phantoms=3",
+            "shapes=1",
+        ]
+    )
+    assert config == TrainingConfig(
+        steps=7,
+        shape=(32, 48),
+        augment=False,
+        tissues=("lung", "bone"),
+        conditioning="hyper",
+        sources=("phantoms=3", "shapes=1"),
+    )
     assert config.shares() == {"phantoms": 0.75, "shapes": 0.25}
 
 
 def test_a_configuration_survives_being_stored():
     config = TrainingConfig(shape=(32, 48))
-    stored = {name: list(value) if isinstance(value, tuple) else value
-              for name, value in dataclasses.asdict(config).items()}
+    stored = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(config).items()
+    }
     assert from_dict(stored) == config
 
 
-@pytest.mark.parametrize(("options", "parameters"), [
-    ({"adaptive": False}, 2), ({"adaptive": False, "regulariser": "diffusion"}, 1),
-    ({"tissues": ("a", "b", "c")}, 8), ({"tissues": ("a", "b", "c"), "regulariser": "diffusion"}, 4)])
+@pytest.mark.parametrize(
+    ("options", "parameters"),
+    [
+        ({"adaptive": False}, 2),
+        ({"adaptive": False, "regulariser": "diffusion"}, 1),
+        ({"tissues": ("a", "b", "c")}, 8),
+        ({"tissues": ("a", "b", "c"), "regulariser": "diffusion"}, 4),
+    ],
+)
 def test_a_hypernetwork_gets_as_many_numbers_as_in_the_paper(options, parameters):
     assert TrainingConfig(conditioning="hyper", **options).network().parameters == parameters
 
@@ -258,10 +331,16 @@ def test_the_vector_holds_lambda_of_all_tissues_then_mu():
     assert torch.equal(slider_vector(sliders, 1), torch.tensor([[0.5]]))
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"shape": (32,)}, "shape of 2 numbers"), ({"conditioning": "hyper"}, "names of the tissues"),
-    ({"sources": ("phantoms=much",)}, "name=share"), ({"sources": ()}, "At least one source"),
-    ({"steps": 0}, "At least one step")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shape": (32,)}, "shape of 2 numbers"),
+        ({"conditioning": "hyper"}, "names of the tissues"),
+        ({"sources": ("phantoms=much",)}, "name=share"),
+        ({"sources": ()}, "At least one source"),
+        ({"steps": 0}, "At least one step"),
+    ],
+)
 def test_impossible_settings_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         TrainingConfig(**options)
@@ -296,7 +375,8 @@ def test_validation_begins_with_the_sliders_of_the_tissue_table(tiny):
 def test_gradients_reach_every_weight(tiny):
     trainee = Trainee(tiny().network())
     torch.nn.init.normal_(trainee.network.flow.weight, 0, 0.1)  # at its start it lets nothing through
-    velocity = trainee(torch.rand(1, 1, 32, 32), torch.rand(1, 1, 32, 32), torch.randint(0, 3, (1, 32, 32)),
-                       torch.rand(1, 3, 2))
+    velocity = trainee(
+        torch.rand(1, 1, 32, 32), torch.rand(1, 1, 32, 32), torch.randint(0, 3, (1, 32, 32)), torch.rand(1, 3, 2)
+    )
     velocity.square().sum().backward()
     assert all(parameter.grad is not None and parameter.grad.abs().max() > 0 for parameter in trainee.parameters())

@@ -26,8 +26,11 @@ def volume(tmp_path_factory):
     labels = np.zeros(body.shape, np.uint8)
     labels[body & (i < 20)] = 7
     labels[body & (np.hypot(j - 30, i - 36) < 7)] = 9
-    noise = sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(
-        sitk.GetImageFromArray(generator.standard_normal(body.shape).astype(np.float32)), 1.5))
+    noise = sitk.GetArrayFromImage(
+        sitk.SmoothingRecursiveGaussian(
+            sitk.GetImageFromArray(generator.standard_normal(body.shape).astype(np.float32)), 1.5
+        )
+    )
     hu = np.where(body, 40 + 600 * noise, -1000)
     hu[labels == 7] -= 700
     hu[labels == 9] += 500

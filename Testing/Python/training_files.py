@@ -33,7 +33,15 @@ def pack_in(folder, **options):
     torch.manual_seed(0)
     network = RegistrationNetwork(NetworkConfig(**network_options))
     options = {"regulariser": "elastic", "scale": "log", **options}
-    card = ModelCard(name="tiny", version="1", network=network.config,
-                     spacing_mm=(6.0, 6.0), orientation="any", training="none", licence="Apache-2.0", **options)
+    card = ModelCard(
+        name="tiny",
+        version="1",
+        network=network.config,
+        spacing_mm=(6.0, 6.0),
+        orientation="any",
+        training="none",
+        licence="Apache-2.0",
+        **options,
+    )
     save_pack(folder, network, card)
     return folder

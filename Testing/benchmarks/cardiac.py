@@ -34,26 +34,55 @@ def main() -> None:
                 row = _row(options.data / case, tissues, options, Path(folder) / f"{case}-{bool(tissues)}")
                 rows.append(row)
                 named += [row[2]] if tissues else []
-    print_table("LV cavity, end-diastole fixed, end-systole moving",
-                ("", "Dice before", "after", "HD95 mm before", "after", "folding %", "seconds", "CPU s", "peak MB",
-                 "transform %"), rows)
+    print_table(
+        "LV cavity, end-diastole fixed, end-systole moving",
+        (
+            "",
+            "Dice before",
+            "after",
+            "HD95 mm before",
+            "after",
+            "folding %",
+            "seconds",
+            "CPU s",
+            "peak MB",
+            "transform %",
+        ),
+        rows,
+    )
     print(f"tissues named: mean Dice {np.mean(named):.3f}, worst {min(named):.3f}")
 
 
 def _row(case: Path, tissues: str | None, options: argparse.Namespace, output: Path) -> tuple:
     moving = case / "es.nii.gz"
-    register = {"fixed": case / "ed.nii.gz", "moving": moving, "segmentation": case / "ed_labels.nii.gz",
-                "moving-segmentation": case / "es_labels.nii.gz", "refine": options.refine, "model": options.model}
+    register = {
+        "fixed": case / "ed.nii.gz",
+        "moving": moving,
+        "segmentation": case / "ed_labels.nii.gz",
+        "moving-segmentation": case / "es_labels.nii.gz",
+        "refine": options.refine,
+        "model": options.model,
+    }
     run = run_register(output, {**register, "tissues": tissues} if tissues else register)
     for warning in run.result["warnings"]:
         print(f"{output.name}: {warning}")
     # From the files, not from result.json: what somebody would find who applies the transform.
-    before, after = label_overlaps(register["segmentation"], register["moving-segmentation"], [CAVITY],
-                                   output / "transform.h5")[CAVITY]
+    before, after = label_overlaps(
+        register["segmentation"], register["moving-segmentation"], [CAVITY], output / "transform.h5"
+    )[CAVITY]
     cavity = next(tissue for tissue in run.result["tissues"] if tissue["id"] == str(CAVITY))
-    return (f"{case.name} {'named' if tissues else 'unnamed'}", before, after, cavity["hd95_mm_before"],
-            cavity["hd95_mm_after"], run.result["negative_jacobian_percent"], run.seconds, run.cpu_seconds,
-            run.peak_memory_mb, transform_difference_percent(moving, output))
+    return (
+        f"{case.name} {'named' if tissues else 'unnamed'}",
+        before,
+        after,
+        cavity["hd95_mm_before"],
+        cavity["hd95_mm_after"],
+        run.result["negative_jacobian_percent"],
+        run.seconds,
+        run.cpu_seconds,
+        run.peak_memory_mb,
+        transform_difference_percent(moving, output),
+    )
 
 
 if __name__ == "__main__":

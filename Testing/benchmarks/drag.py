@@ -27,8 +27,20 @@ from host.mouse import hold, let_go, move_to  # isort: skip
 from host.qt_binding import QtCore  # isort: skip
 
 LASTS_S = 4.0
-HEADERS = ["case", "torch (s)", "first (s)", "settled (s)", "frames/s", "longest gap", "events", "loop p95", "loop max",
-           "settled after", "difference (mm)", "moved (mm)"]
+HEADERS = [
+    "case",
+    "torch (s)",
+    "first (s)",
+    "settled (s)",
+    "frames/s",
+    "longest gap",
+    "events",
+    "loop p95",
+    "loop max",
+    "settled after",
+    "difference (mm)",
+    "moved (mm)",
+]
 
 
 @dataclass(frozen=True)
@@ -62,8 +74,11 @@ def _lung_4dct(scene) -> list:
     return [*nodes, scene_builders.add_segmentation(scene, "tissues", masks, geometry_of(labels).ijk_to_ras)]
 
 
-CASES = {"2d": Case(_phantom(2, 1003, 2.0), "liver"), "3d": Case(_phantom(3, 3, 6.0), "liver"),
-         "4dct": Case(_lung_4dct, "lung")}
+CASES = {
+    "2d": Case(_phantom(2, 1003, 2.0), "liver"),
+    "3d": Case(_phantom(3, 3, 6.0), "liver"),
+    "4dct": Case(_lung_4dct, "lung"),
+}
 
 
 class Hand:
@@ -130,9 +145,20 @@ def measured(host, name: str, model: str, every_ms: int) -> list:
     single = watched.displacement()
     host.reset()
     p95, longest = loop.texts()
-    return [name, f"{torch_s:.1f}", f"{first_s:.2f}", f"{settled_s:.1f}", f"{len(frames) / LASTS_S:.1f}",
-            f"{1000 * gaps.max():.0f}", hand.events, p95, longest, f"{after_s:.1f}", f"{rms(dragged - single):.3f}",
-            f"{rms(single - before):.2f}"]
+    return [
+        name,
+        f"{torch_s:.1f}",
+        f"{first_s:.2f}",
+        f"{settled_s:.1f}",
+        f"{len(frames) / LASTS_S:.1f}",
+        f"{1000 * gaps.max():.0f}",
+        hand.events,
+        p95,
+        longest,
+        f"{after_s:.1f}",
+        f"{rms(dragged - single):.3f}",
+        f"{rms(single - before):.2f}",
+    ]
 
 
 def waited_for_torch(watched: Watched) -> float:
@@ -165,8 +191,10 @@ def main() -> None:
     options = parser.parse_args()
     host = start(Path(tempfile.mkdtemp()))
     rows = [measured(host, name, options.model, options.every_ms) for name in options.cases]
-    title = (f"{options.model}, a mouse event every {options.every_ms} ms for {LASTS_S:g} s; ms; event loop: with "
-             f"drawing / without; load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
+    title = (
+        f"{options.model}, a mouse event every {options.every_ms} ms for {LASTS_S:g} s; ms; event loop: with "
+        f"drawing / without; load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores"
+    )
     print_table(title, HEADERS, rows)
     host.close()
 

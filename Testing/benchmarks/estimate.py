@@ -58,10 +58,18 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=5000)
     parser.add_argument("--spacing-mm", type=float, default=2.0)
     parser.add_argument("--tissues", type=int, default=4, help="at least; the phantom's 4 are cut into parts")
-    parser.add_argument("--start", default="table", choices=["table", "equal"],
-                        help="where searches start: the table of tissues, or equal parameters everywhere")
-    parser.add_argument("--parts", nargs="+", default=["time", "accuracy", "gradient"],
-                        choices=["time", "accuracy", "gradient", "time3d"])
+    parser.add_argument(
+        "--start",
+        default="table",
+        choices=["table", "equal"],
+        help="where searches start: the table of tissues, or equal parameters everywhere",
+    )
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        default=["time", "accuracy", "gradient"],
+        choices=["time", "accuracy", "gradient", "time3d"],
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     parts = {"time": print_times, "accuracy": print_accuracy, "gradient": print_gradient}
@@ -154,8 +162,12 @@ class Subject:
             if steps:
                 finish(self.registrar.refine(parameters, steps))
             self._known[key] = (*found, self._scores(), self.epe_mm())
-        return tuple(float(one if np.ndim(one) == 0 else one.mean() if label is None
-                           else one[self.criterion.labels.index(label)]) for one in self._known[key])
+        return tuple(
+            float(
+                one if np.ndim(one) == 0 else one.mean() if label is None else one[self.criterion.labels.index(label)]
+            )
+            for one in self._known[key]
+        )
 
     def dice(self, parameters: TissueParameters) -> float:
         """Mean over the tissues, on the working grid, of a registration with these parameters."""
@@ -186,8 +198,9 @@ def parts_of(case: PhantomCase, count: int) -> tuple[Segmentation, Segmentation]
         edges = np.quantile(np.nonzero(fixed.labels_kji)[2], np.linspace(0, 1, pieces + 1)[1:-1])
         piece = np.searchsorted(edges, np.arange(labels.shape[2]))
         names = {tissue.label: tissue.name for tissue in segmentation.tissues}
-        tissues = tuple(Tissue(label * pieces + n, f"{name} {n}") for label, name in names.items()
-                        for n in range(pieces))
+        tissues = tuple(
+            Tissue(label * pieces + n, f"{name} {n}") for label, name in names.items() for n in range(pieces)
+        )
         cut = np.where(labels > 0, labels * pieces + piece, 0)
         found.append(replace(segmentation, labels_kji=cut, tissues=tissues))
     return tuple(found)
@@ -216,15 +229,32 @@ def print_times(subjects: list[Subject]) -> None:
             loss.append(scores.max() - scores[one.point])
     times = np.array(rows)
     size = "x".join(map(str, subjects[0].case.fixed.array_kji.shape[1:]))
-    print_table(f"grid {POINTS} x {POINTS}, {len(subjects)} pairs of {size} voxels; processor seconds, one thread",
-                ("grid", "and candidates together", "and in full", "longest", "grid, exact", "naive hypernetwork",
-                 "naive / grid"),
-                [(*(f"{value:.2f}" for value in (*np.median(times[:, :3], 0), times[:, 2].max(),
-                                                 np.median(times[:, 3]), naive)),
-                  f"{naive / np.median(times[:, 0]):.1f}")])
-    print(f"choice within one place of the exact search's: {100 * np.mean(agree):.1f} % of {len(agree)} tissues; raw "
-          f"argmax: {100 * np.mean(argmax):.1f} %; the chosen score is below the exact best by {np.mean(loss):.4f} on "
-          f"average, {np.max(loss):.4f} at most")
+    print_table(
+        f"grid {POINTS} x {POINTS}, {len(subjects)} pairs of {size} voxels; processor seconds, one thread",
+        (
+            "grid",
+            "and candidates together",
+            "and in full",
+            "longest",
+            "grid, exact",
+            "naive hypernetwork",
+            "naive / grid",
+        ),
+        [
+            (
+                *(
+                    f"{value:.2f}"
+                    for value in (*np.median(times[:, :3], 0), times[:, 2].max(), np.median(times[:, 3]), naive)
+                ),
+                f"{naive / np.median(times[:, 0]):.1f}",
+            )
+        ],
+    )
+    print(
+        f"choice within one place of the exact search's: {100 * np.mean(agree):.1f} % of {len(agree)} tissues; raw "
+        f"argmax: {100 * np.mean(argmax):.1f} %; the chosen score is below the exact best by {np.mean(loss):.4f} on "
+        f"average, {np.max(loss):.4f} at most"
+    )
 
 
 def distance(one: tuple[int, int], other: tuple[int, int]) -> int:
@@ -270,12 +300,23 @@ def print_times_3d(subjects: list[Subject]) -> None:
                 if full is None and progress.fraction >= grid.TOGETHER:
                     full = time.perf_counter(), time.process_time()
             ends = time.perf_counter(), time.process_time()
-            rows.append((f"{subject.seed}, {threads} threads", ends[0] - began, ends[0] - full[0], ends[1] - spent,
-                         ends[1] - full[1], load))
+            rows.append(
+                (
+                    f"{subject.seed}, {threads} threads",
+                    ends[0] - began,
+                    ends[0] - full[0],
+                    ends[1] - spent,
+                    ends[1] - full[1],
+                    load,
+                )
+            )
             print(rows[-1], flush=True)
     size = "x".join(map(str, subjects[0].case.fixed.array_kji.shape))
-    print_table(f"grid {POINTS} x {POINTS}, volumes of {size} voxels",
-                ("", "seconds", "of these in full", "processor s", "of these in full", "load before"), rows)
+    print_table(
+        f"grid {POINTS} x {POINTS}, volumes of {size} voxels",
+        ("", "seconds", "of these in full", "processor s", "of these in full", "load before"),
+        rows,
+    )
 
 
 # --- Accuracy --------------------------------------------------------------------------------------------------------
@@ -289,30 +330,44 @@ def print_accuracy(subjects: list[Subject]) -> None:
     found = {name: [] for name in ("table", "chosen one by one", ESTIMATED, ONE)}
     kept = {name: [] for name in ("table", ESTIMATED, ONE)}
     for subject in subjects:
-        seen = [progress for progress in grid.estimate_by_grid(subject.registrar, subject.start)
-                if isinstance(progress, EstimateProgress)]
+        seen = [
+            progress
+            for progress in grid.estimate_by_grid(subject.registrar, subject.start)
+            if isinstance(progress, EstimateProgress)
+        ]
         alone = next(progress.estimate for progress in reversed(seen) if progress.fraction <= grid.SWEPT)
         estimate = seen[-1].estimate
-        for name, parameters in (("table", subject.start), ("chosen one by one", alone.parameters),
-                                 (ESTIMATED, estimate.parameters), (ONE, best_global(estimate))):
+        for name, parameters in (
+            ("table", subject.start),
+            ("chosen one by one", alone.parameters),
+            (ESTIMATED, estimate.parameters),
+            (ONE, best_global(estimate)),
+        ):
             found[name].append(subject.registered(parameters))
         label = subject.tissue_to_hold_out()
         estimate, _ = subject.grid(None, HoldOut.of([label]))
-        for name, parameters in (("table", subject.start), (ESTIMATED, estimate.parameters),
-                                 (ONE, best_global(estimate))):
+        for name, parameters in (
+            ("table", subject.start),
+            (ESTIMATED, estimate.parameters),
+            (ONE, best_global(estimate)),
+        ):
             kept[name].append(subject.registered(parameters, label))
     steps = subjects[0].registrar.solver.usual_refinement(2)
     heads = tuple(f"{what}{', alone' if n < 2 else ''}" for n, what in enumerate(MEASURES))
     print_paired(f"{len(subjects)} pairs registered with (refined by {steps} steps; alone: without)", heads, found)
-    print_paired("Dice of one tissue that the search has not looked at", heads[::2],
-                 {name: np.array(values)[:, ::2] for name, values in kept.items()})
+    print_paired(
+        "Dice of one tissue that the search has not looked at",
+        heads[::2],
+        {name: np.array(values)[:, ::2] for name, values in kept.items()},
+    )
 
 
 def print_paired(title: str, heads: Sequence[str], found: dict[str, list]) -> None:
     """Means of every row, and how each differs from the best global pair."""
     values = {name: np.array(rows) for name, rows in found.items()}
-    print_table(title, ("", *heads), [(name, *(f"{value:.4f}" for value in rows.mean(0)))
-                                      for name, rows in values.items()])
+    print_table(
+        title, ("", *heads), [(name, *(f"{value:.4f}" for value in rows.mean(0))) for name, rows in values.items()]
+    )
     for name in (name for name in values if name != ONE):
         for column, head in enumerate(heads):
             difference = values[name][:, column] - values[ONE][:, column]
@@ -320,9 +375,11 @@ def print_paired(title: str, heads: Sequence[str], found: dict[str, list]) -> No
             reach = stats.t.ppf(0.975, len(difference) - 1) * stats.sem(difference)
             decided = np.count_nonzero(difference)
             p = stats.binomtest(int(better.sum()), decided).pvalue if decided else 1.0
-            print(f"{name} minus {ONE}, {head}: {difference.mean():+.4f} (95 %: {difference.mean() - reach:+.4f} to "
-                  f"{difference.mean() + reach:+.4f}), better in {better.sum()}, worse in {decided - better.sum()}, "
-                  f"sign test p = {p:.4f}")
+            print(
+                f"{name} minus {ONE}, {head}: {difference.mean():+.4f} (95 %: {difference.mean() - reach:+.4f} to "
+                f"{difference.mean() + reach:+.4f}), better in {better.sum()}, worse in {decided - better.sum()}, "
+                f"sign test p = {p:.4f}"
+            )
 
 
 class tissues_not_registered_together:  # noqa: N801  used as a statement
@@ -367,18 +424,44 @@ def print_gradient(subjects: list[Subject]) -> None:
                 began += time.process_time() - now  # judging it is no part of the search
                 if np.isnan(seconds) and tried[key] >= wanted - 0.0005:
                     seconds = spent
-        rows.append((alone, together, time.process_time() - began, seconds, wanted, list(tried.values())[-1],
-                     subject.dice(subject.start)))
+        rows.append(
+            (
+                alone,
+                together,
+                time.process_time() - began,
+                seconds,
+                wanted,
+                list(tried.values())[-1],
+                subject.dice(subject.start),
+            )
+        )
         print(subject.seed, *(f"{value:.4f}" for value in rows[-1]), flush=True)
     values = np.array(rows)
     reached = np.isfinite(values[:, 3])
     ratio = np.where(reached, values[:, 3], np.inf) / values[:, 1]  # never as good: infinitely long
-    print_table(f"gradient search, {sum(row.votes for row in searched.per_tissue)} tissues; processor seconds, medians",
-                ("grid alone", "grid and candidates", "gradient", "until as good", "of the grid's time",
-                 "as good in", "Dice table", "Dice grid", "Dice gradient"),
-                [(*(f"{np.median(values[:, column]):.2f}" for column in range(3)),
-                  f"{np.median(values[reached, 3]):.2f}" if reached.any() else "-", f"{np.median(ratio):.2f}",
-                  f"{reached.sum()} of {len(rows)}", *(f"{values[:, column].mean():.4f}" for column in (6, 4, 5)))])
+    print_table(
+        f"gradient search, {sum(row.votes for row in searched.per_tissue)} tissues; processor seconds, medians",
+        (
+            "grid alone",
+            "grid and candidates",
+            "gradient",
+            "until as good",
+            "of the grid's time",
+            "as good in",
+            "Dice table",
+            "Dice grid",
+            "Dice gradient",
+        ),
+        [
+            (
+                *(f"{np.median(values[:, column]):.2f}" for column in range(3)),
+                f"{np.median(values[reached, 3]):.2f}" if reached.any() else "-",
+                f"{np.median(ratio):.2f}",
+                f"{reached.sum()} of {len(rows)}",
+                *(f"{values[:, column].mean():.4f}" for column in (6, 4, 5)),
+            )
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -65,35 +65,69 @@ def main() -> None:
 
 def lung_cases(data: Path) -> list[Case]:
     folder = data / lung_4dct.CASE
-    pair = pair_of({"fixed": folder / "exhale_phase50_ct.nii.gz", "moving": folder / "inhale_phase00_ct.nii.gz",
-                    "segmentation": folder / "exhale_phase50_tissue.nii.gz", "tissues": "1=lung,2=soft,3=bone",
-                    "moving_segmentation": folder / "inhale_phase00_tissue.nii.gz",
-                    "landmarks": folder / "landmarks_fixed_exhale.csv"})
+    pair = pair_of(
+        {
+            "fixed": folder / "exhale_phase50_ct.nii.gz",
+            "moving": folder / "inhale_phase00_ct.nii.gz",
+            "segmentation": folder / "exhale_phase50_tissue.nii.gz",
+            "tissues": "1=lung,2=soft,3=bone",
+            "moving_segmentation": folder / "inhale_phase00_tissue.nii.gz",
+            "landmarks": folder / "landmarks_fixed_exhale.csv",
+        }
+    )
     carina = pair.landmarks.all_names.index("Carina")
     points = pair.landmarks.fixed_ras_mm, pair.landmarks.moving_ras_mm
-    cut = [divided(segmentation, "lung", ("right lung", "left lung"), 0, -float(own[carina][0]))
-           for segmentation, own in zip((pair.fixed_segmentation, pair.moving_segmentation), points, strict=True)]
+    cut = [
+        divided(segmentation, "lung", ("right lung", "left lung"), 0, -float(own[carina][0]))
+        for segmentation, own in zip((pair.fixed_segmentation, pair.moving_segmentation), points, strict=True)
+    ]
     pair = replace(pair, fixed_segmentation=cut[0], moving_segmentation=cut[1])
-    return [Case("lung", "lung", pair, ("dice", "similarity", "landmarks"), "right lung", "left lung",
-                 tuple(pair.landmarks.all_names[1::2]))]
+    return [
+        Case(
+            "lung",
+            "lung",
+            pair,
+            ("dice", "similarity", "landmarks"),
+            "right lung",
+            "left lung",
+            tuple(pair.landmarks.all_names[1::2]),
+        )
+    ]
 
 
 def heart_cases(data: Path) -> list[Case]:
     found = []
     for name in cardiac.CASES:
         folder = data / name
-        pair = pair_of({"fixed": folder / "ed.nii.gz", "moving": folder / "es.nii.gz",
-                        "segmentation": folder / "ed_labels.nii.gz", "tissues": cardiac.NAMES,
-                        "moving_segmentation": folder / "es_labels.nii.gz", "landmarks": None})
+        pair = pair_of(
+            {
+                "fixed": folder / "ed.nii.gz",
+                "moving": folder / "es.nii.gz",
+                "segmentation": folder / "ed_labels.nii.gz",
+                "tissues": cardiac.NAMES,
+                "moving_segmentation": folder / "es_labels.nii.gz",
+                "landmarks": None,
+            }
+        )
         # Both phases share one grid: the plane between the slices in which half of the cavity lies.
         labels = pair.fixed_segmentation.labels_kji
         counts = np.cumsum([(slice_ == cardiac.CAVITY).sum() for slice_ in labels])
         middle = int(np.searchsorted(counts, counts[-1] / 2))
-        cut = [divided_at_slice(segmentation, middle)
-               for segmentation in (pair.fixed_segmentation, pair.moving_segmentation)]
+        cut = [
+            divided_at_slice(segmentation, middle)
+            for segmentation in (pair.fixed_segmentation, pair.moving_segmentation)
+        ]
         pair = replace(pair, fixed_segmentation=cut[0], moving_segmentation=cut[1])
-        found.append(Case(name.removeprefix("cardiac-cine-"), "cardiac", pair, ("dice", "similarity"), "upper cavity",
-                          "lower cavity"))
+        found.append(
+            Case(
+                name.removeprefix("cardiac-cine-"),
+                "cardiac",
+                pair,
+                ("dice", "similarity"),
+                "upper cavity",
+                "lower cavity",
+            )
+        )
     return found
 
 
@@ -131,8 +165,9 @@ def rows_of(case: Case, model: str) -> list[tuple]:
         parameters, seconds = registrar.table_parameters(), 0.0
         if objective is not None:
             began = time.process_time()
-            hold_out = HoldOut.of([] if objective == "landmarks" else [label],
-                                  case.landmarks if objective == "landmarks" else [])
+            hold_out = HoldOut.of(
+                [] if objective == "landmarks" else [label], case.landmarks if objective == "landmarks" else []
+            )
             found = finish(estimate(registrar, parameters, objective=objective, hold_out=hold_out, stiffness=False))
             parameters, seconds = found.parameters, time.process_time() - began
             print_found(case, model, objective, found)
@@ -153,13 +188,21 @@ def measured(case: Case, registrar: Registrar, parameters, search_seconds: float
     errors, kept = result.landmark_errors, landmark_errors_of(case.pair, result, case.landmarks)
     tre = tuple("-" if one is None else one.after_mean for one in (errors, kept))
     strain = max(row.strain_rms for row in result.tissues if row.tissue.label > 0)
-    return (*tre, dice[case.tuned], dice[case.held_out], result.negative_jacobian_percent, strain,
-            round(search_seconds, 1), round(seconds, 1))
+    return (
+        *tre,
+        dice[case.tuned],
+        dice[case.held_out],
+        result.negative_jacobian_percent,
+        strain,
+        round(search_seconds, 1),
+        round(seconds, 1),
+    )
 
 
 def print_found(case: Case, model: str, objective: str, found) -> None:
-    values = ", ".join(f"{row.tissue.name} {row.lame.lam:.3g}/{row.lame.mu:.3g}"
-                       for row in found.per_tissue if row.votes)
+    values = ", ".join(
+        f"{row.tissue.name} {row.lame.lam:.3g}/{row.lame.mu:.3g}" for row in found.per_tissue if row.votes
+    )
     print(f"{case.name}, {model}, by {objective}: λ/μ {values}")
     for warning in found.warnings:
         print(f"    {warning}", flush=True)

@@ -35,11 +35,28 @@ from training.phantoms import make_case  # noqa: E402
 
 MODULE = ROOT / "TissueElasticRegistration" / "TissueElasticRegistration.py"
 SLICES = ("Red", "Green", "Yellow")
-CASES = {"2d-192": (2, 1003, 2.0, None), "2d-256": (2, 1003, 1.5, None), "3d": (3, 3, 8.0, None),
-         "3d-128": (3, 3, 8.0, 128)}
+CASES = {
+    "2d-192": (2, 1003, 2.0, None),
+    "2d-256": (2, 1003, 1.5, None),
+    "3d": (3, 3, 8.0, None),
+    "3d-128": (3, 3, 8.0, 128),
+}
 LONGEST_WAIT_S = 180.0
-HEADERS = ["case", "first (s)", "slider->drawn", "while running", "one view", "live p95", "live max", "first p95",
-           "first max", "apply p95", "apply max", "cancel", "thread"]
+HEADERS = [
+    "case",
+    "first (s)",
+    "slider->drawn",
+    "while running",
+    "one view",
+    "live p95",
+    "live max",
+    "first p95",
+    "first max",
+    "apply p95",
+    "apply max",
+    "cancel",
+    "thread",
+]
 
 
 class Watched:
@@ -65,14 +82,14 @@ class Watched:
         return self.panel.control
 
     def rest(self) -> None:
-        run_loop(lambda: self.control.activity.value == "idle" and not self.panel._update_timer.active,
-                 LONGEST_WAIT_S)
+        run_loop(lambda: self.control.activity.value == "idle" and not self.panel._update_timer.active, LONGEST_WAIT_S)
         run_loop(timeout_s=0.2)  # the last picture
 
     def slider(self, kind: str, name: str):
         segmentation = self.panel._node.segmentation.GetSegmentation()
         return self.panel.ui.tissueRowsWidget.findChild(
-            "QSlider", f"{kind}_{segmentation.GetSegmentIdBySegmentName(name)}")
+            "QSlider", f"{kind}_{segmentation.GetSegmentIdBySegmentName(name)}"
+        )
 
     def move(self, slider, steps: int) -> float:
         """Move a slider; milliseconds until a slice view shows a new displacement."""
@@ -140,8 +157,16 @@ class Loop:
         """95th percentile and longest in ms, each with drawing / without."""
         all_ms = self._watch.result()
         times = np.array(self._watch._times_s)
-        drawing = np.array([np.clip(np.minimum(times[1:], done) - np.maximum(times[:-1], start), 0, None)
-                            for start, done in self._watched.drawn]).reshape(-1, len(times) - 1).sum(0)
+        drawing = (
+            np.array(
+                [
+                    np.clip(np.minimum(times[1:], done) - np.maximum(times[:-1], start), 0, None)
+                    for start, done in self._watched.drawn
+                ]
+            )
+            .reshape(-1, len(times) - 1)
+            .sum(0)
+        )
         rest_ms = np.sort(np.clip((np.diff(times) - drawing) * 1000 - 10, 0, None))
         rest_95 = rest_ms[round(0.95 * (len(rest_ms) - 1))]
         return [f"{all_ms.percentile_95_ms:.0f} / {rest_95:.0f}", f"{all_ms.longest_ms:.0f} / {rest_ms[-1]:.0f}"]
@@ -173,8 +198,9 @@ def enlarged(images, labels, geometry, size: int):
     from TissueElasticRegistrationLib.core.preprocessing import resampled_image
 
     grid = geometry.resampled(geometry.spacing_kji_mm * np.array(geometry.shape_kji) / size, (size,) * 3)
-    labels = resample_array(labels.astype(np.int32), geometry, sitk.Transform(3, sitk.sitkIdentity), grid, 0,
-                            nearest=True)
+    labels = resample_array(
+        labels.astype(np.int32), geometry, sitk.Transform(3, sitk.sitkIdentity), grid, 0, nearest=True
+    )
     return [Image(resampled_image(image, grid), grid, image.name) for image in images], labels, grid
 
 
@@ -208,8 +234,18 @@ def measured(host, name: str, moves: int) -> list:
     host.reset()
     busy_text = f"{median(busy):.0f} ({max(busy):.0f})" if busy else "-"
     rested_text = f"{median(rested):.0f} ({max(rested):.0f})"
-    return [name, f"{first_s:.1f}", rested_text, busy_text, f"{one_view_ms:.0f}", *texts, *first_texts, *apply_texts,
-            f"{cancel_ms:.0f}", f"{thread_ms:.0f}"]
+    return [
+        name,
+        f"{first_s:.1f}",
+        rested_text,
+        busy_text,
+        f"{one_view_ms:.0f}",
+        *texts,
+        *first_texts,
+        *apply_texts,
+        f"{cancel_ms:.0f}",
+        f"{thread_ms:.0f}",
+    ]
 
 
 def cancelled(watched: Watched) -> tuple[float, float]:
@@ -238,8 +274,9 @@ def main() -> None:
 
     host = start(Path(tempfile.mkdtemp()))
     rows = [measured(host, name, options.moves) for name in options.cases]
-    title = (f"ms: median (worst); event loop: with drawing / without; load {os.getloadavg()[0]:.1f}, "
-             f"{os.cpu_count()} cores")
+    title = (
+        f"ms: median (worst); event loop: with drawing / without; load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores"
+    )
     print_table(title, HEADERS, rows)
     host.close()
 

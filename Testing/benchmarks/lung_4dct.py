@@ -29,8 +29,12 @@ CASE = "lung-4dct-p102"
 STRUCTURES = {1: "right lung", 2: "left lung", 3: "heart", 4: "esophagus", 6: "tumour", 7: "lymph node"}
 DISPLACEMENT_MM, DEGREES = 35.0, 5.0
 # Direction of the shift and axis of the turn, LPS.
-DISPLACED = {"left, about z": ((1, 0, 0), (0, 0, 1)), "back, about x": ((0, 1, 0), (1, 0, 0)),
-             "up, about y": ((0, 0, 1), (0, 1, 0)), "oblique": ((-1, -1, -1), (1, -1, 1))}
+DISPLACED = {
+    "left, about z": ((1, 0, 0), (0, 0, 1)),
+    "back, about x": ((0, 1, 0), (1, 0, 0)),
+    "up, about y": ((0, 0, 1), (0, 1, 0)),
+    "oblique": ((-1, -1, -1), (1, -1, 1)),
+}
 POINT_COLUMNS = ("moving_x", "moving_y", "moving_z")
 MAY_DIFFER = ("seconds", "peak_memory_mb")
 LEAST_GAIN, MOST_TRE_MM = 3.0, 1.25  # a refined network against the direct solver alone
@@ -47,9 +51,15 @@ def main() -> None:
     options = parser.parse_args()
     case = options.data / CASE
     moving = case / "inhale_phase00_ct.nii.gz"
-    register = {"fixed": case / "exhale_phase50_ct.nii.gz", "moving": moving,
-                "segmentation": case / "exhale_phase50_tissue.nii.gz", "tissues": "1=lung,2=soft,3=bone",
-                "landmarks": case / "landmarks_fixed_exhale.csv", "refine": options.refine, "model": options.model}
+    register = {
+        "fixed": case / "exhale_phase50_ct.nii.gz",
+        "moving": moving,
+        "segmentation": case / "exhale_phase50_tissue.nii.gz",
+        "tissues": "1=lung,2=soft,3=bone",
+        "landmarks": case / "landmarks_fixed_exhale.csv",
+        "refine": options.refine,
+        "model": options.model,
+    }
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         run = run_register(work / "first", register)
@@ -66,29 +76,53 @@ def main() -> None:
 
 def _print_run(run: Run) -> None:
     tre, seconds = run.result["tre_mm"], run.result["seconds"]
-    print_table("the command", ("TRE before", "after", "max before", "after", "folding %", "seconds", "CPU s",
-                                "peak MB"),
-                [(tre["before_mean"], tre["after_mean"], tre["before_max"], tre["after_max"],
-                  run.result["negative_jacobian_percent"], run.seconds, run.cpu_seconds, run.peak_memory_mb)])
+    print_table(
+        "the command",
+        ("TRE before", "after", "max before", "after", "folding %", "seconds", "CPU s", "peak MB"),
+        [
+            (
+                tre["before_mean"],
+                tre["after_mean"],
+                tre["before_max"],
+                tre["after_max"],
+                run.result["negative_jacobian_percent"],
+                run.seconds,
+                run.cpu_seconds,
+                run.peak_memory_mb,
+            )
+        ],
+    )
     print("seconds by part: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()))
     print(f"grid (k, j, i): {run.result['grid']}")
     for warning in run.result["warnings"]:
         print(f"warning: {warning}")
     tissues = run.result["tissues"]
-    print_table("tissues", ("", "lambda", "mu", "strain rms", "folding %"),
-                [(t["name"], t["lambda"], t["mu"], t["strain_rms"], t["negative_jacobian_percent"]) for t in tissues])
+    print_table(
+        "tissues",
+        ("", "lambda", "mu", "strain rms", "folding %"),
+        [(t["name"], t["lambda"], t["mu"], t["strain_rms"], t["negative_jacobian_percent"]) for t in tissues],
+    )
 
 
 def _print_files(run: Run, moving: Path) -> None:
-    print(f"\ntransform.h5 applied by SimpleITK against warped.nii.gz: largest difference "
-          f"{transform_difference_percent(moving, run.output):.4f} % of the intensity range")
+    print(
+        f"\ntransform.h5 applied by SimpleITK against warped.nii.gz: largest difference "
+        f"{transform_difference_percent(moving, run.output):.4f} % of the intensity range"
+    )
 
 
 def _print_overlaps(run: Run, case: Path) -> None:
-    overlaps = label_overlaps(case / "exhale_phase50_labels.nii.gz", case / "inhale_phase00_labels.nii.gz",
-                              STRUCTURES, run.output / "transform.h5")
-    print_table("clinical contours (not seen by the registration)", ("", "Dice before", "after"),
-                [(STRUCTURES[label], *values) for label, values in overlaps.items()])
+    overlaps = label_overlaps(
+        case / "exhale_phase50_labels.nii.gz",
+        case / "inhale_phase00_labels.nii.gz",
+        STRUCTURES,
+        run.output / "transform.h5",
+    )
+    print_table(
+        "clinical contours (not seen by the registration)",
+        ("", "Dice before", "after"),
+        [(STRUCTURES[label], *values) for label, values in overlaps.items()],
+    )
 
 
 def _print_repeated(first: Run, second: Run) -> None:
@@ -113,15 +147,29 @@ def _print_displaced(undisturbed: Run, register: dict[str, object], work: Path) 
         inputs = work / f"displaced-{number}"
         inputs.mkdir()
         mapping = _displacement(register["moving"], direction, axis)
-        displaced = {"moving": _displaced_image(register["moving"], mapping, inputs / "moving.nii.gz"),
-                     "landmarks": _displaced_landmarks(register["landmarks"], mapping, inputs / "landmarks.csv")}
+        displaced = {
+            "moving": _displaced_image(register["moving"], mapping, inputs / "moving.nii.gz"),
+            "landmarks": _displaced_landmarks(register["landmarks"], mapping, inputs / "landmarks.csv"),
+        }
         run = run_register(inputs / "output", {**register, **displaced})
         tre, normal = run.result["tre_mm"], undisturbed.result["tre_mm"]
-        rows.append((name, tre["before_mean"], tre["after_mean"], tre["after_mean"] - normal["after_mean"],
-                     run.result["negative_jacobian_percent"], run.seconds, run.peak_memory_mb))
+        rows.append(
+            (
+                name,
+                tre["before_mean"],
+                tre["after_mean"],
+                tre["after_mean"] - normal["after_mean"],
+                run.result["negative_jacobian_percent"],
+                run.seconds,
+                run.peak_memory_mb,
+            )
+        )
         displaced["moving"].unlink()
-    print_table(f"header of the moving image displaced by {DISPLACEMENT_MM:g} mm and {DEGREES:g} degrees",
-                ("", "TRE before", "after", "difference", "folding %", "seconds", "peak MB"), rows)
+    print_table(
+        f"header of the moving image displaced by {DISPLACEMENT_MM:g} mm and {DEGREES:g} degrees",
+        ("", "TRE before", "after", "difference", "folding %", "seconds", "peak MB"),
+        rows,
+    )
 
 
 def _print_against_direct(register: dict[str, object]) -> None:
@@ -138,15 +186,25 @@ def _print_against_direct(register: dict[str, object]) -> None:
             finish(registrar.refine(registrar.table_parameters(), steps))
         solved = process_time()
         result = finish(registrar.result())
-        accounts[model] = (result.account.objective_after, result.landmark_errors.after_mean,
-                           result.negative_jacobian_percent, solved - solving, solving - began)
+        accounts[model] = (
+            result.account.objective_after,
+            result.landmark_errors.after_mean,
+            result.negative_jacobian_percent,
+            solved - solving,
+            solving - began,
+        )
         for note in registrar.notes:
             print(f"{model}: {note}")
-    print_table("beside the direct solver, one thread", ("", "J", "TRE", "folding %", "CPU s solver", "preparing"),
-                [(name, *account) for name, account in accounts.items()])
+    print_table(
+        "beside the direct solver, one thread",
+        ("", "J", "TRE", "folding %", "CPU s solver", "preparing"),
+        [(name, *account) for name, account in accounts.items()],
+    )
     direct, model = accounts.values()
-    print(f"{direct[3] / model[3]:.2f} times faster (wanted >= {LEAST_GAIN:g}), J {model[0] - direct[0]:+.4f} "
-          f"(wanted <= 0), TRE {model[1]:.3f} mm (wanted <= {MOST_TRE_MM:g})")
+    print(
+        f"{direct[3] / model[3]:.2f} times faster (wanted >= {LEAST_GAIN:g}), J {model[0] - direct[0]:+.4f} "
+        f"(wanted <= 0), TRE {model[1]:.3f} mm (wanted <= {MOST_TRE_MM:g})"
+    )
 
 
 def _displacement(moving: Path, direction: tuple[int, ...], axis: tuple[int, ...]) -> sitk.VersorRigid3DTransform:

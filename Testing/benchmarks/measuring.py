@@ -66,13 +66,14 @@ def dice(a: np.ndarray, b: np.ndarray, label: int) -> float:
     return 2 * int((in_a & in_b).sum()) / total if total else float("nan")
 
 
-def label_overlaps(fixed: Path, moving: Path, labels: Iterable[int],
-                   transform: Path) -> dict[int, tuple[float, float]]:
+def label_overlaps(fixed: Path, moving: Path, labels: Iterable[int], transform: Path) -> dict[int, tuple[float, float]]:
     """Dice before and after for label maps in files; ``transform`` is applied by SimpleITK, nearest neighbour."""
     reference, source = sitk.ReadImage(str(fixed)), sitk.ReadImage(str(moving))
     target = sitk.GetArrayFromImage(reference)
-    before, after = (sitk.GetArrayFromImage(sitk.Resample(source, reference, mapping, sitk.sitkNearestNeighbor, 0))
-                     for mapping in (sitk.Transform(3, sitk.sitkIdentity), sitk.ReadTransform(str(transform))))
+    before, after = (
+        sitk.GetArrayFromImage(sitk.Resample(source, reference, mapping, sitk.sitkNearestNeighbor, 0))
+        for mapping in (sitk.Transform(3, sitk.sitkIdentity), sitk.ReadTransform(str(transform)))
+    )
     return {label: (dice(target, before, label), dice(target, after, label)) for label in labels}
 
 
@@ -99,8 +100,10 @@ def print_table(title: str, headers: Sequence[str], rows: Iterable[Sequence[obje
     widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
     print(f"\n{title}")
     for number, row in enumerate(cells):
-        first, *rest = (cell.ljust(width) if column == 0 else cell.rjust(width)
-                        for column, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        first, *rest = (
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         print("  ".join([first, *rest]), flush=True)
         if number == 0:
             print("  ".join("-" * width for width in widths), flush=True)

@@ -51,25 +51,39 @@ def main() -> None:
     cases = [make_case(2, seed, spacing_mm=SPACING_MM) for seed in seeds]
     _print_fresh(network, cases, options)
     unlike = {name: [change(case) for case in cases[: len(few)]] for name, change in UNLIKE.items()}
-    unlike |= {f"{spacing:g} mm": [make_case(2, seed, spacing_mm=spacing) for seed in few]
-               for spacing in OTHER_SPACINGS_MM}
+    unlike |= {
+        f"{spacing:g} mm": [make_case(2, seed, spacing_mm=spacing) for seed in few] for spacing in OTHER_SPACINGS_MM
+    }
     _print_unlike(network, unlike, options.refine)
     _print_referee(network, cases[: len(few)], options.refine)
 
 
 def _print_fresh(network: NetworkSolver, cases: list[PhantomCase], options: argparse.Namespace) -> None:
     alone, refined, direct = _three_ways(network, cases, options.refine)
-    rows = [(name, *_means(scores), max(s.epe_mm for s in scores), sum(s.folding_percent > 0 for s in scores),
-             float(np.mean([s.objective_after for s in scores])), float(np.median([s.solver_seconds for s in scores])))
-            for name, scores in zip(("network", f"and {options.refine} steps", "direct solver"),
-                                    (alone, refined, direct), strict=True)]
-    print_table(f"{options.model}: {len(cases)} pairs from seed {options.first_seed}, EPE in mm",
-                ("", "EPE", "Dice", "worst EPE", "folded pairs", "J", "CPU s"), rows)
+    rows = [
+        (
+            name,
+            *_means(scores),
+            max(s.epe_mm for s in scores),
+            sum(s.folding_percent > 0 for s in scores),
+            float(np.mean([s.objective_after for s in scores])),
+            float(np.median([s.solver_seconds for s in scores])),
+        )
+        for name, scores in zip(
+            ("network", f"and {options.refine} steps", "direct solver"), (alone, refined, direct), strict=True
+        )
+    ]
+    print_table(
+        f"{options.model}: {len(cases)} pairs from seed {options.first_seed}, EPE in mm",
+        ("", "EPE", "Dice", "worst EPE", "folded pairs", "J", "CPU s"),
+        rows,
+    )
     (epe, dice), (refined_epe, _) = _means(alone), _means(refined)
-    for value, kept, wanted in ((epe, epe <= MOST_EPE_MM, f"EPE <= {MOST_EPE_MM}"),
-                                (dice, dice >= LEAST_DICE, f"Dice >= {LEAST_DICE}"),
-                                (refined_epe, refined_epe <= MOST_REFINED_EPE_MM,
-                                 f"refined EPE <= {MOST_REFINED_EPE_MM}")):
+    for value, kept, wanted in (
+        (epe, epe <= MOST_EPE_MM, f"EPE <= {MOST_EPE_MM}"),
+        (dice, dice >= LEAST_DICE, f"Dice >= {LEAST_DICE}"),
+        (refined_epe, refined_epe <= MOST_REFINED_EPE_MM, f"refined EPE <= {MOST_REFINED_EPE_MM}"),
+    ):
         print(f"{wanted}: {value:.4f} {'kept' if kept else 'MISSED'}")
 
 
@@ -80,9 +94,11 @@ def _print_unlike(network: NetworkSolver, unlike: dict[str, list[PhantomCase]], 
         epes = [_means(scores)[0] for scores in (alone, refined, direct)]
         ratio = epes[1] / epes[2]
         rows.append((name, *epes, ratio, "kept" if ratio <= MOST_RATIO else "MISSED", _worse(alone, refined)))
-    print_table(f"images unlike the training's, {len(cases)} pairs each, EPE in mm",
-                ("", "network", f"and {steps} steps", "direct solver", "ratio", f"<= {MOST_RATIO}", "worse than start"),
-                rows)
+    print_table(
+        f"images unlike the training's, {len(cases)} pairs each, EPE in mm",
+        ("", "network", f"and {steps} steps", "direct solver", "ratio", f"<= {MOST_RATIO}", "worse than start"),
+        rows,
+    )
 
 
 def _print_referee(network: NetworkSolver, cases: list[PhantomCase], steps: int) -> None:
@@ -90,10 +106,17 @@ def _print_referee(network: NetworkSolver, cases: list[PhantomCase], steps: int)
     others = [*cases[1:], cases[0]]
     broken = {
         "two patients": (network, [replace(a, moving=b.moving) for a, b in zip(cases, others, strict=True)]),
-        "moving image of noise": (network, [_recoloured(
-            case, lambda image: random.normal(0, 300, image.array_kji.shape), only_moving=True) for case in cases]),
-        "moving image a ramp": (network, [_recoloured(
-            case, lambda image: np.indices(image.array_kji.shape)[2], only_moving=True) for case in cases]),
+        "moving image of noise": (
+            network,
+            [
+                _recoloured(case, lambda image: random.normal(0, 300, image.array_kji.shape), only_moving=True)
+                for case in cases
+            ],
+        ),
+        "moving image a ramp": (
+            network,
+            [_recoloured(case, lambda image: np.indices(image.array_kji.shape)[2], only_moving=True) for case in cases],
+        ),
         "random weights": (_with_weights(network.pack, lambda w: 0.3 * random.normal(size=w.shape)), cases),
         "weights times 3": (_with_weights(network.pack, lambda w: 3 * w), cases),
         "weights not a number": (_with_weights(network.pack, lambda w: w * np.nan), cases),
@@ -101,17 +124,36 @@ def _print_referee(network: NetworkSolver, cases: list[PhantomCase], steps: int)
     rows = []
     for name, (solver, pairs) in broken.items():
         alone, refined = ([score(case, solver, refine) for case in pairs] for refine in (0, steps))
-        rows.append((name, *(float(np.mean(values)) for values in zip(
-            *[(a.objective_before, a.objective_after, r.objective_after) for a, r in zip(alone, refined, strict=True)],
-            strict=True)), _worse(alone, refined)))
-    print_table(f"broken on purpose, {len(cases)} pairs each",
-                ("", "J before", "network", f"and {steps} steps", "worse than start"), rows)
+        rows.append(
+            (
+                name,
+                *(
+                    float(np.mean(values))
+                    for values in zip(
+                        *[
+                            (a.objective_before, a.objective_after, r.objective_after)
+                            for a, r in zip(alone, refined, strict=True)
+                        ],
+                        strict=True,
+                    )
+                ),
+                _worse(alone, refined),
+            )
+        )
+    print_table(
+        f"broken on purpose, {len(cases)} pairs each",
+        ("", "J before", "network", f"and {steps} steps", "worse than start"),
+        rows,
+    )
 
 
 def _three_ways(network: NetworkSolver, cases: list[PhantomCase], steps: int) -> tuple[list[Scores], ...]:
     """Of the network alone, the network with further steps, the direct solver."""
-    return ([score(case, network) for case in cases], [score(case, network, steps) for case in cases],
-            [score(case, DirectSolver()) for case in cases])
+    return (
+        [score(case, network) for case in cases],
+        [score(case, network, steps) for case in cases],
+        [score(case, DirectSolver()) for case in cases],
+    )
 
 
 def _means(scores: list[Scores]) -> tuple[float, float]:
@@ -120,15 +162,22 @@ def _means(scores: list[Scores]) -> tuple[float, float]:
 
 def _worse(alone: list[Scores], refined: list[Scores]) -> int:
     """How many results have a higher objective than they started with."""
-    return sum((a.objective_after > a.objective_before + ROUNDING) + (r.objective_after > a.objective_after + ROUNDING)
-               for a, r in zip(alone, refined, strict=True))
+    return sum(
+        (a.objective_after > a.objective_before + ROUNDING) + (r.objective_after > a.objective_after + ROUNDING)
+        for a, r in zip(alone, refined, strict=True)
+    )
 
 
 def _recoloured(case: PhantomCase, values: Callable[[Image], np.ndarray], only_moving: bool = False) -> PhantomCase:
     """The pair with other intensities at the same places."""
     names = ("moving",) if only_moving else ("fixed", "moving")
-    return replace(case, **{name: replace(image, array_kji=values(image).astype(np.float32))
-                            for name, image in ((name, getattr(case, name)) for name in names)})
+    return replace(
+        case,
+        **{
+            name: replace(image, array_kji=values(image).astype(np.float32))
+            for name, image in ((name, getattr(case, name)) for name in names)
+        },
+    )
 
 
 def _gamma(image: Image) -> np.ndarray:

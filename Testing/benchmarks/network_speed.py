@@ -27,8 +27,12 @@ from measuring import print_table  # noqa: E402
 
 TISSUES = 6
 # Longest slider move in ms, least ratio to the paper's network, most memory in MB; None: not promised.
-TARGETS = {"192x192": (20, None, None), "96x64x96": (200, 8, None), "128x128x128": (250, None, None),
-           "192x128x192": (None, None, 1200)}
+TARGETS = {
+    "192x192": (20, None, None),
+    "96x64x96": (200, 8, None),
+    "128x128x128": (250, None, None),
+    "192x128x192": (None, None, 1200),
+}
 CUDA_TARGETS = {"192x128x192": (40, None, None)}
 # The paper's network takes minutes for the large ones.
 WITH_PAPER = ("192x192", "96x64x96")
@@ -104,17 +108,30 @@ def stripes(shape):
 
 
 def in_own_process(case: str, kind: str, options: argparse.Namespace) -> dict[str, float]:
-    command = [sys.executable, __file__, "--one", case, kind, "--repeats", str(options.repeats), "--threads",
-               str(options.threads), "--device", options.device]
+    command = [
+        sys.executable,
+        __file__,
+        "--one",
+        case,
+        kind,
+        "--repeats",
+        str(options.repeats),
+        "--threads",
+        str(options.threads),
+        "--device",
+        options.device,
+    ]
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def verdict(case: str, device: str, move: float, ratio: float | None, peak: float) -> str:
     """What was promised, and whether it was kept."""
     longest, least, most = (CUDA_TARGETS if device == "cuda" else TARGETS).get(case, (None, None, None))
-    wanted = [(longest, longest is None or move <= longest, f"<= {longest} ms"),
-              (least, least is None or ratio is None or ratio >= least, f">= {least}x"),
-              (most, most is None or peak <= most, f"<= {most} MB")]
+    wanted = [
+        (longest, longest is None or move <= longest, f"<= {longest} ms"),
+        (least, least is None or ratio is None or ratio >= least, f">= {least}x"),
+        (most, most is None or peak <= most, f"<= {most} MB"),
+    ]
     return ", ".join(f"{text} {'kept' if kept else 'MISSED'}" for value, kept, text in wanted if value is not None)
 
 
@@ -134,11 +151,21 @@ def main() -> None:
         ours = in_own_process(case, "universal", options)
         paper = in_own_process(case, "paper", options) if case in WITH_PAPER or options.device == "cuda" else None
         ratio = paper["move"] / ours["move"] if paper else None
-        rows.append([case, *(f"{ours[part]:.1f}" for part in ("encode", "decode", "integrate", "move", "cpu")),
-                     f"{paper['move']:.0f}" if paper else "-", f"{ratio:.1f}" if paper else "-", f"{ours['peak']:.0f}",
-                     verdict(case, options.device, ours["move"], ratio, ours["peak"])])
-    print_table(f"ms (medians of {options.repeats}), {options.threads} threads, load {os.getloadavg()[0]:.1f}", [
-        "case", "encode", "decode", "integrate", "slider move", "cpu", "paper's", "ratio", "peak MB", "promised"], rows)
+        rows.append(
+            [
+                case,
+                *(f"{ours[part]:.1f}" for part in ("encode", "decode", "integrate", "move", "cpu")),
+                f"{paper['move']:.0f}" if paper else "-",
+                f"{ratio:.1f}" if paper else "-",
+                f"{ours['peak']:.0f}",
+                verdict(case, options.device, ours["move"], ratio, ours["peak"]),
+            ]
+        )
+    print_table(
+        f"ms (medians of {options.repeats}), {options.threads} threads, load {os.getloadavg()[0]:.1f}",
+        ["case", "encode", "decode", "integrate", "slider move", "cpu", "paper's", "ratio", "peak MB", "promised"],
+        rows,
+    )
 
 
 if __name__ == "__main__":

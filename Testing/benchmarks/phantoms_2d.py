@@ -65,27 +65,44 @@ def main() -> None:
     cases = [make_case(2, seed, load=options.load, spacing_mm=options.spacing_mm) for seed in seeds]
     uniform = TissueParameters({}, default=Lame(options.uniform_weight, options.uniform_weight))
     table = [score(case) for case in cases]
-    rows = [_row("tissue table", table), _row(f"uniform {options.uniform_weight:g}",
-                                              [score(case, parameters=uniform) for case in cases])]
-    print_table(f"{options.pairs} pairs from seed {options.first_seed}, {options.load}, one thread; EPE in mm",
-                ("", "EPE", *TISSUES.values(), "worst", "Dice", "folded pairs", "CPU s solver", "whole"), rows)
-    print(f"EPE without registration {np.mean([_epe(case, 0)[0] for case in cases]):.3f} mm; "
-          f"Dice before {np.mean([_true_dice(case, 0) for case in cases]):.4f}, "
-          f"of the true displacement {np.mean([_true_dice(case, 1) for case in cases]):.4f}")
+    rows = [
+        _row("tissue table", table),
+        _row(f"uniform {options.uniform_weight:g}", [score(case, parameters=uniform) for case in cases]),
+    ]
+    print_table(
+        f"{options.pairs} pairs from seed {options.first_seed}, {options.load}, one thread; EPE in mm",
+        ("", "EPE", *TISSUES.values(), "worst", "Dice", "folded pairs", "CPU s solver", "whole"),
+        rows,
+    )
+    print(
+        f"EPE without registration {np.mean([_epe(case, 0)[0] for case in cases]):.3f} mm; "
+        f"Dice before {np.mean([_true_dice(case, 0) for case in cases]):.4f}, "
+        f"of the true displacement {np.mean([_true_dice(case, 1) for case in cases]):.4f}"
+    )
     if not options.no_copies:
         _print_copies(cases, table)
 
 
 def _print_copies(cases: list[PhantomCase], originals: list[Scores]) -> None:
     rows = []
-    for name, copy in (("flipped left-right", lambda c: flipped(c, 2)), ("flipped up-down", lambda c: flipped(c, 1)),
-                       ("transposed", transposed)):
+    for name, copy in (
+        ("flipped left-right", lambda c: flipped(c, 2)),
+        ("flipped up-down", lambda c: flipped(c, 1)),
+        ("transposed", transposed),
+    ):
         copies = [score(copy(case)) for case in cases]
         differences = [b.epe_mm - a.epe_mm for a, b in zip(originals, copies, strict=True)]
-        rows.append((name, float(np.mean([score.epe_mm for score in copies])), float(np.mean(differences)),
-                     float(np.abs(differences).max())))
-    print_table("copies of the same pairs, tissue table; EPE in mm",
-                ("", "EPE", "mean difference", "largest of a pair"), rows)
+        rows.append(
+            (
+                name,
+                float(np.mean([score.epe_mm for score in copies])),
+                float(np.mean(differences)),
+                float(np.abs(differences).max()),
+            )
+        )
+    print_table(
+        "copies of the same pairs, tissue table; EPE in mm", ("", "EPE", "mean difference", "largest of a pair"), rows
+    )
 
 
 def flipped(case: PhantomCase, axis: int) -> PhantomCase:
@@ -106,16 +123,22 @@ def transposed(case: PhantomCase) -> PhantomCase:
 
 
 def _rearranged(case: PhantomCase, geometry: Geometry, move, grid: np.ndarray) -> PhantomCase:
-    images = {name: replace(getattr(case, name), array_kji=move(getattr(case, name).array_kji), geometry=geometry)
-              for name in ("fixed", "moving")}
-    labels = {name: replace(getattr(case, name), labels_kji=move(getattr(case, name).labels_kji), geometry=geometry)
-              for name in ("fixed_segmentation", "moving_segmentation")}
-    return replace(case, **images, **labels, displacement_ras_mm=geometry.displacement_ras_mm(grid),
-                   valid=move(case.valid))
+    images = {
+        name: replace(getattr(case, name), array_kji=move(getattr(case, name).array_kji), geometry=geometry)
+        for name in ("fixed", "moving")
+    }
+    labels = {
+        name: replace(getattr(case, name), labels_kji=move(getattr(case, name).labels_kji), geometry=geometry)
+        for name in ("fixed_segmentation", "moving_segmentation")
+    }
+    return replace(
+        case, **images, **labels, displacement_ras_mm=geometry.displacement_ras_mm(grid), valid=move(case.valid)
+    )
 
 
-def score(case: PhantomCase, solver: DirectSolver | None = None, refine: int = 0,
-          parameters: TissueParameters | None = None) -> Scores:
+def score(
+    case: PhantomCase, solver: DirectSolver | None = None, refine: int = 0, parameters: TissueParameters | None = None
+) -> Scores:
     """Register one pair on one thread. parameters: None for the table; refine: further steps at full resolution."""
     began = process_time()
     pair = ImagePair(case.fixed, case.moving, case.fixed_segmentation, case.moving_segmentation)
@@ -132,9 +155,16 @@ def score(case: PhantomCase, solver: DirectSolver | None = None, refine: int = 0
     centres = case.fixed.geometry.voxel_centres_ras_mm()
     mapped = map_points_ras_mm(centres.reshape(-1, 3), result.displacement_ras_mm, result.geometry)
     epe, by_tissue = _epe(case, mapped.reshape(centres.shape) - centres)
-    return Scores(epe, by_tissue, _mean_dice(case, result.warped_segmentation.labels_kji),
-                  result.negative_jacobian_percent, result.account.objective_before, result.account.objective_after,
-                  solved - solving, whole_seconds)
+    return Scores(
+        epe,
+        by_tissue,
+        _mean_dice(case, result.warped_segmentation.labels_kji),
+        result.negative_jacobian_percent,
+        result.account.objective_before,
+        result.account.objective_after,
+        solved - solving,
+        whole_seconds,
+    )
 
 
 def _epe(case: PhantomCase, displacement_ras_mm: np.ndarray | float) -> tuple[float, dict[int, float]]:
@@ -155,11 +185,16 @@ def _mean_dice(case: PhantomCase, warped_kji: np.ndarray) -> float:
 
 
 def _row(name: str, scores: list[Scores]) -> tuple:
-    return (name, float(np.mean([s.epe_mm for s in scores])),
-            *[float(np.mean([s.tissue_epe_mm[label] for s in scores])) for label in TISSUES],
-            max(s.epe_mm for s in scores), f"{np.mean([s.dice for s in scores]):.4f}",
-            sum(s.folding_percent > 0 for s in scores), float(np.median([s.solver_seconds for s in scores])),
-            float(np.median([s.whole_seconds for s in scores])))
+    return (
+        name,
+        float(np.mean([s.epe_mm for s in scores])),
+        *[float(np.mean([s.tissue_epe_mm[label] for s in scores])) for label in TISSUES],
+        max(s.epe_mm for s in scores),
+        f"{np.mean([s.dice for s in scores]):.4f}",
+        sum(s.folding_percent > 0 for s in scores),
+        float(np.median([s.solver_seconds for s in scores])),
+        float(np.median([s.whole_seconds for s in scores])),
+    )
 
 
 if __name__ == "__main__":

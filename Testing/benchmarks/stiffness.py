@@ -58,8 +58,11 @@ def main() -> None:
     for number in range(options.subjects * len(LOADS)):
         load = list(LOADS)[number % len(LOADS)]
         case = _case(options.first_seed + number, load, options)
-        registrar = Registrar(ImagePair(case.fixed, case.moving, case.fixed_segmentation, case.moving_segmentation),
-                              threads=1, initial="none")
+        registrar = Registrar(
+            ImagePair(case.fixed, case.moving, case.fixed_segmentation, case.moving_segmentation),
+            threads=1,
+            initial="none",
+        )
         finish(registrar.prepare())
         began = process_time()
         try:
@@ -73,12 +76,17 @@ def main() -> None:
         alone.append(process_time() - began)
         reports.append((report, case))
         _note(answers["shear modulus ratio"], load, case, _ratios(report))
-        _note(answers["strain index"], load, case,
-              {row.tissue.label: row.strain_index for row in report.per_tissue})
-        print(f"{number + 1}: {load}, " + ", ".join(
-            f"{name} {row[2]:.2f} (strain index {other[2]:.2f}, true {row[3]:.2f})" for name, row, other in zip(
-                TISSUES.values(), answers["shear modulus ratio"][-3:], answers["strain index"][-3:], strict=True)),
-            flush=True)
+        _note(answers["strain index"], load, case, {row.tissue.label: row.strain_index for row in report.per_tissue})
+        print(
+            f"{number + 1}: {load}, "
+            + ", ".join(
+                f"{name} {row[2]:.2f} (strain index {other[2]:.2f}, true {row[3]:.2f})"
+                for name, row, other in zip(
+                    TISSUES.values(), answers["shear modulus ratio"][-3:], answers["strain index"][-3:], strict=True
+                )
+            ),
+            flush=True,
+        )
         if options.parts:
             _parts(answers, load, case, registrar.tissues, solution.displacement[0].double().numpy())
         if options.grid:
@@ -87,8 +95,10 @@ def main() -> None:
             _note(answers["Dice grid"], load, case, {label: mu[label] - mu[SOFT] for label in TISSUES})
     _print(answers, options)
     _print_honesty(reports)
-    print(f"CPU seconds per subject, medians: {np.median(seconds):.2f}, its registration {np.median(alone):.2f}; "
-          f"peak memory {getrusage(RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    print(
+        f"CPU seconds per subject, medians: {np.median(seconds):.2f}, its registration {np.median(alone):.2f}; "
+        f"peak memory {getrusage(RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
+    )
 
 
 def _case(seed: int, load: str, options: argparse.Namespace) -> PhantomCase:
@@ -99,8 +109,7 @@ def _case(seed: int, load: str, options: argparse.Namespace) -> PhantomCase:
         return make_case(options.dimension, seed + 10_000_000, load=load, spacing_mm=options.spacing)
 
 
-def _parts(answers: Answers, load: str, case: PhantomCase, tissues: tuple[Tissue, ...],
-           registered: np.ndarray) -> None:
+def _parts(answers: Answers, load: str, case: PhantomCase, tissues: tuple[Tissue, ...], registered: np.ndarray) -> None:
     axes, place = (slice(1, None), 0) if len(registered) == 2 else (slice(None), slice(None))
     spacing_mm = case.fixed.geometry.spacing_kji_mm[axes]
     true = case.fixed.geometry.displacement_grid(case.displacement_ras_mm)[axes, place].astype(float)
@@ -131,11 +140,21 @@ def _print(answers: Answers, options: argparse.Namespace) -> None:
         for method, found in answers.items():
             mine = [row for row in found if load in (row[0], "all loads")]
             error = np.array([row[2] - row[3] for row in mine if row[1] in (1, 3)])
-            rows.append((method, _rank(mine), *[_rank(row for row in mine if row[1] == label) for label in TISSUES],
-                         float(np.sqrt(np.mean(error**2))), float(np.mean(error))))
+            rows.append(
+                (
+                    method,
+                    _rank(mine),
+                    *[_rank(row for row in mine if row[1] == label) for label in TISSUES],
+                    float(np.sqrt(np.mean(error**2))),
+                    float(np.mean(error)),
+                )
+            )
         count = options.subjects * (1 if load in LOADS else len(LOADS))
-        print_table(f"{load}: {count} subjects from seed {options.first_seed}; rank correlation with the true ratio",
-                    ("", "pooled", *TISSUES.values(), "rms error of ln (lung, liver)", "mean error"), rows)
+        print_table(
+            f"{load}: {count} subjects from seed {options.first_seed}; rank correlation with the true ratio",
+            ("", "pooled", *TISSUES.values(), "rms error of ln (lung, liver)", "mean error"),
+            rows,
+        )
 
 
 def _print_honesty(reports: list[tuple[ShearModulusRatios, PhantomCase]]) -> None:
@@ -155,8 +174,11 @@ def _print_honesty(reports: list[tuple[ShearModulusRatios, PhantomCase]]) -> Non
 
 def _shares(claims: list[tuple[bool, bool]]) -> tuple[str, str, str]:
     supported = [covered for claimed, covered in claims if claimed]
-    return (f"{len(supported) / len(claims):.0%}", f"{np.mean([covered for _, covered in claims]):.0%}",
-            f"{np.mean(supported):.0%}" if supported else "-")
+    return (
+        f"{len(supported) / len(claims):.0%}",
+        f"{np.mean([covered for _, covered in claims]):.0%}",
+        f"{np.mean(supported):.0%}" if supported else "-",
+    )
 
 
 def _rank(rows: Iterable[tuple[str, int, float, float]]) -> float:

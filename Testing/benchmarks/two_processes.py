@@ -25,9 +25,32 @@ from measuring import ROOT
 from training.history import read_history
 
 TOLERANCE = 2e-4
-SETTINGS = ("--shape", "32", "32", "--spacing-mm", "12", "--phantoms", "6", "--first-phantoms", "6", "--batch", "2",
-            "--warm-up", "2", "--validation-pairs", "2", "--log-every", "1", "--integration-steps", "4", "--seed", "5",
-            "--no-background", "--accelerator", "cpu")
+SETTINGS = (
+    "--shape",
+    "32",
+    "32",
+    "--spacing-mm",
+    "12",
+    "--phantoms",
+    "6",
+    "--first-phantoms",
+    "6",
+    "--batch",
+    "2",
+    "--warm-up",
+    "2",
+    "--validation-pairs",
+    "2",
+    "--log-every",
+    "1",
+    "--integration-steps",
+    "4",
+    "--seed",
+    "5",
+    "--no-background",
+    "--accelerator",
+    "cpu",
+)
 
 
 def main() -> None:
@@ -37,21 +60,39 @@ def main() -> None:
     steps = parser.parse_args().steps
     with tempfile.TemporaryDirectory() as folder:
         alone = curve(Path(folder), "alone", steps, [])
-        shared = curve(Path(folder), "shared", steps, ["-m", "torch.distributed.run", "--standalone",
-                                                       "--nproc-per-node", "2"])
+        shared = curve(
+            Path(folder), "shared", steps, ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        )
     difference = float(np.abs(alone - shared).max())
-    print(f"{steps} steps: J from {alone[0]:.4f} to {alone[-1]:.4f}, largest change between steps "
-          f"{np.abs(np.diff(alone)).max():.4f}; largest difference of two processes from one {difference:.6f}")
+    print(
+        f"{steps} steps: J from {alone[0]:.4f} to {alone[-1]:.4f}, largest change between steps "
+        f"{np.abs(np.diff(alone)).max():.4f}; largest difference of two processes from one {difference:.6f}"
+    )
     if difference > TOLERANCE:
         sys.exit(f"That is more than {TOLERANCE}.")
 
 
 def curve(folder: Path, name: str, steps: int, launcher: list[str]) -> np.ndarray:
     """Objective after every step of a run by the processes that ``launcher`` starts."""
-    command = [sys.executable, *launcher, "-m", "training.train", "--output", str(folder / name), "--cache",
-               str(folder / "cache"), "--steps", str(steps), *SETTINGS]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "USE_LIBUV": "0",
-                   "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "TissueElasticRegistration")))}
+    command = [
+        sys.executable,
+        *launcher,
+        "-m",
+        "training.train",
+        "--output",
+        str(folder / name),
+        "--cache",
+        str(folder / "cache"),
+        "--steps",
+        str(steps),
+        *SETTINGS,
+    ]
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "USE_LIBUV": "0",
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "TissueElasticRegistration"))),
+    }
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\nended with exit code {done.returncode}:\n{done.stderr}")

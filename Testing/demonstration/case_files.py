@@ -11,8 +11,9 @@ DIMENSION, SPACING_MM, PATIENT = 3, 6.0, 3
 TISSUES = "1=lung,2=bone,3=liver,4=soft"
 
 
-def simulated_case(folder: Path, dimension: int = DIMENSION, patient: int = PATIENT,
-                   spacing_mm: float = SPACING_MM) -> dict[str, str]:
+def simulated_case(
+    folder: Path, dimension: int = DIMENSION, patient: int = PATIENT, spacing_mm: float = SPACING_MM
+) -> dict[str, str]:
     """Simulate a patient who breathes, save the case in ``folder``, and return it as options of the demonstration."""
     names = {option: f"{option}.nii.gz" for option in ("fixed", "moving", "segmentation", "moving_segmentation")}
     names["landmarks"] = "landmarks.csv"

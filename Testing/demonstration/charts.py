@@ -32,8 +32,9 @@ class Measure(NamedTuple):
 MEASURES = (
     Measure("Dice", lambda row: row.dice_after, lambda row: row.dice_before, 2),
     # Not HD95: it is a multiple of the voxel size wherever surfaces agree within a voxel or two.
-    Measure("Surface dist., mm", lambda row: row.surface_distance_mm_after,
-            lambda row: row.surface_distance_mm_before, 1),
+    Measure(
+        "Surface dist., mm", lambda row: row.surface_distance_mm_after, lambda row: row.surface_distance_mm_before, 1
+    ),
     Measure("Strain, %", lambda row: 100 * row.strain_rms, None, 1),
 )
 
@@ -71,7 +72,7 @@ def draw_measure(axes: Axes, measure: Measure, runs: Runs, size: float) -> None:
 def tissue_names(runs: Runs) -> list[str]:
     """The rows' names, very long ones cut."""
     names = [rows[0].tissue.name for rows in runs.tissues()]
-    return [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME - 1]}…" for name in names]
+    return [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in names]
 
 
 def draw_tissue_names(axes: Axes, width: float, runs: Runs, colors: dict[int, tuple[float, ...]], size: float) -> None:
@@ -83,6 +84,7 @@ def draw_tissue_names(axes: Axes, width: float, runs: Runs, colors: dict[int, tu
     for place, (results, name) in enumerate(zip(rows, tissue_names(runs), strict=True)):
         color = colors.get(results[0].tissue.label)
         if color is not None:
-            axes.add_patch(Rectangle((0, place - 0.16), SWATCH_WIDTH, 0.32, facecolor=color, edgecolor="#404040",
-                                     linewidth=0.6))
+            axes.add_patch(
+                Rectangle((0, place - 0.16), SWATCH_WIDTH, 0.32, facecolor=color, edgecolor="#404040", linewidth=0.6)
+            )
         axes.text(NAME_START, place, name, va="center", fontsize=size)

@@ -39,8 +39,13 @@ class Finished(NamedTuple):
     user: PanelUser
 
 
-def run(options: argparse.Namespace, host: SlicerHost, progress: ProgressLine, window: dict[str, int] = WINDOW_SIZE,
-        simulate: Callable[[Path], dict[str, str]] = simulated_case) -> Finished:
+def run(
+    options: argparse.Namespace,
+    host: SlicerHost,
+    progress: ProgressLine,
+    window: dict[str, int] = WINDOW_SIZE,
+    simulate: Callable[[Path], dict[str, str]] = simulated_case,
+) -> Finished:
     """Do everything and write into ``options.output``.
 
     options: as ``Testing/demo.py`` makes them. window: as for `SlicerHost.main_window`. simulate: writes a case into a
@@ -56,8 +61,10 @@ def run(options: argparse.Namespace, host: SlicerHost, progress: ProgressLine, w
         pair = without_named_background(read_pair(options))
         registrar = prepared(pair, progress)
         table = registrar.table_parameters()
-        runs = [registered(registrar, UNIFORM, uniform_parameters(registrar.tissues), progress),
-                registered(registrar, TABLE, table, progress)]
+        runs = [
+            registered(registrar, UNIFORM, uniform_parameters(registrar.tissues), progress),
+            registered(registrar, TABLE, table, progress),
+        ]
         user, estimate = use_panel(host, pair, options, progress, **window)
         with progress.busy("write", "what the panel shows"):
             host.grab_window(folder / PANEL_FILE)
@@ -72,8 +79,9 @@ def run(options: argparse.Namespace, host: SlicerHost, progress: ProgressLine, w
     return Finished(summary(pair, runs, time.perf_counter() - began, output), user)
 
 
-def use_panel(host: SlicerHost, pair: ImagePair, options: argparse.Namespace,
-              progress: ProgressLine, **window: float) -> tuple[PanelUser, Estimate | None]:
+def use_panel(
+    host: SlicerHost, pair: ImagePair, options: argparse.Namespace, progress: ProgressLine, **window: float
+) -> tuple[PanelUser, Estimate | None]:
     """Load the pair into the scene, open the module, estimate and register with its buttons.
 
     options: name the image files. window: as for `SlicerHost.main_window`.
@@ -93,8 +101,7 @@ def use_panel(host: SlicerHost, pair: ImagePair, options: argparse.Namespace,
     return user, estimate
 
 
-def _write_files(folder: Path, pair: ImagePair, registrar: Registrar, runs: Runs,
-                 estimate: Estimate | None) -> None:
+def _write_files(folder: Path, pair: ImagePair, registrar: Registrar, runs: Runs, estimate: Estimate | None) -> None:
     began = time.perf_counter()
 
     def facts() -> dict[str, Any]:

@@ -108,15 +108,22 @@ class _Page:
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
         """Axes of this size, in pixels from the top left corner."""
-        return self.figure.add_axes((left / WIDTH, 1 - (top + height) / self.height, width / WIDTH,
-                                     height / self.height))
+        return self.figure.add_axes(
+            (left / WIDTH, 1 - (top + height) / self.height, width / WIDTH, height / self.height)
+        )
 
     def panel(self, column: int, row: int) -> Axes:
         """Axes without ticks for one picture, in pixels of the plane."""
         axes = self.axes(self.left(column), self.top(row), self.panel_width, self.panel_height)
         rows, columns = self.view.fixed.shape
-        axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xticks=[], yticks=[], aspect="equal",
-                 autoscale_on=False)
+        axes.set(
+            xlim=(-0.5, columns - 0.5),
+            ylim=(rows - 0.5, -0.5),
+            xticks=[],
+            yticks=[],
+            aspect="equal",
+            autoscale_on=False,
+        )
         axes.spines[:].set_color("#b0b0b0")
         return axes
 
@@ -141,15 +148,28 @@ def _draw_page(page: _Page, pair: ImagePair, runs: Runs) -> None:
     view = page.view
     page.heading(0, 2, TOP, "Before", _shortened(f"{pair.moving.name} to {pair.fixed.name}"), "#404040")
     for column, title in enumerate(TITLES_OF_COLUMNS):
-        page.text(page.left(column) + page.panel_width / 2, page.first_top - 8, title, fontsize=NORMAL, ha="center",
-                  va="baseline")
+        page.text(
+            page.left(column) + page.panel_width / 2,
+            page.first_top - 8,
+            title,
+            fontsize=NORMAL,
+            ha="center",
+            va="baseline",
+        )
     before = [page.panel(column, 0) for column in range(COLUMNS_BEFORE)]
     draw_image(before[0], view)
     draw_orientation(before[0], view, SMALL)
     draw_image(before[1], view, moving=True)
     draw_difference(before[2], view)
-    page.text(LEFT / 2 - 2, page.first_top + page.panel_height / 2, view.plane.name.capitalize(), fontsize=NORMAL,
-              rotation=90, ha="center", va="center")
+    page.text(
+        LEFT / 2 - 2,
+        page.first_top + page.panel_height / 2,
+        view.plane.name.capitalize(),
+        fontsize=NORMAL,
+        rotation=90,
+        ha="center",
+        va="center",
+    )
     saturation = volume_saturation([view], [run.result for run in runs])
     for row, run in enumerate(runs):
         top = TOP if row == 0 else page.top(row) - HEADING
@@ -174,7 +194,7 @@ def _table_text(runs: Runs, run: Run) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_DETAIL else f"{text[:LONGEST_DETAIL - 1]}…"
+    return text if len(text) <= LONGEST_DETAIL else f"{text[: LONGEST_DETAIL - 1]}…"
 
 
 def _draw_scales(page: _Page, pair: ImagePair, saturation: float) -> None:
@@ -185,22 +205,41 @@ def _draw_scales(page: _Page, pair: ImagePair, saturation: float) -> None:
     _draw_scale(page, 3, difference, None, None, f"{unit} (gray: outside)")
     volume = ScalarMappable(volume_norm(saturation), VOLUME_COLORS)
     ends = volume.norm.vmax
-    _draw_scale(page, 5, volume, [-ends, 0, ends], [f"{1 / saturation:.2g}", "1", f"{saturation:g}"],
-                "compression        expansion")
-    page.text(page.left(4) + page.panel_width / 2, page.bottom + 21,
-              f"grid of {grid_line_spacing_mm(view.plane):g} mm and\ntissues of the fixed image", fontsize=SMALL,
-              ha="center", va="top", linespacing=1.3)
+    _draw_scale(
+        page,
+        5,
+        volume,
+        [-ends, 0, ends],
+        [f"{1 / saturation:.2g}", "1", f"{saturation:g}"],
+        "compression        expansion",
+    )
+    page.text(
+        page.left(4) + page.panel_width / 2,
+        page.bottom + 21,
+        f"grid of {grid_line_spacing_mm(view.plane):g} mm and\ntissues of the fixed image",
+        fontsize=SMALL,
+        ha="center",
+        va="top",
+        linespacing=1.3,
+    )
 
 
-def _draw_scale(page: _Page, column: int, colors: ScalarMappable, ticks: list[float] | None,
-                labels: list[str] | None, caption: str) -> None:
+def _draw_scale(
+    page: _Page, column: int, colors: ScalarMappable, ticks: list[float] | None, labels: list[str] | None, caption: str
+) -> None:
     axes = page.axes(page.left(column) + 14, page.bottom + 10, page.panel_width - 28, 12)
     bar = page.figure.colorbar(colors, cax=axes, orientation="horizontal")
     if ticks is not None:
         bar.set_ticks(ticks, labels=labels)
     bar.ax.tick_params(labelsize=SMALL, length=3, pad=2)
-    page.text(page.left(column) + page.panel_width / 2, page.bottom + SCALES - 2, caption, fontsize=SMALL, ha="center",
-              va="baseline")
+    page.text(
+        page.left(column) + page.panel_width / 2,
+        page.bottom + SCALES - 2,
+        caption,
+        fontsize=SMALL,
+        ha="center",
+        va="baseline",
+    )
 
 
 def _draw_measurements(page: _Page, runs: Runs) -> None:
@@ -219,11 +258,25 @@ def _draw_measurements(page: _Page, runs: Runs) -> None:
         page.text(start, top - 8, measure.title, fontsize=NORMAL, va="baseline")
     if runs[0].result.landmark_errors is not None:
         page.text(left, page.bottom + 24, _landmark_text(runs), fontsize=NORMAL, va="center")
-    handles = [Patch(color=color, label=label) for color, label in
-               ((BEFORE_COLOR, "before"), *((RUN_COLORS[run.name], TITLES_OF_RUNS[run.name].lower()) for run in runs))]
-    page.figure.legend(handles=handles, loc="lower left", ncols=len(handles), frameon=False, fontsize=NORMAL,
-                       borderpad=0, borderaxespad=0, handlelength=1.0, columnspacing=1.6,
-                       bbox_to_anchor=(left / WIDTH, BOTTOM / page.height))
+    handles = [
+        Patch(color=color, label=label)
+        for color, label in (
+            (BEFORE_COLOR, "before"),
+            *((RUN_COLORS[run.name], TITLES_OF_RUNS[run.name].lower()) for run in runs),
+        )
+    ]
+    page.figure.legend(
+        handles=handles,
+        loc="lower left",
+        ncols=len(handles),
+        frameon=False,
+        fontsize=NORMAL,
+        borderpad=0,
+        borderaxespad=0,
+        handlelength=1.0,
+        columnspacing=1.6,
+        bbox_to_anchor=(left / WIDTH, BOTTOM / page.height),
+    )
 
 
 def _landmark_text(runs: Runs) -> str:

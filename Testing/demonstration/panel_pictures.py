@@ -20,8 +20,10 @@ from .panel_user import PanelUser
 GAP, ABOVE = 16, 3  # pixels between the columns, and above the first section of each
 MOST_USED = 180  # colors that are kept
 # Kept too, though a swatch or a landscape has few pixels.
-SMALL_AREAS = (ListedColormap(np.array(TISSUE_COLORS) / 255),
-               LinearSegmentedColormap.from_list("landscape", LANDSCAPE_COLORS / 255, N=48))
+SMALL_AREAS = (
+    ListedColormap(np.array(TISSUE_COLORS) / 255),
+    LinearSegmentedColormap.from_list("landscape", LANDSCAPE_COLORS / 255, N=48),
+)
 
 
 def save_window(user: PanelUser, path: Path) -> None:
@@ -33,8 +35,11 @@ def save_side_by_side(columns: Sequence[np.ndarray], path: Path) -> None:
     """Pictures (rows, columns, 3) beside each other; below the shorter ones, their last row goes on."""
     height = max(len(column) for column in columns)
     gap = np.full((height, GAP, 3), 255, np.uint8)
-    parts = [part for column in columns
-             for part in (np.pad(column, ((0, height - len(column)), (0, 0), (0, 0)), mode="edge"), gap)]
+    parts = [
+        part
+        for column in columns
+        for part in (np.pad(column, ((0, height - len(column)), (0, 0), (0, 0)), mode="edge"), gap)
+    ]
     save_small_png(np.ascontiguousarray(np.hstack(parts[:-1])), path, SMALL_AREAS, MOST_USED)
 
 

@@ -32,8 +32,10 @@ class WindowClosed(Exception):
 def size_on_screen() -> dict[str, int]:
     """`WINDOW_SIZE`, or less where the screen is smaller."""
     room = application().primaryScreen().availableSize()
-    return {"width": min(WINDOW_SIZE["width"], room.width()),
-            "height": min(WINDOW_SIZE["height"], room.height() - TITLE_BAR)}
+    return {
+        "width": min(WINDOW_SIZE["width"], room.width()),
+        "height": min(WINDOW_SIZE["height"], room.height() - TITLE_BAR),
+    }
 
 
 class PanelUser:
@@ -43,8 +45,7 @@ class PanelUser:
     of the panel has raised.
     """
 
-    def __init__(self, host: SlicerHost, inputs: InputNodes, progress: ProgressLine,
-                 **window: float) -> None:
+    def __init__(self, host: SlicerHost, inputs: InputNodes, progress: ProgressLine, **window: float) -> None:
         self.window = host.main_window(**window)
         self._errors = host.slot_errors
         self._inputs = inputs
@@ -53,8 +54,14 @@ class PanelUser:
         self._ui = self._widget.ui
         self.panel = self._widget.parent
         ui = self._ui
-        selectors = (ui.fixedSelector, ui.movingSelector, ui.segmentationSelector, ui.movingSegmentationSelector,
-                     ui.fixedLandmarksSelector, ui.movingLandmarksSelector)
+        selectors = (
+            ui.fixedSelector,
+            ui.movingSelector,
+            ui.segmentationSelector,
+            ui.movingSegmentationSelector,
+            ui.fixedLandmarksSelector,
+            ui.movingLandmarksSelector,
+        )
         for selector, node in zip(selectors, inputs, strict=True):
             if node is not None:
                 mouse.choose(selector, node.GetName())

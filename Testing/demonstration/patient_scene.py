@@ -79,8 +79,9 @@ def _stem(file: str) -> str:
     return Path(file).name.split(".")[0] or "volume"
 
 
-def _load_volume(scene: slicer.vtkMRMLScene, file: str, name: str,
-                 window: tuple[float, float]) -> slicer.vtkMRMLScalarVolumeNode:
+def _load_volume(
+    scene: slicer.vtkMRMLScene, file: str, name: str, window: tuple[float, float]
+) -> slicer.vtkMRMLScalarVolumeNode:
     storage = scene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
     storage.SetFileName(str(Path(file).resolve()))
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
@@ -100,8 +101,9 @@ def _shown(segmentation: Segmentation) -> list[Tissue]:
     return [tissue for tissue in segmentation.tissues if tissue.label != BACKGROUND]
 
 
-def _add_segmentation(scene: slicer.vtkMRMLScene, name: str, segmentation: Segmentation,
-                      color_order: Collection[str]) -> slicer.vtkMRMLSegmentationNode:
+def _add_segmentation(
+    scene: slicer.vtkMRMLScene, name: str, segmentation: Segmentation, color_order: Collection[str]
+) -> slicer.vtkMRMLSegmentationNode:
     """Segments in one shared labelmap, IDs as in the files, colors by the name's place in ``color_order``."""
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
@@ -119,8 +121,9 @@ def _add_segmentation(scene: slicer.vtkMRMLScene, name: str, segmentation: Segme
     return node
 
 
-def _add_markups(scene: slicer.vtkMRMLScene, name: str, points_ras_mm: np.ndarray,
-                 labels: Collection[str]) -> slicer.vtkMRMLMarkupsFiducialNode:
+def _add_markups(
+    scene: slicer.vtkMRMLScene, name: str, points_ras_mm: np.ndarray, labels: Collection[str]
+) -> slicer.vtkMRMLMarkupsFiducialNode:
     node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
     node.CreateDefaultDisplayNodes()
     for point, label in zip(points_ras_mm, labels, strict=True):

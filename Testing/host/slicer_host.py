@@ -89,16 +89,21 @@ class SlicerHost:
         """What the end of the application does to a module."""
         scripted_modules.unload_module(self._modules.pop(name))
 
-    def main_window(self, width: int = 1280, height: int = 800, font_points: float | None = None, dark: bool = False,
-                    panel_width: int = PANEL_WIDTH):
+    def main_window(
+        self,
+        width: int = 1280,
+        height: int = 800,
+        font_points: float | None = None,
+        dark: bool = False,
+        panel_width: int = PANEL_WIDTH,
+    ):
         """Open a window with the module panel and the views. Until `reset`, slicer.util.mainWindow() is this window.
 
         All lengths in pixels; panel_width includes the scroll bar.
         """
         set_appearance(font_points, dark)
         self._close_window()
-        self._window = MainWindow(self.layout.viewport() if self.layout else None, width, height,
-                                  panel_width)
+        self._window = MainWindow(self.layout.viewport() if self.layout else None, width, height, panel_width)
         for module in self._modules.values():
             if module.panel is not None and module.panel.isEntered:
                 self._window.show_module(module.panel)

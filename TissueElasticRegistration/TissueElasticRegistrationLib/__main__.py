@@ -45,8 +45,12 @@ def _parser() -> argparse.ArgumentParser:
     register.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
     batch = commands.add_parser("batch", help="register a list of pairs", allow_abbrev=False)
     batch.set_defaults(run=_batch)
-    batch.add_argument("pairs", metavar="pairs.csv", help="one subject per line; columns fixed, moving, segmentation, "
-                       "and optionally subject, moving_segmentation, landmarks, tissues, initial, parameters")
+    batch.add_argument(
+        "pairs",
+        metavar="pairs.csv",
+        help="one subject per line; columns fixed, moving, segmentation, "
+        "and optionally subject, moving_segmentation, landmarks, tissues, initial, parameters",
+    )
     _add_shared_options(batch)
     batch.add_argument("--scheduler", metavar="ADDRESS", help="not available: subjects are registered one by one")
     batch.add_argument("--output", required=True, metavar="DIR", help="one folder per subject, and batch.csv")
@@ -60,10 +64,18 @@ def _add_shared_options(command: argparse.ArgumentParser) -> None:
     """What one pair and a list of pairs are registered with."""
     add = command.add_argument
     add("--tissues", help="names of the labels, such as 1=lung,2=soft,3=bone")
-    add("--initial", default="auto", metavar="auto|none|rigid|T.h5",
-        help="alignment done first (auto: rigid if the images' frames do not fit)")
-    add("--model", default="direct", metavar="direct|NAME|FOLDER",
-        help="direct: the solver without a network; or a model pack (see the command models)")
+    add(
+        "--initial",
+        default="auto",
+        metavar="auto|none|rigid|T.h5",
+        help="alignment done first (auto: rigid if the images' frames do not fit)",
+    )
+    add(
+        "--model",
+        default="direct",
+        metavar="direct|NAME|FOLDER",
+        help="direct: the solver without a network; or a model pack (see the command models)",
+    )
     add("--parameters", help="json with λ and μ per tissue; default: the table of tissues")
     add("--estimate", default="none", choices=["none", "grid", "gradient"], help="search for this patient's parameters")
     add("--objective", default="dice", choices=["dice", "landmarks", "similarity"], help="what the search judges by")
@@ -71,12 +83,23 @@ def _add_shared_options(command: argparse.ArgumentParser) -> None:
     add("--search-model", metavar="NAME|FOLDER", help="the model that --estimate grid asks, if it is another one")
     add("--hold-out", metavar="A,B", help="tissues that the search must not look at; they keep their values")
     add("--hold-out-landmarks", metavar="A,B|half", help="landmarks that the search must not look at")
-    add("--relative-stiffness", action=argparse.BooleanOptionalAction,
-        help="estimate the ratios of the tissues' shear moduli from the deformation (default: with --estimate)")
-    add("--refine", type=int, metavar="N",
-        help="further solver steps at full resolution (default after a model: 40, in volumes 5)")
-    add("--device", default="auto", choices=["auto", "cpu", "cuda"],
-        help="where to compute (auto: a graphics card with CUDA if there is one that can be used)")
+    add(
+        "--relative-stiffness",
+        action=argparse.BooleanOptionalAction,
+        help="estimate the ratios of the tissues' shear moduli from the deformation (default: with --estimate)",
+    )
+    add(
+        "--refine",
+        type=int,
+        metavar="N",
+        help="further solver steps at full resolution (default after a model: 40, in volumes 5)",
+    )
+    add(
+        "--device",
+        default="auto",
+        choices=["auto", "cpu", "cuda"],
+        help="where to compute (auto: a graphics card with CUDA if there is one that can be used)",
+    )
     add("--seed", type=int, default=0)
 
 

@@ -19,14 +19,50 @@ REQUIRED = ("fixed", "moving", "segmentation")
 FILES = (*REQUIRED, "moving_segmentation", "landmarks")
 OPTIONAL = ("subject", "moving_segmentation", "landmarks", "tissues", "initial", "parameters")
 # Options that change what is computed: with other ones a subject is registered again.
-CHOICES = ("tissues", "initial", "model", "parameters", "estimate", "objective", "grid_points", "search_model",
-           "hold_out", "hold_out_landmarks", "refine", "device", "seed")
+CHOICES = (
+    "tissues",
+    "initial",
+    "model",
+    "parameters",
+    "estimate",
+    "objective",
+    "grid_points",
+    "search_model",
+    "hold_out",
+    "hold_out_landmarks",
+    "refine",
+    "device",
+    "seed",
+)
 # young_relative_used follows from lambda and mu; shear_modulus_ratio is what the deformation says, where it does.
-COLUMNS = ("subject", "status", "tissue_id", "tissue", "lambda", "mu", "poisson_ratio", "young_relative_used",
-           "estimated", "score", "flat", "confidence", "shear_modulus_ratio", "shear_modulus_ratio_low",
-           "shear_modulus_ratio_high", "shear_modulus_ratio_supported", "held_out", "dice_before", "dice_after",
-           "hd95_mm_before", "hd95_mm_after", "tre_mm_before", "tre_mm_after", "held_out_tre_mm_after",
-           "negative_jacobian_percent", "message")
+COLUMNS = (
+    "subject",
+    "status",
+    "tissue_id",
+    "tissue",
+    "lambda",
+    "mu",
+    "poisson_ratio",
+    "young_relative_used",
+    "estimated",
+    "score",
+    "flat",
+    "confidence",
+    "shear_modulus_ratio",
+    "shear_modulus_ratio_low",
+    "shear_modulus_ratio_high",
+    "shear_modulus_ratio_supported",
+    "held_out",
+    "dice_before",
+    "dice_after",
+    "hd95_mm_before",
+    "hd95_mm_after",
+    "tre_mm_before",
+    "tre_mm_after",
+    "held_out_tre_mm_after",
+    "negative_jacobian_percent",
+    "message",
+)
 SIGNIFICANT_DIGITS = 6
 
 
@@ -37,14 +73,17 @@ def register_list(options: argparse.Namespace, report: Report) -> list[tuple[str
     every subject. Raises ValueError if the list cannot be used, before anything is registered, or if all of them fail.
     """
     if options.scheduler is not None:
-        raise ValueError("--scheduler: subjects are registered one by one on this computer; start several commands "
-                         "with parts of the list instead.")
+        raise ValueError(
+            "--scheduler: subjects are registered one by one on this computer; start several commands "
+            "with parts of the list instead."
+        )
     check_options(options)
     folder = Path(options.output)
     requests = read_list(options)
     table: dict[str, list[dict[str, Any]]] = {}
     failed = []
     for number, (subject, request) in enumerate(requests.items()):
+
         def tell(stage: str, fraction: float, text: str, done: int = number, name: str = subject) -> None:
             report(f"{done + 1} of {len(requests)}, {name}: {stage}", fraction, text)
 
@@ -105,8 +144,10 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     missing = [title for title in REQUIRED if titles.count(title) != 1]
     unknown = [title for title in titles if title not in (*REQUIRED, *OPTIONAL)]
     if missing or unknown:
-        raise ValueError(f"{path}: the header must name {', '.join(REQUIRED)} once each, and may name "
-                         f"{', '.join(OPTIONAL)}; '{(missing + unknown)[0]}' is missing or not known.")
+        raise ValueError(
+            f"{path}: the header must name {', '.join(REQUIRED)} once each, and may name "
+            f"{', '.join(OPTIONAL)}; '{(missing + unknown)[0]}' is missing or not known."
+        )
     rows = [(line, dict(zip(titles, row, strict=False))) for line, row in lines if any(row)]
     if not rows:
         raise ValueError(f"{path}: the file lists no subjects.")
@@ -117,8 +158,9 @@ def _register(subject: str, request: argparse.Namespace, report: Report) -> list
     (Path(request.output) / RECORD).unlink(missing_ok=True)  # from now on the folder is not finished
     registered = register_files(request, report)
     rows = [_plain(row) for row in _table_rows(subject, registered)]
-    (Path(request.output) / RECORD).write_text(json_text({"request": _described(request), "rows": rows}),
-                                               encoding="utf-8")
+    (Path(request.output) / RECORD).write_text(
+        json_text({"request": _described(request), "rows": rows}), encoding="utf-8"
+    )
     return rows
 
 
@@ -155,17 +197,27 @@ def _table_rows(subject: str, registered: Registered) -> Iterable[dict[str, Any]
     for tissue in result.tissues:
         found = searched.get(tissue.tissue.id, {})
         yield {
-            "subject": subject, "status": "done", "tissue_id": tissue.tissue.id, "tissue": tissue.tissue.name,
-            "lambda": tissue.parameters.lam, "mu": tissue.parameters.mu,
-            "poisson_ratio": tissue.parameters.poisson_ratio, "young_relative_used": tissue.relative_stiffness,
-            "estimated": bool(found), **{name: found.get(name) for name in ("score", "flat", "confidence")},
-            **_stiffness(stiffness.get(tissue.tissue.id)), "held_out": tissue.tissue.id in held_out["tissues"],
-            "dice_before": tissue.dice_before, "dice_after": tissue.dice_after,
-            "hd95_mm_before": tissue.hd95_mm_before, "hd95_mm_after": tissue.hd95_mm_after,
+            "subject": subject,
+            "status": "done",
+            "tissue_id": tissue.tissue.id,
+            "tissue": tissue.tissue.name,
+            "lambda": tissue.parameters.lam,
+            "mu": tissue.parameters.mu,
+            "poisson_ratio": tissue.parameters.poisson_ratio,
+            "young_relative_used": tissue.relative_stiffness,
+            "estimated": bool(found),
+            **{name: found.get(name) for name in ("score", "flat", "confidence")},
+            **_stiffness(stiffness.get(tissue.tissue.id)),
+            "held_out": tissue.tissue.id in held_out["tissues"],
+            "dice_before": tissue.dice_before,
+            "dice_after": tissue.dice_after,
+            "hd95_mm_before": tissue.hd95_mm_before,
+            "hd95_mm_after": tissue.hd95_mm_after,
             "tre_mm_before": None if errors is None else errors.before_mean,
             "tre_mm_after": None if errors is None else errors.after_mean,
             "held_out_tre_mm_after": None if kept_errors is None else kept_errors["after_mean"],
-            "negative_jacobian_percent": tissue.negative_jacobian_percent, "message": "",
+            "negative_jacobian_percent": tissue.negative_jacobian_percent,
+            "message": "",
         }
 
 
@@ -173,15 +225,22 @@ def _stiffness(row: Mapping[str, Any] | None) -> dict[str, Any]:
     """Numbers only where the deformation supports them: others would be taken for measurements."""
     if row is None:
         return {}
-    numbers = {"shear_modulus_ratio": row["mu"], "shear_modulus_ratio_low": row["low"],
-               "shear_modulus_ratio_high": row["high"]}
+    numbers = {
+        "shear_modulus_ratio": row["mu"],
+        "shear_modulus_ratio_low": row["low"],
+        "shear_modulus_ratio_high": row["high"],
+    }
     return {**(numbers if row["supported"] else {}), "shear_modulus_ratio_supported": row["supported"]}
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """As it is written: rounded, None where nothing was measured."""
-    return {key: (float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None)
-            if isinstance(value, float) else value for key, value in row.items()}
+    return {
+        key: (float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None)
+        if isinstance(value, float)
+        else value
+        for key, value in row.items()
+    }
 
 
 def _write_table(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:

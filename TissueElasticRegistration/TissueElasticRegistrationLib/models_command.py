@@ -28,6 +28,12 @@ def models_text(folder: str | Path | None = None) -> str:
 
 def _row(card: ModelCard) -> tuple[str, ...]:
     tissues = ", ".join(card.tissues) or ("any" if card.network.conditioning == "map" else "one for all")
-    return (card.name, card.version, f"{card.dimension}D", card.network.conditioning, card.regulariser, card.scale,
-            tissues)
-
+    return (
+        card.name,
+        card.version,
+        f"{card.dimension}D",
+        card.network.conditioning,
+        card.regulariser,
+        card.scale,
+        tissues,
+    )

@@ -62,7 +62,7 @@ class ProgressLine:
             return
         self._last = now
         if self._terminal:
-            shown = line if is_last or len(line) <= WIDTH else line[:WIDTH - 1] + "…"
+            shown = line if is_last or len(line) <= WIDTH else line[: WIDTH - 1] + "…"
             print(f"\r{shown:<{WIDTH}}", end="\n" if is_last else "", file=self._stream, flush=True)
             self._open = not is_last
         else:

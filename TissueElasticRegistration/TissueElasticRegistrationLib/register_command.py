@@ -47,8 +47,14 @@ try:
 except ImportError:  # Windows
     resource = None
 
-OUTPUT_FILES = ("transform.h5", "warped.nii.gz", "warped_labels.nii.gz", "jacobian.nii.gz", "report.html",
-                "result.json")
+OUTPUT_FILES = (
+    "transform.h5",
+    "warped.nii.gz",
+    "warped_labels.nii.gz",
+    "jacobian.nii.gz",
+    "report.html",
+    "result.json",
+)
 
 Report = Callable[[str, float, str], None]
 
@@ -76,9 +82,13 @@ def register_files(options: argparse.Namespace, report: Report) -> Registered:
         if estimate is not None:
             asked = None if search is None else model_facts(search)
             known = estimate_account(estimate, pair, result) | {"search_model": asked}
-        write_results(folder, pair, result,
-                      lambda: run_facts(registrar, options.seed, time.perf_counter() - began) | {"estimate": known},
-                      estimate)
+        write_results(
+            folder,
+            pair,
+            result,
+            lambda: run_facts(registrar, options.seed, time.perf_counter() - began) | {"estimate": known},
+            estimate,
+        )
         report("write", 1.0, "done")
     return Registered(result, estimate, known)
 
@@ -95,8 +105,9 @@ def check_options(options: argparse.Namespace) -> None:
         raise ValueError("--grid-points: it says how many values --estimate grid tries.")
     for name in ("objective", "hold_out", "hold_out_landmarks"):
         if options.estimate == "none" and getattr(options, name) not in (None, "dice"):
-            raise ValueError(f"--{name.replace('_', '-')}: it belongs to a search, so it needs --estimate grid or "
-                             "gradient.")
+            raise ValueError(
+                f"--{name.replace('_', '-')}: it belongs to a search, so it needs --estimate grid or gradient."
+            )
 
 
 def wants_stiffness(options: argparse.Namespace) -> bool:
@@ -116,8 +127,13 @@ def read_pair(options: argparse.Namespace) -> ImagePair:
     return ImagePair(fixed, moving, segmentation, moving_segmentation, landmarks)
 
 
-def write_results(folder: Path, pair: ImagePair, result: RegistrationResult, facts: Callable[[], dict],
-                  estimate: Estimate | None = None) -> None:
+def write_results(
+    folder: Path,
+    pair: ImagePair,
+    result: RegistrationResult,
+    facts: Callable[[], dict],
+    estimate: Estimate | None = None,
+) -> None:
     """The files of the contract into ``folder``; ``facts`` is asked last, when it knows how long writing took."""
     fixed = pair.fixed.geometry
     write_transform(result.displacement_ras_mm, result.geometry, folder / "transform.h5")
@@ -161,8 +177,13 @@ def run_facts(registrar: Registrar, seed: int, write_seconds: float) -> dict:
         "solver": registrar.solver.name,
         "device": registrar.device_choice.device.type,
         "seed": seed,
-        "versions": {"TissueElasticRegistration": __version__, "python": platform.python_version(),
-                     "torch": torch.__version__, "SimpleITK": sitk.Version_VersionString(), "numpy": np.__version__},
+        "versions": {
+            "TissueElasticRegistration": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "SimpleITK": sitk.Version_VersionString(),
+            "numpy": np.__version__,
+        },
         "peak_memory_mb": _peak_memory_mb(),
         "seconds": {"write": write_seconds},
         "estimate": None,
@@ -184,8 +205,9 @@ def _check_parameters(options: argparse.Namespace, pair: ImagePair, solver: Dire
         read_parameters(options.parameters, possible, TissueParameters(), solver.objective.scale)
 
 
-def _registered(pair: ImagePair, options: argparse.Namespace, solver: DirectSolver, search: NetworkSolver | None,
-                report: Report) -> tuple[Registrar, RegistrationResult, Estimate | None]:
+def _registered(
+    pair: ImagePair, options: argparse.Namespace, solver: DirectSolver, search: NetworkSolver | None, report: Report
+) -> tuple[Registrar, RegistrationResult, Estimate | None]:
     torch.manual_seed(options.seed)
     initial = options.initial
     if initial not in ("auto", "none", "rigid"):
@@ -204,9 +226,19 @@ def _registered(pair: ImagePair, options: argparse.Namespace, solver: DirectSolv
     estimate, began = None, time.perf_counter()
     if options.estimate != "none":
         hold_out = HoldOut.of(held_out_tissues(options, registrar.tissues), held_out_landmarks(options, pair))
-        estimate = run("estimate", estimated(registrar, parameters, options.estimate, points=options.grid_points,
-                                             objective=options.objective, hold_out=hold_out, search=search,
-                                             stiffness=wants_stiffness(options)))
+        estimate = run(
+            "estimate",
+            estimated(
+                registrar,
+                parameters,
+                options.estimate,
+                points=options.grid_points,
+                objective=options.objective,
+                hold_out=hold_out,
+                search=search,
+                stiffness=wants_stiffness(options),
+            ),
+        )
         parameters = estimate.parameters
         set_labels.update(tissue.label for tissue in estimate.tuned_on)
     elif wants_stiffness(options):

@@ -62,14 +62,21 @@ def read_pair(path: Path) -> TrainingPair:
         optional = {name: stored[name] for name in ("moving_labels", "displacement", "valid") if name in stored}
         if "displacement" in optional:
             optional["displacement"] = optional["displacement"].astype(np.float32)
-        return TrainingPair(**images, fixed_labels=stored["fixed_labels"],
-                            spacing_mm=tuple(stored["spacing_mm"].tolist()), **{"moving_labels": None, **optional})
+        return TrainingPair(
+            **images,
+            fixed_labels=stored["fixed_labels"],
+            spacing_mm=tuple(stored["spacing_mm"].tolist()),
+            **{"moving_labels": None, **optional},
+        )
 
 
 def _arrays(pair: TrainingPair) -> dict[str, np.ndarray]:
-    arrays = {"spacing_mm": np.array(pair.spacing_mm), "fixed_labels": pair.fixed_labels.astype(np.uint8),
-              "fixed": np.rint(pair.fixed * INTENSITY_STEPS).astype(np.uint16),
-              "moving": np.rint(pair.moving * INTENSITY_STEPS).astype(np.uint16)}
+    arrays = {
+        "spacing_mm": np.array(pair.spacing_mm),
+        "fixed_labels": pair.fixed_labels.astype(np.uint8),
+        "fixed": np.rint(pair.fixed * INTENSITY_STEPS).astype(np.uint16),
+        "moving": np.rint(pair.moving * INTENSITY_STEPS).astype(np.uint16),
+    }
     if pair.moving_labels is not None:
         arrays["moving_labels"] = pair.moving_labels.astype(np.uint8)
     if pair.displacement is not None:

@@ -33,8 +33,10 @@ def own_pairs(folder: str | Path, split: str, dimension: int, finest_mm: float |
         found = prepared_pairs(*files, dimension, finest_mm)
         highest = max((int(pair.fixed_labels.max()) for pair in found), default=0)
         if highest >= MOST_TISSUES:
-            raise ValueError(f"{files[2]}: labels up to {MOST_TISSUES - 1}, the rest of the body included, can be "
-                             f"learnt from, not {highest}. Merge some tissues.")
+            raise ValueError(
+                f"{files[2]}: labels up to {MOST_TISSUES - 1}, the rest of the body included, can be "
+                f"learnt from, not {highest}. Merge some tissues."
+            )
         pairs += found
     return pairs
 

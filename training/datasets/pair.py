@@ -37,15 +37,24 @@ class TrainingPair:
         """Fixed and moving exchanged. The true displacement is not inverted but dropped."""
         if self.moving_labels is None:
             raise ValueError("A pair without labels of the moving image cannot be swapped.")
-        return replace(self, fixed=self.moving, moving=self.fixed, fixed_labels=self.moving_labels,
-                       moving_labels=self.fixed_labels, displacement=None, valid=None)
+        return replace(
+            self,
+            fixed=self.moving,
+            moving=self.fixed,
+            fixed_labels=self.moving_labels,
+            moving_labels=self.fixed_labels,
+            displacement=None,
+            valid=None,
+        )
 
     def merged(self, tissues: int | None) -> TrainingPair:
         """Labels above ``tissues`` become background; None keeps all."""
         if tissues is None:
             return self
-        fixed, moving = (None if labels is None else np.where(labels > tissues, 0, labels).astype(np.uint8)
-                         for labels in (self.fixed_labels, self.moving_labels))
+        fixed, moving = (
+            None if labels is None else np.where(labels > tissues, 0, labels).astype(np.uint8)
+            for labels in (self.fixed_labels, self.moving_labels)
+        )
         return replace(self, fixed_labels=fixed, moving_labels=moving)
 
     def fitted(self, shape: Sequence[int]) -> TrainingPair:
@@ -58,9 +67,15 @@ class TrainingPair:
         if displacement is not None:
             displacement = np.stack([_fit(component, shape) for component in displacement])
         moving_labels = None if self.moving_labels is None else _fit(self.moving_labels, shape)
-        return replace(self, fixed=_fit(self.fixed, shape), moving=_fit(self.moving, shape),
-                       fixed_labels=_fit(self.fixed_labels, shape), moving_labels=moving_labels,
-                       displacement=displacement, valid=_fit(valid, shape, "constant"))
+        return replace(
+            self,
+            fixed=_fit(self.fixed, shape),
+            moving=_fit(self.moving, shape),
+            fixed_labels=_fit(self.fixed_labels, shape),
+            moving_labels=moving_labels,
+            displacement=displacement,
+            valid=_fit(valid, shape, "constant"),
+        )
 
 
 class Batch(NamedTuple):
@@ -87,10 +102,15 @@ def collate(pairs: Sequence[TrainingPair], sliders: np.ndarray, number: int = 0)
     if not np.allclose(spacings, spacings[0], rtol=0.02):
         raise ValueError(f"Pairs of one batch have voxels of different proportions: {sorted(set(spacings))}.")
     masks = [np.ones(pair.shape, bool) if pair.valid is None else pair.valid for pair in pairs]
-    return Batch(_stack([pair.fixed for pair in pairs])[:, None].float(),
-                 _stack([pair.moving for pair in pairs])[:, None].float(),
-                 _stack([pair.fixed_labels for pair in pairs]).long(), _stack(masks)[:, None].float(),
-                 torch.from_numpy(np.asarray(sliders, np.float32)), spacings[0], number)
+    return Batch(
+        _stack([pair.fixed for pair in pairs])[:, None].float(),
+        _stack([pair.moving for pair in pairs])[:, None].float(),
+        _stack([pair.fixed_labels for pair in pairs]).long(),
+        _stack(masks)[:, None].float(),
+        torch.from_numpy(np.asarray(sliders, np.float32)),
+        spacings[0],
+        number,
+    )
 
 
 def relative_spacing(spacing_mm: Sequence[float]) -> tuple[float, ...]:

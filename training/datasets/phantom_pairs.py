@@ -23,8 +23,10 @@ REPLACEMENTS = 10_000_000
 
 def phantom_folder(cache: str | Path, dimension: int, spacing_mm: float) -> CaseFolder:
     """The cached phantoms of one dimension and voxel size."""
-    return CaseFolder(Path(cache).expanduser() / f"phantoms-{dimension}d-{spacing_mm:g}mm",
-                      lambda number: phantom_pair(dimension, number, spacing_mm))
+    return CaseFolder(
+        Path(cache).expanduser() / f"phantoms-{dimension}d-{spacing_mm:g}mm",
+        lambda number: phantom_pair(dimension, number, spacing_mm),
+    )
 
 
 def phantom_pair(dimension: int, number: int, spacing_mm: float) -> TrainingPair:
@@ -51,21 +53,34 @@ def as_training_pair(case: PhantomCase) -> TrainingPair:
     single = case.fixed.array_kji.shape[0] == 1
     grid = case.fixed.geometry
     displacement = grid.displacement_grid(case.displacement_ras_mm)
-    arrays = {"fixed": normalised(case.fixed.array_kji, CT_WINDOW_HU),
-              "moving": normalised(case.moving.array_kji, CT_WINDOW_HU),
-              "fixed_labels": case.fixed_segmentation.labels_kji.astype(np.uint8),
-              "moving_labels": case.moving_segmentation.labels_kji.astype(np.uint8), "valid": case.valid}
+    arrays = {
+        "fixed": normalised(case.fixed.array_kji, CT_WINDOW_HU),
+        "moving": normalised(case.moving.array_kji, CT_WINDOW_HU),
+        "fixed_labels": case.fixed_segmentation.labels_kji.astype(np.uint8),
+        "moving_labels": case.moving_segmentation.labels_kji.astype(np.uint8),
+        "valid": case.valid,
+    }
     if single:
         arrays = {name: array[0] for name, array in arrays.items()}
         displacement = displacement[1:, 0]
-    return TrainingPair(**arrays, displacement=displacement.astype(np.float32),
-                        spacing_mm=tuple(grid.spacing_kji_mm[1 if single else 0:].tolist()))
+    return TrainingPair(
+        **arrays,
+        displacement=displacement.astype(np.float32),
+        spacing_mm=tuple(grid.spacing_kji_mm[1 if single else 0 :].tolist()),
+    )
 
 
 def fill_in_background(cache: str | Path, dimension: int, spacing_mm: float, count: int) -> subprocess.Popen:
     """Make the first ``count`` phantoms in another process of lowest priority; training goes on meanwhile."""
-    command = [sys.executable, "-m", "training.datasets.phantom_pairs", str(cache), str(dimension), str(spacing_mm),
-               str(count)]
+    command = [
+        sys.executable,
+        "-m",
+        "training.datasets.phantom_pairs",
+        str(cache),
+        str(dimension),
+        str(spacing_mm),
+        str(count),
+    ]
     # The other process shall find what this one has found, however it was told.
     return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
 

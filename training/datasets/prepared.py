@@ -21,8 +21,9 @@ ORIENTATION = {2: "radiological", 3: "SPL"}
 LEAST_BODY = 0.2  # part of a slice that must be body for it to be worth learning from
 
 
-def prepared_pairs(fixed: Path, moving: Path, segmentation: Path, dimension: int,
-                   finest_mm: float | None = None) -> list[TrainingPair]:
+def prepared_pairs(
+    fixed: Path, moving: Path, segmentation: Path, dimension: int, finest_mm: float | None = None
+) -> list[TrainingPair]:
     """One volume, or in 2D every slice that shows enough of the body; ``finest_mm``: voxels are not made smaller.
 
     The images are taken as they lie in space, and turned as a network will see them that was not trained with every
@@ -35,9 +36,11 @@ def prepared_pairs(fixed: Path, moving: Path, segmentation: Path, dimension: int
     order = axis_order(pair.geometry, ORIENTATION[dimension], dimension)
     spacing_mm = tuple(pair.spacing_mm[-dimension:][axis] for axis in order.axes)
     pieces = [_pieces(pair, tensor, order) for tensor in (pair.fixed, pair.moving, pair.labels, pair.fixed_mask)]
-    return [TrainingPair(fixed, moving, labels.astype(np.uint8), None, spacing_mm, None, valid > 0.5)
-            for fixed, moving, labels, valid in zip(*pieces, strict=True)
-            if dimension == 3 or (np.mean(labels > 0) > LEAST_BODY and (valid > 0.5).any())]
+    return [
+        TrainingPair(fixed, moving, labels.astype(np.uint8), None, spacing_mm, None, valid > 0.5)
+        for fixed, moving, labels, valid in zip(*pieces, strict=True)
+        if dimension == 3 or (np.mean(labels > 0) > LEAST_BODY and (valid > 0.5).any())
+    ]
 
 
 def _pieces(pair: WorkingPair, tensor: torch.Tensor, order: AxisOrder) -> np.ndarray:

@@ -13,8 +13,14 @@ from .prepared import prepared_pairs
 from .simulated import RealVolume
 
 DERIVED_TISSUES = {1: "lung", 2: "soft", 3: "bone"}
-ABDOMEN_CT = {5: "liver", 6: "stomach", 20: "colon", 21: "bladder", **dict.fromkeys((10, 11, 14), "lung"),
-              **dict.fromkeys((*range(25, 34), *range(75, 79), *range(98, 118)), "bone")}
+ABDOMEN_CT = {
+    5: "liver",
+    6: "stomach",
+    20: "colon",
+    21: "bladder",
+    **dict.fromkeys((10, 11, 14), "lung"),
+    **dict.fromkeys((*range(25, 34), *range(75, 79), *range(98, 118)), "bone"),
+}
 ABDOMEN_MR = {5: "liver", 11: "lung", 19: "vertebrae"}
 BRAIN_MR = dict.fromkeys((4, 5, 14, 15, 24, 43, 44, 72), "csf")
 # Fixed and moving image and the labels of the fixed one, in the folder of a case.
@@ -32,14 +38,17 @@ def single_volumes(data: str | Path) -> dict[str, RealVolume]:
     def volume(case: str, image: str, labels: str, names: dict[int, str], ct: bool) -> RealVolume:
         return RealVolume(data / case / f"{image}.nii.gz", data / case / f"{labels}.nii.gz", names, ct)
 
-    return {"thorax": volume("ct-thorax-4dlung-p103", "ct", "tissue", DERIVED_TISSUES, True),
-            "abdomen": volume("ct-abdomen-totalseg", "ct", "labels", ABDOMEN_CT, True),
-            "mr": volume("mr-abdomen-totalseg", "mr", "labels", ABDOMEN_MR, False),
-            "brain": volume("brain-mr-voxelmorph", "t1", "labels", BRAIN_MR, False)}
+    return {
+        "thorax": volume("ct-thorax-4dlung-p103", "ct", "tissue", DERIVED_TISSUES, True),
+        "abdomen": volume("ct-abdomen-totalseg", "ct", "labels", ABDOMEN_CT, True),
+        "mr": volume("mr-abdomen-totalseg", "mr", "labels", ABDOMEN_MR, False),
+        "brain": volume("brain-mr-voxelmorph", "t1", "labels", BRAIN_MR, False),
+    }
 
 
-def real_pairs(data: str | Path, cases: tuple[str, ...], dimension: int,
-               finest_mm: float | None = None) -> list[TrainingPair]:
+def real_pairs(
+    data: str | Path, cases: tuple[str, ...], dimension: int, finest_mm: float | None = None
+) -> list[TrainingPair]:
     """Real pairs as the registrar prepares them, without any truth; in 2D every slice that shows enough of the body.
 
     Raises ValueError for unknown cases.

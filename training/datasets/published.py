@@ -83,8 +83,9 @@ def _entries(folder: Path, split: str) -> Iterator[dict[str, str]]:
 
 
 def _learn2reg_pair(folder: Path, recipe: Recipe, entry: dict[str, str]) -> TrainingPair:
-    (fixed, fixed_labels), (moving, moving_labels) = (_learn2reg_volume(folder, recipe, folder / entry[role])
-                                                      for role in ("fixed", "moving"))
+    (fixed, fixed_labels), (moving, moving_labels) = (
+        _learn2reg_volume(folder, recipe, folder / entry[role]) for role in ("fixed", "moving")
+    )
     pair = TrainingPair(fixed, moving, fixed_labels, moving_labels, (recipe.spacing_mm,) * fixed.ndim)
     return pair.fitted(recipe.shape)
 
@@ -121,10 +122,12 @@ def _acdc_pair(patient: Path) -> TrainingPair:
     frames = _acdc_frames(patient)
     (fixed, fixed_labels), (moving, moving_labels) = (_acdc_slice(patient, frames[phase]) for phase in ("ED", "ES"))
     middle = _middle(fixed_labels > 0)
-    fixed, moving, fixed_labels, moving_labels = (_cropped(array, middle, ACDC_SHAPE) for array in (
-        fixed, moving, fixed_labels, moving_labels))
-    return TrainingPair(normalised_by_range(fixed), normalised_by_range(moving), fixed_labels, moving_labels,
-                        (ACDC_SPACING_MM,) * 2)
+    fixed, moving, fixed_labels, moving_labels = (
+        _cropped(array, middle, ACDC_SHAPE) for array in (fixed, moving, fixed_labels, moving_labels)
+    )
+    return TrainingPair(
+        normalised_by_range(fixed), normalised_by_range(moving), fixed_labels, moving_labels, (ACDC_SPACING_MM,) * 2
+    )
 
 
 def _acdc_frames(patient: Path) -> dict[str, int]:
@@ -147,7 +150,7 @@ def _acdc_slice(patient: Path, frame: int) -> tuple[np.ndarray, np.ndarray]:
         if not paths:
             raise ValueError(f"{patient}: there is no {name}.nii.gz.")
         volume = sitk.ReadImage(str(paths[0]))
-        slices = volume[:, :, volume.GetSize()[2] // 2:volume.GetSize()[2] // 2 + 1]
+        slices = volume[:, :, volume.GetSize()[2] // 2 : volume.GetSize()[2] // 2 + 1]
         even = resampled(slices, (ACDC_SPACING_MM, ACDC_SPACING_MM, slices.GetSpacing()[2]), nearest)
         arrays.append(sitk.GetArrayFromImage(even)[0])
     return arrays[0].astype(np.float32), arrays[1].astype(np.uint8)

@@ -32,8 +32,9 @@ class ShapeSettings:
     other_contrast: float = 0.15  # share of the pairs whose images have two unrelated contrasts
 
 
-def shape_pair(generator: np.random.Generator, shape: Sequence[int],
-               settings: ShapeSettings | None = None) -> TrainingPair:
+def shape_pair(
+    generator: np.random.Generator, shape: Sequence[int], settings: ShapeSettings | None = None
+) -> TrainingPair:
     """One pair of isotropic voxels with known displacement; the same generator state gives the same pair."""
     settings = settings or ShapeSettings()
     torch_generator = torch.Generator().manual_seed(int(generator.integers(2**62)))
@@ -56,9 +57,13 @@ def shape_pair(generator: np.random.Generator, shape: Sequence[int],
     fixed = warp(anatomy, displacement)
     fixed_labels = warp(moving_labels.float(), displacement, mode="nearest")
     return TrainingPair(
-        fixed=_scan(generator, torch_generator, fixed), moving=_scan(generator, torch_generator, other),
-        fixed_labels=_numpy(fixed_labels).astype(np.uint8), moving_labels=_numpy(moving_labels).astype(np.uint8),
-        spacing_mm=(1.0,) * len(shape), displacement=displacement[0].numpy())
+        fixed=_scan(generator, torch_generator, fixed),
+        moving=_scan(generator, torch_generator, other),
+        fixed_labels=_numpy(fixed_labels).astype(np.uint8),
+        moving_labels=_numpy(moving_labels).astype(np.uint8),
+        spacing_mm=(1.0,) * len(shape),
+        displacement=displacement[0].numpy(),
+    )
 
 
 def smooth_field(generator: torch.Generator, channels: int, shape: Sequence[int], size: float) -> torch.Tensor:

@@ -49,8 +49,9 @@ class RealVolume:
     ct: bool
 
 
-def simulated_folder(cache: str | Path, name: str, volume: RealVolume, shape: Sequence[int],
-                     spacing_mm: float) -> CaseFolder:
+def simulated_folder(
+    cache: str | Path, name: str, volume: RealVolume, shape: Sequence[int], spacing_mm: float
+) -> CaseFolder:
     """Simulated pairs of one shape from one volume; ``name`` tells the folders of different volumes apart."""
     simulators: list[Simulator] = []
 
@@ -88,10 +89,19 @@ class Simulator:
         # Labels and image of the moving side come from the fixed ones, by the inverse.
         moving_labels, moving = warp_anatomy(labels.astype(np.int8), image, displacement, 1)
         noise = generator.uniform(0, LARGEST_NOISE)
-        fixed, moving = (np.clip(picture + noise * generator.standard_normal(picture.shape), 0, 1).astype(np.float32)
-                         for picture in (image, moving))
-        return TrainingPair(fixed, moving, labels, moving_labels.astype(np.uint8), known.spacing_mm,
-                            displacement.astype(np.float32), known.valid)
+        fixed, moving = (
+            np.clip(picture + noise * generator.standard_normal(picture.shape), 0, 1).astype(np.float32)
+            for picture in (image, moving)
+        )
+        return TrainingPair(
+            fixed,
+            moving,
+            labels,
+            moving_labels.astype(np.uint8),
+            known.spacing_mm,
+            displacement.astype(np.float32),
+            known.valid,
+        )
 
     def _section(self, generator: np.random.Generator, shape: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """The whole volume, or a random slice across a random axis that shows enough of the body."""
@@ -111,8 +121,13 @@ class Simulator:
         canvas = Canvas(labels.shape, self._spacing_mm)
         lam_kpa, mu_kpa = _stiffness(generator, labels, self._weights)
         size_mm = self._spacing_mm * min(labels.shape)
-        forces = np.stack([smooth_noise(generator, canvas, generator.uniform(*FORCE_WIDTHS) * size_mm)
-                           for _ in labels.shape], axis=-1) * (labels > 0)[..., None]
+        forces = (
+            np.stack(
+                [smooth_noise(generator, canvas, generator.uniform(*FORCE_WIDTHS) * size_mm) for _ in labels.shape],
+                axis=-1,
+            )
+            * (labels > 0)[..., None]
+        )
         holding = HOLDING_KPA_PER_MM2 * np.ones(labels.shape)
         forces, springs = (nodes_from_elements(density, labels.ndim, self._spacing_mm) for density in (forces, holding))
         nodal = solve_elasticity(lam_kpa, mu_kpa, self._spacing_mm, forces, _edge_of_grid(labels.shape), springs)
@@ -137,8 +152,9 @@ def _compact(labels: np.ndarray, names: Mapping[int, str]) -> tuple[np.ndarray, 
     return compact, np.array(weights)
 
 
-def _stiffness(generator: np.random.Generator, labels: np.ndarray,
-               weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _stiffness(
+    generator: np.random.Generator, labels: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Lamé parameters in kPa of every voxel."""
     young = SOFT_YOUNG_KPA * weights * STIFFNESS_SPREAD ** generator.uniform(-1, 1, len(weights))
     poisson = generator.uniform(*POISSON_RANGE, len(weights))

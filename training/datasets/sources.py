@@ -26,6 +26,7 @@ def from_folder(folder: CaseFolder, count: int, first: int | None = None, steps_
 
     So training can begin while the others are still being made, and sees the same pairs however long that takes.
     """
+
     def draw(generator: np.random.Generator, step: int) -> TrainingPair:
         known = count if first is None else min(count, first + step // steps_each)
         return folder[int(generator.integers(known))]
@@ -98,8 +99,13 @@ class TrainingSet(Dataset):
             raise IndexError(f"There is no step {step}.")
         sampling = self._sampling
         tissues = MOST_TISSUES if sampling.tissues is None else sampling.tissues + 1
-        sliders = draw_sliders(np.random.default_rng([sampling.seed, step]), sampling.batch, tissues, sampling.ends,
-                               sampling.equal if sampling.adaptive else 1.0)
+        sliders = draw_sliders(
+            np.random.default_rng([sampling.seed, step]),
+            sampling.batch,
+            tissues,
+            sampling.ends,
+            sampling.equal if sampling.adaptive else 1.0,
+        )
         places = range(self._rank, sampling.batch, self._world)
         return collate([self._pair(step, place) for place in places], sliders[places], step)
 

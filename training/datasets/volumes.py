@@ -34,10 +34,17 @@ def resampled(volume: sitk.Image, spacing_mm: Iterable[float], nearest: bool = F
     direction = np.array(volume.GetDirection()).reshape(3, 3)
     shift_mm = direction @ (0.5 * extent_mm - 0.5 * old_mm - (0.5 * new_size - 0.5) * spacing_mm)
     values = sitk.GetArrayViewFromImage(volume)
-    return sitk.Resample(volume, new_size.tolist(), sitk.Transform(),
-                         sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear,
-                         (np.array(volume.GetOrigin()) + shift_mm).tolist(), spacing_mm.tolist(),
-                         volume.GetDirection(), float(values.min()), volume.GetPixelID())
+    return sitk.Resample(
+        volume,
+        new_size.tolist(),
+        sitk.Transform(),
+        sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear,
+        (np.array(volume.GetOrigin()) + shift_mm).tolist(),
+        spacing_mm.tolist(),
+        volume.GetDirection(),
+        float(values.min()),
+        volume.GetPixelID(),
+    )
 
 
 def merged_labels(labels: np.ndarray, groups: Mapping[str, Iterable[int]]) -> np.ndarray:

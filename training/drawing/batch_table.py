@@ -72,15 +72,19 @@ def read_table(path: str | Path, scale: str | None = None) -> BatchTable:
     dots = tuple(
         Dot(row["subject"], row["tissue"], lam, mu, _truth(path, line, row, "flat"))
         for (line, row), (lam, mu) in zip(done, numbers, strict=True)
-        if _truth(path, line, row, "estimated") and math.isfinite(lam) and math.isfinite(mu))
+        if _truth(path, line, row, "estimated") and math.isfinite(lam) and math.isfinite(mu)
+    )
     if not dots:
         raise ValueError(f"{path}: the table has no estimated λ and μ; the command batch writes them with --estimate.")
     finite = [value for pair in numbers for value in pair if math.isfinite(value)]
     return BatchTable(
-        path.absolute().parent.name if path.stem == "batch" else path.stem, dots, _stiffness(path, done),
+        path.absolute().parent.name if path.stem == "batch" else path.stem,
+        dots,
+        _stiffness(path, done),
         _fitting_scale(path, finite) if scale is None else SCALES[scale],
         tuple(dict.fromkeys(row["subject"] for _, row in done)),
-        tuple(dict.fromkeys(row["subject"] for _, row in rows if row["status"] != "done")))
+        tuple(dict.fromkeys(row["subject"] for _, row in rows if row["status"] != "done")),
+    )
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -107,9 +111,16 @@ def _stiffness(path: Path, rows: list[tuple[int, dict[str, str]]]) -> tuple[Stif
         value, low, high = (_number(path, line, row, title) for title in STIFFNESS[:3])
         is_told = math.isfinite(value) and value > 0
         if is_told or row[STIFFNESS[3]]:
-            found.append(Stiffness(row["subject"], row["tissue"], value if is_told else math.nan,
-                                   low if low > 0 else 0.0, high if math.isfinite(high) else math.inf,
-                                   is_told and _truth(path, line, row, STIFFNESS[3])))
+            found.append(
+                Stiffness(
+                    row["subject"],
+                    row["tissue"],
+                    value if is_told else math.nan,
+                    low if low > 0 else 0.0,
+                    high if math.isfinite(high) else math.inf,
+                    is_told and _truth(path, line, row, STIFFNESS[3]),
+                )
+            )
     return tuple(found) if any(math.isfinite(row.value) for row in found) else ()
 
 

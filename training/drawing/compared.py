@@ -75,8 +75,9 @@ def compare(pair: ImagePair, solvers: Mapping[str, DirectSolver], choice: Choice
     return [_registered(pair, name, solvers, choice, report) for name in solvers]
 
 
-def _registered(pair: ImagePair, name: str, solvers: Mapping[str, DirectSolver], choice: Choice,
-                report: Report) -> Compared:
+def _registered(
+    pair: ImagePair, name: str, solvers: Mapping[str, DirectSolver], choice: Choice, report: Report
+) -> Compared:
     solver = solvers[name]
     registrar = Registrar(pair, solver, choice.initial, threads=choice.threads)
 
@@ -115,8 +116,12 @@ def is_adaptive(solver: DirectSolver) -> bool:
 def global_model(adaptive: NetworkSolver, solvers: Iterable[DirectSolver]) -> NetworkSolver | None:
     """The model among ``solvers`` that the paper asks for the parameters of an adaptive one."""
     wanted = adaptive.pack.card
-    fitting = (solver for solver in solvers if is_global(solver)
-               and (solver.pack.card.regulariser, solver.pack.card.scale) == (wanted.regulariser, wanted.scale))
+    fitting = (
+        solver
+        for solver in solvers
+        if is_global(solver)
+        and (solver.pack.card.regulariser, solver.pack.card.scale) == (wanted.regulariser, wanted.scale)
+    )
     return next(fitting, None)
 
 
@@ -131,4 +136,3 @@ def best_for_all(found: Estimate) -> TissueParameters:
 
 def _takes_vector(solver: NetworkSolver) -> bool:
     return solver.pack.card.network.conditioning == "hyper"
-

@@ -69,10 +69,17 @@ def comparison_figure(pair: ImagePair, plane: Plane, rows: Sequence[Compared], t
 
     def panel(row: int, column: int, name: str) -> Axes:
         left, top = LEFT + column * (panel_width + GAP), TOP + row * (panel_height + ROW_GAP)
-        axes = figure.add_axes((left / WIDTH, 1 - (top + panel_height) / height, panel_width / WIDTH,
-                                panel_height / height), label=name)
-        axes.set(xlim=(-0.5, width_of_plane - 0.5), ylim=(height_of_plane - 0.5, -0.5), xticks=[], yticks=[],
-                 aspect="equal", autoscale_on=False)
+        axes = figure.add_axes(
+            (left / WIDTH, 1 - (top + panel_height) / height, panel_width / WIDTH, panel_height / height), label=name
+        )
+        axes.set(
+            xlim=(-0.5, width_of_plane - 0.5),
+            ylim=(height_of_plane - 0.5, -0.5),
+            xticks=[],
+            yticks=[],
+            aspect="equal",
+            autoscale_on=False,
+        )
         axes.spines[:].set_color("#b0b0b0")
         if row == 0:
             axes.set_title(TITLES[column], fontsize=LARGE)
@@ -85,20 +92,37 @@ def comparison_figure(pair: ImagePair, plane: Plane, rows: Sequence[Compared], t
         lambda axes, row: draw_grid(axes, view, row.result),
         lambda axes, row: draw_volume_change(axes, view, row.result, saturation),
         lambda axes, row: draw_difference(axes, view, row.result),
-        lambda axes, row: draw_overlap(axes, view, row.result))
+        lambda axes, row: draw_overlap(axes, view, row.result),
+    )
     for number, row in enumerate(rows):
         for column, drawn in enumerate(draw, start=1):
             drawn(panel(number, column, f"{row.name}: {TITLES[column]}"), row)
         bottom = TOP + (number + 1) * panel_height + number * ROW_GAP
-        figure.text((LEFT + panel_width + GAP) / WIDTH, 1 - (bottom + 6) / height,
-                    f"{row_text(row, pair)}\n{parameter_text(row)}", fontsize=SMALL, va="top", linespacing=1.4)
-        figure.text(12 / WIDTH, 1 - (bottom - panel_height / 2) / height, row.name, fontsize=LARGE, fontweight="bold",
-                    rotation=90, ha="center", va="center")
+        figure.text(
+            (LEFT + panel_width + GAP) / WIDTH,
+            1 - (bottom + 6) / height,
+            f"{row_text(row, pair)}\n{parameter_text(row)}",
+            fontsize=SMALL,
+            va="top",
+            linespacing=1.4,
+        )
+        figure.text(
+            12 / WIDTH,
+            1 - (bottom - panel_height / 2) / height,
+            row.name,
+            fontsize=LARGE,
+            fontweight="bold",
+            rotation=90,
+            ha="center",
+            va="center",
+        )
     figure.text(LEFT / WIDTH, 1 - 6 / height, shortened(title, LONGEST_TITLE), fontsize=NORMAL, va="top")
-    figure.text((LEFT + 2 * (panel_width + GAP)) / WIDTH, 1 - 6 / height, before_text(rows[0]), fontsize=SMALL,
-                va="top")
-    _draw_scales(figure, pair, view, rows, saturation, lambda column: LEFT + column * (panel_width + GAP), panel_width,
-                 height)
+    figure.text(
+        (LEFT + 2 * (panel_width + GAP)) / WIDTH, 1 - 6 / height, before_text(rows[0]), fontsize=SMALL, va="top"
+    )
+    _draw_scales(
+        figure, pair, view, rows, saturation, lambda column: LEFT + column * (panel_width + GAP), panel_width, height
+    )
     return figure
 
 
@@ -106,9 +130,13 @@ def row_text(row: Compared, pair: ImagePair) -> str:
     """Mean Dice, standard deviation of the Jacobian determinant, folding, landmark error, Dice by tissue."""
     errors = row.result.landmark_errors
     dice, by_tissue = _dice_texts(row, lambda tissue: tissue.dice_after)
-    return _spaced(dice, f"std J {row.jacobian_deviation(pair.fixed_segmentation):.3f}",
-                   f"folding {row.result.negative_jacobian_percent:.2f} %",
-                   "" if errors is None else f"landmark error {errors.after_mean:.2f} mm", by_tissue)
+    return _spaced(
+        dice,
+        f"std J {row.jacobian_deviation(pair.fixed_segmentation):.3f}",
+        f"folding {row.result.negative_jacobian_percent:.2f} %",
+        "" if errors is None else f"landmark error {errors.after_mean:.2f} mm",
+        by_tissue,
+    )
 
 
 def before_text(row: Compared) -> str:
@@ -172,8 +200,16 @@ def _draw_before(panels: Sequence[Axes], view: PlaneView) -> None:
     panels[1].set_xlabel("fixed", fontsize=SMALL, labelpad=4)
 
 
-def _draw_scales(figure: Figure, pair: ImagePair, view: PlaneView, rows: Sequence[Compared], saturation: float,
-                 left: Callable[[int], float], panel_width: float, height: float) -> None:
+def _draw_scales(
+    figure: Figure,
+    pair: ImagePair,
+    view: PlaneView,
+    rows: Sequence[Compared],
+    saturation: float,
+    left: Callable[[int], float],
+    panel_width: float,
+    height: float,
+) -> None:
     """Below the columns: what their colors mean."""
     low, high = view.windows[0]
     factor, unit = (high - low, "HU") if is_ct(pair.fixed) else (100.0, "% of window")
@@ -181,26 +217,59 @@ def _draw_scales(figure: Figure, pair: ImagePair, view: PlaneView, rows: Sequenc
     ends = volume.norm.vmax
     difference = ScalarMappable(Normalize(0, DIFFERENCE_RANGE * factor), DIFFERENCE_COLORS)
     for column, colors, ticks, labels, caption in (
-            (3, volume, [-ends, 0, ends], [f"{1 / saturation:.2g}", "1", f"{saturation:g}"], "shrinks        grows"),
-            (4, difference, None, None, f"|fixed − warped|, {unit}")):
-        axes = figure.add_axes(((left(column) + 14) / WIDTH, (BELOW - BAR_HEIGHT - 4) / height,
-                                (panel_width - 28) / WIDTH, BAR_HEIGHT / height), label=f"scale {column}")
+        (3, volume, [-ends, 0, ends], [f"{1 / saturation:.2g}", "1", f"{saturation:g}"], "shrinks        grows"),
+        (4, difference, None, None, f"|fixed − warped|, {unit}"),
+    ):
+        axes = figure.add_axes(
+            (
+                (left(column) + 14) / WIDTH,
+                (BELOW - BAR_HEIGHT - 4) / height,
+                (panel_width - 28) / WIDTH,
+                BAR_HEIGHT / height,
+            ),
+            label=f"scale {column}",
+        )
         bar = figure.colorbar(colors, cax=axes, orientation="horizontal")
         if ticks is not None:
             bar.set_ticks(ticks, labels=labels)
         axes.tick_params(labelsize=SMALL, length=3, pad=2)
         axes.set_xlabel(caption, fontsize=SMALL, labelpad=2)
     middle = [(left(column) + panel_width / 2) / WIDTH for column in range(len(TITLES))]
-    figure.text(middle[2], (BELOW - 4) / height, f"grid of {grid_line_spacing_mm(view.plane):g} mm and tissues of\n"
-                "the fixed image, deformed", fontsize=SMALL, ha="center", va="top", linespacing=1.3)
+    figure.text(
+        middle[2],
+        (BELOW - 4) / height,
+        f"grid of {grid_line_spacing_mm(view.plane):g} mm and tissues of\nthe fixed image, deformed",
+        fontsize=SMALL,
+        ha="center",
+        va="top",
+        linespacing=1.3,
+    )
     has_labels = rows[0].result.warped_segmentation is not None
-    figure.text(middle[5], (BELOW - 4) / height, "color: warped, white: fixed" if has_labels else
-                "tissues of the fixed image\non the warped one", fontsize=SMALL, ha="center", va="top")
+    figure.text(
+        middle[5],
+        (BELOW - 4) / height,
+        "color: warped, white: fixed" if has_labels else "tissues of the fixed image\non the warped one",
+        fontsize=SMALL,
+        ha="center",
+        va="top",
+    )
     names = {tissue.tissue.label: _short_name(tissue) for tissue in _named(rows[0])}
-    handles = [Line2D([], [], color=color, label=names[label], linewidth=2) for label, color in view.colors.items()
-               if label in names]
+    handles = [
+        Line2D([], [], color=color, label=names[label], linewidth=2)
+        for label, color in view.colors.items()
+        if label in names
+    ]
     if any(row.result.negative_jacobian_percent > 0 for row in rows):
         handles.append(Patch(color=FOLDED_COLORS(0), label="folded"))
-    figure.legend(handles=handles[:2 * MOST_TISSUES], loc="upper left", ncols=min(len(handles), MOST_TISSUES),
-                  frameon=False, fontsize=SMALL, borderpad=0, borderaxespad=0, handlelength=1.2, columnspacing=1.4,
-                  bbox_to_anchor=(left(0) / WIDTH, (BELOW - 4) / height))
+    figure.legend(
+        handles=handles[: 2 * MOST_TISSUES],
+        loc="upper left",
+        ncols=min(len(handles), MOST_TISSUES),
+        frameon=False,
+        fontsize=SMALL,
+        borderpad=0,
+        borderaxespad=0,
+        handlelength=1.2,
+        columnspacing=1.4,
+        bbox_to_anchor=(left(0) / WIDTH, (BELOW - 4) / height),
+    )

@@ -66,11 +66,15 @@ class PlaneView:
         covered = np.ones(moving.geometry.shape_kji, np.float32)
         colors = {label: tuple(channel / 255 for channel in rgb) for label, rgb in colors_by_label(pair).items()}
         return cls(
-            plane, _float_on_plane(fixed.array_kji, fixed.geometry, plane),
+            plane,
+            _float_on_plane(fixed.array_kji, fixed.geometry, plane),
             _float_on_plane(moving.array_kji, moving.geometry, plane),
             on_plane(covered, moving.geometry, plane, outside=0.0) > WHOLLY,
             _float_on_plane(body.astype(np.float32), fixed.geometry, plane) > 0.5,
-            intensity_windows(fixed, moving), _outlines(segmentation, colors, plane), colors)
+            intensity_windows(fixed, moving),
+            _outlines(segmentation, colors, plane),
+            colors,
+        )
 
 
 def draw_image(axes: Axes, view: PlaneView, moving: bool = False, outlines: bool = True) -> None:
@@ -95,8 +99,10 @@ def draw_difference(axes: Axes, view: PlaneView, result: RegistrationResult | No
         values = _float_on_plane(result.warped.array_kji, result.warped.geometry, view.plane)
         # Not nearest: next to a voxel without a value, interpolation has mixed in what stands for "none".
         valid = _float_on_plane(result.valid_kji.astype(np.float32), result.warped.geometry, view.plane) > WHOLLY
-    shades = [np.clip((array - low) / (high - low), 0, 1)
-              for array, (low, high) in zip((view.fixed, values), view.windows, strict=True)]
+    shades = [
+        np.clip((array - low) / (high - low), 0, 1)
+        for array, (low, high) in zip((view.fixed, values), view.windows, strict=True)
+    ]
     axes.set_facecolor(OUTSIDE)
     difference = np.ma.masked_array(np.abs(shades[1] - shades[0]), ~valid)
     axes.imshow(difference, cmap=DIFFERENCE_COLORS, vmin=0, vmax=DIFFERENCE_RANGE, **ON_VALUES)
@@ -118,12 +124,14 @@ def draw_volume_change(axes: Axes, view: PlaneView, result: RegistrationResult, 
     inverse; magenta where the deformation folds.
     """
     axes.set_facecolor("white")
-    axes.imshow(_volume_logarithm(view, result), cmap=VOLUME_COLORS, norm=volume_norm(saturation),
-                **ON_VALUES)
+    axes.imshow(_volume_logarithm(view, result), cmap=VOLUME_COLORS, norm=volume_norm(saturation), **ON_VALUES)
     folded = on_plane(result.jacobian_kji, result.geometry, view.plane, nearest=True, outside=1.0) <= 0
     if np.any(folded & view.in_body):
-        axes.imshow(np.ma.masked_array(np.ones(folded.shape), ~(folded & view.in_body)), cmap=FOLDED_COLORS,
-                    interpolation="nearest")
+        axes.imshow(
+            np.ma.masked_array(np.ones(folded.shape), ~(folded & view.in_body)),
+            cmap=FOLDED_COLORS,
+            interpolation="nearest",
+        )
     _draw_outlines(axes, view.outlines, "#505050", 0.6)
 
 
@@ -133,8 +141,11 @@ def draw_overlap(axes: Axes, view: PlaneView, result: RegistrationResult) -> Non
     Without a moving segmentation: the warped image with the fixed tissues.
     """
     warped = result.warped_segmentation
-    shown = view.fixed if warped is not None else _float_on_plane(result.warped.array_kji, result.warped.geometry,
-                                                                  view.plane)
+    shown = (
+        view.fixed
+        if warped is not None
+        else _float_on_plane(result.warped.array_kji, result.warped.geometry, view.plane)
+    )
     low, high = view.windows[warped is None]
     axes.imshow(shown, cmap=GRAY_COLORS, vmin=low, vmax=high, **ON_VALUES)
     if warped is None:
@@ -165,18 +176,39 @@ def draw_orientation(axes: Axes, view: PlaneView, size: float) -> None:
     """What lies at the left, right, top and bottom edge, and a bar of known length."""
     rows, columns = view.fixed.shape
     stroke = [withStroke(linewidth=2, foreground="black")]
-    places = ((0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center"), (0.5, 0.985, "center", "top"),
-              (0.5, 0.015, "center", "bottom"))
+    places = (
+        (0.02, 0.5, "left", "center"),
+        (0.98, 0.5, "right", "center"),
+        (0.5, 0.985, "center", "top"),
+        (0.5, 0.015, "center", "bottom"),
+    )
     for letter, (x, y, across, down) in zip(view.plane.edges, places, strict=True):
-        axes.text(x, y, letter, transform=axes.transAxes, ha=across, va=down, color="white", fontsize=size,
-                  path_effects=stroke)
+        axes.text(
+            x,
+            y,
+            letter,
+            transform=axes.transAxes,
+            ha=across,
+            va=down,
+            color="white",
+            fontsize=size,
+            path_effects=stroke,
+        )
     wanted_mm = SCALE_BAR_SHARE * columns * view.plane.pixel_mm
     length_mm = max([mm for mm in ROUND_LENGTHS_MM if mm <= wanted_mm], default=ROUND_LENGTHS_MM[0])
     end, level = 0.96 * columns, rows - 0.04 * columns
     start = end - length_mm / view.plane.pixel_mm
     axes.plot([start, end], [level, level], color="white", linewidth=2, solid_capstyle="butt", path_effects=stroke)
-    axes.text((start + end) / 2, level - 0.015 * columns, f"{length_mm} mm", color="white", fontsize=size, ha="center",
-              va="bottom", path_effects=stroke)
+    axes.text(
+        (start + end) / 2,
+        level - 0.015 * columns,
+        f"{length_mm} mm",
+        color="white",
+        fontsize=size,
+        ha="center",
+        va="bottom",
+        path_effects=stroke,
+    )
 
 
 def _float_on_plane(array_kji: np.ndarray, geometry, plane: Plane) -> np.ndarray:
@@ -187,9 +219,12 @@ def _outlines(segmentation: Segmentation, labels: Iterable[int], plane: Plane) -
     """Closed curves by label. The largest first: where two tissues touch, the outline of the smaller one is seen."""
     masks = {label: (segmentation.labels_kji == label).astype(np.float32) for label in labels}
     smoothing = SMOOTHING_VOXELS * np.median(segmentation.geometry.spacing_ijk_mm) / plane.pixel_mm
-    return {label: [_smooth(curve, smoothing)
-                    for curve in _outline(_float_on_plane(masks[label], segmentation.geometry, plane))]
-            for label in sorted(masks, key=lambda label: -np.count_nonzero(masks[label]))}
+    return {
+        label: [
+            _smooth(curve, smoothing) for curve in _outline(_float_on_plane(masks[label], segmentation.geometry, plane))
+        ]
+        for label in sorted(masks, key=lambda label: -np.count_nonzero(masks[label]))
+    }
 
 
 def _outline(share: np.ndarray) -> list[np.ndarray]:
@@ -210,8 +245,9 @@ def _smooth(curve: np.ndarray, width: float) -> np.ndarray:
     return np.vstack([smooth, smooth[:1]])
 
 
-def _draw_outlines(axes: Axes, outlines: dict[int, list[np.ndarray]], color: str | dict[int, tuple[float, ...]],
-                   linewidth: float = 1.1) -> None:
+def _draw_outlines(
+    axes: Axes, outlines: dict[int, list[np.ndarray]], color: str | dict[int, tuple[float, ...]], linewidth: float = 1.1
+) -> None:
     """In one color or, by label, in several."""
     for label, curves in outlines.items():
         for curve in curves:

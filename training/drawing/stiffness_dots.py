@@ -24,8 +24,11 @@ def draw_stiffness(axes: Axes, tables: Sequence[BatchTable], colors: Sequence[st
     Lines are intervals, those without an upper end have an arrow. The line across each tissue is the median of what the
     deformation tells, and below it stands for how many it does; values that it does not tell are hollow.
     """
-    told = {number: [row for row in table.stiffness if not row.is_reference]
-            for number, table in enumerate(tables) if table.stiffness}
+    told = {
+        number: [row for row in table.stiffness if not row.is_reference]
+        for number, table in enumerate(tables)
+        if table.stiffness
+    }
     tissues = list(dict.fromkeys(row.tissue for rows in told.values() for row in rows))
     every = [row for rows in told.values() for row in rows]
     low, high = _limits(every)
@@ -33,19 +36,26 @@ def draw_stiffness(axes: Axes, tables: Sequence[BatchTable], colors: Sequence[st
     axes.axhline(1, color="#909090", linewidth=0.9, zorder=1)
     for place, tissue in enumerate(tissues):
         for column, (number, rows) in enumerate(told.items()):
-            own = sorted((row for row in rows if row.tissue == tissue and np.isfinite(row.value)),
-                         key=lambda row: (row.value, row.subject))
+            own = sorted(
+                (row for row in rows if row.tissue == tissue and np.isfinite(row.value)),
+                key=lambda row: (row.value, row.subject),
+            )
             start = place - SHARE / 2 + column * SHARE / len(told)
-            _draw_group(axes, own, start, SHARE / len(told), high, colors[number % len(colors)],
-                        markers[number % len(markers)])
+            _draw_group(
+                axes, own, start, SHARE / len(told), high, colors[number % len(colors)], markers[number % len(markers)]
+            )
         if place:
             axes.axvline(place - 0.5, color="#e4e4e4", linewidth=0.8)
     letters = max(int(LETTERS_PER_INCH * axes.get_window_extent().width / axes.figure.dpi / len(tissues)), 3)
-    counts = [(sum(row.supported for row in every if row.tissue == tissue), sum(row.tissue == tissue for row in every))
-              for tissue in tissues]
+    counts = [
+        (sum(row.supported for row in every if row.tissue == tissue), sum(row.tissue == tissue for row in every))
+        for tissue in tissues
+    ]
     told_for = "known for " if letters > LETTERS_OF_COUNT else ""
-    names = [f"{shortened(tissue, letters)}\n{told_for}{known} of {asked}"
-             for tissue, (known, asked) in zip(tissues, counts, strict=True)]
+    names = [
+        f"{shortened(tissue, letters)}\n{told_for}{known} of {asked}"
+        for tissue, (known, asked) in zip(tissues, counts, strict=True)
+    ]
     axes.set_xticks(range(len(tissues)), names, fontsize=9.5)
     axes.tick_params(axis="x", length=0)
     axes.tick_params(axis="y", labelsize=8)
@@ -56,8 +66,9 @@ def draw_stiffness(axes: Axes, tables: Sequence[BatchTable], colors: Sequence[st
     axes.set_axisbelow(True)
 
 
-def _draw_group(axes: Axes, rows: list[Stiffness], start: float, width: float, top: float, color: str,
-                marker: str) -> None:
+def _draw_group(
+    axes: Axes, rows: list[Stiffness], start: float, width: float, top: float, color: str, marker: str
+) -> None:
     if not rows:
         return
     places = start + (np.arange(len(rows)) + 0.5) * width / len(rows)
@@ -65,15 +76,40 @@ def _draw_group(axes: Axes, rows: list[Stiffness], start: float, width: float, t
     distance = shown / axes.figure.dpi * POINTS_PER_INCH / len(rows)
     for place, row in zip(places, rows, strict=True):
         is_open = row.high > top
-        axes.plot([place, place], [max(row.low, 1e-6), min(row.high, top)], color=color,
-                  linewidth=min(THICKEST_LINE, LINE_SHARE * distance),
-                  alpha=0.9 if row.supported else 0.45, label="interval", zorder=2)
+        axes.plot(
+            [place, place],
+            [max(row.low, 1e-6), min(row.high, top)],
+            color=color,
+            linewidth=min(THICKEST_LINE, LINE_SHARE * distance),
+            alpha=0.9 if row.supported else 0.45,
+            label="interval",
+            zorder=2,
+        )
         if is_open:
-            axes.plot(place, top, marker=(3, 0, 0), markersize=4, color=color, clip_on=False, linestyle="none",
-                      alpha=0.9 if row.supported else 0.45, label="no end", zorder=2)
+            axes.plot(
+                place,
+                top,
+                marker=(3, 0, 0),
+                markersize=4,
+                color=color,
+                clip_on=False,
+                linestyle="none",
+                alpha=0.9 if row.supported else 0.45,
+                label="no end",
+                zorder=2,
+            )
     size = float(np.clip(distance, SMALLEST_DOT, LARGEST_DOT))
-    axes.scatter(places, [row.value for row in rows], size**2, marker=marker, edgecolors=color, linewidths=DOT_EDGE,
-                 facecolors=[color if row.supported else "white" for row in rows], zorder=3, label="stiffness")
+    axes.scatter(
+        places,
+        [row.value for row in rows],
+        size**2,
+        marker=marker,
+        edgecolors=color,
+        linewidths=DOT_EDGE,
+        facecolors=[color if row.supported else "white" for row in rows],
+        zorder=3,
+        label="stiffness",
+    )
     supported = [row.value for row in rows if row.supported]
     if supported:
         middle = float(np.exp(np.median(np.log(supported))))

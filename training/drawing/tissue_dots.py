@@ -60,17 +60,34 @@ def tissue_figure(tables: Sequence[BatchTable]) -> Figure:
     for number, tissue in enumerate(tissues):
         row, column = divmod(number, columns)
         left, top = LEFT + column * (PANEL_INCHES + GAP), TOP + row * (PANEL_INCHES + ROW_GAP)
-        axes = figure.add_axes((left / width, 1 - (top + PANEL_INCHES) / height, PANEL_INCHES / width,
-                                PANEL_INCHES / height), label=tissue)
+        axes = figure.add_axes(
+            (left / width, 1 - (top + PANEL_INCHES) / height, PANEL_INCHES / width, PANEL_INCHES / height), label=tissue
+        )
         _draw_tissue(axes, tissue, tables, size)
         _name_axes(axes, column == 0, number + columns >= len(tissues))
     if has_stiffness:
-        axes = figure.add_axes((LEFT / width, (BOTTOM + legend_inches) / height, (width - LEFT - RIGHT) / width,
-                                STIFFNESS_INCHES / height), label="stiffness")
+        axes = figure.add_axes(
+            (
+                LEFT / width,
+                (BOTTOM + legend_inches) / height,
+                (width - LEFT - RIGHT) / width,
+                STIFFNESS_INCHES / height,
+            ),
+            label="stiffness",
+        )
         draw_stiffness(axes, tables, COLORS, MARKERS)
-    figure.legend(handles=handles, loc="lower center", ncols=min(legend_columns, len(handles)), frameon=False,
-                  fontsize=8.5, borderpad=0, borderaxespad=0, columnspacing=1.6, handletextpad=0.6,
-                  bbox_to_anchor=(0.5, LEGEND_FROM_EDGE / height))
+    figure.legend(
+        handles=handles,
+        loc="lower center",
+        ncols=min(legend_columns, len(handles)),
+        frameon=False,
+        fontsize=8.5,
+        borderpad=0,
+        borderaxespad=0,
+        columnspacing=1.6,
+        handletextpad=0.6,
+        bbox_to_anchor=(0.5, LEGEND_FROM_EDGE / height),
+    )
     return figure
 
 
@@ -86,17 +103,34 @@ def _draw_tissue(axes: Axes, tissue: str, tables: Sequence[BatchTable], size: fl
         beside = places * distance / POINTS_PER_INCH
         for (number, dot), (across, up) in zip(group, beside, strict=True):
             color = COLORS[number % len(COLORS)]
-            axes.scatter(dot.lam, dot.mu, size**2, marker=MARKERS[number % len(MARKERS)], edgecolors=color,
-                         facecolors="white" if dot.flat else color, linewidths=DOT_EDGE, label=dot.subject, zorder=3,
-                         transform=axes.transData + ScaledTranslation(across, up, axes.figure.dpi_scale_trans))
+            axes.scatter(
+                dot.lam,
+                dot.mu,
+                size**2,
+                marker=MARKERS[number % len(MARKERS)],
+                edgecolors=color,
+                facecolors="white" if dot.flat else color,
+                linewidths=DOT_EDGE,
+                label=dot.subject,
+                zorder=3,
+                transform=axes.transData + ScaledTranslation(across, up, axes.figure.dpi_scale_trans),
+            )
     for number, table in enumerate(tables):
         decided = [dot for dot in table.dots if dot.tissue == tissue and not dot.flat]
         _draw_spread(axes, decided, EDGE_OF_TABLE * (number + 0.8), COLORS[number % len(COLORS)], is_log)
     dots = [dot for group in groups for _, dot in group]
     flat = sum(dot.flat for dot in dots)
-    axes.text(0.98, 0.975, f"n = {len(dots)}" + (f", {flat} undecided" if flat else ""), transform=axes.transAxes,
-              fontsize=8, ha="right", va="top", color="#505050",
-              path_effects=[withStroke(linewidth=2.5, foreground="white")])
+    axes.text(
+        0.98,
+        0.975,
+        f"n = {len(dots)}" + (f", {flat} undecided" if flat else ""),
+        transform=axes.transAxes,
+        fontsize=8,
+        ha="right",
+        va="top",
+        color="#505050",
+        path_effects=[withStroke(linewidth=2.5, foreground="white")],
+    )
 
 
 def _coincident(tables: Sequence[BatchTable], tissue: str) -> list[list[tuple[int, Dot]]]:
@@ -127,8 +161,11 @@ def _places(count: int) -> np.ndarray:
     for ring in itertools.count(1):
         if len(places) >= count:
             break
-        places += [ring * (corners[side] + (corners[side + 1] - corners[side]) * step / ring)
-                   for side in range(6) for step in range(ring)]
+        places += [
+            ring * (corners[side] + (corners[side + 1] - corners[side]) * step / ring)
+            for side in range(6)
+            for step in range(ring)
+        ]
     return np.array(places[:count]) - np.mean(places[:count], axis=0)
 
 
@@ -140,12 +177,29 @@ def _draw_spread(axes: Axes, dots: list[Dot], edge: float, color: str, is_log: b
     quartiles = np.percentile(np.log(values) if is_log else values, (25, 50, 75), axis=0)
     for axis, (low, middle, high) in enumerate((np.exp(quartiles) if is_log else quartiles).T):
         transform = axes.get_yaxis_transform() if axis else axes.get_xaxis_transform()
-        for along, label, style in (((low, high), "quartiles", {"linewidth": 2.6, "solid_capstyle": "butt"}),
-                                    ((middle,), "median", {"marker": "D", "markersize": 5, "linestyle": "none",
-                                                           "markeredgecolor": "white", "markeredgewidth": 0.7})):
+        for along, label, style in (
+            ((low, high), "quartiles", {"linewidth": 2.6, "solid_capstyle": "butt"}),
+            (
+                (middle,),
+                "median",
+                {
+                    "marker": "D",
+                    "markersize": 5,
+                    "linestyle": "none",
+                    "markeredgecolor": "white",
+                    "markeredgewidth": 0.7,
+                },
+            ),
+        ):
             place = [edge] * len(along)
-            axes.plot(*((place, along) if axis else (along, place)), transform=transform, color=color, zorder=4,
-                      label=label, **style)
+            axes.plot(
+                *((place, along) if axis else (along, place)),
+                transform=transform,
+                color=color,
+                zorder=4,
+                label=label,
+                **style,
+            )
 
 
 def _set_scale(axes: Axes, is_log: bool, lowest: float, highest: float, free: float) -> None:
@@ -180,11 +234,41 @@ def _legend_handles(tables: Sequence[BatchTable]) -> list[Line2D]:
     names = ["one subject"]
     if len(tables) > 1:
         names = [f"{shortened(table.name, LONGEST_NAME)} ({len(table.subjects)})" for table in tables]
-    handles = [Line2D([], [], color=COLORS[number % len(COLORS)], marker=MARKERS[number % len(MARKERS)], markersize=5.5,
-                      linestyle="none", label=name) for number, name in enumerate(names)]
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=COLORS[number % len(COLORS)],
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=5.5,
+            linestyle="none",
+            label=name,
+        )
+        for number, name in enumerate(names)
+    ]
     if any(dot.flat for table in tables for dot in table.dots):
-        handles.append(Line2D([], [], color="#505050", marker="o", linestyle="none", markersize=5.5, label="undecided",
-                              markerfacecolor="none"))
-    handles.append(Line2D([], [], color="#505050", marker="D", markersize=5, linewidth=2.6, markeredgecolor="white",
-                          label="median, quartiles (filled dots)"))
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color="#505050",
+                marker="o",
+                linestyle="none",
+                markersize=5.5,
+                label="undecided",
+                markerfacecolor="none",
+            )
+        )
+    handles.append(
+        Line2D(
+            [],
+            [],
+            color="#505050",
+            marker="D",
+            markersize=5,
+            linewidth=2.6,
+            markeredgecolor="white",
+            label="median, quartiles (filled dots)",
+        )
+    )
     return handles

@@ -20,8 +20,13 @@ from .loads import LOADS
 from .subject import TISSUE_NAMES
 
 LIST, MATERIAL = "pairs.csv", "material.json"
-FILES = {"fixed": "fixed.nii.gz", "moving": "moving.nii.gz", "segmentation": "segmentation.nii.gz",
-         "moving_segmentation": "moving_segmentation.nii.gz", "landmarks": "landmarks.csv"}
+FILES = {
+    "fixed": "fixed.nii.gz",
+    "moving": "moving.nii.gz",
+    "segmentation": "segmentation.nii.gz",
+    "moving_segmentation": "moving_segmentation.nii.gz",
+    "landmarks": "landmarks.csv",
+}
 NAMES = ",".join(f"{label}={name}" for label, name in TISSUE_NAMES.items())
 
 
@@ -33,8 +38,9 @@ def write_subjects(folder: Path, dimension: int, numbers: list[int], spacing_mm:
         case = phantom_case(dimension, number, spacing_mm)
         case.save(folder / subject)
         (folder / subject / MATERIAL).write_text(json.dumps(_material(case, number), indent=1) + "\n", encoding="utf-8")
-        rows.append({"subject": subject, **{title: f"{subject}/{name}" for title, name in FILES.items()},
-                     "tissues": NAMES})
+        rows.append(
+            {"subject": subject, **{title: f"{subject}/{name}" for title, name in FILES.items()}, "tissues": NAMES}
+        )
         print(f"{place} of {len(numbers)}: {subject}", flush=True)
     with open(folder / LIST, "w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, ["subject", *FILES, "tissues"])
@@ -45,14 +51,20 @@ def write_subjects(folder: Path, dimension: int, numbers: list[int], spacing_mm:
 
 def _material(case: PhantomCase, number: int) -> dict:
     """What a registration may be compared with: λ and μ in kPa by tissue, and what has moved the body."""
-    return {"number": number, "load": load_of(number),
-            "tissues": {name: {"lambda_kpa": case.lam_kpa[label], "mu_kpa": case.mu_kpa[label]}
-                        for label, name in TISSUE_NAMES.items()}}
+    return {
+        "number": number,
+        "load": load_of(number),
+        "tissues": {
+            name: {"lambda_kpa": case.lam_kpa[label], "mu_kpa": case.mu_kpa[label]}
+            for label, name in TISSUE_NAMES.items()
+        },
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m training.phantoms", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.phantoms", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="where they are written")
     parser.add_argument("--count", type=int, default=30, help="patients")
     parser.add_argument("--dimension", type=int, default=2, choices=[2, 3], help="2: single slices, 3: volumes")

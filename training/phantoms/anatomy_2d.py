@@ -9,8 +9,12 @@ from .subject import AIR, AIR_HU, BONE, LIVER, LUNG, SOFT, Anatomy, BodyFrame, C
 SIDES = (-1, 1)  # patient right, patient left
 
 
-def draw_anatomy_2d(canvas: Canvas, shape_generator: np.random.Generator,
-                    texture_generator: np.random.Generator, field_of_view_mm: tuple[float, float]) -> Anatomy:
+def draw_anatomy_2d(
+    canvas: Canvas,
+    shape_generator: np.random.Generator,
+    texture_generator: np.random.Generator,
+    field_of_view_mm: tuple[float, float],
+) -> Anatomy:
     """Draw one subject. Shapes come from their own generator, so they are the same at every spacing of the canvas."""
     frame = _draw_frame(shape_generator, field_of_view_mm)
     down_mm, left_mm = canvas.centres_mm()
@@ -54,10 +58,14 @@ def half_width_mm(down_mm: np.ndarray, frame: BodyFrame) -> np.ndarray:
 def _draw_frame(generator: np.random.Generator, field_of_view_mm: tuple[float, float]) -> BodyFrame:
     shoulder_mm = generator.uniform(15, 40)
     right_dome_mm = generator.uniform(215, 250)
-    return BodyFrame(midline_mm=field_of_view_mm[1] / 2 + generator.uniform(-8, 8),
-                     half_width_mm=generator.uniform(140, 172), shoulder_mm=shoulder_mm,
-                     lung_top_mm=shoulder_mm + generator.uniform(30, 45), right_dome_mm=right_dome_mm,
-                     left_dome_mm=right_dome_mm + generator.uniform(5, 22))
+    return BodyFrame(
+        midline_mm=field_of_view_mm[1] / 2 + generator.uniform(-8, 8),
+        half_width_mm=generator.uniform(140, 172),
+        shoulder_mm=shoulder_mm,
+        lung_top_mm=shoulder_mm + generator.uniform(30, 45),
+        right_dome_mm=right_dome_mm,
+        left_dome_mm=right_dome_mm + generator.uniform(5, 22),
+    )
 
 
 def _lungs(down_mm: np.ndarray, left_mm: np.ndarray, frame: BodyFrame, generator: np.random.Generator) -> np.ndarray:
@@ -68,8 +76,9 @@ def _lungs(down_mm: np.ndarray, left_mm: np.ndarray, frame: BodyFrame, generator
         across = (left_mm - middle_mm) / lung_width_mm
         arch = 1 - np.sqrt(1 - np.minimum(np.abs(across), 1) ** 2.2)
         top_mm = frame.lung_top_mm + (dome_mm - frame.lung_top_mm) * 0.5 * arch
-        base_mm = (dome_mm + 34 * generator.uniform(0.7, 1.2) * across**2
-                   + 8 * np.sin(3 * across + generator.uniform(0, 6)))
+        base_mm = (
+            dome_mm + 34 * generator.uniform(0.7, 1.2) * across**2 + 8 * np.sin(3 * across + generator.uniform(0, 6))
+        )
         lungs |= (np.abs(across) < 1) & (down_mm > top_mm) & (down_mm < base_mm)
     heart_down_mm = frame.left_dome_mm - 45 + generator.uniform(-10, 10)
     heart_left_mm = frame.midline_mm + 0.22 * frame.half_width_mm
@@ -77,13 +86,22 @@ def _lungs(down_mm: np.ndarray, left_mm: np.ndarray, frame: BodyFrame, generator
     return lungs & ~heart
 
 
-def _draw_vessels(hu: np.ndarray, lungs: np.ndarray, down_mm: np.ndarray, left_mm: np.ndarray, frame: BodyFrame,
-                  generator: np.random.Generator) -> None:
+def _draw_vessels(
+    hu: np.ndarray,
+    lungs: np.ndarray,
+    down_mm: np.ndarray,
+    left_mm: np.ndarray,
+    frame: BodyFrame,
+    generator: np.random.Generator,
+) -> None:
     """Trees of straight tubes from each hilum: every branch splits in two or three thinner ones, four generations."""
     for side in SIDES:
-        hilum_mm = np.array([
-            frame.lung_top_mm + (frame.right_dome_mm - frame.lung_top_mm) * generator.uniform(0.45, 0.6),
-            frame.midline_mm + 0.2 * side * frame.half_width_mm])
+        hilum_mm = np.array(
+            [
+                frame.lung_top_mm + (frame.right_dome_mm - frame.lung_top_mm) * generator.uniform(0.45, 0.6),
+                frame.midline_mm + 0.2 * side * frame.half_width_mm,
+            ]
+        )
         waiting = [(hilum_mm, generator.uniform(0, 2 * np.pi), 5.5, 3) for _ in range(6)]
         while waiting:
             start_mm, angle, radius_mm, splits = waiting.pop()
@@ -96,8 +114,9 @@ def _draw_vessels(hu: np.ndarray, lungs: np.ndarray, down_mm: np.ndarray, left_m
                     waiting.append((start_mm + branch_mm, angle + turn, 0.72 * radius_mm, splits - 1))
 
 
-def _tube(down_mm: np.ndarray, left_mm: np.ndarray, start_mm: np.ndarray, branch_mm: np.ndarray,
-          radius_mm: float) -> np.ndarray:
+def _tube(
+    down_mm: np.ndarray, left_mm: np.ndarray, start_mm: np.ndarray, branch_mm: np.ndarray, radius_mm: float
+) -> np.ndarray:
     from_start = (down_mm - start_mm[0], left_mm - start_mm[1])
     along = np.clip((from_start[0] * branch_mm[0] + from_start[1] * branch_mm[1]) / (branch_mm @ branch_mm), 0, 1)
     return np.hypot(from_start[0] - along * branch_mm[0], from_start[1] - along * branch_mm[1]) < radius_mm
@@ -112,8 +131,15 @@ def _liver(down_mm: np.ndarray, left_mm: np.ndarray, frame: BodyFrame, generator
     return (across**2 + along**2 < 1) & ~lower_left
 
 
-def _draw_bowel(hu: np.ndarray, where: np.ndarray, down_mm: np.ndarray, left_mm: np.ndarray, frame: BodyFrame,
-                generator: np.random.Generator, lowest_mm: float) -> None:
+def _draw_bowel(
+    hu: np.ndarray,
+    where: np.ndarray,
+    down_mm: np.ndarray,
+    left_mm: np.ndarray,
+    frame: BodyFrame,
+    generator: np.random.Generator,
+    lowest_mm: float,
+) -> None:
     """Stomach and bowel as discs of other intensity: they are soft tissue, and only help to see the abdomen move."""
     for _ in range(generator.integers(4, 9)):
         middle_down_mm = generator.uniform(frame.left_dome_mm + 40, lowest_mm)
@@ -123,8 +149,14 @@ def _draw_bowel(hu: np.ndarray, where: np.ndarray, down_mm: np.ndarray, left_mm:
         hu[disc & where] += generator.uniform(-160, 80)
 
 
-def _draw_spine(labels: np.ndarray, hu: np.ndarray, down_mm: np.ndarray, left_mm: np.ndarray, frame: BodyFrame,
-                generator: np.random.Generator) -> None:
+def _draw_spine(
+    labels: np.ndarray,
+    hu: np.ndarray,
+    down_mm: np.ndarray,
+    left_mm: np.ndarray,
+    frame: BodyFrame,
+    generator: np.random.Generator,
+) -> None:
     half_spine_mm, vertebra_mm = generator.uniform(13, 18), generator.uniform(23, 28)
     phase_mm = (down_mm + generator.uniform(0, 30)) % vertebra_mm
     bend_mm = generator.uniform(-6, 6) * np.sin((down_mm - frame.shoulder_mm) / 120)
@@ -135,8 +167,15 @@ def _draw_spine(labels: np.ndarray, hu: np.ndarray, down_mm: np.ndarray, left_mm
     hu[spine] = generator.uniform(350, 550)
 
 
-def _draw_ribs(labels: np.ndarray, hu: np.ndarray, body: np.ndarray, down_mm: np.ndarray, left_mm: np.ndarray,
-               frame: BodyFrame, generator: np.random.Generator) -> None:
+def _draw_ribs(
+    labels: np.ndarray,
+    hu: np.ndarray,
+    body: np.ndarray,
+    down_mm: np.ndarray,
+    left_mm: np.ndarray,
+    frame: BodyFrame,
+    generator: np.random.Generator,
+) -> None:
     """Cross sections of the ribs along the lateral walls."""
     pitch_mm = generator.uniform(25, 32)
     for side in SIDES:

@@ -35,8 +35,12 @@ class BodyPlaces:
     width_mm: np.ndarray
 
 
-def draw_anatomy_3d(canvas: Canvas, shape_generator: np.random.Generator, texture_generator: np.random.Generator,
-                    field_of_view_mm: tuple[float, float, float]) -> Anatomy:
+def draw_anatomy_3d(
+    canvas: Canvas,
+    shape_generator: np.random.Generator,
+    texture_generator: np.random.Generator,
+    field_of_view_mm: tuple[float, float, float],
+) -> Anatomy:
     """Draw one subject. Shapes come from their own generator, so they are the same at every spacing of the canvas."""
     frame = _draw_frame(shape_generator, field_of_view_mm)
     places = _places(canvas, frame)
@@ -73,11 +77,17 @@ def _draw_frame(generator: np.random.Generator, field_of_view_mm: tuple[float, f
     right_dome_mm = generator.uniform(215, 250)
     middle_depth_mm = field_of_view_mm[1] / 2 + generator.uniform(-5, 5)
     half_depth_mm = generator.uniform(88, 106)
-    return BodyFrame(midline_mm=field_of_view_mm[2] / 2 + generator.uniform(-8, 8),
-                     half_width_mm=generator.uniform(140, 172), shoulder_mm=shoulder_mm,
-                     lung_top_mm=shoulder_mm + generator.uniform(30, 45), right_dome_mm=right_dome_mm,
-                     left_dome_mm=right_dome_mm + generator.uniform(5, 22), middle_depth_mm=middle_depth_mm,
-                     half_depth_mm=half_depth_mm, spine_depth_mm=middle_depth_mm + 0.6 * half_depth_mm)
+    return BodyFrame(
+        midline_mm=field_of_view_mm[2] / 2 + generator.uniform(-8, 8),
+        half_width_mm=generator.uniform(140, 172),
+        shoulder_mm=shoulder_mm,
+        lung_top_mm=shoulder_mm + generator.uniform(30, 45),
+        right_dome_mm=right_dome_mm,
+        left_dome_mm=right_dome_mm + generator.uniform(5, 22),
+        middle_depth_mm=middle_depth_mm,
+        half_depth_mm=half_depth_mm,
+        spine_depth_mm=middle_depth_mm + 0.6 * half_depth_mm,
+    )
 
 
 def _places(canvas: Canvas, frame: BodyFrame) -> BodyPlaces:
@@ -112,23 +122,35 @@ def _lungs(places: BodyPlaces, frame: BodyFrame, generator: np.random.Generator)
         footprint = np.hypot(across, deep)
         arch = 1 - np.sqrt(1 - np.minimum(footprint, 1) ** 2.2)
         top_mm = frame.lung_top_mm + (dome_mm - frame.lung_top_mm) * 0.5 * arch
-        base_mm = (dome_mm + 34 * generator.uniform(0.7, 1.2) * across**2 + generator.uniform(15, 30) * deep
-                   + 8 * np.sin(3 * across + generator.uniform(0, 6)))
+        base_mm = (
+            dome_mm
+            + 34 * generator.uniform(0.7, 1.2) * across**2
+            + generator.uniform(15, 30) * deep
+            + 8 * np.sin(3 * across + generator.uniform(0, 6))
+        )
         lungs |= (footprint < 1) & (places.down_mm > top_mm) & (places.down_mm < base_mm)
     lungs &= places.radius < LUNG_RADIUS
     heart_down_mm = frame.left_dome_mm - 42 + generator.uniform(-10, 10)
-    heart = (((places.aside_mm - 0.2 * frame.half_width_mm) / (0.3 * frame.half_width_mm)) ** 2
-             + ((places.down_mm - heart_down_mm) / 50) ** 2 + ((places.deep + 0.35) / 0.55) ** 2) < 1
+    heart = (
+        ((places.aside_mm - 0.2 * frame.half_width_mm) / (0.3 * frame.half_width_mm)) ** 2
+        + ((places.down_mm - heart_down_mm) / 50) ** 2
+        + ((places.deep + 0.35) / 0.55) ** 2
+    ) < 1
     return lungs & ~heart
 
 
-def _draw_vessels(hu: np.ndarray, lungs: np.ndarray, canvas: Canvas, frame: BodyFrame,
-                  generator: np.random.Generator) -> None:
+def _draw_vessels(
+    hu: np.ndarray, lungs: np.ndarray, canvas: Canvas, frame: BodyFrame, generator: np.random.Generator
+) -> None:
     """Trees of straight tubes from each hilum: every branch splits in two or three thinner ones, four generations."""
     for side in SIDES:
-        hilum_mm = np.array([
-            frame.lung_top_mm + (frame.right_dome_mm - frame.lung_top_mm) * generator.uniform(0.45, 0.6),
-            frame.middle_depth_mm + 0.1 * frame.half_depth_mm, frame.midline_mm + 0.2 * side * frame.half_width_mm])
+        hilum_mm = np.array(
+            [
+                frame.lung_top_mm + (frame.right_dome_mm - frame.lung_top_mm) * generator.uniform(0.45, 0.6),
+                frame.middle_depth_mm + 0.1 * frame.half_depth_mm,
+                frame.midline_mm + 0.2 * side * frame.half_width_mm,
+            ]
+        )
         waiting = [(hilum_mm, _direction(generator, np.array([0, 0, 0.7 * side])), 5.5, 3) for _ in range(14)]
         while waiting:
             start_mm, direction, radius_mm, splits = waiting.pop()
@@ -145,13 +167,15 @@ def _direction(generator: np.random.Generator, preferred: np.ndarray) -> np.ndar
     return direction / np.linalg.norm(direction)
 
 
-def _draw_tube(hu: np.ndarray, lungs: np.ndarray, canvas: Canvas, start_mm: np.ndarray, end_mm: np.ndarray,
-               radius_mm: float) -> None:
+def _draw_tube(
+    hu: np.ndarray, lungs: np.ndarray, canvas: Canvas, start_mm: np.ndarray, end_mm: np.ndarray, radius_mm: float
+) -> None:
     box, cells_mm = _box(canvas, np.minimum(start_mm, end_mm) - radius_mm, np.maximum(start_mm, end_mm) + radius_mm)
     branch_mm = end_mm - start_mm
     from_start = [axis_mm - begin for axis_mm, begin in zip(cells_mm, start_mm, strict=True)]
-    along = np.clip(sum(part * step for part, step in zip(from_start, branch_mm, strict=True))
-                    / (branch_mm @ branch_mm), 0, 1)
+    along = np.clip(
+        sum(part * step for part, step in zip(from_start, branch_mm, strict=True)) / (branch_mm @ branch_mm), 0, 1
+    )
     distance = sum((part - along * step) ** 2 for part, step in zip(from_start, branch_mm, strict=True))
     tube = (distance < radius_mm**2) & lungs[box]
     hu[box][tube] = np.maximum(hu[box][tube], -250 + 60 * radius_mm)
@@ -170,22 +194,36 @@ def _liver(places: BodyPlaces, frame: BodyFrame, generator: np.random.Generator)
     """A large right lobe below the dome and a flat left lobe at the front."""
     middle_down_mm = frame.right_dome_mm + generator.uniform(45, 60)
     middle_mm = -frame.half_width_mm * generator.uniform(0.34, 0.44)
-    right_lobe = (((places.aside_mm - middle_mm) / (frame.half_width_mm * generator.uniform(0.46, 0.56))) ** 2
-                  + ((places.down_mm - middle_down_mm) / generator.uniform(52, 68)) ** 2
-                  + ((places.deep - 0.05) / generator.uniform(0.72, 0.82)) ** 2) < 1
-    left_lobe = ((places.aside_mm / (frame.half_width_mm * generator.uniform(0.45, 0.6))) ** 2
-                 + ((places.down_mm - middle_down_mm + 12) / generator.uniform(28, 38)) ** 2
-                 + ((places.deep + 0.42) / generator.uniform(0.3, 0.4)) ** 2) < 1
+    right_lobe = (
+        ((places.aside_mm - middle_mm) / (frame.half_width_mm * generator.uniform(0.46, 0.56))) ** 2
+        + ((places.down_mm - middle_down_mm) / generator.uniform(52, 68)) ** 2
+        + ((places.deep - 0.05) / generator.uniform(0.72, 0.82)) ** 2
+    ) < 1
+    left_lobe = (
+        (places.aside_mm / (frame.half_width_mm * generator.uniform(0.45, 0.6))) ** 2
+        + ((places.down_mm - middle_down_mm + 12) / generator.uniform(28, 38)) ** 2
+        + ((places.deep + 0.42) / generator.uniform(0.3, 0.4)) ** 2
+    ) < 1
     return (right_lobe | left_lobe) & (places.radius < LIVER_RADIUS)
 
 
-def _draw_bowel(hu: np.ndarray, where: np.ndarray, canvas: Canvas, frame: BodyFrame, generator: np.random.Generator,
-                lowest_mm: float) -> None:
+def _draw_bowel(
+    hu: np.ndarray,
+    where: np.ndarray,
+    canvas: Canvas,
+    frame: BodyFrame,
+    generator: np.random.Generator,
+    lowest_mm: float,
+) -> None:
     """Stomach and bowel as balls of other intensity: they are soft tissue, and only help to see the abdomen move."""
     for _ in range(generator.integers(12, 22)):
-        middle_mm = np.array([generator.uniform(frame.left_dome_mm + 40, lowest_mm + 30),
-                              frame.middle_depth_mm + generator.uniform(-0.7, 0.3) * frame.half_depth_mm,
-                              frame.midline_mm + generator.uniform(-0.7, 0.8) * frame.half_width_mm])
+        middle_mm = np.array(
+            [
+                generator.uniform(frame.left_dome_mm + 40, lowest_mm + 30),
+                frame.middle_depth_mm + generator.uniform(-0.7, 0.3) * frame.half_depth_mm,
+                frame.midline_mm + generator.uniform(-0.7, 0.8) * frame.half_width_mm,
+            ]
+        )
         radius_mm, change_hu = generator.uniform(12, 30), generator.uniform(-160, 80)
         box, cells_mm = _box(canvas, middle_mm - radius_mm, middle_mm + radius_mm)
         distance = sum((axis_mm - middle) ** 2 for axis_mm, middle in zip(cells_mm, middle_mm, strict=True))
@@ -210,8 +248,14 @@ def _sternum(places: BodyPlaces, frame: BodyFrame, generator: np.random.Generato
     return height & plate & (places.deep < 0) & (np.abs(places.aside_mm) < generator.uniform(14, 19))
 
 
-def _draw_ribs(labels: np.ndarray, hu: np.ndarray, body: np.ndarray, places: BodyPlaces, frame: BodyFrame,
-               generator: np.random.Generator) -> None:
+def _draw_ribs(
+    labels: np.ndarray,
+    hu: np.ndarray,
+    body: np.ndarray,
+    places: BodyPlaces,
+    frame: BodyFrame,
+    generator: np.random.Generator,
+) -> None:
     """Curved bars in the chest wall that fall from the spine to the front; the lower ones end further back."""
     pitch_mm = generator.uniform(26, 32)
     fall_mm = generator.uniform(35, 55)

@@ -61,18 +61,23 @@ class PhantomCase:
 
     def landmarks(self, count: int = 20) -> Landmarks:
         """Points in RAS mm well inside the body, spread over the tissues, with their true counterparts."""
-        return choose_landmarks(self.fixed_segmentation.labels_kji, self.displacement_ras_mm, self.valid,
-                                self.fixed.geometry, count)
+        return choose_landmarks(
+            self.fixed_segmentation.labels_kji, self.displacement_ras_mm, self.valid, self.fixed.geometry, count
+        )
 
     def save(self, folder: str | Path) -> None:
         """Write fixed, moving, segmentation and moving_segmentation (.nii.gz) and landmarks.csv (LPS mm)."""
-        write_case(Path(folder), {"fixed": self.fixed, "moving": self.moving},
-                   {"segmentation": self.fixed_segmentation, "moving_segmentation": self.moving_segmentation},
-                   self.landmarks())
+        write_case(
+            Path(folder),
+            {"fixed": self.fixed, "moving": self.moving},
+            {"segmentation": self.fixed_segmentation, "moving_segmentation": self.moving_segmentation},
+            self.landmarks(),
+        )
 
 
-def make_case(dimension: int, seed: int, *, load: str = "breathing", spacing_mm: float | None = None,
-              oblique: bool = False) -> PhantomCase:
+def make_case(
+    dimension: int, seed: int, *, load: str = "breathing", spacing_mm: float | None = None, oblique: bool = False
+) -> PhantomCase:
     """Simulate one subject. The same arguments always give the same case.
 
     dimension: 2 (a coronal slice, plane strain) or 3. load: one of ``LOADS``; anatomy, material and noise of a seed do
@@ -83,8 +88,10 @@ def make_case(dimension: int, seed: int, *, load: str = "breathing", spacing_mm:
         raise ValueError(f"The dimension must be 2 or 3, not {dimension}.")
     spacing_mm = DEFAULT_SPACING_MM[dimension] if spacing_mm is None else float(spacing_mm)
     _check_arguments(seed, load, spacing_mm, SPACING_RANGE_MM[dimension])
-    streams = {name: np.random.default_rng([int(seed), dimension, number])
-               for number, name in enumerate(("shapes", "textures", "material", "load", "fixed", "moving"))}
+    streams = {
+        name: np.random.default_rng([int(seed), dimension, number])
+        for number, name in enumerate(("shapes", "textures", "material", "load", "fixed", "moving"))
+    }
     canvas = Canvas(tuple(round(size / spacing_mm) for size in FIELD_OF_VIEW_MM[dimension]), spacing_mm)
     anatomy = _draw_anatomy(canvas, streams["shapes"], streams["textures"])
     visible = _visible(anatomy, canvas)
@@ -93,10 +100,12 @@ def make_case(dimension: int, seed: int, *, load: str = "breathing", spacing_mm:
     lam_kpa, mu_kpa = draw_parameters(streams["material"])
     fractions = label_fractions(visible.labels, SUPERSAMPLING)
     displacement_mm = simulate_motion(
-        load, labels, _mixture(lam_kpa, fractions), _mixture(mu_kpa, fractions), canvas, anatomy.frame, streams["load"])
+        load, labels, _mixture(lam_kpa, fractions), _mixture(mu_kpa, fractions), canvas, anatomy.frame, streams["load"]
+    )
 
-    moving_labels, moving_hu = warp_anatomy(anatomy.labels, anatomy.intensity_hu, displacement_mm / spacing_mm,
-                                            SUPERSAMPLING)
+    moving_labels, moving_hu = warp_anatomy(
+        anatomy.labels, anatomy.intensity_hu, displacement_mm / spacing_mm, SUPERSAMPLING
+    )
     fixed_hu = block_mean(visible.intensity_hu, SUPERSAMPLING)
     geometry = _geometry(canvas, oblique)
     return PhantomCase(
@@ -104,9 +113,11 @@ def make_case(dimension: int, seed: int, *, load: str = "breathing", spacing_mm:
         moving=Image(_as_volume(scan(moving_hu, canvas, streams["moving"])), geometry, "moving"),
         fixed_segmentation=Segmentation(_as_volume(labels), geometry, TISSUES, "fixed segmentation"),
         moving_segmentation=Segmentation(_as_volume(moving_labels), geometry, TISSUES, "moving segmentation"),
-        lam_kpa=lam_kpa, mu_kpa=mu_kpa,
+        lam_kpa=lam_kpa,
+        mu_kpa=mu_kpa,
         displacement_ras_mm=_ras_field(displacement_mm, oblique),
-        valid=_as_volume(_stays_inside(displacement_mm / spacing_mm)))
+        valid=_as_volume(_stays_inside(displacement_mm / spacing_mm)),
+    )
 
 
 def _check_arguments(seed: int, load: str, spacing_mm: float, spacing_range_mm: tuple[float, float]) -> None:

@@ -14,8 +14,9 @@ from TissueElasticRegistrationLib.core.images import Image, Landmarks, Segmentat
 LANDMARK_COLUMNS = ("name", "fixed_x", "fixed_y", "fixed_z", "moving_x", "moving_y", "moving_z")
 
 
-def write_case(folder: Path, images: dict[str, Image], segmentations: dict[str, Segmentation],
-               landmarks: Landmarks) -> None:
+def write_case(
+    folder: Path, images: dict[str, Image], segmentations: dict[str, Segmentation], landmarks: Landmarks
+) -> None:
     """Write ``<name>.nii.gz`` for every image and segmentation, and ``landmarks.csv``; the folder is made if needed."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, image in images.items():

@@ -51,8 +51,9 @@ def element_stiffness(dimension: int, spacing_mm: float) -> tuple[np.ndarray, np
     return for_lambda, for_mu
 
 
-def internal_forces(displacement_mm: np.ndarray, lam_kpa: np.ndarray, mu_kpa: np.ndarray,
-                    spacing_mm: float) -> np.ndarray:
+def internal_forces(
+    displacement_mm: np.ndarray, lam_kpa: np.ndarray, mu_kpa: np.ndarray, spacing_mm: float
+) -> np.ndarray:
     """Stiffness matrix times nodal ``displacement_mm``, element by element: nodal forces of the same shape."""
     dimension = lam_kpa.ndim
     for_lambda, for_mu = element_stiffness(dimension, spacing_mm)
@@ -61,7 +62,7 @@ def internal_forces(displacement_mm: np.ndarray, lam_kpa: np.ndarray, mu_kpa: np
     local = lam_kpa[..., None] * (local @ for_lambda) + mu_kpa[..., None] * (local @ for_mu)
     forces = np.zeros_like(displacement_mm, dtype=np.float64)
     for number, window in enumerate(windows):
-        forces[window] += local[..., number * dimension:(number + 1) * dimension]
+        forces[window] += local[..., number * dimension : (number + 1) * dimension]
     return forces
 
 
@@ -87,9 +88,15 @@ def centres_from_nodes(nodal: np.ndarray, dimension: int) -> np.ndarray:
     return sum(nodal[_window(corner, shape)] for corner in corners) / len(corners)
 
 
-def solve_elasticity(lam_kpa: np.ndarray, mu_kpa: np.ndarray, spacing_mm: float, forces: np.ndarray,
-                     held: np.ndarray, springs: np.ndarray | None = None,
-                     held_displacement_mm: np.ndarray | None = None) -> np.ndarray:
+def solve_elasticity(
+    lam_kpa: np.ndarray,
+    mu_kpa: np.ndarray,
+    spacing_mm: float,
+    forces: np.ndarray,
+    held: np.ndarray,
+    springs: np.ndarray | None = None,
+    held_displacement_mm: np.ndarray | None = None,
+) -> np.ndarray:
     """Nodal displacement in mm, (A+1, B+1[, C+1], D), in equilibrium with nodal ``forces`` of the same shape.
 
     lam_kpa, mu_kpa: (A, B[, C]). held: booleans per node; those nodes keep ``held_displacement_mm`` (zero by default).
@@ -117,8 +124,9 @@ def _window(corner: tuple[int, ...], shape: tuple[int, ...]) -> tuple[slice, ...
     return tuple(slice(offset, offset + n) for offset, n in zip(corner, shape, strict=True))
 
 
-def _free_stiffness(lam_kpa: np.ndarray, mu_kpa: np.ndarray, spacing_mm: float, free: np.ndarray,
-                    springs: np.ndarray) -> sparse.bsr_matrix:
+def _free_stiffness(
+    lam_kpa: np.ndarray, mu_kpa: np.ndarray, spacing_mm: float, free: np.ndarray, springs: np.ndarray
+) -> sparse.bsr_matrix:
     """Stiffness of the free nodes in D x D blocks, C order of the nodes.
 
     The grid is regular, so every node couples with the same 3^D neighbours: one array of blocks per neighbour.
@@ -173,8 +181,9 @@ def _solve_multigrid(matrix: sparse.bsr_matrix, forces: np.ndarray, positions_mm
     scale = 1 / np.sqrt(matrix.diagonal())
     scaled = _scaled(matrix, scale.reshape(-1, matrix.blocksize[0]))
     preconditioner = _preconditioner(scaled, _rigid_motions(positions_mm) / scale[:, None])
-    solution, stopped = cg(scaled, forces.reshape(-1) * scale, rtol=RELATIVE_RESIDUAL, maxiter=MAXIMUM_ITERATIONS,
-                           M=preconditioner)
+    solution, stopped = cg(
+        scaled, forces.reshape(-1) * scale, rtol=RELATIVE_RESIDUAL, maxiter=MAXIMUM_ITERATIONS, M=preconditioner
+    )
     if stopped:
         raise RuntimeError(f"The elastic solution did not converge in {MAXIMUM_ITERATIONS} iterations.")
     return (solution * scale).reshape(forces.shape)
@@ -193,8 +202,14 @@ def _preconditioner(matrix: sparse.bsr_matrix, rigid_motions: np.ndarray) -> Lin
     import pyamg  # only the 3D phantoms need it
 
     hierarchy = pyamg.smoothed_aggregation_solver(
-        matrix, B=rigid_motions, improve_candidates=None, smooth=("jacobi", {"weighting": "local"}), presmoother=None,
-        postsmoother=None, max_coarse=300)
+        matrix,
+        B=rigid_motions,
+        improve_candidates=None,
+        smooth=("jacobi", {"weighting": "local"}),
+        presmoother=None,
+        postsmoother=None,
+        max_coarse=300,
+    )
     for level in hierarchy.levels[:-1]:
         start = np.random.default_rng(0).standard_normal(level.A.shape[0])
         level.A.rho = float(eigsh(level.A, k=1, v0=start, ncv=10, tol=0.05, return_eigenvectors=False)[0])

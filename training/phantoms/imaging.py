@@ -29,15 +29,16 @@ def cell_determinants(displacement: np.ndarray) -> np.ndarray:
     """
     dimension = len(displacement)
     corners = product((0, 1), repeat=dimension)
-    return np.stack([_determinant([_edge(displacement, axis, corner) for axis in range(dimension)])
-                     for corner in corners])
+    return np.stack(
+        [_determinant([_edge(displacement, axis, corner) for axis in range(dimension)]) for corner in corners]
+    )
 
 
 def _edge(displacement: np.ndarray, axis: int, corner: tuple[int, ...]) -> np.ndarray:
     """Change of x + displacement(x) along ``axis``, on the edge of every cell that contains that corner."""
     ends = []
     for end in (0, 1):
-        places = corner[:axis] + (end,) + corner[axis + 1:]
+        places = corner[:axis] + (end,) + corner[axis + 1 :]
         window = tuple(slice(place, n - 1 + place) for place, n in zip(places, displacement.shape[1:], strict=True))
         ends.append(displacement[(slice(None), *window)])
     edge = ends[1] - ends[0]
@@ -84,8 +85,9 @@ def _sample(components: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.stack([map_coordinates(component, points, order=1, mode="nearest") for component in components])
 
 
-def warp_anatomy(labels: np.ndarray, intensity_hu: np.ndarray, displacement: np.ndarray,
-                 factor: int) -> tuple[np.ndarray, np.ndarray]:
+def warp_anatomy(
+    labels: np.ndarray, intensity_hu: np.ndarray, displacement: np.ndarray, factor: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Labels and clean intensities of the moving image, on the grid of ``displacement``.
 
     labels, intensity_hu: the fixed anatomy on a ``factor`` times finer grid, which may go on below the field of view.

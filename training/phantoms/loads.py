@@ -29,8 +29,7 @@ class Load:
     springs: np.ndarray
 
 
-def draw_load(name: str, labels: np.ndarray, canvas: Canvas, frame: BodyFrame,
-              generator: np.random.Generator) -> Load:
+def draw_load(name: str, labels: np.ndarray, canvas: Canvas, frame: BodyFrame, generator: np.random.Generator) -> Load:
     """The load of that name (one of ``LOADS``) for one subject, plus a weak random smooth body force."""
     if name not in LOADS:
         raise ValueError(f"Unknown load '{name}'; the loads are {', '.join(LOADS)}.")
@@ -85,7 +84,10 @@ def _compression(labels: np.ndarray, canvas: Canvas, frame: BodyFrame, generator
 
 
 LOADS: dict[str, Callable[[np.ndarray, Canvas, BodyFrame, np.random.Generator], np.ndarray]] = {
-    "breathing": _breathing, "gravity": _gravity, "compression": _compression}
+    "breathing": _breathing,
+    "gravity": _gravity,
+    "compression": _compression,
+}
 
 
 def _outward(canvas: Canvas, frame: BodyFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -14,8 +14,15 @@ SMALLEST_DETERMINANT = 0.1
 MAXIMUM_DRAWS = 12
 
 
-def simulate_motion(load: str, labels: np.ndarray, lam_kpa: np.ndarray, mu_kpa: np.ndarray, canvas: Canvas,
-                    frame: BodyFrame, generator: np.random.Generator) -> np.ndarray:
+def simulate_motion(
+    load: str,
+    labels: np.ndarray,
+    lam_kpa: np.ndarray,
+    mu_kpa: np.ndarray,
+    canvas: Canvas,
+    frame: BodyFrame,
+    generator: np.random.Generator,
+) -> np.ndarray:
     """Displacement in mm at the voxel centres, (D, A, B[, C]), body frame: fixed x corresponds to moving x + d(x).
 
     The elastic problem is linear, so the solution is scaled: to a random 99th percentile within MOTION_RANGE_MM, and
@@ -24,8 +31,10 @@ def simulate_motion(load: str, labels: np.ndarray, lam_kpa: np.ndarray, mu_kpa: 
     held = _held_nodes(canvas)
     for _ in range(MAXIMUM_DRAWS):
         drawn = draw_load(load, labels, canvas, frame, generator)
-        forces, springs = (nodes_from_elements(density, canvas.dimension, canvas.spacing_mm)
-                           for density in (drawn.forces, drawn.springs))
+        forces, springs = (
+            nodes_from_elements(density, canvas.dimension, canvas.spacing_mm)
+            for density in (drawn.forces, drawn.springs)
+        )
         nodal = solve_elasticity(lam_kpa, mu_kpa, canvas.spacing_mm, forces, held, springs)
         displacement_mm = np.moveaxis(centres_from_nodes(nodal, canvas.dimension), -1, 0)
         displacement_mm *= generator.uniform(*MOTION_RANGE_MM) / motion_size_mm(displacement_mm, labels)

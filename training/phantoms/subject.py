@@ -46,8 +46,9 @@ class Canvas:
 
     def centres_mm(self) -> tuple[np.ndarray, ...]:
         """Cell centres along each axis, shaped to broadcast against each other (down, [back,] left)."""
-        return tuple(np.meshgrid(*[(np.arange(n) + 0.5) * self.spacing_mm for n in self.shape],
-                                 indexing="ij", sparse=True))
+        return tuple(
+            np.meshgrid(*[(np.arange(n) + 0.5) * self.spacing_mm for n in self.shape], indexing="ij", sparse=True)
+        )
 
     def finer(self, factor: int, rows_below: int = 0) -> Canvas:
         """``factor`` times more cells along every axis, and ``rows_below`` coarse rows more at the lower end."""
@@ -85,7 +86,7 @@ def block_mean(values: np.ndarray, factor: int) -> np.ndarray:
     """Mean over blocks of ``factor`` cells along every axis."""
     for axis in range(values.ndim):
         shape = values.shape
-        split = shape[:axis] + (shape[axis] // factor, factor) + shape[axis + 1:]
+        split = shape[:axis] + (shape[axis] // factor, factor) + shape[axis + 1 :]
         values = values.reshape(split).mean(axis=axis + 1)
     return values
 

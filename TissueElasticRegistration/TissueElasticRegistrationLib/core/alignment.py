@@ -51,8 +51,10 @@ def initial_alignment(pair: ImagePair, wanted: Mode | sitk.Transform) -> Initial
         rigid = rigid_alignment(pair.fixed, pair.moving)
     except RuntimeError as error:  # no overlap, at the start or on the way
         if wanted == "rigid":
-            raise ValueError(f"'{pair.moving.name}' does not overlap with '{pair.fixed.name}' in space, or not enough "
-                             "for a rigid alignment.") from error
+            raise ValueError(
+                f"'{pair.moving.name}' does not overlap with '{pair.fixed.name}' in space, or not enough "
+                "for a rigid alignment."
+            ) from error
         return NO_ALIGNMENT
     if wanted == "rigid" or (rigid.motion_mm > LEAST_MOTION_MM and rigid.gain > LEAST_GAIN):
         return InitialAlignment(rigid.transform, "rigid")
@@ -78,8 +80,9 @@ def rigid_alignment(fixed: Image, moving: Image) -> RigidAlignment:
     method.SetMetricAsMattesMutualInformation(HISTOGRAM_BINS)
     method.SetMetricSamplingStrategy(method.NONE)
     method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(learningRate=4.0, minStep=0.01, numberOfIterations=120,
-                                                    relaxationFactor=0.6)
+    method.SetOptimizerAsRegularStepGradientDescent(
+        learningRate=4.0, minStep=0.01, numberOfIterations=120, relaxationFactor=0.6
+    )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetShrinkFactorsPerLevel([2, 1])
     method.SetSmoothingSigmasPerLevel([1.0, 0.0])
@@ -94,12 +97,14 @@ def rigid_alignment(fixed: Image, moving: Image) -> RigidAlignment:
     information = [-_metric_value(method, fixed_coarse, moving_coarse, transform) for transform in (start, best)]
     corners = flip_ras_lps(fixed.geometry.corners_ras_mm())
     moved = np.array([best.TransformPoint(corner) for corner in corners.tolist()])
-    return RigidAlignment(best, float(np.linalg.norm(moved - corners, axis=1).max()),
-                          information[1] / max(information[0], 1e-6) - 1)
+    return RigidAlignment(
+        best, float(np.linalg.norm(moved - corners, axis=1).max()), information[1] / max(information[0], 1e-6) - 1
+    )
 
 
-def _metric_value(method: sitk.ImageRegistrationMethod, fixed: sitk.Image, moving: sitk.Image,
-                  transform: sitk.Transform) -> float:
+def _metric_value(
+    method: sitk.ImageRegistrationMethod, fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform
+) -> float:
     method.SetInitialTransform(transform, inPlace=False)
     return method.MetricEvaluate(fixed, moving)
 

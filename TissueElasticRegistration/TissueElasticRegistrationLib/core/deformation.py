@@ -136,10 +136,14 @@ def central_difference(field: torch.Tensor, axis: int) -> torch.Tensor:
 
 def _determinant(derivatives: list[torch.Tensor]) -> torch.Tensor:
     """Determinant of I + ∂u from derivatives[axis][:, component], written out (a batched det is far slower)."""
-    d = [[derivatives[j][:, i] + (1.0 if i == j else 0.0) for j in range(len(derivatives))]
-         for i in range(len(derivatives))]
+    d = [
+        [derivatives[j][:, i] + (1.0 if i == j else 0.0) for j in range(len(derivatives))]
+        for i in range(len(derivatives))
+    ]
     if len(d) == 2:
         return d[0][0] * d[1][1] - d[0][1] * d[1][0]
-    return (d[0][0] * (d[1][1] * d[2][2] - d[1][2] * d[2][1])
-            - d[0][1] * (d[1][0] * d[2][2] - d[1][2] * d[2][0])
-            + d[0][2] * (d[1][0] * d[2][1] - d[1][1] * d[2][0]))
+    return (
+        d[0][0] * (d[1][1] * d[2][2] - d[1][2] * d[2][1])
+        - d[0][1] * (d[1][0] * d[2][2] - d[1][2] * d[2][0])
+        + d[0][2] * (d[1][0] * d[2][1] - d[1][1] * d[2][0])
+    )

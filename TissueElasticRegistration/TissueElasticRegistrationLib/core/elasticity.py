@@ -19,8 +19,9 @@ from collections.abc import Sequence
 import torch
 
 
-def elastic_energy(displacement_mm: torch.Tensor, spacing_mm: Sequence[float],
-                   lam: torch.Tensor | float, mu: torch.Tensor | float) -> torch.Tensor:
+def elastic_energy(
+    displacement_mm: torch.Tensor, spacing_mm: Sequence[float], lam: torch.Tensor | float, mu: torch.Tensor | float
+) -> torch.Tensor:
     """Energy density μ/4 Σ_ij (∂_i u_j + ∂_j u_i)² + λ/2 (div u)² at every voxel.
 
     Args:
@@ -34,8 +35,9 @@ def elastic_energy(displacement_mm: torch.Tensor, spacing_mm: Sequence[float],
     return mu * shear + 0.5 * lam * divergence
 
 
-def diffusion_energy(displacement_mm: torch.Tensor, spacing_mm: Sequence[float],
-                     weight: torch.Tensor | float) -> torch.Tensor:
+def diffusion_energy(
+    displacement_mm: torch.Tensor, spacing_mm: Sequence[float], weight: torch.Tensor | float
+) -> torch.Tensor:
     """Energy density weight/2 Σ_ij (∂_i u_j)² (the paper's second regulariser); arguments as in `elastic_energy`.
 
     Also penalises rotation, which is why it is not the default.
@@ -90,8 +92,10 @@ def _centres(edges: torch.Tensor, axis: int) -> torch.Tensor:
 def _check(displacement_mm: torch.Tensor, spacing_mm: Sequence[float]) -> int:
     dimension = displacement_mm.dim() - 2
     if displacement_mm.shape[1] != dimension or len(spacing_mm) != dimension:
-        raise ValueError(f"A displacement (B, D, *shape) with D axes and D spacings is needed, not shape "
-                         f"{tuple(displacement_mm.shape)} with {len(spacing_mm)} spacings.")
+        raise ValueError(
+            f"A displacement (B, D, *shape) with D axes and D spacings is needed, not shape "
+            f"{tuple(displacement_mm.shape)} with {len(spacing_mm)} spacings."
+        )
     if min(spacing_mm) <= 0:
         raise ValueError(f"The spacing must be positive, not {tuple(spacing_mm)}.")
     return dimension

@@ -32,8 +32,15 @@ MARGIN_VOXELS = 1
 FEW_VOXELS = 50
 
 
-def evaluate(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, solution: Solution,
-             parameters: TissueParameters, objective: Objective, seconds: dict[str, float]) -> Job[RegistrationResult]:
+def evaluate(
+    pair: ImagePair,
+    working: WorkingPair,
+    initial: InitialAlignment,
+    solution: Solution,
+    parameters: TissueParameters,
+    objective: Objective,
+    seconds: dict[str, float],
+) -> Job[RegistrationResult]:
     """Everything a `RegistrationResult` holds; yields `Progress` between the slow parts."""
     began = time.perf_counter()
     yield Progress(0.0, "displacement in mm")
@@ -73,8 +80,9 @@ def evaluate(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, s
     )
 
 
-def total_displacement_ras_mm(geometry: Geometry, initial: InitialAlignment,
-                              displacement: torch.Tensor) -> tuple[np.ndarray, Geometry]:
+def total_displacement_ras_mm(
+    geometry: Geometry, initial: InitialAlignment, displacement: torch.Tensor
+) -> tuple[np.ndarray, Geometry]:
     """(K, J, I, 3) RAS mm, fixed point x to moving point x + d(x), initial alignment included, on the padded grid.
 
     displacement: (1, D, *shape) in voxels of ``geometry``, which may be coarser than the working grid.
@@ -89,8 +97,13 @@ def total_displacement_ras_mm(geometry: Geometry, initial: InitialAlignment,
         return displacement_ras_mm, geometry
     whole = sitk.CompositeTransform([initial.transform, displacement_transform(displacement_ras_mm, geometry)])
     field_lps = sitk.TransformToDisplacementField(
-        whole, sitk.sitkVectorFloat32, geometry.shape_kji[::-1], geometry.origin_lps_mm.tolist(),
-        geometry.spacing_ijk_mm.tolist(), geometry.direction_lps.ravel().tolist())
+        whole,
+        sitk.sitkVectorFloat32,
+        geometry.shape_kji[::-1],
+        geometry.origin_lps_mm.tolist(),
+        geometry.spacing_ijk_mm.tolist(),
+        geometry.direction_lps.ravel().tolist(),
+    )
     return flip_ras_lps(sitk.GetArrayFromImage(field_lps)), geometry
 
 
@@ -108,8 +121,13 @@ def _on_fixed(segmentation: Segmentation, transform: sitk.Transform, fixed: Geom
     return Segmentation(labels, fixed, segmentation.tissues, f"{segmentation.name} warped", may_be_empty=True)
 
 
-def _tissues(working: WorkingPair, displacement: torch.Tensor, folded: np.ndarray, parameters: TissueParameters,
-             objective: Objective) -> list[TissueResult]:
+def _tissues(
+    working: WorkingPair,
+    displacement: torch.Tensor,
+    folded: np.ndarray,
+    parameters: TissueParameters,
+    objective: Objective,
+) -> list[TissueResult]:
     lam, mu = parameters.maps(working.labels)
     energy = working.volume(objective.energy_density(displacement, working.spacing_mm, lam, mu))
     size = torch.tensor(working.spacing_mm).view(1, -1, *[1] * working.dimension)
@@ -121,17 +139,22 @@ def _tissues(working: WorkingPair, displacement: torch.Tensor, folded: np.ndarra
     for tissue in working.tissues:
         region = visible & (labels == tissue.label)
         lame, present = parameters[tissue.label], bool(region.any())
-        rows.append(TissueResult(
-            tissue, lame, lame.stiffness / soft if soft > 0 else float("nan"),
-            float(energy[region].mean()) if present else float("nan"),
-            float(np.sqrt(strain_square[region].mean())) if present else float("nan"),
-            percent(folded, region) if present else float("nan"),
-        ))
+        rows.append(
+            TissueResult(
+                tissue,
+                lame,
+                lame.stiffness / soft if soft > 0 else float("nan"),
+                float(energy[region].mean()) if present else float("nan"),
+                float(np.sqrt(strain_square[region].mean())) if present else float("nan"),
+                percent(folded, region) if present else float("nan"),
+            )
+        )
     return rows
 
 
-def _with_overlap(row: TissueResult, fixed: Segmentation, moving: Segmentation, before: Segmentation,
-                  after: Segmentation) -> TissueResult:
+def _with_overlap(
+    row: TissueResult, fixed: Segmentation, moving: Segmentation, before: Segmentation, after: Segmentation
+) -> TissueResult:
     """``row`` with Dice and surface distances of its label; not a number if either input does not have it."""
     label = row.tissue.label
     if label == BACKGROUND or not (np.any(fixed.labels_kji == label) and np.any(moving.labels_kji == label)):

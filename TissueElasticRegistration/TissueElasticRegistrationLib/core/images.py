@@ -28,11 +28,15 @@ class Image:
     def __post_init__(self) -> None:
         array = self.array_kji
         if array.ndim != 3 or array.shape != self.geometry.shape_kji:
-            raise ValueError(f"{self.name}: expected one scalar volume of shape {self.geometry.shape_kji}, "
-                             f"not an array of shape {array.shape}.")
+            raise ValueError(
+                f"{self.name}: expected one scalar volume of shape {self.geometry.shape_kji}, "
+                f"not an array of shape {array.shape}."
+            )
         if min(array.shape[1:]) < MINIMUM_VOXELS_PER_AXIS:
-            raise ValueError(f"{self.name}: at least {MINIMUM_VOXELS_PER_AXIS} voxels are needed in each row and "
-                             f"column, not {array.shape[1:]}.")
+            raise ValueError(
+                f"{self.name}: at least {MINIMUM_VOXELS_PER_AXIS} voxels are needed in each row and "
+                f"column, not {array.shape[1:]}."
+            )
         lowest, highest = self.lowest, array.max()
         if not (np.isfinite(lowest) and np.isfinite(highest)):
             raise ValueError(f"{self.name}: the image contains values that are not finite numbers (NaN or infinity).")
@@ -90,8 +94,10 @@ class Landmarks:
 
     def __post_init__(self) -> None:
         if self.fixed_ras_mm.shape != self.moving_ras_mm.shape or self.fixed_ras_mm.shape[1:] != (3,):
-            raise ValueError(f"Landmarks must be two equally long lists of points (N, 3), not "
-                             f"{self.fixed_ras_mm.shape} and {self.moving_ras_mm.shape}.")
+            raise ValueError(
+                f"Landmarks must be two equally long lists of points (N, 3), not "
+                f"{self.fixed_ras_mm.shape} and {self.moving_ras_mm.shape}."
+            )
         if not (np.all(np.isfinite(self.fixed_ras_mm)) and np.all(np.isfinite(self.moving_ras_mm))):
             raise ValueError("Landmarks must have finite coordinates.")
 

@@ -68,8 +68,9 @@ def affine_transform(fixed_to_moving_ras: np.ndarray) -> sitk.AffineTransform:
     return transform
 
 
-def resample(image: Image, transform: sitk.Transform, reference: Geometry, default_value: float,
-             nearest: bool = False) -> np.ndarray:
+def resample(
+    image: Image, transform: sitk.Transform, reference: Geometry, default_value: float, nearest: bool = False
+) -> np.ndarray:
     """The image at the transformed voxel centers of ``reference``: (K, J, I) in the image's own type.
 
     transform: resampling direction, reference point -> image point, LPS mm. Linear interpolation unless ``nearest``;
@@ -79,8 +80,14 @@ def resample(image: Image, transform: sitk.Transform, reference: Geometry, defau
     return resample_array(image.array_kji, image.geometry, transform, reference, default_value, nearest)
 
 
-def resample_array(values_kji: np.ndarray, geometry: Geometry, transform: sitk.Transform, reference: Geometry,
-                   default_value: float, nearest: bool = False) -> np.ndarray:
+def resample_array(
+    values_kji: np.ndarray,
+    geometry: Geometry,
+    transform: sitk.Transform,
+    reference: Geometry,
+    default_value: float,
+    nearest: bool = False,
+) -> np.ndarray:
     """`resample` for values (K, J, I) on ``geometry`` that need not be a valid `Image`, such as labels or masks."""
     dtype = values_kji.dtype
     source = sitk_volume(values_kji, geometry)
@@ -88,8 +95,17 @@ def resample_array(values_kji: np.ndarray, geometry: Geometry, transform: sitk.T
     pixel_type = source.GetPixelID()
     if round_off:
         pixel_type = sitk.sitkFloat64 if dtype.itemsize > 2 else sitk.sitkFloat32
-    resampled = sitk.GetArrayFromImage(sitk.Resample(
-        source, reference.shape_kji[::-1], transform, sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear,
-        reference.origin_lps_mm.tolist(), reference.spacing_ijk_mm.tolist(), reference.direction_lps.ravel().tolist(),
-        float(default_value), pixel_type))
+    resampled = sitk.GetArrayFromImage(
+        sitk.Resample(
+            source,
+            reference.shape_kji[::-1],
+            transform,
+            sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear,
+            reference.origin_lps_mm.tolist(),
+            reference.spacing_ijk_mm.tolist(),
+            reference.direction_lps.ravel().tolist(),
+            float(default_value),
+            pixel_type,
+        )
+    )
     return (np.rint(resampled) if round_off else resampled).astype(dtype, copy=False)

@@ -50,8 +50,9 @@ MOVING_STEPS = 100_000  # more than anybody drags
 MOVING_WORK_S, MIN_MOVING_WORK_S, MOVING_INTERVAL_S = 0.04, 0.015, 0.1
 SETTLING_WORK_S = 0.1
 MAX_INTERVAL_S = 0.25
-WORSE_THAN_NOTHING = ("The network's answer was worse than no deformation: the direct solver registered from zero "
-                      "instead.")
+WORSE_THAN_NOTHING = (
+    "The network's answer was worse than no deformation: the direct solver registered from zero instead."
+)
 WORSE_THAN_BEFORE = "The network's answer did not fit this change of λ and μ: the direct solver followed it alone."
 
 
@@ -297,16 +298,18 @@ class LiveSolver:
         velocity = yield from (job if highest == math.inf else _hidden(job))
         return (yield from self._rounds(velocity, maps, highest))
 
-    def _on_coarse_levels(self, velocity: torch.Tensor, maps: Maps, factors: list[int],
-                          tilted: bool) -> Job[torch.Tensor]:
+    def _on_coarse_levels(
+        self, velocity: torch.Tensor, maps: Maps, factors: list[int], tilted: bool
+    ) -> Job[torch.Tensor]:
         """Coarse stages one after the other; returns the full velocity with all they changed.
 
         tilted: only what the change of the parameters asks for, not what differs from a level's own solution.
         """
         for number, factor in enumerate(factors):
             stage, level_maps = self._stage(factor, COARSE_STEPS), self._pyramid.level(factor).parameter_maps(*maps)
-            for progress in self._corrected(velocity, level_maps, stage, self._warm_settings,
-                                            self._tilt(stage) if tilted else None):
+            for progress in self._corrected(
+                velocity, level_maps, stage, self._warm_settings, self._tilt(stage) if tilted else None
+            ):
                 yield replace(progress, fraction=0.5 * (number + progress.fraction) / len(factors))
                 if isinstance(progress, Step):
                     corrected = progress.velocity
@@ -335,8 +338,14 @@ class LiveSolver:
         yield replace(best, fraction=1.0)
         return best.velocity
 
-    def _corrected(self, velocity: torch.Tensor, level_maps: Maps | Callable[[], Maps], stage: Stage,
-                   settings: DirectSettings, tilt: torch.Tensor | None) -> Job[None]:
+    def _corrected(
+        self,
+        velocity: torch.Tensor,
+        level_maps: Maps | Callable[[], Maps],
+        stage: Stage,
+        settings: DirectSettings,
+        tilt: torch.Tensor | None,
+    ) -> Job[None]:
         """A coarse stage: what it changes is added to the full velocity, which keeps its detail."""
         level = self._pyramid.level(stage.factor)
         coarse = resize(velocity, level.velocity_shape)

@@ -20,8 +20,9 @@ def dice(labels_a_kji: np.ndarray, labels_b_kji: np.ndarray, label: int) -> floa
     return 2 * np.count_nonzero(in_a & in_b) / (size_a + size_b)
 
 
-def surface_distances(labels_a_kji: np.ndarray, labels_b_kji: np.ndarray, label: int,
-                      geometry: Geometry) -> tuple[float, float]:
+def surface_distances(
+    labels_a_kji: np.ndarray, labels_b_kji: np.ndarray, label: int, geometry: Geometry
+) -> tuple[float, float]:
     """95 % Hausdorff distance and mean surface distance of one label, both in mm, the same in both directions.
 
     For every surface voxel of A the distance to the nearest surface voxel of B, and the other way round; the results
@@ -37,21 +38,31 @@ def surface_distances(labels_a_kji: np.ndarray, labels_b_kji: np.ndarray, label:
     if not (surface_a.any() and surface_b.any()):
         return float("nan"), float("nan")
     spacing_kji_mm = geometry.spacing_kji_mm
-    distances_mm = np.concatenate([nearest_surface_mm(surface_a, surface_b, spacing_kji_mm),
-                                   nearest_surface_mm(surface_b, surface_a, spacing_kji_mm)])
+    distances_mm = np.concatenate(
+        [
+            nearest_surface_mm(surface_a, surface_b, spacing_kji_mm),
+            nearest_surface_mm(surface_b, surface_a, spacing_kji_mm),
+        ]
+    )
     return float(np.percentile(distances_mm, HAUSDORFF_PERCENTILE)), float(distances_mm.mean())
 
 
-def target_registration_errors(fixed_ras_mm: np.ndarray, moving_ras_mm: np.ndarray,
-                               mapped_ras_mm: np.ndarray) -> LandmarkErrors:
+def target_registration_errors(
+    fixed_ras_mm: np.ndarray, moving_ras_mm: np.ndarray, mapped_ras_mm: np.ndarray
+) -> LandmarkErrors:
     """Distances in mm of corresponding points (N, 3): fixed to moving (before), mapped fixed to moving (after).
 
     mapped_ras_mm: where the registration says the fixed points lie in the moving image (`map_points_ras_mm`).
     """
     before_mm = np.linalg.norm(np.asarray(fixed_ras_mm) - moving_ras_mm, axis=1)
     after_mm = np.linalg.norm(np.asarray(mapped_ras_mm) - moving_ras_mm, axis=1)
-    return LandmarkErrors(before_mean=float(before_mm.mean()), after_mean=float(after_mm.mean()),
-                          before_max=float(before_mm.max()), after_max=float(after_mm.max()), n=len(before_mm))
+    return LandmarkErrors(
+        before_mean=float(before_mm.mean()),
+        after_mean=float(after_mm.mean()),
+        before_max=float(before_mm.max()),
+        after_max=float(after_mm.max()),
+        n=len(before_mm),
+    )
 
 
 def map_points_ras_mm(points_ras_mm: np.ndarray, displacement_ras_mm: np.ndarray, geometry: Geometry) -> np.ndarray:

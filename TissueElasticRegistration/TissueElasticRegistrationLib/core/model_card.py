@@ -79,9 +79,11 @@ class ModelCard:
     def _check_words(self) -> None:
         if not self.name or set(self.name) & set("/\\:") or not self.version:
             raise ValueError("A model needs a version and a name without / and \\.")
-        for what, value, known in (("regulariser", self.regulariser, typing.get_args(Regulariser)),
-                                   ("scale", self.scale, tuple(SCALES)),
-                                   ("orientation", self.orientation, typing.get_args(Orientation))):
+        for what, value, known in (
+            ("regulariser", self.regulariser, typing.get_args(Regulariser)),
+            ("scale", self.scale, tuple(SCALES)),
+            ("orientation", self.orientation, typing.get_args(Orientation)),
+        ):
             if value not in known:
                 raise ValueError(f"The {what} '{value}' of the model '{self.name}' is not known here.")
         if self.orientation == {2: "SPL", 3: "radiological"}[self.dimension]:
@@ -98,8 +100,9 @@ class ModelCard:
         weights = 2 if self.has_lambda else 1
         wanted = weights * max(1, len(self.tissues))
         if self.network.parameters != wanted or len(set(map(str.casefold, self.tissues))) != len(self.tissues):
-            raise ValueError(f"The model '{self.name}' has {self.network.parameters} parameters, its tissues need "
-                             f"{wanted}.")
+            raise ValueError(
+                f"The model '{self.name}' has {self.network.parameters} parameters, its tissues need {wanted}."
+            )
 
 
 @dataclass(frozen=True)
@@ -185,10 +188,14 @@ def read_card(folder: str | Path) -> ModelCard:
 def card_content(card: ModelCard) -> dict[str, Any]:
     """The card as it is written: its fields, and for readers what follows from them."""
     scale = card.parameter_scale
-    return {"schema": SCHEMA, **asdict(card), "scale": {"name": scale.name, "lowest": scale.lowest,
-                                                        "highest": scale.highest},
-            "dimension": card.dimension, "conditioning": card.network.conditioning,
-            "padding_multiple": card.network.multiple}
+    return {
+        "schema": SCHEMA,
+        **asdict(card),
+        "scale": {"name": scale.name, "lowest": scale.lowest, "highest": scale.highest},
+        "dimension": card.dimension,
+        "conditioning": card.network.conditioning,
+        "padding_multiple": card.network.multiple,
+    }
 
 
 def read_bytes(path: Path, largest: int) -> bytes:
@@ -217,8 +224,21 @@ def _card(content: dict[str, Any]) -> ModelCard:
 
 def _check_types(values: dict[str, Any]) -> None:
     """Raise TypeError for an entry of another kind than a card has."""
-    texts = [values[name] for name in ("name", "version", "regulariser", "orientation", "training", "licence", "sha256",
-                                       "tissues", "rest", "software")]
+    texts = [
+        values[name]
+        for name in (
+            "name",
+            "version",
+            "regulariser",
+            "orientation",
+            "training",
+            "licence",
+            "sha256",
+            "tissues",
+            "rest",
+            "software",
+        )
+    ]
     numbers = [values[name] for name in ("spacing_mm", "intensity_window_hu", "metrics")]
     network = {name: value for name, value in values["network"].items() if name not in ("conditioning", "map_layer")}
     for kind, groups in ((str, texts), ((int, float), numbers), (int, network.values())):

@@ -88,12 +88,20 @@ def _weights(folder: Path, data: bytes, network: RegistrationNetwork) -> dict[st
     except Exception as error:  # whatever a file that is none of weights makes torch say
         raise ValueError(f"Model pack '{folder.name}': {WEIGHTS} holds something else than weights.") from error
     wanted = network.state_dict()
-    if not isinstance(weights, dict) or set(weights) != set(wanted) or not all(
-            _is_weight(weights[name], wanted[name]) for name in wanted):
+    if (
+        not isinstance(weights, dict)
+        or set(weights) != set(wanted)
+        or not all(_is_weight(weights[name], wanted[name]) for name in wanted)
+    ):
         raise ValueError(f"Model pack '{folder.name}': the weights do not fit the network of the card.")
     return weights
 
 
 def _is_weight(value: object, wanted: torch.Tensor) -> bool:
-    return (isinstance(value, torch.Tensor) and value.layout == torch.strided and value.dtype == wanted.dtype
-            and value.shape == wanted.shape and bool(value.isfinite().all()))
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
+        and value.dtype == wanted.dtype
+        and value.shape == wanted.shape
+        and bool(value.isfinite().all())
+    )

@@ -67,8 +67,15 @@ class NetworkConfig:
             raise ValueError("A network on pooled images cannot give a velocity at full resolution.")
         if len(self.encoder) != len(self.decoder):
             raise ValueError("Encoder and decoder of a network must have equally many levels.")
-        numbers = (*self.encoder, *self.decoder, *self.final, *self.hyper_widths, self.parameters,
-                   self.modulation_width, self.integration_steps)
+        numbers = (
+            *self.encoder,
+            *self.decoder,
+            *self.final,
+            *self.hyper_widths,
+            self.parameters,
+            self.modulation_width,
+            self.integration_steps,
+        )
         if not (self.encoder and self.final and self.hyper_widths) or min(numbers) < 1:
             raise ValueError("A network needs at least one level, and at least one channel everywhere.")
         if len(numbers) > MOST_LAYERS or max(numbers) > MOST_CHANNELS:

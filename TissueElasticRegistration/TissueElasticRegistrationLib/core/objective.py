@@ -39,9 +39,17 @@ class Objective:
     regulariser: Regulariser = "elastic"
     window: int = WINDOW
 
-    def terms(self, fixed: torch.Tensor, warped: torch.Tensor, mask: torch.Tensor, displacement: torch.Tensor,
-              spacing_mm: Sequence[float], lam: torch.Tensor, mu: torch.Tensor,
-              weight: float = 1.0) -> ObjectiveTerms:
+    def terms(
+        self,
+        fixed: torch.Tensor,
+        warped: torch.Tensor,
+        mask: torch.Tensor,
+        displacement: torch.Tensor,
+        spacing_mm: Sequence[float],
+        lam: torch.Tensor,
+        mu: torch.Tensor,
+        weight: float = 1.0,
+    ) -> ObjectiveTerms:
         """Similarity and energy of one displacement.
 
         Args:
@@ -58,8 +66,13 @@ class Objective:
         """w_sim(x) of the scale. Diffusion has one weight w: on the paper's scale 2 (1 - w), HyperMorph's loss."""
         return self.scale.similarity_weight(mu if self.regulariser == "diffusion" else lam, mu)
 
-    def energy_density(self, displacement: torch.Tensor, spacing_mm: Sequence[float],
-                       lam: torch.Tensor | float, mu: torch.Tensor | float) -> torch.Tensor:
+    def energy_density(
+        self,
+        displacement: torch.Tensor,
+        spacing_mm: Sequence[float],
+        lam: torch.Tensor | float,
+        mu: torch.Tensor | float,
+    ) -> torch.Tensor:
         """(B, 1, *shape) energy per voxel for a displacement in voxels."""
         size = torch.tensor(spacing_mm, dtype=displacement.dtype, device=displacement.device)
         displacement_mm = displacement * size.view(1, -1, *[1] * len(spacing_mm))

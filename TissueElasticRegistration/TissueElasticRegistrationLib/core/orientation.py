@@ -32,8 +32,9 @@ class AxisOrder:
 
     def vectors_back(self, vectors: torch.Tensor) -> torch.Tensor:
         """(B, D, *shape) on the turned grid, channels in the order of its axes -> as it was before turning."""
-        sign = torch.tensor([-1.0 if flip else 1.0 for flip in self.flipped], dtype=vectors.dtype,
-                            device=vectors.device)
+        sign = torch.tensor(
+            [-1.0 if flip else 1.0 for flip in self.flipped], dtype=vectors.dtype, device=vectors.device
+        )
         vectors = vectors.flip(self._flipped_dims()) * sign.view(1, -1, *[1] * len(self.axes))
         place = [self.axes.index(axis) for axis in range(len(self.axes))]
         return vectors[:, place].permute(0, 1, *[axis + 2 for axis in place]).contiguous()
@@ -61,12 +62,15 @@ def axis_order(geometry: Geometry, directions: str, dimension: int) -> AxisOrder
 def _order(axes: np.ndarray, directions: str) -> AxisOrder:
     found = _assignment(axes, directions)
     wanted = np.array([_DIRECTIONS_RAS[letter] for letter in directions])
-    return AxisOrder(found, tuple(bool(axes[axis] @ direction < 0) for axis, direction in
-                                  zip(found, wanted, strict=True)))
+    return AxisOrder(
+        found, tuple(bool(axes[axis] @ direction < 0) for axis, direction in zip(found, wanted, strict=True))
+    )
 
 
 def _assignment(axes: np.ndarray, directions: str) -> tuple[int, ...]:
     """For each direction its own axis, such that all together are as parallel as possible."""
     parallel = np.abs(np.array([_DIRECTIONS_RAS[letter] for letter in directions]) @ axes.T)
-    return max(itertools.permutations(range(len(axes))),
-               key=lambda order: sum(parallel[row, axis] for row, axis in enumerate(order)))
+    return max(
+        itertools.permutations(range(len(axes))),
+        key=lambda order: sum(parallel[row, axis] for row, axis in enumerate(order)),
+    )

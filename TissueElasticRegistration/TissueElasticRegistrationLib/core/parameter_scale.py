@@ -82,8 +82,10 @@ def check_parameters(parameters: TissueParameters, scale: ParameterScale, names:
         for symbol, value in (("λ", lame.lam), ("μ", lame.mu)):
             if not scale.lowest - tolerance <= value <= scale.highest + tolerance:
                 name = names.get(label, label)
-                raise ValueError(f"{symbol} = {value:g} of tissue '{name}' is outside of the allowed range "
-                                 f"{scale.lowest:.3g} to {scale.highest:.4g} ({scale.name} scale).")
+                raise ValueError(
+                    f"{symbol} = {value:g} of tissue '{name}' is outside of the allowed range "
+                    f"{scale.lowest:.3g} to {scale.highest:.4g} ({scale.name} scale)."
+                )
 
 
 def rescaled(lame: Lame, source: ParameterScale, target: ParameterScale) -> Lame:

@@ -71,8 +71,9 @@ def prepare_fixed(pair: ImagePair, finest_mm: float | None = None) -> PreparedFi
     return PreparedFixed(grid, values, *tissue_labels(pair.fixed_segmentation, values, grid.inner, is_ct(pair.fixed)))
 
 
-def prepare_pair(pair: ImagePair, initial: sitk.Transform, finest_mm: float | None = None,
-                 fixed: PreparedFixed | None = None) -> WorkingPair:
+def prepare_pair(
+    pair: ImagePair, initial: sitk.Transform, finest_mm: float | None = None, fixed: PreparedFixed | None = None
+) -> WorkingPair:
     """Resample, normalise and label an image pair.
 
     initial: linear or non-linear map from fixed LPS mm to moving LPS mm, applied first. fixed: what `prepare_fixed`
@@ -133,8 +134,9 @@ def resampled_image(image: Image, geometry: Geometry, transform: sitk.Transform 
     if max(shrink) > 1:
         averaged = sitk.BinShrink(sitk.Cast(sitk_volume(values, grid), sitk.sitkFloat32), shrink[::-1])
         values, grid = sitk.GetArrayFromImage(averaged), geometry_of(averaged)
-    return resample_array(values.astype(np.float32, copy=False), grid, transform or _identity(), geometry,
-                          float(image.lowest))
+    return resample_array(
+        values.astype(np.float32, copy=False), grid, transform or _identity(), geometry, float(image.lowest)
+    )
 
 
 def field_of_view(source: Geometry, target: Geometry, transform: sitk.Transform) -> np.ndarray:
@@ -143,15 +145,17 @@ def field_of_view(source: Geometry, target: Geometry, transform: sitk.Transform)
     return resample_array(ones, source, transform, target, 0, nearest=True).astype(np.float32)
 
 
-def tissue_labels(segmentation: Segmentation, fixed: np.ndarray,
-                  geometry: Geometry, ct: bool) -> tuple[np.ndarray, tuple[Tissue, ...]]:
+def tissue_labels(
+    segmentation: Segmentation, fixed: np.ndarray, geometry: Geometry, ct: bool
+) -> tuple[np.ndarray, tuple[Tissue, ...]]:
     """Labels (K, J, I) int32 on ``geometry`` and the tissues they stand for, background first.
 
     Unsegmented voxels outside of the body stay background; those inside become the tissue "unsegmented", unless the
     user has named the background and so decided what it is.
     """
-    labels = resample_array(segmentation.labels_kji.astype(np.int32), segmentation.geometry, _identity(), geometry,
-                            BACKGROUND, nearest=True)
+    labels = resample_array(
+        segmentation.labels_kji.astype(np.int32), segmentation.geometry, _identity(), geometry, BACKGROUND, nearest=True
+    )
     listed = [tissue for tissue in segmentation.tissues if tissue.label != BACKGROUND]
     named = [tissue for tissue in segmentation.tissues if tissue.label == BACKGROUND]
     background = labels == BACKGROUND

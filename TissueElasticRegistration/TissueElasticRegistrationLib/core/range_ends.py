@@ -11,15 +11,19 @@ from .tissues import Lame, Tissue, TissueParameters
 AT_END = 0.005  # of the length of a slider
 
 
-def range_warnings(parameters: TissueParameters, tissues: Iterable[Tissue], scale: ParameterScale,
-                   has_lambda: bool = True) -> tuple[str, ...]:
+def range_warnings(
+    parameters: TissueParameters, tissues: Iterable[Tissue], scale: ParameterScale, has_lambda: bool = True
+) -> tuple[str, ...]:
     """One sentence naming the tissues whose λ or μ lies at an end of the range of ``scale``; nothing if there are none.
 
     An end at which the start value of the tissue lies (air) does not count. has_lambda: False for a regulariser on
     which λ has no effect.
     """
-    names = [tissue.name for tissue in tissues
-             if _is_at_end(parameters[tissue.label], from_table(start_weight(tissue), scale), scale, has_lambda)]
+    names = [
+        tissue.name
+        for tissue in tissues
+        if _is_at_end(parameters[tissue.label], from_table(start_weight(tissue), scale), scale, has_lambda)
+    ]
     if not names:
         return ()
     symbols = "λ or μ" if has_lambda else "μ"

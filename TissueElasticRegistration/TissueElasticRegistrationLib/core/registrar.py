@@ -32,8 +32,7 @@ from .tissue_table import table_parameters
 from .tissues import Tissue, TissueParameters
 
 CARD_TOO_SMALL = "The memory of the graphics card was too small for this pair: the CPU computed instead."
-NEVER_RIGID = ("Single slices are never aligned rigidly, their plane is your choice: this pair was deformed as it "
-               "lies.")
+NEVER_RIGID = "Single slices are never aligned rigidly, their plane is your choice: this pair was deformed as it lies."
 PREPARING = 0.2  # part of the progress of a live job that has to prepare the pair first
 
 
@@ -49,8 +48,15 @@ class Registrar:
     Usage: ``finish(r.prepare()); finish(r.register(parameters)); result = finish(r.result())``.
     """
 
-    def __init__(self, pair: ImagePair, solver: DirectSolver | None = None, initial: Mode | sitk.Transform = "auto",
-                 finest_mm: float | None = None, threads: int | None = None, device: str = "auto") -> None:
+    def __init__(
+        self,
+        pair: ImagePair,
+        solver: DirectSolver | None = None,
+        initial: Mode | sitk.Transform = "auto",
+        finest_mm: float | None = None,
+        threads: int | None = None,
+        device: str = "auto",
+    ) -> None:
         self.pair = pair
         self.solver = solver or DirectSolver()
         self.device_choice = choose_device(device)
@@ -225,7 +231,8 @@ class Registrar:
         began = time.perf_counter()
         known = self._solution.account.objective_after if start is not None and parameters == self._parameters else None
         solution = yield from self.falling_back(
-            lambda: self.solver.solve(self._pyramid, parameters, start, stages, known))
+            lambda: self.solver.solve(self._pyramid, parameters, start, stages, known)
+        )
         if start is not None:  # what is to be known of the start still is
             solution = replace(solution, notes=(*self._solution.notes, *solution.notes))
         self._solution, self._parameters = solution, parameters
@@ -276,8 +283,15 @@ class Registrar:
         return Frame(fraction, step.text, *total_displacement_ras_mm(grid, self._initial, displacement), determinant)
 
     def _evaluated(self) -> Job[RegistrationResult]:
-        result = yield from evaluate(self.pair, self.working, self._initial, self._solution, self._parameters,
-                                     self.solver.objective, dict(self._seconds))
+        result = yield from evaluate(
+            self.pair,
+            self.working,
+            self._initial,
+            self._solution,
+            self._parameters,
+            self.solver.objective,
+            dict(self._seconds),
+        )
         return replace(result, warnings=(*result.warnings, *self.range_warnings(self._parameters), *self.notes))
 
     def _judged(self, displacement_ras_mm: np.ndarray, parameters: TissueParameters) -> Job[RegistrationResult]:
@@ -287,5 +301,14 @@ class Registrar:
         displacement = (field[1:, 0] if working.dimension == 2 else field)[None].contiguous()
         account = self.solver.account(self._pyramid, displacement, parameters)
         solution = Solution(torch.zeros(0), displacement, account)
-        return (yield from evaluate(self.pair, working, self._initial, solution, parameters, self.solver.objective,
-                                    {"prepare": self._seconds["prepare"]}))
+        return (
+            yield from evaluate(
+                self.pair,
+                working,
+                self._initial,
+                solution,
+                parameters,
+                self.solver.objective,
+                {"prepare": self._seconds["prepare"]},
+            )
+        )

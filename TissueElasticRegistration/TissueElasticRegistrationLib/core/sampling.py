@@ -47,8 +47,9 @@ class MovingSampler:
         """Derivative of the image by the normalised coordinates of `grid_sample`, channels in i, j, k order."""
         if self._gradients is None:
             shape = self._image.shape[2:]
-            self._gradients = torch.cat([central_difference(self._image, axis) * (shape[axis] / 2)
-                                         for axis in reversed(range(len(shape)))], 1)
+            self._gradients = torch.cat(
+                [central_difference(self._image, axis) * (shape[axis] / 2) for axis in reversed(range(len(shape)))], 1
+            )
         return self._gradients
 
 

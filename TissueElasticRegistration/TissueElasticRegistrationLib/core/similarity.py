@@ -15,8 +15,9 @@ WINDOW = 9
 LEAST_WINDOW_SHARE = 0.25
 
 
-def local_ncc(fixed: torch.Tensor, warped: torch.Tensor, mask: torch.Tensor | None = None,
-              window: int | tuple[int, ...] = WINDOW) -> tuple[torch.Tensor, torch.Tensor]:
+def local_ncc(
+    fixed: torch.Tensor, warped: torch.Tensor, mask: torch.Tensor | None = None, window: int | tuple[int, ...] = WINDOW
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Squared local correlation of two images and the region in which it is defined.
 
     Args:

@@ -32,8 +32,9 @@ def nearest_surface_mm(from_kji: np.ndarray, to_kji: np.ndarray, spacing_kji_mm:
     return distances_mm
 
 
-def _search_rows(points_kji: np.ndarray, to_kji: np.ndarray,
-                 spacing_kji_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _search_rows(
+    points_kji: np.ndarray, to_kji: np.ndarray, spacing_kji_mm: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Squared distances in mm² from points (3, N) to the nearest voxel of ``to_kji``; which of them are not final yet.
 
     Within a row the distance is known beforehand, so only rows (k, j) are searched, in the order of their distance. A

@@ -23,27 +23,45 @@ _CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _WORDS = (
     (HEART_MUSCLE, "myocardium myocardial"),
     (UNSEGMENTED, "unsegmented"),
-    (SOFT, "cord marrow muscle wall fat skin tumor tumour nodule gtv ctv artery vein vessel nerve canal "
-           "disc ligament tendon"),
+    (
+        SOFT,
+        "cord marrow muscle wall fat skin tumor tumour nodule gtv ctv artery vein vessel nerve canal "
+        "disc ligament tendon",
+    ),
     (AIR, "air gas outside background exterior"),
     (FLUID, "renal calyx"),
-    (BONE, "bone rib vertebra vertebrae vertebral spine sternum clavicle clavicula scapula femur femoral hip sacrum "
-           "pelvis ilium ischium pubis acetabulum skull humerus cranium mandible maxilla tibia fibula radius ulna "
-           "patella cartilage tooth teeth implant metal coccyx skeleton"),
+    (
+        BONE,
+        "bone rib vertebra vertebrae vertebral spine sternum clavicle clavicula scapula femur femoral hip sacrum "
+        "pelvis ilium ischium pubis acetabulum skull humerus cranium mandible maxilla tibia fibula radius ulna "
+        "patella cartilage tooth teeth implant metal coccyx skeleton",
+    ),
     (LUNG, "lung lobe trachea bronchus bronchi airway pulmo"),
     (FLUID, "blood cavity ventricle atrium lumen bladder gallbladder csf fluid urine effusion ascites lv rv la ra lvc"),
     (LIVER, "liver hepar"),
     # Neither "tissue" nor "organ": that every segment is.
-    (SOFT, "soft body trunk torso rest connective parenchyma mass cyst lesion heart aorta cava gland spleen kidney "
-           "adrenal pancreas stomach bowel intestine duodenum jejunum ileum colon rectum esophagus oesophagus thyroid "
-           "thymus parotid submandibular prostate uterus ovary testis breast placenta brain cerebrum cerebellum "
-           "brainstem hippocampus matter eye lens tongue larynx pharynx diaphragm gluteus autochthon iliopsoas psoas"),
+    (
+        SOFT,
+        "soft body trunk torso rest connective parenchyma mass cyst lesion heart aorta cava gland spleen kidney "
+        "adrenal pancreas stomach bowel intestine duodenum jejunum ileum colon rectum esophagus oesophagus thyroid "
+        "thymus parotid submandibular prostate uterus ovary testis breast placenta brain cerebrum cerebellum "
+        "brainstem hippocampus matter eye lens tongue larynx pharynx diaphragm gluteus autochthon iliopsoas psoas",
+    ),
 )
 # The choices that are offered for a tissue whose name says nothing.
-PRESETS = {"Air": AIR, "Fluid": FLUID, "Lung": LUNG, "Heart muscle": HEART_MUSCLE, "Soft tissue": SOFT, "Liver": LIVER,
-           "Bone": BONE}
-NOTHING_UNDERSTOOD = ("None of the segment names says which tissue it is, so all start with the same elasticity: name "
-                      "the segments after their tissues, or set the elasticity of each.")
+PRESETS = {
+    "Air": AIR,
+    "Fluid": FLUID,
+    "Lung": LUNG,
+    "Heart muscle": HEART_MUSCLE,
+    "Soft tissue": SOFT,
+    "Liver": LIVER,
+    "Bone": BONE,
+}
+NOTHING_UNDERSTOOD = (
+    "None of the segment names says which tissue it is, so all start with the same elasticity: name "
+    "the segments after their tissues, or set the elasticity of each."
+)
 # Whose stiffness counts as 1.
 _SOFT_NAMES = ("soft", "soft tissue", "body", "muscle", "unsegmented")
 # Words that mean a tissue only beside one of these: a lobe may also be one of the brain, the liver or the thyroid.

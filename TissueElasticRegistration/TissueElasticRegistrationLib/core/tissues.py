@@ -81,8 +81,9 @@ class TissueParameters:
         import torch  # here, so that a scene can be read and described without torch
 
         size = int(labels.max()) + 1
-        table = torch.tensor([(self[label].lam, self[label].mu) for label in range(size)],
-                             dtype=torch.float32, device=labels.device)
+        table = torch.tensor(
+            [(self[label].lam, self[label].mu) for label in range(size)], dtype=torch.float32, device=labels.device
+        )
         index = labels.long()
         return table[:, 0][index], table[:, 1][index]
 

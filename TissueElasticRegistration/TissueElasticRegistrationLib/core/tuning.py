@@ -10,15 +10,19 @@ from .tissues import Lame, Tissue, TissueParameters, find_tissue
 DIGITS = 12  # of a slider position
 
 
-def scaled_together(values: Mapping[str, Lame], locked: Collection[str], decades_lam: float, decades_mu: float,
-                    scale: ParameterScale) -> dict[str, Lame]:
+def scaled_together(
+    values: Mapping[str, Lame], locked: Collection[str], decades_lam: float, decades_mu: float, scale: ParameterScale
+) -> dict[str, Lame]:
     """All tissues stiffer or softer at once: λ times 10^decades_lam, μ times 10^decades_mu, within the scale's range.
 
     Tissues whose id is in ``locked`` stay as they are.
     """
-    return {key: lame if key in locked else Lame(_within(lame.lam * 10**decades_lam, scale),
-                                                 _within(lame.mu * 10**decades_mu, scale))
-            for key, lame in values.items()}
+    return {
+        key: lame
+        if key in locked
+        else Lame(_within(lame.lam * 10**decades_lam, scale), _within(lame.mu * 10**decades_mu, scale))
+        for key, lame in values.items()
+    }
 
 
 def slider_shift(decades: float) -> float:
@@ -31,12 +35,18 @@ def on_scale(values: Mapping[str, Lame], source: ParameterScale, target: Paramet
     """The values at the same slider positions of another scale; there and back, what was typed is the same again."""
     if source == target:
         return dict(values)
-    return {key: Lame(*(target.weight(round(source.slider(weight), DIGITS)) for weight in (lame.lam, lame.mu)))
-            for key, lame in values.items()}
+    return {
+        key: Lame(*(target.weight(round(source.slider(weight), DIGITS)) for weight in (lame.lam, lame.mu)))
+        for key, lame in values.items()
+    }
 
 
-def with_values(parameters: TissueParameters, tissues: Iterable[Tissue],
-                values: Mapping[str, Lame | tuple[float, float]], ignore_unknown: bool = False) -> TissueParameters:
+def with_values(
+    parameters: TissueParameters,
+    tissues: Iterable[Tissue],
+    values: Mapping[str, Lame | tuple[float, float]],
+    ignore_unknown: bool = False,
+) -> TissueParameters:
     """``parameters`` with other values for the tissues named by their id or name; (λ, μ) or `Lame`.
 
     ignore_unknown: skip keys that fit no tissue (a segment that is gone, unsegmented tissue where there is none);

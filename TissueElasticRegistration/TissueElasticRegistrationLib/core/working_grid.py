@@ -37,12 +37,12 @@ class WorkingGrid:
     @property
     def spacing_mm(self) -> tuple[float, ...]:
         """Voxel size along the axes of the tensors: k, j, i, or j, i for a single slice."""
-        return tuple(self.inner.spacing_kji_mm[1 if self.is_slice else 0:].tolist())
+        return tuple(self.inner.spacing_kji_mm[1 if self.is_slice else 0 :].tolist())
 
     @property
     def pooled_axes(self) -> tuple[bool, ...]:
         """Which axes of the tensors may be pooled."""
-        return self.pooled_kji[1 if self.is_slice else 0:]
+        return self.pooled_kji[1 if self.is_slice else 0 :]
 
     def pad(self, array_kji: np.ndarray) -> np.ndarray:
         """An array on ``inner`` continued with its border values to ``geometry``."""
@@ -66,5 +66,9 @@ def working_grid(fixed: Geometry, finest_mm: float | None = None) -> WorkingGrid
     pooled = ~thick & (shape >= PADDING_MULTIPLE)
     missing = np.where(pooled, -shape % PADDING_MULTIPLE, 0)
     before = missing // 2
-    return WorkingGrid(fixed.resampled(new_spacing, shape), tuple(before.tolist()), tuple((missing - before).tolist()),
-                       tuple(pooled.tolist()))
+    return WorkingGrid(
+        fixed.resampled(new_spacing, shape),
+        tuple(before.tolist()),
+        tuple((missing - before).tolist()),
+        tuple(pooled.tolist()),
+    )

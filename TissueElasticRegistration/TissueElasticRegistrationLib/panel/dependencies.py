@@ -24,13 +24,17 @@ TORCHVISION_REQUIREMENT = ">=0.18"
 NOT_INSTALLED = _("The registration needs PyTorch, which is not installed.")
 TOO_OLD = _("The registration needs PyTorch 2.3 or newer, but {version} is installed.")
 INTEL_MAC = _("The registration needs PyTorch 2.3 or newer, which does not exist for Macs with an Intel processor.")
-NO_EXTENSION = _("The registration needs PyTorch: install the extension 'PyTorch' with the Extensions Manager, restart "
-                 "Slicer, and try again.")
+NO_EXTENSION = _(
+    "The registration needs PyTorch: install the extension 'PyTorch' with the Extensions Manager, restart "
+    "Slicer, and try again."
+)
 INSTALLATION_FAILED = _("PyTorch could not be installed ({error}); the error log has the details.")
 RESTART = _("PyTorch has been updated: please restart Slicer.")
-CANNOT_BE_LOADED = _("PyTorch is installed but cannot be loaded ({error}): uninstall it with the module "
-                     "'PyTorch Utils', restart Slicer, and install it there again. If that does not help, install "
-                     "Slicer afresh.")
+CANNOT_BE_LOADED = _(
+    "PyTorch is installed but cannot be loaded ({error}): uninstall it with the module "
+    "'PyTorch Utils', restart Slicer, and install it there again. If that does not help, install "
+    "Slicer afresh."
+)
 FAILED_BEFORE = _("it has failed since Slicer was started")
 
 
@@ -74,8 +78,10 @@ def ensure_torch() -> str | None:
         return NO_EXTENSION
     try:
         installed = PyTorchUtils.PyTorchUtilsLogic().installTorch(
-            askConfirmation=True, torchVersionRequirement=REQUIREMENT,
-            torchvisionVersionRequirement=TORCHVISION_REQUIREMENT)
+            askConfirmation=True,
+            torchVersionRequirement=REQUIREMENT,
+            torchvisionVersionRequirement=TORCHVISION_REQUIREMENT,
+        )
     except Exception as error:  # whatever pip, the network or a broken library may raise
         logging.exception("PyTorch could not be installed.")
         importlib.invalidate_caches()
@@ -117,8 +123,10 @@ def _is_from_importing_torch(error: BaseException) -> bool:
         return False
     if isinstance(error, ImportError) and _is_of_torch(error.name):
         return True
-    return any(frame.f_code.co_name == "<module>" and _is_of_torch(frame.f_globals.get("__name__"))
-               for frame, _line in walk_tb(error.__traceback__))
+    return any(
+        frame.f_code.co_name == "<module>" and _is_of_torch(frame.f_globals.get("__name__"))
+        for frame, _line in walk_tb(error.__traceback__)
+    )
 
 
 def _is_of_torch(module: str | None) -> bool:

@@ -182,8 +182,11 @@ class DisplaySection:
         if not (showing and self._settings.live):
             resume_volume_rendering(slicer.mrmlScene)
         elif pause_volume_rendering(self._inputs.moving):
-            texts.append(_("The volume rendering of '{name}' is paused while Live is on.").format(
-                name=self._inputs.moving.GetName()))
+            texts.append(
+                _("The volume rendering of '{name}' is paused while Live is on.").format(
+                    name=self._inputs.moving.GetName()
+                )
+            )
         show_text(self._problem_label, "\n".join(filter(None, texts)))
 
     def _show_deformed(self) -> None:
@@ -212,9 +215,10 @@ class DisplaySection:
         elif not self._settings.difference:
             show_fade(fixed, moving, opacity)
         if self._covered is not None:
-            self._covered = {view_id: Layers(fixed.GetID(), moving.GetID(), layers.label_id, opacity,
-                                             layers.label_opacity, ALPHA)
-                             for view_id, layers in self._covered.items()}
+            self._covered = {
+                view_id: Layers(fixed.GetID(), moving.GetID(), layers.label_id, opacity, layers.label_opacity, ALPHA)
+                for view_id, layers in self._covered.items()
+            }
 
     # --- covering what the views show -------------------------------------------------------------------------------
 
@@ -242,9 +246,14 @@ class DisplaySection:
         if covered is not None:
             # Where the user has chosen other volumes meanwhile, they stay.
             now = current_layers(slicer.mrmlScene)
-            restore_layers(slicer.mrmlScene, {
-                view_id: layers for view_id, layers in covered.items()
-                if view_id in now and now[view_id][:2] == self._cover.get(view_id, layers)[:2]})
+            restore_layers(
+                slicer.mrmlScene,
+                {
+                    view_id: layers
+                    for view_id, layers in covered.items()
+                    if view_id in now and now[view_id][:2] == self._cover.get(view_id, layers)[:2]
+                },
+            )
         elif self._was_covered:
             show_fade(self._inputs.fixed, self._inputs.moving, self._settings.fade / 100)
         self._was_covered = False

@@ -82,8 +82,9 @@ class EstimateSection:
             self._show_found()
         self._table.show_switches(held_out_ids(node), self._ids_in_use(node))
 
-    def begin(self, node: TissueElasticRegistrationParameterNode, scale: ParameterScale = SCALE,
-              has_lambda: bool = True) -> None:
+    def begin(
+        self, node: TissueElasticRegistrationParameterNode, scale: ParameterScale = SCALE, has_lambda: bool = True
+    ) -> None:
         """A search starts; what is set now is what `undo` goes back to. scale: of the values that it will find."""
         self.forget()
         self._node, self._inputs, self._before = node, inputs_of(node), tuning_of(node)

@@ -20,17 +20,25 @@ if TYPE_CHECKING:
     from ..scene.tissue_nodes import SegmentInfo
 
 COLUMNS = (
-    Column(_("Tissue"), _("Ticked: the estimate may use this tissue. Not ticked: it is kept out, to check the result "
-                          "by it.")),
+    Column(
+        _("Tissue"),
+        _("Ticked: the estimate may use this tissue. Not ticked: it is kept out, to check the result by it."),
+    ),
     Column("λ", _("Resistance to a change of volume that was found, a relative weight without unit")),
     Column("μ", _("Resistance to a change of shape that was found, a relative weight without unit")),
     Column("ν", _("Poisson ratio that follows from λ and μ: 0 is freely compressible, 0.5 incompressible")),
-    Column(_("Shear\nmodulus\nratio"), _(
-        "How stiff a tissue is compared with the reference tissue (1), with its 95 % interval. It follows from the "
-        "deformation, not from λ and μ. It is no elastography: only ratios, and only where the deformation tells "
-        "them.")),
-    Column(_("Confidence"), _("How many of the values that were tried fit clearly worse than the best ones; flat: λ "
-                              "and μ hardly matter")),
+    Column(
+        _("Shear\nmodulus\nratio"),
+        _(
+            "How stiff a tissue is compared with the reference tissue (1), with its 95 % interval. It follows from the "
+            "deformation, not from λ and μ. It is no elastography: only ratios, and only where the deformation tells "
+            "them."
+        ),
+    ),
+    Column(
+        _("Confidence"),
+        _("How many of the values that were tried fit clearly worse than the best ones; flat: λ and μ hardly matter"),
+    ),
     Column("", _("Put back λ and μ of one tissue, or take them again")),
 )
 TISSUE, LAMBDA, MU, POISSON, STIFFNESS, CONFIDENCE, TAKE = range(len(COLUMNS))
@@ -55,8 +63,9 @@ class EstimateTable:
     ``taken`` with whether its values shall be used.
     """
 
-    def __init__(self, table: qt.QTableWidget, held_out: Callable[[str, bool], None],
-                 taken: Callable[[str, bool], None]) -> None:
+    def __init__(
+        self, table: qt.QTableWidget, held_out: Callable[[str, bool], None], taken: Callable[[str, bool], None]
+    ) -> None:
         self._table = table
         self._on_held_out, self._on_taken = held_out, taken
         self._tissues: tuple[SegmentInfo, ...] = ()
@@ -131,8 +140,9 @@ class EstimateTable:
                     self._add_button(number, tissue.id)
         shown = [TISSUE, LAMBDA, MU, POISSON] if has_lambda else [TISSUE, MU]
         shown += [STIFFNESS] if any(row.shear_modulus_ratio is not None for row in found) else []
-        shown += [CONFIDENCE] if any(row.votes and (row.flat or row.confidence == row.confidence)
-                                     for row in found) else []
+        shown += (
+            [CONFIDENCE] if any(row.votes and (row.flat or row.confidence == row.confidence) for row in found) else []
+        )
         shown += [TAKE] if self._buttons else []
         if self._cells != before or shown != self._shown:
             self._show_columns(shown)
@@ -190,8 +200,11 @@ def _cells(row: EstimateRow, has_lambda: bool, reference: str) -> dict[int, Cell
         nothing = Cell(NOT_KNOWN, (HELD_OUT if row.held_out else KEEPS).format(name=name))
         return cells | dict.fromkeys((LAMBDA, MU, POISSON, CONFIDENCE), nothing)
     tip = SEARCHED.format(name=name, score=row.score, before=row.start_score)
-    weights = {LAMBDA: weight_text(row.lame.lam), MU: weight_text(row.lame.mu),
-               POISSON: f"{row.lame.poisson_ratio:.2f}"}
+    weights = {
+        LAMBDA: weight_text(row.lame.lam),
+        MU: weight_text(row.lame.mu),
+        POISSON: f"{row.lame.poisson_ratio:.2f}",
+    }
     cells |= {column: Cell(text if has_lambda or column == MU else NOT_KNOWN, tip) for column, text in weights.items()}
     return cells | {CONFIDENCE: _confidence(row)}
 

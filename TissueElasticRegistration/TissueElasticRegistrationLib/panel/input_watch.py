@@ -9,10 +9,20 @@ import vtk
 
 from ..scene.nodes import InputNodes
 
-SEGMENT_EVENTS = ("SegmentAdded", "SegmentRemoved", "SegmentModified", "SourceRepresentationModified",
-                  "SegmentsOrderModified")
-POINT_EVENTS = ("PointModifiedEvent", "PointAddedEvent", "PointRemovedEvent", "PointPositionDefinedEvent",
-                "PointPositionUndefinedEvent")
+SEGMENT_EVENTS = (
+    "SegmentAdded",
+    "SegmentRemoved",
+    "SegmentModified",
+    "SourceRepresentationModified",
+    "SegmentsOrderModified",
+)
+POINT_EVENTS = (
+    "PointModifiedEvent",
+    "PointAddedEvent",
+    "PointRemovedEvent",
+    "PointPositionDefinedEvent",
+    "PointPositionUndefinedEvent",
+)
 
 Event = tuple[vtk.vtkObject, int]  # who sends it, and its number
 

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 # Two pictures fit into a panel 320 pixels wide at the usual font size.
 SIDE_IN_LINES = 8
-CHOSEN = _("Chosen for {name}: λ = {lam}, μ = {mu} (relative weights, no unit); score {score:.3f}, with the values "
-           "before {start_score:.3f}.")
+CHOSEN = _(
+    "Chosen for {name}: λ = {lam}, μ = {mu} (relative weights, no unit); score {score:.3f}, with the values "
+    "before {start_score:.3f}."
+)
 AXES = _("λ grows to the right, μ upwards. The brighter the better; the ring is what was chosen.")
 FLAT = _("flat: not determined")
-FLAT_MEANING = _("More than half of the values that were tried are as good as the best one (hatched): the images say "
-                 "little about the elasticity of {name}.")
+FLAT_MEANING = _(
+    "More than half of the values that were tried are as good as the best one (hatched): the images say "
+    "little about the elasticity of {name}."
+)
 
 
 class LandscapeView:
@@ -123,8 +127,12 @@ class _Cell:
         layout = qt.QVBoxLayout(self.widget)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        for kind, label in (("Name", self._name), ("Picture", self._picture), ("Chosen", self._chosen),
-                            ("Flat", self._flat)):
+        for kind, label in (
+            ("Name", self._name),
+            ("Picture", self._picture),
+            ("Chosen", self._chosen),
+            ("Flat", self._flat),
+        ):
             label.setObjectName(f"landscape{kind}_{tissue_id}")
             layout.addWidget(label)
 

@@ -176,5 +176,6 @@ def _summary(card: ModelCard) -> str:
 
 
 def _details(card: ModelCard, folder: Path) -> str:
-    return DETAILS.format(name=card.name, version=card.version, training=card.training, licence=card.licence,
-                          folder=folder)
+    return DETAILS.format(
+        name=card.name, version=card.version, training=card.training, licence=card.licence, folder=folder
+    )

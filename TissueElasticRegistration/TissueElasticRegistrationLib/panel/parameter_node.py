@@ -95,8 +95,14 @@ class TissueElasticRegistrationParameterNode:
 
 def inputs_of(node: TissueElasticRegistrationParameterNode) -> InputNodes:
     """The chosen nodes, None where nothing is chosen."""
-    return InputNodes(node.fixedVolume, node.movingVolume, node.segmentation, node.movingSegmentation,
-                      node.fixedLandmarks, node.movingLandmarks)
+    return InputNodes(
+        node.fixedVolume,
+        node.movingVolume,
+        node.segmentation,
+        node.movingSegmentation,
+        node.fixedLandmarks,
+        node.movingLandmarks,
+    )
 
 
 def outputs_of(node: TissueElasticRegistrationParameterNode) -> OutputNodes:
@@ -105,8 +111,7 @@ def outputs_of(node: TissueElasticRegistrationParameterNode) -> OutputNodes:
 
 def forget_node(node: TissueElasticRegistrationParameterNode, removed: slicer.vtkMRMLNode) -> bool:
     """Choose nothing wherever the user has chosen ``removed``; False if that was nowhere."""
-    chosen = [name for name in node.allParameters
-              if name != "tunedSegmentation" and node.getValue(name) is removed]
+    chosen = [name for name in node.allParameters if name != "tunedSegmentation" and node.getValue(name) is removed]
     with slicer.util.NodeModify(node.parameterNode):
         for name in chosen:
             node.setValue(name, None)
@@ -131,8 +136,10 @@ def linked_ids(node: TissueElasticRegistrationParameterNode) -> frozenset[str]:
 def row_values(node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]) -> dict[str, Lame]:
     """λ and μ of every tissue: what the user has set, or its start value."""
     lam, mu = dict(node.tissueLambda.items()), dict(node.tissueMu.items())  # the wrapper's get has no default
-    return {tissue.id: Lame(lam.get(tissue.id, tissue.start_weight), mu.get(tissue.id, tissue.start_weight))
-            for tissue in tissues}
+    return {
+        tissue.id: Lame(lam.get(tissue.id, tissue.start_weight), mu.get(tissue.id, tissue.start_weight))
+        for tissue in tissues
+    }
 
 
 def set_row_values(node: TissueElasticRegistrationParameterNode, values: Mapping[str, Lame | None]) -> None:
@@ -207,19 +214,32 @@ def keep_only(node: TissueElasticRegistrationParameterNode, tissue_ids: Collecti
 
 def used_values(node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]) -> dict[str, Lame]:
     """λ and μ that a registration uses: those of the rows, changed by the sliders for all tissues."""
-    return scaled_together(row_values(node, tissues), locked_ids(node), node.allLambda / STEPS_PER_DECADE,
-                           node.allMu / STEPS_PER_DECADE, SCALE)
+    return scaled_together(
+        row_values(node, tissues),
+        locked_ids(node),
+        node.allLambda / STEPS_PER_DECADE,
+        node.allMu / STEPS_PER_DECADE,
+        SCALE,
+    )
 
 
-def request_of(node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo],
-               scale: ParameterScale = SCALE) -> Request:
+def request_of(
+    node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo], scale: ParameterScale = SCALE
+) -> Request:
     """What the panel asks for now, the sliders for all tissues included; scale: of the model."""
     return Request(
-        inputs=inputs_of(node), values=on_scale(used_values(node, tissues), SCALE, scale), outputs=outputs_of(node),
+        inputs=inputs_of(node),
+        values=on_scale(used_values(node, tissues), SCALE, scale),
+        outputs=outputs_of(node),
         locked=locked_ids(node),
         options=SessionOptions(node.alignment.value, node.device.value, node.finestMm, node.model),
-        refine_steps=None if node.refineSteps == AUTOMATIC else node.refineSteps, jacobian=node.showJacobian,
-        search=Search(node.estimateMethod.value, node.estimateObjective.value,
-                      None if node.gridPoints == AUTOMATIC_POINTS else node.gridPoints, held_out_ids(node),
-                      EVERY_SECOND if node.holdOutLandmarks else ()),
+        refine_steps=None if node.refineSteps == AUTOMATIC else node.refineSteps,
+        jacobian=node.showJacobian,
+        search=Search(
+            node.estimateMethod.value,
+            node.estimateObjective.value,
+            None if node.gridPoints == AUTOMATIC_POINTS else node.gridPoints,
+            held_out_ids(node),
+            EVERY_SECOND if node.holdOutLandmarks else (),
+        ),
     )

@@ -19,8 +19,13 @@ from .tables import NOT_KNOWN, Cell, Column
 
 COLUMNS = (
     Column(_("Tissue"), _("Segment of the fixed image")),
-    Column(_("Remarks"), _("Faults that the measurements show, none found is no proof that there are none; and which "
-                           "tissues the estimate did not use")),
+    Column(
+        _("Remarks"),
+        _(
+            "Faults that the measurements show, none found is no proof that there are none; and which "
+            "tissues the estimate did not use"
+        ),
+    ),
     Column(_("Dice"), _("Overlap with the moving segmentation, before → after; 1 is complete, no unit")),
     Column(_("HD95 mm"), _("95th percentile of the surface distances in mm, before → after")),
     Column(_("Folding %"), _("Share of the voxels at which the deformation folds, in percent")),
@@ -29,8 +34,10 @@ COLUMNS = (
 REMARKS = 1  # column
 WHOLE_IMAGE = _("Whole image")
 SIMILARITY = _("Similarity")
-SIMILARITY_MEANING = _("Squared local correlation of the images, before → after; 1 is the most, no unit. "
-                       "A high value alone does not show that tissue is matched correctly.")
+SIMILARITY_MEANING = _(
+    "Squared local correlation of the images, before → after; 1 is the most, no unit. "
+    "A high value alone does not show that tissue is matched correctly."
+)
 LANDMARKS = _("Landmarks")
 LANDMARKS_TEXT = _("{mean} mm (n = {count})")
 LANDMARKS_MEANING = _("Mean distance of corresponding landmarks in mm, before → after; the largest is {largest} mm.")
@@ -55,16 +62,18 @@ class QualityTable:
             notes.setWordWrap(True)
         self.clear()
 
-    def show(self, result: RegistrationResult, found: Sequence[Finding] = (),
-             account: Mapping[str, Any] | None = None) -> None:
+    def show(
+        self, result: RegistrationResult, found: Sequence[Finding] = (), account: Mapping[str, Any] | None = None
+    ) -> None:
         """Show a result. ``found``: what core/reporting/verdict.findings says about it, for the notes.
 
         account: of the estimate that has chosen its parameters (core/estimation/account), None if none has.
         """
         held_out = {} if account is None else account["held_out"]
         kept = held_out.get("tissues", ())
-        self._fill([*(_tissue_cells(row, row.tissue.id in kept) for row in result.tissues),
-                    *_image_cells(result, account)])
+        self._fill(
+            [*(_tissue_cells(row, row.tissue.id in kept) for row in result.tissues), *_image_cells(result, account)]
+        )
         self._note(_notes_text(result, found))
 
     def clear(self) -> None:
@@ -126,10 +135,11 @@ def _tissue_cells(row: TissueResult, held_out: bool) -> list[Cell]:
 
 def _image_cells(result: RegistrationResult, account: Mapping[str, Any] | None) -> list[list[Cell]]:
     rows = [
-        [Cell(WHOLE_IMAGE), Cell(""), Cell(""), Cell(""), _number(result.negative_jacobian_percent, ".2g"),
-         Cell("")],
-        [Cell(SIMILARITY, SIMILARITY_MEANING),
-         _change(result.similarity_before, result.similarity_after, ".3f", SIMILARITY_MEANING)],
+        [Cell(WHOLE_IMAGE), Cell(""), Cell(""), Cell(""), _number(result.negative_jacobian_percent, ".2g"), Cell("")],
+        [
+            Cell(SIMILARITY, SIMILARITY_MEANING),
+            _change(result.similarity_before, result.similarity_after, ".3f", SIMILARITY_MEANING),
+        ],
     ]
     if result.landmark_errors is not None:
         rows.append(_landmark_cells(LANDMARKS, LANDMARKS_MEANING, asdict(result.landmark_errors)))

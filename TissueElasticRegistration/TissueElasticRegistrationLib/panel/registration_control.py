@@ -57,7 +57,12 @@ class Request:
     def looks_like(self, other: Request | None) -> bool:
         """Whether following either of them shows the same."""
         return other is not None and (self.inputs, self.values, self.options, self.outputs, self.jacobian) == (
-            other.inputs, other.values, other.options, other.outputs, other.jacobian)
+            other.inputs,
+            other.values,
+            other.options,
+            other.outputs,
+            other.jacobian,
+        )
 
 
 @dataclass
@@ -127,13 +132,21 @@ class RegistrationControl:
 
     def apply(self, request: Request) -> None:
         """Register from nothing and write all outputs."""
-        self._start(Activity.APPLY, request, lambda session: session.register(
-            request.values, request.refine_steps, ignore_unknown=True), lambda result: self._write(request, result))
+        self._start(
+            Activity.APPLY,
+            request,
+            lambda session: session.register(request.values, request.refine_steps, ignore_unknown=True),
+            lambda result: self._write(request, result),
+        )
 
     def estimate(self, request: Request) -> None:
         """Search this pair's values; the listener gets partial estimates, the complete one, and it again at the end."""
-        self._start(Activity.ESTIMATE, request, lambda session: session.estimate(
-            request.values, request.locked, request.search, ignore_unknown=True), self._estimated)
+        self._start(
+            Activity.ESTIMATE,
+            request,
+            lambda session: session.estimate(request.values, request.locked, request.search, ignore_unknown=True),
+            self._estimated,
+        )
 
     def cancel(self) -> None:
         """Stop what runs. Following goes on if it was interrupted by an apply or an estimate."""
@@ -181,8 +194,9 @@ class RegistrationControl:
 
     def _follow_now(self, request: Request) -> None:
         self._following, self._values, self._shown_since_start = request, request.values, False
-        self._start(Activity.LIVE, request, lambda session: session.live(lambda: self._values, request.jacobian),
-                    self._settled)
+        self._start(
+            Activity.LIVE, request, lambda session: session.live(lambda: self._values, request.jacobian), self._settled
+        )
 
     def _follow_wanted(self) -> None:
         wanted, self._wanted = self._wanted, None
@@ -228,8 +242,9 @@ class RegistrationControl:
     def _show(self, frame) -> None:
         request = self._following
         try:
-            transform = show_displacement(request.inputs, frame.displacement_ras_mm, frame.geometry, request.outputs,
-                                          self.deformed)
+            transform = show_displacement(
+                request.inputs, frame.displacement_ras_mm, frame.geometry, request.outputs, self.deformed
+            )
             if frame.jacobian_kji is not None:
                 write_jacobian_overlay(frame.jacobian_kji, frame.geometry, transform)
         except Exception as error:  # a node that is gone, a transform that somebody else has moved

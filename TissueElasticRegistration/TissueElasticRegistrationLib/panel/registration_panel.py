@@ -61,14 +61,29 @@ class RegistrationPanel:
         self._tissues: tuple[SegmentInfo, ...] = ()
         self._problem: str | None = None
         self.estimate = EstimateSection(ui)
-        listener = Listener(activity=self._on_activity, progress=self._on_progress, shown=self._on_shown,
-                            settled=self._on_settled, applied=self._on_applied, estimated=self.estimate.show,
-                            failed=self._on_failed)
+        listener = Listener(
+            activity=self._on_activity,
+            progress=self._on_progress,
+            shown=self._on_shown,
+            settled=self._on_settled,
+            applied=self._on_applied,
+            estimated=self.estimate.show,
+            failed=self._on_failed,
+        )
         self.control = RegistrationControl(listener)
-        self.rows = TissueRows(ui.tissueRowsWidget, SCALE, RowCallbacks(
-            changed=lambda key, lam, mu: self._set_values({key: Lame(lam, mu)}), dragged=self._on_dragged,
-            released=self.parameters_changed, linked=self._on_linked, locked=self._on_locked, reset=self._on_reset,
-            preset=lambda key, weight: self._set_values({key: Lame(weight, weight)})))
+        self.rows = TissueRows(
+            ui.tissueRowsWidget,
+            SCALE,
+            RowCallbacks(
+                changed=lambda key, lam, mu: self._set_values({key: Lame(lam, mu)}),
+                dragged=self._on_dragged,
+                released=self.parameters_changed,
+                linked=self._on_linked,
+                locked=self._on_locked,
+                reset=self._on_reset,
+                preset=lambda key, weight: self._set_values({key: Lame(weight, weight)}),
+            ),
+        )
         self.model = ModelSection(ui, self._on_model)
         self.display = DisplaySection(ui.displayProblemLabel)
         self.quality = QualitySection(ui)
@@ -145,13 +160,24 @@ class RegistrationPanel:
         if node is None:
             return
         if self._segments.observe(segment_events(node.segmentation)) or (
-                node.tunedSegmentation is not node.segmentation):
+            node.tunedSegmentation is not node.segmentation
+        ):
             self._read_tissues()
             return
         inputs = inputs_of(node)
         # First: segments of a former pair must be out of its result when the inputs are looked at.
-        self.display.update(inputs, DisplaySettings(node.fade, node.deformed, node.showGrid, node.showJacobian,
-                                                    node.showDifference, node.outlines, node.live))
+        self.display.update(
+            inputs,
+            DisplaySettings(
+                node.fade,
+                node.deformed,
+                node.showGrid,
+                node.showJacobian,
+                node.showDifference,
+                node.outlines,
+                node.live,
+            ),
+        )
         self._places.observe(place_events(inputs))
         if None not in inputs[:2] and dependencies.torch_problem() is None:
             self.control.load()
@@ -217,8 +243,9 @@ class RegistrationPanel:
             problem = of_model = self.model.problem(inputs, node.finestMm, self._tissues)
         self.model.tell(of_model)
         self._problem = problem
-        self._buttons.show(self.control.activity, problem,
-                           problem or objective_problem(node.estimateObjective.value, inputs))
+        self._buttons.show(
+            self.control.activity, problem, problem or objective_problem(node.estimateObjective.value, inputs)
+        )
 
     def _follow(self) -> None:
         node, self._followed = self._node, None
@@ -313,9 +340,13 @@ class RegistrationPanel:
         if self._followed is None:
             return
         ui, scale = self.ui, self.model.scale
-        values = scaled_together({**self._stored, **on_scale(moved, scale, SCALE)}, self._followed.locked,
-                                 ui.allLambdaSlider.sliderPosition / STEPS_PER_DECADE,
-                                 ui.allMuSlider.sliderPosition / STEPS_PER_DECADE, SCALE)
+        values = scaled_together(
+            {**self._stored, **on_scale(moved, scale, SCALE)},
+            self._followed.locked,
+            ui.allLambdaSlider.sliderPosition / STEPS_PER_DECADE,
+            ui.allMuSlider.sliderPosition / STEPS_PER_DECADE,
+            SCALE,
+        )
         self._shown_before = None
         self.display.slider_moves()
         self.control.follow_values(self._followed, on_scale(values, SCALE, scale))
@@ -339,11 +370,16 @@ class RegistrationPanel:
         if not self._telling.is_due():
             return
         if activity is Activity.LIVE:
-            show_text(self.ui.liveStatusLabel, _("Registering: {percent} %, {text}").format(
-                percent=round(100 * fraction), text=text))
+            show_text(
+                self.ui.liveStatusLabel,
+                _("Registering: {percent} %, {text}").format(percent=round(100 * fraction), text=text),
+            )
             return
-        bar, label = ((self.ui.progressBar, self.ui.statusLabel) if activity is Activity.APPLY
-                      else (self.ui.estimateProgressBar, self.ui.estimateStatusLabel))
+        bar, label = (
+            (self.ui.progressBar, self.ui.statusLabel)
+            if activity is Activity.APPLY
+            else (self.ui.estimateProgressBar, self.ui.estimateStatusLabel)
+        )
         bar.value = round(1000 * fraction)
         show_text(label, text if activity is Activity.APPLY else self.estimate.progress_text(text))
 

@@ -23,10 +23,22 @@ class RunButtons:
 
     def show(self, activity: Activity, problem: str | None, estimate_problem: str | None) -> None:
         """problem: why nothing can be registered; estimate_problem: why there can be no estimate, or None."""
-        _show(self._apply, _("Apply"), activity is Activity.APPLY, STOP_APPLY,
-              WAIT_FOR_ESTIMATE if activity is Activity.ESTIMATE else problem, APPLY_MEANING)
-        _show(self._estimate, _("Auto-estimate"), activity is Activity.ESTIMATE, STOP_ESTIMATE,
-              WAIT_FOR_APPLY if activity is Activity.APPLY else estimate_problem, ESTIMATE_MEANING)
+        _show(
+            self._apply,
+            _("Apply"),
+            activity is Activity.APPLY,
+            STOP_APPLY,
+            WAIT_FOR_ESTIMATE if activity is Activity.ESTIMATE else problem,
+            APPLY_MEANING,
+        )
+        _show(
+            self._estimate,
+            _("Auto-estimate"),
+            activity is Activity.ESTIMATE,
+            STOP_ESTIMATE,
+            WAIT_FOR_APPLY if activity is Activity.APPLY else estimate_problem,
+            ESTIMATE_MEANING,
+        )
 
 
 def _show(button, text: str, runs: bool, stop: str, obstacle: str | None, meaning: str) -> None:

@@ -26,11 +26,15 @@ MU = _("Resistance of {name} to a change of shape: second Lamé parameter μ, a 
 RANGE = _("Allowed: {lowest} to {highest}.")
 PRESET = _("Set λ and μ of {name} to the start value of a common tissue (relative weights, no unit).")
 LINK = _("Keep the ratio λ/μ of {name}: when one of them is moved, the other follows.")
-LOCK = _("Lock {name}: presets for all, the global sliders, reset all and the estimate leave it as it is. "
-         "Its own sliders keep working.")
+LOCK = _(
+    "Lock {name}: presets for all, the global sliders, reset all and the estimate leave it as it is. "
+    "Its own sliders keep working."
+)
 RESET = _("Set λ and μ of {name} back to their start values.")
-MEANING = _("ν: Poisson ratio λ / (2 (λ + μ)) of {name}, from 0 for freely compressible to 0.5 for incompressible. "
-            "×: the stiffness (Young's modulus) that λ and μ set, relative to soft tissue. Neither has a unit.")
+MEANING = _(
+    "ν: Poisson ratio λ / (2 (λ + μ)) of {name}, from 0 for freely compressible to 0.5 for incompressible. "
+    "×: the stiffness (Young's modulus) that λ and μ set, relative to soft tissue. Neither has a unit."
+)
 NO_LAMBDA = _("The model has one weight for each tissue, μ: λ has no effect.")
 NO_LAMBDA_MEANING = _("×: weight of {name} relative to soft tissue, no unit.")
 EMPTY = _("empty")
@@ -57,8 +61,16 @@ class RowCallbacks:
 class TissueRow:
     """The widgets of one tissue, in ``widget``. ``lame`` holds its weights exactly; widgets show them rounded."""
 
-    def __init__(self, tissue: SegmentInfo, scale: ParameterScale, look: Look, callbacks: RowCallbacks,
-                 choose_preset: Callable[[TissueRow], None], parent: qt.QWidget, has_lambda: bool = True) -> None:
+    def __init__(
+        self,
+        tissue: SegmentInfo,
+        scale: ParameterScale,
+        look: Look,
+        callbacks: RowCallbacks,
+        choose_preset: Callable[[TissueRow], None],
+        parent: qt.QWidget,
+        has_lambda: bool = True,
+    ) -> None:
         self.tissue = tissue
         self._has_lambda = has_lambda
         self._look = look
@@ -170,8 +182,10 @@ class TissueRow:
         grid.setColumnStretch(1, 1)
         grid.addWidget(self._swatch, 0, 0, qt.Qt.AlignCenter)
         grid.addLayout(heading, 0, 1, 1, 4)
-        lines = (("λ", self.lam_slider, self.lam_box, self.preset, self.link),
-                 ("μ", self.mu_slider, self.mu_box, self.lock, self.reset))
+        lines = (
+            ("λ", self.lam_slider, self.lam_box, self.preset, self.link),
+            ("μ", self.mu_slider, self.mu_box, self.lock, self.reset),
+        )
         for line, (symbol, *widgets) in enumerate(lines, start=1):
             label = qt.QLabel(symbol, self.widget)
             label.setAlignment(qt.Qt.AlignCenter)
@@ -222,8 +236,10 @@ class TissueRow:
     def _write(self, lame: Lame) -> None:
         """What differs: this runs with every move of the mouse."""
         self.lame = lame
-        for slider, field, weight in ((self.lam_slider, self._lam_field, lame.lam),
-                                      (self.mu_slider, self._mu_field, lame.mu)):
+        for slider, field, weight in (
+            (self.lam_slider, self._lam_field, lame.lam),
+            (self.mu_slider, self._mu_field, lame.mu),
+        ):
             position = round(SLIDER_STEPS * self._scale.slider(weight))
             if slider.value != position and not slider.sliderDown:
                 _quietly(slider, slider.setValue, position)

@@ -21,8 +21,15 @@ if TYPE_CHECKING:
     from ..scene.tissue_nodes import SegmentInfo
 
 FILTER_FROM_ROWS = 9
-PRESET_NAMES = {"Air": _("Air"), "Fluid": _("Fluid"), "Lung": _("Lung"), "Heart muscle": _("Heart muscle"),
-                "Soft tissue": _("Soft tissue"), "Liver": _("Liver"), "Bone": _("Bone")}
+PRESET_NAMES = {
+    "Air": _("Air"),
+    "Fluid": _("Fluid"),
+    "Lung": _("Lung"),
+    "Heart muscle": _("Heart muscle"),
+    "Soft tissue": _("Soft tissue"),
+    "Liver": _("Liver"),
+    "Bone": _("Bone"),
+}
 
 
 class _Body(qt.QWidget):
@@ -84,8 +91,9 @@ class TissueRows:
         self._rebuild([row.tissue for row in self._rows.values()])
         self._apply_filter()
 
-    def show(self, values: Mapping[str, tuple[float, float]], linked: Collection[str] = (),
-             locked: Collection[str] = ()) -> None:
+    def show(
+        self, values: Mapping[str, tuple[float, float]], linked: Collection[str] = (), locked: Collection[str] = ()
+    ) -> None:
         """Write λ and μ (weights by tissue id) and the switches, without calling back. Other ids are ignored."""
         for tissue_id, row in self._rows.items():
             lame = Lame(*values[tissue_id]) if tissue_id in values else row.lame
@@ -109,8 +117,7 @@ class TissueRows:
         layout.setSpacing(look.side // 2)
         self._rows = {}
         for tissue in tissues:
-            row = TissueRow(tissue, self._scale, look, self._row_callbacks, self._choose_preset, body,
-                            self._has_lambda)
+            row = TissueRow(tissue, self._scale, look, self._row_callbacks, self._choose_preset, body, self._has_lambda)
             self._rows[tissue.id] = row
             layout.addWidget(row.widget)
         body.on_look_change = self._on_look_change

@@ -57,9 +57,13 @@ class JobRunner:
         """True from `start` until the job is done, has failed or was cancelled."""
         return self._callbacks is not None
 
-    def start(self, job: Generator, on_progress: Callable[[Any], None] | None = None,
-              on_done: Callable[[Any], None] | None = None,
-              on_error: Callable[[BaseException], None] | None = None) -> None:
+    def start(
+        self,
+        job: Generator,
+        on_progress: Callable[[Any], None] | None = None,
+        on_done: Callable[[Any], None] | None = None,
+        on_error: Callable[[BaseException], None] | None = None,
+    ) -> None:
         """Run ``job`` instead of the one that runs now, which is closed after its current step and heard of no more.
 
         on_progress gets what the job yields, of each kind (class) of items the newest since it was last called;

@@ -20,8 +20,11 @@ from .tissue_nodes import describe_segments
 LITTLE_OVERLAP = 0.3
 POINTS_PER_EDGE = 4  # of a box that a bent transform maps; a linear one needs the corners only
 
-REQUIRED = {"fixed": "a fixed volume", "moving": "a moving volume",
-            "segmentation": "a segmentation of the fixed volume"}
+REQUIRED = {
+    "fixed": "a fixed volume",
+    "moving": "a moving volume",
+    "segmentation": "a segmentation of the fixed volume",
+}
 NEEDED_TO_JUDGE = {
     "dice": "Choose a segmentation of the moving volume, or judge by something else than the overlap of segments.",
     "landmarks": "Choose landmarks in both volumes, or judge by something else than landmarks.",
@@ -98,8 +101,10 @@ def input_hints(inputs: InputNodes) -> tuple[str, ...]:
     results = results_of_pair(inputs.fixed, inputs.moving)
     overlap = _volume_box(inputs.fixed, results).overlap_with(_volume_box(inputs.moving, results))
     if overlap < LITTLE_OVERLAP:
-        hints.append(f"Only {100 * overlap:.0f} % of '{inputs.moving.GetName()}' and '{inputs.fixed.GetName()}' lie at "
-                     "the same place; bring them closer with a transform if the rigid alignment fails.")
+        hints.append(
+            f"Only {100 * overlap:.0f} % of '{inputs.moving.GetName()}' and '{inputs.fixed.GetName()}' lie at "
+            "the same place; bring them closer with a transform if the rigid alignment fails."
+        )
     return tuple(hints)
 
 
@@ -128,17 +133,22 @@ def _check_volumes(inputs: InputNodes, results: Transforms) -> None:
     single = [shape_kji(node)[0] == 1 for node in (fixed, moving)]
     if single[0] != single[1]:
         slice_name, volume_name = [node.GetName() for node in ((fixed, moving) if single[0] else (moving, fixed))]
-        raise ValueError(f"'{slice_name}' is a single slice and '{volume_name}' is not: both must be volumes or both "
-                         "single slices.")
+        raise ValueError(
+            f"'{slice_name}' is a single slice and '{volume_name}' is not: both must be volumes or both single slices."
+        )
     if _volume_box(fixed, results).overlap_with(_volume_box(moving, results)) == 0:
-        raise ValueError(f"'{moving.GetName()}' does not overlap with '{fixed.GetName()}' in space, so no alignment "
-                         "can start: bring them together with a transform first.")
+        raise ValueError(
+            f"'{moving.GetName()}' does not overlap with '{fixed.GetName()}' in space, so no alignment "
+            "can start: bring them together with a transform first."
+        )
 
 
 def _check_segmentations(inputs: InputNodes, results: Transforms) -> None:
     if inputs.moving_segmentation is inputs.segmentation:
-        raise ValueError(f"'{inputs.segmentation.GetName()}' is the segmentation of both volumes: the moving volume "
-                         "needs its own one, or none.")
+        raise ValueError(
+            f"'{inputs.segmentation.GetName()}' is the segmentation of both volumes: the moving volume "
+            "needs its own one, or none."
+        )
     for node, volume in ((inputs.segmentation, inputs.fixed), (inputs.moving_segmentation, inputs.moving)):
         if node is None:
             continue
@@ -148,8 +158,10 @@ def _check_segmentations(inputs: InputNodes, results: Transforms) -> None:
         if box is None:
             raise ValueError(f"The segmentation '{node.GetName()}' is empty.")
         if box.overlap_with(_volume_box(volume, results)) == 0:
-            raise ValueError(f"The segmentation '{node.GetName()}' does not overlap with the volume "
-                             f"'{volume.GetName()}': does it belong to another image?")
+            raise ValueError(
+                f"The segmentation '{node.GetName()}' does not overlap with the volume "
+                f"'{volume.GetName()}': does it belong to another image?"
+            )
 
 
 def _check_landmarks(inputs: InputNodes) -> None:
@@ -157,15 +169,19 @@ def _check_landmarks(inputs: InputNodes) -> None:
     if fixed is None and moving is None:
         return
     if fixed is None or moving is None:
-        raise ValueError(f"The landmarks '{(fixed or moving).GetName()}' need their counterpart in the "
-                         f"{'moving' if moving is None else 'fixed'} volume.")
+        raise ValueError(
+            f"The landmarks '{(fixed or moving).GetName()}' need their counterpart in the "
+            f"{'moving' if moving is None else 'fixed'} volume."
+        )
     if fixed is moving:
         raise ValueError(f"'{fixed.GetName()}' are the landmarks of both volumes: each needs its own list.")
     defined = [_defined_points(node) for node in (fixed, moving)]
     if defined[0] != defined[1]:
-        raise ValueError(f"The landmarks '{fixed.GetName()}' and '{moving.GetName()}' do not correspond: they have "
-                         f"{len(defined[0])} and {len(defined[1])} defined points, and each point must be defined in "
-                         "both.")
+        raise ValueError(
+            f"The landmarks '{fixed.GetName()}' and '{moving.GetName()}' do not correspond: they have "
+            f"{len(defined[0])} and {len(defined[1])} defined points, and each point must be defined in "
+            "both."
+        )
     if not defined[0]:
         raise ValueError(f"The landmarks '{fixed.GetName()}' have no defined point.")
 
@@ -185,8 +201,11 @@ def _defined_points(node: slicer.vtkMRMLMarkupsNode) -> Collection[int]:
     number = node.GetNumberOfControlPoints()
     if node.GetNumberOfDefinedControlPoints() == number:
         return range(number)
-    return [n for n in range(number)
-            if node.GetNthControlPointPositionStatus(n) == slicer.vtkMRMLMarkupsNode.PositionDefined]
+    return [
+        n
+        for n in range(number)
+        if node.GetNthControlPointPositionStatus(n) == slicer.vtkMRMLMarkupsNode.PositionDefined
+    ]
 
 
 def _volume_box(node: slicer.vtkMRMLVolumeNode, results: Transforms) -> Box:

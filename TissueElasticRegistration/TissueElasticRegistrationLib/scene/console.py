@@ -32,8 +32,14 @@ class Registered:
     nodes: OutputNodes
 
 
-def register(inputs: InputNodes, values: Values, options: SessionOptions, outputs: OutputNodes | None = None,
-             refine_steps: int | None = None, report: Report | None = None) -> Registered:
+def register(
+    inputs: InputNodes,
+    values: Values,
+    options: SessionOptions,
+    outputs: OutputNodes | None = None,
+    refine_steps: int | None = None,
+    report: Report | None = None,
+) -> Registered:
     """Register, write the results into the scene, put the moving volume under the transform.
 
     values: (λ, μ) by segment name or ID, on the scale of the model; all other tissues get their start values.
@@ -47,8 +53,14 @@ def register(inputs: InputNodes, values: Values, options: SessionOptions, output
     return Registered(result, nodes)
 
 
-def estimate(inputs: InputNodes, values: Values, options: SessionOptions, locked: Collection[str], search: Search,
-             report: Report | None = None) -> Estimate:
+def estimate(
+    inputs: InputNodes,
+    values: Values,
+    options: SessionOptions,
+    locked: Collection[str],
+    search: Search,
+    report: Report | None = None,
+) -> Estimate:
     """The (λ, μ) of each tissue with which it fits best for this pair; nothing is written into the scene.
 
     values: where the search starts, as in `register`. locked: segment names or IDs that keep them. Raises ValueError
@@ -57,8 +69,9 @@ def estimate(inputs: InputNodes, values: Values, options: SessionOptions, locked
     return finish(_session(inputs, options).estimate(values, frozenset(locked), search), report)
 
 
-def evaluate(inputs: InputNodes, transform: slicer.vtkMRMLTransformNode, values: Values,
-             report: Report | None = None) -> RegistrationResult:
+def evaluate(
+    inputs: InputNodes, transform: slicer.vtkMRMLTransformNode, values: Values, report: Report | None = None
+) -> RegistrationResult:
     """Judge any transform of the moving volume, also one that another module has made; nothing is written.
 
     transform: maps moving to fixed (in Slicer: what the moving volume is put under). Its parent transforms count, those
@@ -77,8 +90,7 @@ def _session(inputs: InputNodes, options: SessionOptions) -> PairSession:
     return PairSession(inputs, options)
 
 
-def _judged(session: PairSession, transform: slicer.vtkMRMLTransformNode,
-            values: Values) -> Job[RegistrationResult]:
+def _judged(session: PairSession, transform: slicer.vtkMRMLTransformNode, values: Values) -> Job[RegistrationResult]:
     registrar = yield from session.prepared()
     points = registrar.working.geometry.voxel_centres_ras_mm()
     fixed_to_moving = vtk.vtkGeneralTransform()

@@ -34,8 +34,12 @@ class LandscapeNodes(NamedTuple):
     chart: slicer.vtkMRMLPlotChartNode
 
 
-def write_estimate(estimate: Estimate, segmentation: slicer.vtkMRMLSegmentationNode | None, owner: slicer.vtkMRMLNode,
-                   beside: slicer.vtkMRMLNode | None = None) -> slicer.vtkMRMLTableNode:
+def write_estimate(
+    estimate: Estimate,
+    segmentation: slicer.vtkMRMLSegmentationNode | None,
+    owner: slicer.vtkMRMLNode,
+    beside: slicer.vtkMRMLNode | None = None,
+) -> slicer.vtkMRMLTableNode:
     """Write the table of an estimate and, if it has one, its landscape; arguments as for `write_landscape`.
 
     Returns the table. The landscape of an earlier estimate goes when the new one has none.
@@ -46,8 +50,12 @@ def write_estimate(estimate: Estimate, segmentation: slicer.vtkMRMLSegmentationN
     return table
 
 
-def write_landscape(estimate: Estimate, segmentation: slicer.vtkMRMLSegmentationNode | None, owner: slicer.vtkMRMLNode,
-                    beside: slicer.vtkMRMLNode | None = None) -> LandscapeNodes | None:
+def write_landscape(
+    estimate: Estimate,
+    segmentation: slicer.vtkMRMLSegmentationNode | None,
+    owner: slicer.vtkMRMLNode,
+    beside: slicer.vtkMRMLNode | None = None,
+) -> LandscapeNodes | None:
     """Write an estimate's landscape into nodes that ``owner`` refers to; they are made once and then overwritten.
 
     None, and nodes of an earlier one are removed, for an estimate without a landscape.
@@ -61,9 +69,11 @@ def write_landscape(estimate: Estimate, segmentation: slicer.vtkMRMLSegmentation
         _remove_landscape(owner)
         return None
     colors = {row.id: row.color_rgb for row in describe_tissues(segmentation, find_empty=False)}
-    curves = [_Curves(row.tissue.id, row.tissue.name, colors.get(row.tissue.id, UNKNOWN_COLOR), np.asarray(scores))
-              for row, scores in zip(estimate.per_tissue, estimate.landscape.scores, strict=True)
-              if np.isfinite(scores).any()]
+    curves = [
+        _Curves(row.tissue.id, row.tissue.name, colors.get(row.tissue.id, UNKNOWN_COLOR), np.asarray(scores))
+        for row, scores in zip(estimate.per_tissue, estimate.landscape.scores, strict=True)
+        if np.isfinite(scores).any()
+    ]
     beside = beside or owner
     table = make_owned_node(owner, TABLE, "vtkMRMLTableNode", "stiffness landscape", beside)
     _fill(table, _scores(estimate.landscape, curves), estimate.criterion_name)
@@ -101,8 +111,11 @@ class _Curves(NamedTuple):
 
 def _scores(landscape: Landscape, curves: Sequence[_Curves]) -> dict[str, list]:
     """The columns of the table with all scores."""
-    rows = [(tissue.name, tissue.id, float(landscape.lam[i]), float(landscape.mu[j]), float(tissue.scores[i, j]))
-            for tissue in curves for i, j in np.argwhere(np.isfinite(tissue.scores))]
+    rows = [
+        (tissue.name, tissue.id, float(landscape.lam[i]), float(landscape.mu[j]), float(tissue.scores[i, j]))
+        for tissue in curves
+        for i, j in np.argwhere(np.isfinite(tissue.scores))
+    ]
     names = ("Tissue", "Segment ID", LAMBDA, MU, "Score")
     return {name: [row[n] for row in rows] for n, name in enumerate(names)}
 
@@ -134,15 +147,16 @@ def _fill(node: slicer.vtkMRMLTableNode, columns: dict[str, list], score_name: s
         node.SetLocked(True)
 
 
-def _write_series(owner: slicer.vtkMRMLNode, profiles: slicer.vtkMRMLTableNode | None,
-                  curves: Sequence[_Curves]) -> list[slicer.vtkMRMLPlotSeriesNode]:
+def _write_series(
+    owner: slicer.vtkMRMLNode, profiles: slicer.vtkMRMLTableNode | None, curves: Sequence[_Curves]
+) -> list[slicer.vtkMRMLPlotSeriesNode]:
     """Two series for each tissue, λ and μ in turn; those of an earlier landscape are used again or removed."""
     wanted = [(tissue, name) for tissue in curves for name in (LAMBDA, MU)]
     old = [owner.GetNthNodeReference(SERIES, n) for n in range(owner.GetNumberOfNodeReferences(SERIES))]
     old = [node for node in old if node is not None]
-    for node in old[len(wanted):]:
+    for node in old[len(wanted) :]:
         remove_with_parts(node)
-    series = old[:len(wanted)]
+    series = old[: len(wanted)]
     while len(series) < len(wanted):
         series.append(_new_series(owner.GetScene()))
     owner.RemoveNodeReferenceIDs(SERIES)

@@ -51,10 +51,22 @@ def estimate_rows(estimate: Estimate) -> tuple[EstimateRow, ...]:
     ratios = {} if measured is None else {row.tissue.id: row for row in measured.per_tissue}
     reference = None if measured is None else measured.reference.id
     held_out = {tissue.id for tissue in estimate.held_out}
-    return tuple(EstimateRow(row.tissue, row.lame, row.votes, row.tissue.id in held_out, row.flat, row.score,
-                             row.start_score, confidence(estimate, number) if row.votes else UNKNOWN,
-                             ratios.get(row.tissue.id), row.tissue.id == reference)
-                 for number, row in enumerate(estimate.per_tissue) if row.tissue.id != BACKGROUND_ID)
+    return tuple(
+        EstimateRow(
+            row.tissue,
+            row.lame,
+            row.votes,
+            row.tissue.id in held_out,
+            row.flat,
+            row.score,
+            row.start_score,
+            confidence(estimate, number) if row.votes else UNKNOWN,
+            ratios.get(row.tissue.id),
+            row.tissue.id == reference,
+        )
+        for number, row in enumerate(estimate.per_tissue)
+        if row.tissue.id != BACKGROUND_ID
+    )
 
 
 class _Column(NamedTuple):
@@ -69,16 +81,29 @@ COLUMNS = (
     _Column("Use", "Whether the search has set its λ and μ", lambda row: _use(row)),
     _Column("Lambda", "First Lamé parameter, relative weight", lambda row: row.lame.lam),
     _Column("Mu", "Second Lamé parameter (shear), relative weight", lambda row: row.lame.mu),
-    _Column("Poisson ratio", "Follows from λ and μ; 0 freely compressible, 0.5 incompressible",
-            lambda row: row.lame.poisson_ratio),
-    _Column("Shear modulus ratio", "Shear modulus relative to the reference tissue, from the deformation and not from "
-            "the search; empty where the deformation does not tell it", lambda row: _told(row, "mu")),
+    _Column(
+        "Poisson ratio",
+        "Follows from λ and μ; 0 freely compressible, 0.5 incompressible",
+        lambda row: row.lame.poisson_ratio,
+    ),
+    _Column(
+        "Shear modulus ratio",
+        "Shear modulus relative to the reference tissue, from the deformation and not from "
+        "the search; empty where the deformation does not tell it",
+        lambda row: _told(row, "mu"),
+    ),
     _Column("Shear modulus ratio low", "Lower end of its 95 % interval", lambda row: _told(row, "low")),
     _Column("Shear modulus ratio high", "Upper end of its 95 % interval", lambda row: _told(row, "high")),
-    _Column("Shear modulus remark", "The reference tissue, or why there is no shear modulus ratio",
-            lambda row: _shear_modulus_remark(row)),
-    _Column("Confidence", "Share of the values tried that are worse than the best; near 0, λ and μ hardly matter",
-            lambda row: row.confidence),
+    _Column(
+        "Shear modulus remark",
+        "The reference tissue, or why there is no shear modulus ratio",
+        lambda row: _shear_modulus_remark(row),
+    ),
+    _Column(
+        "Confidence",
+        "Share of the values tried that are worse than the best; near 0, λ and μ hardly matter",
+        lambda row: row.confidence,
+    ),
     _Column("Flat", "Whether λ and μ hardly change the score", lambda row: "yes" if row.flat and row.votes else "no"),
     _Column("Score", "What the search judged by, at these λ and μ", lambda row: row.score),
     _Column("Score before", "The same at the values before the search", lambda row: row.start_score),

@@ -52,8 +52,10 @@ def read_transform(node: slicer.vtkMRMLTransformNode) -> tuple[np.ndarray, Geome
 def check_displacement(displacement_ras_mm: np.ndarray, geometry: Geometry, name: str) -> None:
     """Raise ValueError if a displacement does not fit its grid or is not finite."""
     if displacement_ras_mm.shape != (*geometry.shape_kji, 3):
-        raise ValueError(f"The displacement for '{name}' must have the shape {(*geometry.shape_kji, 3)}, "
-                         f"not {displacement_ras_mm.shape}.")
+        raise ValueError(
+            f"The displacement for '{name}' must have the shape {(*geometry.shape_kji, 3)}, "
+            f"not {displacement_ras_mm.shape}."
+        )
     if not np.isfinite(displacement_ras_mm).all():
         raise ValueError(f"The displacement for '{name}' contains values that are not finite numbers.")
 

@@ -21,8 +21,9 @@ def state_of(inputs: InputNodes) -> tuple:
     return tuple(_node_state(node, results) for node in inputs)
 
 
-def _node_state(node: slicer.vtkMRMLTransformableNode | None,
-                results: Collection[slicer.vtkMRMLTransformNode]) -> tuple | None:
+def _node_state(
+    node: slicer.vtkMRMLTransformableNode | None, results: Collection[slicer.vtkMRMLTransformNode]
+) -> tuple | None:
     if node is None or node.GetScene() is None:
         return None
     chain = tuple((parent.GetID(), _transform_state(parent)) for parent in transform_chain(node, results))
@@ -45,8 +46,13 @@ def _segments_state(segmentation: slicer.vtkSegmentation) -> tuple:
     state = []
     for number in range(segmentation.GetNumberOfSegments()):
         segment = segmentation.GetNthSegment(number)
-        state.append((segmentation.GetNthSegmentID(number), segment.GetLabelValue(),
-                      _modified(segment.GetRepresentation(source))))
+        state.append(
+            (
+                segmentation.GetNthSegmentID(number),
+                segment.GetLabelValue(),
+                _modified(segment.GetRepresentation(source)),
+            )
+        )
     return tuple(state)
 
 

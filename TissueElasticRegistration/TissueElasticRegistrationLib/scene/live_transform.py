@@ -13,8 +13,13 @@ from .nodes import InputNodes, OutputNodes, find_outputs, link_transform
 from .write import free_name
 
 
-def show_displacement(inputs: InputNodes, displacement_ras_mm: np.ndarray, geometry: Geometry,
-                      outputs: OutputNodes | None = None, deformed: bool = True) -> slicer.vtkMRMLTransformNode:
+def show_displacement(
+    inputs: InputNodes,
+    displacement_ras_mm: np.ndarray,
+    geometry: Geometry,
+    outputs: OutputNodes | None = None,
+    deformed: bool = True,
+) -> slicer.vtkMRMLTransformNode:
     """Write a displacement (see `write_transform`) into the pair's result transform, with moving under it.
 
     deformed: False leaves the moving volume where it is, to be seen as it was.

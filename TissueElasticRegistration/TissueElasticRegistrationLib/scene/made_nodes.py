@@ -12,8 +12,9 @@ def owned_node(owner: slicer.vtkMRMLNode, role: str) -> slicer.vtkMRMLNode | Non
     return owner.GetNodeReference(PREFIX + role)
 
 
-def make_owned_node(owner: slicer.vtkMRMLNode, role: str, class_name: str, name: str,
-                    beside: slicer.vtkMRMLNode | None = None) -> slicer.vtkMRMLNode:
+def make_owned_node(
+    owner: slicer.vtkMRMLNode, role: str, class_name: str, name: str, beside: slicer.vtkMRMLNode | None = None
+) -> slicer.vtkMRMLNode:
     """The owner's node for this role: the one made before, or a new one with a free name, placed beside ``beside``."""
     node = owned_node(owner, role)
     if node is None:

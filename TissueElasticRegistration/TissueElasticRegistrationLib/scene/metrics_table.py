@@ -25,12 +25,17 @@ COLUMNS = (
     _Column("Lambda", "", "First Lamé parameter, relative weight", lambda row: row.parameters.lam),
     _Column("Mu", "", "Second Lamé parameter (shear), relative weight", lambda row: row.parameters.mu),
     _Column("Poisson ratio", "", "0 freely compressible, 0.5 incompressible", lambda row: row.parameters.poisson_ratio),
-    _Column("Stiffness as set", "", "Young's modulus that follows from the λ and μ that were used, relative to soft "
-            "tissue; set, not measured", lambda row: row.relative_stiffness),
+    _Column(
+        "Stiffness as set",
+        "",
+        "Young's modulus that follows from the λ and μ that were used, relative to soft tissue; set, not measured",
+        lambda row: row.relative_stiffness,
+    ),
     _Column("Energy", "", "Mean elastic energy density, weights included", lambda row: row.energy),
     _Column("RMS strain", "", "Root mean square of the strain tensor's norm", lambda row: row.strain_rms),
-    _Column("Folding", "%", "Voxels whose Jacobian determinant is not positive",
-            lambda row: row.negative_jacobian_percent),
+    _Column(
+        "Folding", "%", "Voxels whose Jacobian determinant is not positive", lambda row: row.negative_jacobian_percent
+    ),
     _Column("Dice before", "", "Overlap with the moving segmentation", lambda row: row.dice_before),
     _Column("Dice after", "", "Overlap with the warped segmentation", lambda row: row.dice_after),
     _Column("HD95 before", "mm", "95th percentile of the surface distance", lambda row: row.hd95_mm_before),

@@ -16,8 +16,9 @@ from .space import transform_chain
 Transforms = Collection[slicer.vtkMRMLTransformNode]
 
 
-def put_under(moving: slicer.vtkMRMLTransformableNode, transform: slicer.vtkMRMLTransformNode,
-              fixed: slicer.vtkMRMLVolumeNode) -> None:
+def put_under(
+    moving: slicer.vtkMRMLTransformableNode, transform: slicer.vtkMRMLTransformNode, fixed: slicer.vtkMRMLVolumeNode
+) -> None:
     """Put the moving volume (or its segmentation or landmarks) with all its parent transforms under ``transform``.
 
     ``transform`` is the result transform, marked by `nodes.link_transform`. Former results of the same pair are taken
@@ -34,11 +35,15 @@ def put_under(moving: slicer.vtkMRMLTransformableNode, transform: slicer.vtkMRML
     if transform in chain:
         raise ValueError(f"The transform '{transform.GetName()}' cannot be put under itself.")
     if transform.GetParentTransformNode() is not None:
-        raise ValueError(f"The result transform '{transform.GetName()}' is under the transform "
-                         f"'{transform.GetParentTransformNode().GetName()}': take it out of there.")
+        raise ValueError(
+            f"The result transform '{transform.GetName()}' is under the transform "
+            f"'{transform.GetParentTransformNode().GetName()}': take it out of there."
+        )
     if transform in transform_chain(fixed):
-        raise ValueError(f"The fixed volume '{fixed.GetName()}' is under the result transform "
-                         f"'{transform.GetName()}': take it out of there.")
+        raise ValueError(
+            f"The fixed volume '{fixed.GetName()}' is under the result transform "
+            f"'{transform.GetName()}': take it out of there."
+        )
     shared = shared_parent(moving, fixed, results)
     if shared is not None:
         raise ValueError(shared_parent_problem(moving, fixed, shared))
@@ -58,8 +63,9 @@ def is_under(moving: slicer.vtkMRMLTransformableNode, transform: slicer.vtkMRMLT
     return transform in transform_chain(moving)
 
 
-def shared_parent(moving: slicer.vtkMRMLTransformableNode, other: slicer.vtkMRMLTransformableNode,
-                  results: Transforms = ()) -> slicer.vtkMRMLTransformableNode | None:
+def shared_parent(
+    moving: slicer.vtkMRMLTransformableNode, other: slicer.vtkMRMLTransformableNode, results: Transforms = ()
+) -> slicer.vtkMRMLTransformableNode | None:
     """Moving's outermost transform (moving itself if it has none) if the other node would move together with it.
 
     results: transforms that count as absent.
@@ -72,16 +78,20 @@ def shared_parent_problem(moving: slicer.vtkMRMLNode, other: slicer.vtkMRMLNode,
     """One sentence about what `shared_parent` found."""
     if shared is other:
         return f"'{other.GetName()}' belongs to the fixed image and cannot be moved."
-    return (f"'{moving.GetName()}' and '{other.GetName()}' are both under the transform '{shared.GetName()}', so one "
-            "cannot be moved without the other: take one of them out of there or harden the transform.")
+    return (
+        f"'{moving.GetName()}' and '{other.GetName()}' are both under the transform '{shared.GetName()}', so one "
+        "cannot be moved without the other: take one of them out of there or harden the transform."
+    )
 
 
-def _results_beside(transform: slicer.vtkMRMLTransformNode,
-                    fixed: slicer.vtkMRMLVolumeNode) -> list[slicer.vtkMRMLTransformNode]:
+def _results_beside(
+    transform: slicer.vtkMRMLTransformNode, fixed: slicer.vtkMRMLVolumeNode
+) -> list[slicer.vtkMRMLTransformNode]:
     """All results of the pair the transform belongs to, itself included."""
     moving_volume = transform.GetNodeReference(slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole())
     results = [] if moving_volume is None else results_of_pair(fixed, moving_volume)
     if transform not in results:
-        raise ValueError(f"The transform '{transform.GetName()}' is not the result of a registration to "
-                         f"'{fixed.GetName()}'.")
+        raise ValueError(
+            f"The transform '{transform.GetName()}' is not the result of a registration to '{fixed.GetName()}'."
+        )
     return results

@@ -61,8 +61,9 @@ def nodes_of_class(scene: slicer.vtkMRMLScene, class_name: str) -> list[slicer.v
     return [scene.GetNthNodeByClass(n, class_name) for n in range(scene.GetNumberOfNodesByClass(class_name))]
 
 
-def link_transform(transform: slicer.vtkMRMLTransformNode, fixed: slicer.vtkMRMLNode,
-                   moving: slicer.vtkMRMLNode) -> None:
+def link_transform(
+    transform: slicer.vtkMRMLTransformNode, fixed: slicer.vtkMRMLNode, moving: slicer.vtkMRMLNode
+) -> None:
     """Mark a transform as the result for this pair: it is found again, and never taken for a part of the input."""
     transform.SetAttribute(ROLE_ATTRIBUTE, TRANSFORM_ROLE)
     transform.SetNodeReferenceID(slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole(), fixed.GetID())
@@ -72,11 +73,16 @@ def link_transform(transform: slicer.vtkMRMLTransformNode, fixed: slicer.vtkMRML
 def results_of_pair(fixed: slicer.vtkMRMLNode, moving: slicer.vtkMRMLNode) -> list[slicer.vtkMRMLTransformNode]:
     """All transforms in the scene that `link_transform` marked for this pair, oldest first."""
     pair_ids = [fixed.GetID(), moving.GetID()]
-    roles = (slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole(),
-             slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole())
-    return [node for node in nodes_of_class(fixed.GetScene(), "vtkMRMLTransformNode")
-            if node.GetAttribute(ROLE_ATTRIBUTE) == TRANSFORM_ROLE
-            and [node.GetNodeReferenceID(role) for role in roles] == pair_ids]
+    roles = (
+        slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole(),
+        slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole(),
+    )
+    return [
+        node
+        for node in nodes_of_class(fixed.GetScene(), "vtkMRMLTransformNode")
+        if node.GetAttribute(ROLE_ATTRIBUTE) == TRANSFORM_ROLE
+        and [node.GetNodeReferenceID(role) for role in roles] == pair_ids
+    ]
 
 
 def find_outputs(inputs: InputNodes, given: OutputNodes | None = None) -> OutputNodes:
@@ -85,8 +91,10 @@ def find_outputs(inputs: InputNodes, given: OutputNodes | None = None) -> Output
     transform = given.transform or next(reversed(results_of_pair(inputs.fixed, inputs.moving)), None)
     if transform is None:
         return given
-    return OutputNodes(transform, *(node or transform.GetNodeReference(PREFIX + field)
-                                    for field, node in list(given._asdict().items())[1:]))
+    return OutputNodes(
+        transform,
+        *(node or transform.GetNodeReference(PREFIX + field) for field, node in list(given._asdict().items())[1:]),
+    )
 
 
 def link_outputs(outputs: OutputNodes) -> None:

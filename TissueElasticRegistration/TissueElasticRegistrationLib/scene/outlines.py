@@ -94,8 +94,11 @@ def _fixed_values(display: slicer.vtkMRMLSegmentationDisplayNode) -> dict[tuple[
     return {**values, ("Visibility",): True, ("Visibility2D",): True}
 
 
-def _moving_values(display: slicer.vtkMRMLSegmentationDisplayNode, moving: slicer.vtkMRMLSegmentationNode,
-                   fixed: slicer.vtkMRMLSegmentationNode | None) -> dict[tuple[str, ...], object]:
+def _moving_values(
+    display: slicer.vtkMRMLSegmentationDisplayNode,
+    moving: slicer.vtkMRMLSegmentationNode,
+    fixed: slicer.vtkMRMLSegmentationNode | None,
+) -> dict[tuple[str, ...], object]:
     values, colors = _outlines(MOVING_PIXELS), _colors_by_name(fixed)
     segmentation = moving.GetSegmentation()
     if segmentation.ContainsRepresentation(BINARY_LABELMAP):
@@ -117,8 +120,10 @@ def _colors_by_name(node: slicer.vtkMRMLSegmentationNode | None) -> dict[str, li
     if display is None:
         return {}
     segmentation = node.GetSegmentation()
-    return {segmentation.GetSegment(segment_id).GetName().casefold(): list(display.GetSegmentColor(segment_id))
-            for segment_id in segmentation.GetSegmentIDs()}
+    return {
+        segmentation.GetSegment(segment_id).GetName().casefold(): list(display.GetSegmentColor(segment_id))
+        for segment_id in segmentation.GetSegmentIDs()
+    }
 
 
 # --- the user's own settings ------------------------------------------------------------------------------------------
@@ -128,8 +133,11 @@ def _change(display: slicer.vtkMRMLSegmentationDisplayNode, values: dict[tuple[s
     """Set ``values`` by name of the property and ID of the segment, unless that has been done; remember what was."""
     if display.GetAttribute(BEFORE_OUTLINES):
         return
-    changes = [Change(name, key, before, shown) for (name, *key), shown in values.items()
-               if not _same(before := _value(display, name, key), shown)]
+    changes = [
+        Change(name, key, before, shown)
+        for (name, *key), shown in values.items()
+        if not _same(before := _value(display, name, key), shown)
+    ]
     with slicer.util.NodeModify(display):
         display.SetAttribute(BEFORE_OUTLINES, json.dumps(changes))
         for change in changes:
@@ -176,8 +184,9 @@ def _same(value: object, other: object) -> bool:
 # --- moving segments go where the moving volume goes ------------------------------------------------------------------
 
 
-def _follow_volume(node: slicer.vtkMRMLSegmentationNode, inputs: InputNodes,
-                   results: list[slicer.vtkMRMLTransformNode]) -> None:
+def _follow_volume(
+    node: slicer.vtkMRMLSegmentationNode, inputs: InputNodes, results: list[slicer.vtkMRMLTransformNode]
+) -> None:
     """Under the result that the moving volume is under, or out of it; hidden segments stay where they are."""
     above = next((result for result in results if is_under(inputs.moving, result)), None)
     if above is None or not any(_is_visible(display) for display in _displays(node)):

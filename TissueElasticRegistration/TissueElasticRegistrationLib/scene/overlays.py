@@ -26,8 +26,12 @@ JACOBIAN, JACOBIAN_COLORS = "jacobian", "jacobianColors"
 SAME_GRID_TOLERANCE_MM = 1e-4
 
 
-def show_grid(transform: slicer.vtkMRMLTransformNode, on: bool, spacing_mm: float | None = None,
-              region: slicer.vtkMRMLVolumeNode | None = None) -> None:
+def show_grid(
+    transform: slicer.vtkMRMLTransformNode,
+    on: bool,
+    spacing_mm: float | None = None,
+    region: slicer.vtkMRMLVolumeNode | None = None,
+) -> None:
     """Draw the deformation as a bent grid over the slice views, or no longer; 3D views stay without it.
 
     spacing_mm: distance of the lines. None: about 20 lines along the longest side of ``region`` the first time, and
@@ -68,8 +72,9 @@ def grid_spacing_mm(region: slicer.vtkMRMLVolumeNode) -> float:
     return float(min((power * factor for factor in (1, 2, 5, 10)), key=lambda mm: abs(math.log(mm / wanted))))
 
 
-def write_jacobian_overlay(jacobian_kji: np.ndarray, geometry: Geometry,
-                           transform: slicer.vtkMRMLTransformNode) -> slicer.vtkMRMLScalarVolumeNode:
+def write_jacobian_overlay(
+    jacobian_kji: np.ndarray, geometry: Geometry, transform: slicer.vtkMRMLTransformNode
+) -> slicer.vtkMRMLScalarVolumeNode:
     """Put the Jacobian determinant (K, J, I) of a deformation on ``geometry`` (world RAS) into a volume, and return it.
 
     Its colors are those of `jacobian_colors`. The volume and its colors are made once for each transform, beside it in
@@ -78,10 +83,13 @@ def write_jacobian_overlay(jacobian_kji: np.ndarray, geometry: Geometry,
     """
     require_in_scene(transform, "vtkMRMLTransformNode", "transform")
     if jacobian_kji.shape != geometry.shape_kji:
-        raise ValueError(f"The Jacobian determinant for '{transform.GetName()}' must have the shape "
-                         f"{geometry.shape_kji}, not {jacobian_kji.shape}.")
-    volume = make_owned_node(transform, JACOBIAN, "vtkMRMLScalarVolumeNode", f"{transform.GetName()} Jacobian",
-                             beside=transform)
+        raise ValueError(
+            f"The Jacobian determinant for '{transform.GetName()}' must have the shape "
+            f"{geometry.shape_kji}, not {jacobian_kji.shape}."
+        )
+    volume = make_owned_node(
+        transform, JACOBIAN, "vtkMRMLScalarVolumeNode", f"{transform.GetName()} Jacobian", beside=transform
+    )
     if volume.GetImageData() is not None and _lies_on(volume, geometry):
         image_array(volume.GetImageData())[...] = jacobian_kji
         slicer.util.arrayFromVolumeModified(volume)

@@ -41,8 +41,14 @@ def read_volume(node: slicer.vtkMRMLVolumeNode, ignored: Transforms = ()) -> Ima
     array_kji = image_array(image)
     if native_geometry(node, ignored) is not None:
         return Image(array_kji.copy(), geometry, node.GetName())
-    array_kji = resample(image, ijk_to_local(node), general_to_world(transform_chain(node, ignored)), geometry,
-                         linear=True, background=float(array_kji.min()))
+    array_kji = resample(
+        image,
+        ijk_to_local(node),
+        general_to_world(transform_chain(node, ignored)),
+        geometry,
+        linear=True,
+        background=float(array_kji.min()),
+    )
     return Image(array_kji, geometry, node.GetName())
 
 
@@ -52,8 +58,12 @@ def volume_geometry(node: slicer.vtkMRMLVolumeNode, ignored: Transforms = ()) ->
     return native_geometry(node, ignored) or covering_geometry(node, ignored)
 
 
-def read_segmentation(node: slicer.vtkMRMLSegmentationNode, reference: slicer.vtkMRMLVolumeNode | Geometry,
-                      segment_ids: Collection[str] | None = None, ignored: Transforms = ()) -> Segmentation:
+def read_segmentation(
+    node: slicer.vtkMRMLSegmentationNode,
+    reference: slicer.vtkMRMLVolumeNode | Geometry,
+    segment_ids: Collection[str] | None = None,
+    ignored: Transforms = (),
+) -> Segmentation:
     """Segments as labels on the grid of a volume (or on a grid in world RAS), in the order of ``segment_ids``.
 
     Labels are 1..N, a tissue's id is its segment ID; later segments win where they overlap. Without ``segment_ids`` all
@@ -86,8 +96,9 @@ def absent_tissues(segmentation: Segmentation) -> tuple[Tissue, ...]:
     return tuple(tissue for tissue in segmentation.tissues if tissue.label not in present)
 
 
-def read_landmarks(fixed_markups: slicer.vtkMRMLMarkupsNode, moving_markups: slicer.vtkMRMLMarkupsNode,
-                   ignored: Transforms = ()) -> Landmarks:
+def read_landmarks(
+    fixed_markups: slicer.vtkMRMLMarkupsNode, moving_markups: slicer.vtkMRMLMarkupsNode, ignored: Transforms = ()
+) -> Landmarks:
     """The defined control points of two markups nodes in world RAS mm; point n of one shows the same as n of the other.
 
     Points that are defined in neither are skipped; a point defined in only one of the nodes is an error, because all
@@ -97,9 +108,11 @@ def read_landmarks(fixed_markups: slicer.vtkMRMLMarkupsNode, moving_markups: sli
     if not fixed_points:
         raise ValueError(f"The landmarks '{fixed_markups.GetName()}' have no defined point.")
     if fixed_points.keys() != moving_points.keys():
-        raise ValueError(f"The landmarks '{fixed_markups.GetName()}' and '{moving_markups.GetName()}' do not "
-                         f"correspond: they have {len(fixed_points)} and {len(moving_points)} defined points, "
-                         "and each point must be defined in both.")
+        raise ValueError(
+            f"The landmarks '{fixed_markups.GetName()}' and '{moving_markups.GetName()}' do not "
+            f"correspond: they have {len(fixed_points)} and {len(moving_points)} defined points, "
+            "and each point must be defined in both."
+        )
     labels = tuple(fixed_markups.GetNthControlPointLabel(n) for n in fixed_points)
     names = labels if len(set(labels)) == len(labels) else ()  # a name stands for one landmark
     return Landmarks(np.array(list(fixed_points.values())), np.array(list(moving_points.values())), names)
@@ -108,8 +121,11 @@ def read_landmarks(fixed_markups: slicer.vtkMRMLMarkupsNode, moving_markups: sli
 def _defined_points(node: slicer.vtkMRMLMarkupsNode, ignored: Transforms) -> dict[int, np.ndarray]:
     """World RAS positions by index of the control point."""
     require_in_scene(node, "vtkMRMLMarkupsNode", "list of landmarks")
-    indices = [n for n in range(node.GetNumberOfControlPoints())
-               if node.GetNthControlPointPositionStatus(n) == slicer.vtkMRMLMarkupsNode.PositionDefined]
+    indices = [
+        n
+        for n in range(node.GetNumberOfControlPoints())
+        if node.GetNthControlPointPositionStatus(n) == slicer.vtkMRMLMarkupsNode.PositionDefined
+    ]
     if not indices:
         return {}
     points_local = np.array([node.GetNthControlPointPosition(n) for n in indices])
@@ -117,11 +133,16 @@ def _defined_points(node: slicer.vtkMRMLMarkupsNode, ignored: Transforms) -> dic
     return dict(zip(indices, points_ras_mm, strict=True))
 
 
-def read_pair(fixed: slicer.vtkMRMLVolumeNode, moving: slicer.vtkMRMLVolumeNode,
-              segmentation: slicer.vtkMRMLSegmentationNode,
-              moving_segmentation: slicer.vtkMRMLSegmentationNode | None = None,
-              fixed_landmarks: slicer.vtkMRMLMarkupsNode | None = None,
-              moving_landmarks: slicer.vtkMRMLMarkupsNode | None = None, *, ignored: Transforms = ()) -> ImagePair:
+def read_pair(
+    fixed: slicer.vtkMRMLVolumeNode,
+    moving: slicer.vtkMRMLVolumeNode,
+    segmentation: slicer.vtkMRMLSegmentationNode,
+    moving_segmentation: slicer.vtkMRMLSegmentationNode | None = None,
+    fixed_landmarks: slicer.vtkMRMLMarkupsNode | None = None,
+    moving_landmarks: slicer.vtkMRMLMarkupsNode | None = None,
+    *,
+    ignored: Transforms = (),
+) -> ImagePair:
     """All nodes of a registration as one pair in world RAS; `nodes.InputNodes` has the same order.
 
     Transforms that a former registration of this pair has written are no part of the input: the moving nodes may stay
@@ -138,5 +159,10 @@ def read_pair(fixed: slicer.vtkMRMLVolumeNode, moving: slicer.vtkMRMLVolumeNode,
     moving_labels = None
     if moving_segmentation is not None:
         moving_labels = matched_to(read_segmentation(moving_segmentation, moving, ignored=ignored), fixed_labels)
-    return ImagePair(read_volume(fixed, ignored), read_volume(moving, ignored), fixed_labels, moving_labels,
-                     fixed_landmarks and read_landmarks(fixed_landmarks, moving_landmarks, ignored))
+    return ImagePair(
+        read_volume(fixed, ignored),
+        read_volume(moving, ignored),
+        fixed_labels,
+        moving_labels,
+        fixed_landmarks and read_landmarks(fixed_landmarks, moving_landmarks, ignored),
+    )

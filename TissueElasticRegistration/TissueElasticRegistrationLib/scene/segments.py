@@ -21,12 +21,18 @@ def segment_tissues(node: slicer.vtkMRMLSegmentationNode, segment_ids: list[str]
     """One tissue for each segment, labels 1..N in the given order, the segment ID as id."""
     colors = node.GetLabelmapConversionColorTableNode()
     segments = {segment_id: node.GetSegmentation().GetSegment(segment_id) for segment_id in segment_ids}
-    return tuple(Tissue(label, segment.GetName(), segment_id, terminology_of(segment), is_named(segment, colors))
-                 for label, (segment_id, segment) in enumerate(segments.items(), start=1))
+    return tuple(
+        Tissue(label, segment.GetName(), segment_id, terminology_of(segment), is_named(segment, colors))
+        for label, (segment_id, segment) in enumerate(segments.items(), start=1)
+    )
 
 
-def labels_on_grid(segmentation: slicer.vtkSegmentation, segment_ids: list[str],
-                   local_to_world: vtk.vtkAbstractTransform, geometry: Geometry) -> np.ndarray:
+def labels_on_grid(
+    segmentation: slicer.vtkSegmentation,
+    segment_ids: list[str],
+    local_to_world: vtk.vtkAbstractTransform,
+    geometry: Geometry,
+) -> np.ndarray:
     """Labels 1..N in the order of ``segment_ids`` on a grid in world RAS: (K, J, I) int16, 0 for background.
 
     Where segments overlap the later one wins. Raises RuntimeError if the segments cannot be turned into voxels.
@@ -43,8 +49,9 @@ def labels_on_grid(segmentation: slicer.vtkSegmentation, segment_ids: list[str],
             continue
         layer = segmentation.GetLayerIndex(segment_id, BINARY_LABELMAP)
         if layer not in layers:
-            layers[layer] = resample(labelmap, _ijk_to_local(labelmap), local_to_world, geometry,
-                                     linear=False, background=0)
+            layers[layer] = resample(
+                labelmap, _ijk_to_local(labelmap), local_to_world, geometry, linear=False, background=0
+            )
         labels_kji[layers[layer] == segment.GetLabelValue()] = label
     return labels_kji
 
@@ -69,8 +76,11 @@ def empty_segments(segmentation: slicer.vtkSegmentation, segment_ids: list[str])
         if is_empty(labelmap):
             empty.add(segment_id)
             continue
-        layer, value, array_kji = (segmentation.GetLayerIndex(segment_id, BINARY_LABELMAP), segment.GetLabelValue(),
-                                   image_array(labelmap))
+        layer, value, array_kji = (
+            segmentation.GetLayerIndex(segment_id, BINARY_LABELMAP),
+            segment.GetLabelValue(),
+            image_array(labelmap),
+        )
         if layer not in values_seen:
             values_seen[layer] = set(np.unique(array_kji[::COARSE_STEP, ::COARSE_STEP, ::COARSE_STEP]).tolist())
         if value not in values_seen[layer] and not (array_kji == value).any():
@@ -78,8 +88,12 @@ def empty_segments(segmentation: slicer.vtkSegmentation, segment_ids: list[str])
     return empty
 
 
-def _rasterised(segmentation: slicer.vtkSegmentation, segment_ids: list[str],
-                local_to_world: vtk.vtkAbstractTransform, geometry: Geometry) -> slicer.vtkSegmentation:
+def _rasterised(
+    segmentation: slicer.vtkSegmentation,
+    segment_ids: list[str],
+    local_to_world: vtk.vtkAbstractTransform,
+    geometry: Geometry,
+) -> slicer.vtkSegmentation:
     """A segmentation in world RAS with labelmaps on ``geometry``, made from the closed surfaces of another one."""
     with_surfaces = segmentation
     if not segmentation.ContainsRepresentation(CLOSED_SURFACE):
@@ -91,11 +105,17 @@ def _rasterised(segmentation: slicer.vtkSegmentation, segment_ids: list[str],
     in_world.SetSourceRepresentationName(CLOSED_SURFACE)
     for segment_id in segment_ids:
         segment = slicer.vtkSegment()
-        segment.AddRepresentation(CLOSED_SURFACE, _transformed_surface(
-            with_surfaces.GetSegment(segment_id).GetRepresentation(CLOSED_SURFACE), local_to_world))
+        segment.AddRepresentation(
+            CLOSED_SURFACE,
+            _transformed_surface(
+                with_surfaces.GetSegment(segment_id).GetRepresentation(CLOSED_SURFACE), local_to_world
+            ),
+        )
         in_world.AddSegment(segment, segment_id)
-    in_world.SetConversionParameter(slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName(),
-                                    slicer.vtkSegmentationConverter.SerializeImageGeometry(_reference(geometry)))
+    in_world.SetConversionParameter(
+        slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName(),
+        slicer.vtkSegmentationConverter.SerializeImageGeometry(_reference(geometry)),
+    )
     if not in_world.CreateRepresentation(BINARY_LABELMAP):
         raise RuntimeError("the closed surfaces cannot be converted to voxels")
     return in_world

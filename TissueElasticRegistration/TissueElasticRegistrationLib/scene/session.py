@@ -79,8 +79,12 @@ class PairSession:
     ignored: parent transforms that do not count, besides the results of earlier registrations of the pair.
     """
 
-    def __init__(self, inputs: InputNodes, options: SessionOptions = SessionOptions(),
-                 ignored: Collection[slicer.vtkMRMLTransformNode] = ()) -> None:
+    def __init__(
+        self,
+        inputs: InputNodes,
+        options: SessionOptions = SessionOptions(),
+        ignored: Collection[slicer.vtkMRMLTransformNode] = (),
+    ) -> None:
         self.inputs = inputs
         self.options = options
         self._state = state_of(inputs)
@@ -95,8 +99,12 @@ class PairSession:
 
     def fits(self, inputs: InputNodes, options: SessionOptions) -> bool:
         """Whether these are the nodes it was made from, unchanged since, and the same options with the same model."""
-        return (self.inputs == inputs and self.options == options and self._state == state_of(inputs)
-                and self._model_state == pack_state(options.model))
+        return (
+            self.inputs == inputs
+            and self.options == options
+            and self._state == state_of(inputs)
+            and self._model_state == pack_state(options.model)
+        )
 
     def release_nodes(self) -> None:
         """Hold no node any more. A job that is dropped ends in its own thread, where no node may be deleted."""
@@ -122,8 +130,9 @@ class PairSession:
         yield from registrar.live(wanted, jacobian)
         return known
 
-    def register(self, values: Values, refine_steps: int | None = None,
-                 ignore_unknown: bool = False) -> Job[RegistrationResult]:
+    def register(
+        self, values: Values, refine_steps: int | None = None, ignore_unknown: bool = False
+    ) -> Job[RegistrationResult]:
         """Register from nothing and evaluate.
 
         refine_steps: further steps at full resolution; None: none for the direct solver, and as many as its answer is
@@ -139,8 +148,9 @@ class PairSession:
             yield from part_of(registrar.refine(parameters, refine_steps), 0.85 - refining, 0.85)
         return (yield from part_of(registrar.result(), 0.85, 1.0))
 
-    def estimate(self, values: Values, locked: Collection[str] = (), search: Search = Search(),
-                 ignore_unknown: bool = False) -> Job[Estimate]:
+    def estimate(
+        self, values: Values, locked: Collection[str] = (), search: Search = Search(), ignore_unknown: bool = False
+    ) -> Job[Estimate]:
         """The best (λ, μ) of each tissue for this pair, starting from ``values``.
 
         locked: ids or names of tissues that keep their values. Raises ValueError for unknown tissues unless
@@ -159,8 +169,18 @@ class PairSession:
         if landmarks == EVERY_SECOND:
             landmarks = () if self.pair.landmarks is None else self.pair.landmarks.every_second
         kept_out = HoldOut.of(labels(search.hold_out), landmarks)
-        return (yield from estimate(registrar, self.parameters(values, ignore_unknown), search.method, labels(locked),
-                                    search.points, search.objective, kept_out, stiffness=search.stiffness))
+        return (
+            yield from estimate(
+                registrar,
+                self.parameters(values, ignore_unknown),
+                search.method,
+                labels(locked),
+                search.points,
+                search.objective,
+                kept_out,
+                stiffness=search.stiffness,
+            )
+        )
 
     def write(self, result: RegistrationResult, outputs: OutputNodes | None = None) -> OutputNodes:
         """The result into the scene, see `write.write_results`."""
@@ -178,9 +198,14 @@ class PairSession:
 
             options = self.options
             solver = solver_for(options.model)
-            self._registrar = Registrar(self.pair, solver, initial=options.initial, finest_mm=options.finest_mm or None,
-                                        device=options.device,
-                                        threads=live_threads(self.pair.fixed.geometry.shape_kji))
+            self._registrar = Registrar(
+                self.pair,
+                solver,
+                initial=options.initial,
+                finest_mm=options.finest_mm or None,
+                device=options.device,
+                threads=live_threads(self.pair.fixed.geometry.shape_kji),
+            )
         if not self._registrar.is_prepared:
             yield from self._registrar.prepare()
         return self._registrar

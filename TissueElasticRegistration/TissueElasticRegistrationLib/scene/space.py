@@ -15,8 +15,9 @@ from ..core.geometry import Geometry
 LATTICE_POINTS_PER_AXIS = 25  # where a parent transform is sampled to find the extent and the axes of its result
 
 
-def transform_chain(node: slicer.vtkMRMLTransformableNode,
-                    ignored: Collection[slicer.vtkMRMLTransformNode] = ()) -> list[slicer.vtkMRMLTransformNode]:
+def transform_chain(
+    node: slicer.vtkMRMLTransformableNode, ignored: Collection[slicer.vtkMRMLTransformNode] = ()
+) -> list[slicer.vtkMRMLTransformNode]:
     """Parent transforms of a node, innermost first; those in ``ignored`` are left out."""
     chain = []
     parent = node.GetParentTransformNode()
@@ -53,8 +54,9 @@ def general_to_world(chain: list[slicer.vtkMRMLTransformNode]) -> vtk.vtkAbstrac
     return general
 
 
-def native_geometry(volume_node: slicer.vtkMRMLVolumeNode,
-                    ignored: Collection[slicer.vtkMRMLTransformNode] = ()) -> Geometry | None:
+def native_geometry(
+    volume_node: slicer.vtkMRMLVolumeNode, ignored: Collection[slicer.vtkMRMLTransformNode] = ()
+) -> Geometry | None:
     """The volume's own grid in world RAS; None if its parent transforms bend or shear it, so that it is no grid there.
 
     Raises ValueError, naming the node, if its axes do not span space.
@@ -65,16 +67,19 @@ def native_geometry(volume_node: slicer.vtkMRMLVolumeNode,
     ijk_to_ras = local_to_world @ ijk_to_local(volume_node)
     axes = ijk_to_ras[:3, :3] / np.maximum(np.linalg.norm(ijk_to_ras[:3, :3], axis=0), 1e-300)
     if abs(np.linalg.det(axes)) < 1e-3:
-        raise ValueError(f"The axes of volume '{volume_node.GetName()}' do not span space: "
-                         "its direction matrix or a parent transform is singular.")
+        raise ValueError(
+            f"The axes of volume '{volume_node.GetName()}' do not span space: "
+            "its direction matrix or a parent transform is singular."
+        )
     try:
         return Geometry(shape_kji(volume_node), ijk_to_ras)
     except ValueError:  # neither empty nor singular, so the axes are not perpendicular
         return None
 
 
-def covering_geometry(volume_node: slicer.vtkMRMLVolumeNode,
-                      ignored: Collection[slicer.vtkMRMLTransformNode] = ()) -> Geometry:
+def covering_geometry(
+    volume_node: slicer.vtkMRMLVolumeNode, ignored: Collection[slicer.vtkMRMLTransformNode] = ()
+) -> Geometry:
     """A grid in world RAS with perpendicular axes that covers a bent or sheared volume at its transformed voxel size.
 
     Slices stay slices: the k axis is normal to the plane that fits the transformed rows and columns, because tilting

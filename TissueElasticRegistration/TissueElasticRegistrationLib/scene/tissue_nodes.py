@@ -58,6 +58,14 @@ def describe_segments(node: slicer.vtkMRMLSegmentationNode, find_empty: bool = T
     for segment_id in ids:
         segment = segmentation.GetSegment(segment_id)
         color = display.GetSegmentColor(segment_id) if display is not None else segment.GetColor()
-        infos.append(SegmentInfo(segment_id, segment.GetName(), tuple(color)[:3], terminology_of(segment),
-                                 segment_id in empty, is_named(segment, colors)))
+        infos.append(
+            SegmentInfo(
+                segment_id,
+                segment.GetName(),
+                tuple(color)[:3],
+                terminology_of(segment),
+                segment_id in empty,
+                is_named(segment, colors),
+            )
+        )
     return tuple(infos)

@@ -42,8 +42,14 @@ def current_layers(scene: slicer.vtkMRMLScene) -> dict[str, Layers]:
     layers = {}
     for view in _views(scene):
         compositing, opacity = _remembered(view) or (view.GetCompositing(), view.GetForegroundOpacity())
-        layers[view.GetID()] = Layers(view.GetBackgroundVolumeID(), view.GetForegroundVolumeID(),
-                                      view.GetLabelVolumeID(), opacity, view.GetLabelOpacity(), compositing)
+        layers[view.GetID()] = Layers(
+            view.GetBackgroundVolumeID(),
+            view.GetForegroundVolumeID(),
+            view.GetLabelVolumeID(),
+            opacity,
+            view.GetLabelOpacity(),
+            compositing,
+        )
     return layers
 
 
@@ -67,8 +73,9 @@ def show_fade(fixed: slicer.vtkMRMLVolumeNode, moving: slicer.vtkMRMLVolumeNode,
     require_in_scene(moving, "vtkMRMLVolumeNode", "moving volume")
     show_difference(fixed.GetScene(), False)
     for view in _views(fixed.GetScene()):
-        _set_layers(view, Layers(fixed.GetID(), moving.GetID(), view.GetLabelVolumeID(), opacity,
-                                 view.GetLabelOpacity(), ALPHA))
+        _set_layers(
+            view, Layers(fixed.GetID(), moving.GetID(), view.GetLabelVolumeID(), opacity, view.GetLabelOpacity(), ALPHA)
+        )
 
 
 def show_difference(scene: slicer.vtkMRMLScene, on: bool) -> None:
@@ -144,10 +151,20 @@ def _leave_subtraction(view: slicer.vtkMRMLSliceCompositeNode) -> None:
     view.RemoveAttribute(REMEMBERED)
 
 
-def _enter_difference_display(display: slicer.vtkMRMLScalarVolumeDisplayNode, colors: np.ndarray, window: float,
-                              level: float) -> None:
-    display.SetAttribute(REMEMBERED, json.dumps([display.GetWindow(), display.GetLevel(),
-                                                 display.GetAutoWindowLevel(), display.GetInvertDisplayScalarRange()]))
+def _enter_difference_display(
+    display: slicer.vtkMRMLScalarVolumeDisplayNode, colors: np.ndarray, window: float, level: float
+) -> None:
+    display.SetAttribute(
+        REMEMBERED,
+        json.dumps(
+            [
+                display.GetWindow(),
+                display.GetLevel(),
+                display.GetAutoWindowLevel(),
+                display.GetInvertDisplayScalarRange(),
+            ]
+        ),
+    )
     if display.GetColorNodeID():
         display.SetNodeReferenceID(COLORS_BEFORE, display.GetColorNodeID())
     table = make_owned_node(display, DIFFERENCE_COLORS, "vtkMRMLColorTableNode", "difference of two volumes")

@@ -37,8 +37,15 @@ def is_empty(image: vtk.vtkImageData | None) -> bool:
     return image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None
 
 
-def resample(image: vtk.vtkImageData, ijk_to_local: np.ndarray, local_to_world: vtk.vtkAbstractTransform,
-             geometry: Geometry, *, linear: bool, background: float) -> np.ndarray:
+def resample(
+    image: vtk.vtkImageData,
+    ijk_to_local: np.ndarray,
+    local_to_world: vtk.vtkAbstractTransform,
+    geometry: Geometry,
+    *,
+    linear: bool,
+    background: float,
+) -> np.ndarray:
     """A scalar image on another grid in world RAS: (K, J, I), a new array.
 
     image: its voxel indices (extent included) are mapped to local RAS mm by ``ijk_to_local``, from there to world RAS
@@ -62,8 +69,9 @@ def resample(image: vtk.vtkImageData, ijk_to_local: np.ndarray, local_to_world: 
     return image_array(reslice.GetOutput()).copy()
 
 
-def _grid_to_image(geometry: Geometry, local_to_world: vtk.vtkAbstractTransform,
-                   ijk_to_local: np.ndarray) -> vtk.vtkAbstractTransform:
+def _grid_to_image(
+    geometry: Geometry, local_to_world: vtk.vtkAbstractTransform, ijk_to_local: np.ndarray
+) -> vtk.vtkAbstractTransform:
     """From voxel indices of the grid to voxel indices of the image; linear (fast in vtkImageReslice) if possible."""
     world_to_local = local_to_world.GetInverse()
     transform = vtk.vtkTransform() if local_to_world.IsA("vtkLinearTransform") else vtk.vtkGeneralTransform()

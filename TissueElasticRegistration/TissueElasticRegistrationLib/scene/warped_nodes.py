@@ -59,8 +59,9 @@ def show_outlines(node: slicer.vtkMRMLSegmentationNode) -> None:
     node.GetDisplayNode().SetVisibility2DFill(False)
 
 
-def make_segments(labels: Segmentation, source: slicer.vtkMRMLSegmentationNode,
-                  placement: Placement) -> dict[str, slicer.vtkSegment]:
+def make_segments(
+    labels: Segmentation, source: slicer.vtkMRMLSegmentationNode, placement: Placement
+) -> dict[str, slicer.vtkSegment]:
     """Segments by ID that share one labelmap; names, colours and tags are those of the segments of ``source``.
 
     Raises ValueError, naming ``source``, if it has no segment for one of the tissues.
@@ -81,8 +82,9 @@ def make_segments(labels: Segmentation, source: slicer.vtkMRMLSegmentationNode,
     return segments
 
 
-def write_segments(segments: dict[str, slicer.vtkSegment], placement: Placement,
-                   node: slicer.vtkMRMLSegmentationNode) -> None:
+def write_segments(
+    segments: dict[str, slicer.vtkSegment], placement: Placement, node: slicer.vtkMRMLSegmentationNode
+) -> None:
     """Replace the segments of a node; how it shows segments with known IDs stays, and so do surfaces shown in 3D."""
     node.CreateDefaultDisplayNodes()
     segmentation, display = node.GetSegmentation(), node.GetDisplayNode()

@@ -33,8 +33,9 @@ from .warped_nodes import (
 
 __all__ = ["write_results", "write_transform"]
 
-OUTPUT_CLASSES = OutputNodes("vtkMRMLTransformNode", "vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode",
-                             "vtkMRMLTableNode")
+OUTPUT_CLASSES = OutputNodes(
+    "vtkMRMLTransformNode", "vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLTableNode"
+)
 
 
 def write_results(inputs: InputNodes, result: RegistrationResult, outputs: OutputNodes | None = None) -> OutputNodes:
@@ -104,8 +105,9 @@ def _completed(inputs: InputNodes, outputs: OutputNodes, with_segmentation: bool
         for field in OutputNodes._fields if with_segmentation else ("transform", "warped_volume", "metrics_table"):
             written[field] = getattr(outputs, field)
             if written[field] is None:
-                written[field] = inputs.fixed.GetScene().AddNewNodeByClass(getattr(OUTPUT_CLASSES, field),
-                                                                          free_name(field, inputs))
+                written[field] = inputs.fixed.GetScene().AddNewNodeByClass(
+                    getattr(OUTPUT_CLASSES, field), free_name(field, inputs)
+                )
                 new.append(written[field])
                 place_beside(inputs.fixed, written[field])
         yield OutputNodes(**written)
@@ -122,6 +124,10 @@ def free_name(field: str, inputs: InputNodes) -> str:
     """
     pair = f"{inputs.moving.GetName()} to {inputs.fixed.GetName()}"
     source = inputs.moving_segmentation or inputs.moving
-    name = {"transform": pair, "warped_volume": f"{inputs.moving.GetName()} warped",
-            "warped_segmentation": f"{source.GetName()} warped", "metrics_table": f"{pair} metrics"}[field]
+    name = {
+        "transform": pair,
+        "warped_volume": f"{inputs.moving.GetName()} warped",
+        "warped_segmentation": f"{source.GetName()} warped",
+        "metrics_table": f"{pair} metrics",
+    }[field]
     return inputs.fixed.GetScene().GenerateUniqueName(name)

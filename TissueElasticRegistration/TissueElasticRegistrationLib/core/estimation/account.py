@@ -31,12 +31,24 @@ def estimate_account(estimate: Estimate, pair: ImagePair, result: RegistrationRe
         "method": estimate.method,
         "objective": estimate.criterion or None,
         "grid": None if grid is None else {"lambda": grid.lam.tolist(), "mu": grid.mu.tolist()},
-        "per_tissue": [{"id": row.tissue.id, "lambda": row.lame.lam, "mu": row.lame.mu, "score": row.score,
-                        "score_start": row.start_score, "flat": row.flat, "confidence": confidence(estimate, number)}
-                       for number, row in enumerate(estimate.per_tissue) if row.votes],
-        "held_out": {"tissues": [tissue.id for tissue in estimate.held_out],
-                     "landmarks": list(estimate.held_out_landmarks),
-                     "tre_mm": None if errors is None else asdict(errors)},
+        "per_tissue": [
+            {
+                "id": row.tissue.id,
+                "lambda": row.lame.lam,
+                "mu": row.lame.mu,
+                "score": row.score,
+                "score_start": row.start_score,
+                "flat": row.flat,
+                "confidence": confidence(estimate, number),
+            }
+            for number, row in enumerate(estimate.per_tissue)
+            if row.votes
+        ],
+        "held_out": {
+            "tissues": [tissue.id for tissue in estimate.held_out],
+            "landmarks": list(estimate.held_out_landmarks),
+            "tre_mm": None if errors is None else asdict(errors),
+        },
         "shear_modulus_ratio": None if ratios is None else shear_modulus_account(ratios),
     }
 
@@ -49,9 +61,18 @@ def shear_modulus_account(ratios: ShearModulusRatios) -> dict[str, Any]:
     return {
         "reference": ratios.reference.id,
         "condition": ratios.condition,
-        "per_tissue": [{"id": row.tissue.id, "mu": row.mu, "low": row.low, "high": row.high, "supported": row.supported,
-                        "strain_index": row.strain_index, "reason": row.reason}
-                       for row in ratios.per_tissue],
+        "per_tissue": [
+            {
+                "id": row.tissue.id,
+                "mu": row.mu,
+                "low": row.low,
+                "high": row.high,
+                "supported": row.supported,
+                "strain_index": row.strain_index,
+                "reason": row.reason,
+            }
+            for row in ratios.per_tissue
+        ],
     }
 
 
@@ -69,8 +90,11 @@ class Evidence:
 def evidence(estimate: Estimate, pair: ImagePair, result: RegistrationResult) -> list[Evidence]:
     """Overlap of every tissue and mean landmark errors, as far as they were measured; independent ones first."""
     tuned = set(estimate.tuned_on) if estimate.criterion == "dice" else set()
-    found = [Evidence(f"Overlap of {row.tissue.name}", "Dice", row.dice_before, row.dice_after, row.tissue not in tuned)
-             for row in result.tissues if np.isfinite([row.dice_before, row.dice_after]).all()]
+    found = [
+        Evidence(f"Overlap of {row.tissue.name}", "Dice", row.dice_before, row.dice_after, row.tissue not in tuned)
+        for row in result.tissues
+        if np.isfinite([row.dice_before, row.dice_after]).all()
+    ]
     if pair.landmarks is not None:
         names = set(pair.landmarks.all_names)
         kept = set(estimate.held_out_landmarks) if estimate.criterion == "landmarks" else names

@@ -37,19 +37,29 @@ class ClassOverlap:
     tie, flat = TIE, FLAT
     caution = ()
 
-    def __init__(self, pair: ImagePair, working: WorkingPair, initial: sitk.Transform, device: torch.device,
-                 held_out: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        pair: ImagePair,
+        working: WorkingPair,
+        initial: sitk.Transform,
+        device: torch.device,
+        held_out: Collection[int] = (),
+    ) -> None:
         if pair.moving_segmentation is None:
-            raise ValueError("To estimate parameters, the moving image needs a segmentation too: its overlap with the "
-                             "fixed one is what they are judged by.")
+            raise ValueError(
+                "To estimate parameters, the moving image needs a segmentation too: its overlap with the "
+                "fixed one is what they are judged by."
+            )
         moving = matched_to(pair.moving_segmentation, pair.fixed_segmentation)
         shown = working.volume(working.fixed_mask) > 0
         fixed_kji = np.where(shown, working.volume(working.labels), BACKGROUND)
         judged = tuple(tissue for tissue in pair.fixed_segmentation.tissues if tissue.label not in held_out)
         self.labels, self.silent = _sorted_out(judged, moving, fixed_kji)
         if not self.labels:
-            raise ValueError("No tissue can be judged: the segmentations have no tissue of the same name with at least "
-                             f"{FEW_VOXELS} voxels in both.")
+            raise ValueError(
+                "No tissue can be judged: the segmentations have no tissue of the same name with at least "
+                f"{FEW_VOXELS} voxels in both."
+            )
         self._classes = len(self.labels) + 1
         # One number for each pair of classes; what the fixed image does not show gets numbers behind all of them.
         fixed = np.where(shown, _numbered(fixed_kji, self.labels), self._classes)
@@ -68,7 +78,7 @@ class ClassOverlap:
         """Dice of each of ``labels`` for what `warp` returned."""
         n = self._classes
         counts = torch.bincount((self._first_number + warped.long()).ravel(), minlength=n * (n + 1))
-        pairs = counts[:n * n].reshape(n, n).cpu().numpy().astype(float)
+        pairs = counts[: n * n].reshape(n, n).cpu().numpy().astype(float)
         return (2 * np.diag(pairs) / (pairs.sum(0) + pairs.sum(1)))[1:]
 
     def scores(self, displacement: torch.Tensor) -> np.ndarray:
@@ -93,8 +103,14 @@ class _LabelSampler:
     moves a small tissue's Dice by more than λ and μ do.
     """
 
-    def __init__(self, moving: Segmentation, labels_kji: np.ndarray, working: WorkingPair, initial: sitk.Transform,
-                 device: torch.device) -> None:
+    def __init__(
+        self,
+        moving: Segmentation,
+        labels_kji: np.ndarray,
+        working: WorkingPair,
+        initial: sitk.Transform,
+        device: torch.device,
+    ) -> None:
         grid = moving.geometry
         if not initial.IsLinear():
             labels_kji = resample_array(labels_kji.astype(np.int32), grid, initial, working.geometry, 0, nearest=True)
@@ -108,24 +124,26 @@ class _LabelSampler:
         labels = labels_kji[0] if working.dimension == 2 else labels_kji
         self._labels = torch.from_numpy(labels.astype(np.float32))[None, None].to(device)
         self._masks: torch.Tensor | None = None
-        indices = torch.meshgrid(*[torch.arange(n, dtype=torch.float32, device=device)
-                                   for n in working.labels.shape[2:]], indexing="ij")
+        indices = torch.meshgrid(
+            *[torch.arange(n, dtype=torch.float32, device=device) for n in working.labels.shape[2:]], indexing="ij"
+        )
         self._rest = [_mixed(row, indices) + start for row, start in zip(self._matrix, zero, strict=True)]
 
     def __call__(self, displacement: torch.Tensor) -> torch.Tensor:
-        return F.grid_sample(self._labels, self._places(displacement), mode="nearest", padding_mode="zeros",
-                             align_corners=False)
+        return F.grid_sample(
+            self._labels, self._places(displacement), mode="nearest", padding_mode="zeros", align_corners=False
+        )
 
     def parts(self, displacement: torch.Tensor, count: int) -> torch.Tensor:
         """(count, *shape): how much of each of the classes 1, 2, ... is there, linear between voxels."""
         if self._masks is None:
             self._masks = torch.cat([(self._labels == number).float() for number in range(1, count + 1)], 1)
-        return F.grid_sample(self._masks, self._places(displacement), mode="bilinear", padding_mode="zeros",
-                             align_corners=False)[0]
+        return F.grid_sample(
+            self._masks, self._places(displacement), mode="bilinear", padding_mode="zeros", align_corners=False
+        )[0]
 
     def _places(self, displacement: torch.Tensor) -> torch.Tensor:
-        places = [at_rest + _mixed(row, displacement[0])
-                  for row, at_rest in zip(self._matrix, self._rest, strict=True)]
+        places = [at_rest + _mixed(row, displacement[0]) for row, at_rest in zip(self._matrix, self._rest, strict=True)]
         return torch.stack(places[::-1], -1)[None]
 
 
@@ -144,8 +162,9 @@ def _mixed(row: list[float], components) -> torch.Tensor:
     return sum(weight * component for weight, component in zip(row, components, strict=True) if abs(weight) > 1e-12)
 
 
-def _sorted_out(tissues: tuple[Tissue, ...], moving: Segmentation,
-                fixed_kji: np.ndarray) -> tuple[tuple[int, ...], dict[int, str]]:
+def _sorted_out(
+    tissues: tuple[Tissue, ...], moving: Segmentation, fixed_kji: np.ndarray
+) -> tuple[tuple[int, ...], dict[int, str]]:
     """Labels of the tissues that can be scored, and why the others cannot."""
     names = {tissue.name.casefold() for tissue in moving.tissues}
     labels, silent = [], {}

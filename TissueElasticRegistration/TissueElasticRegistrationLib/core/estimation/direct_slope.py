@@ -66,14 +66,19 @@ class DirectSlope:
 
     def _parameters(self, sliders: torch.Tensor) -> TissueParameters:
         weight = self._question.scale.weight
-        return TissueParameters({tissue.label: Lame(weight(lam), weight(mu)) for tissue, (lam, mu) in
-                                 zip(self._question.tissues, sliders.tolist(), strict=True)})
+        return TissueParameters(
+            {
+                tissue.label: Lame(weight(lam), weight(mu))
+                for tissue, (lam, mu) in zip(self._question.tissues, sliders.tolist(), strict=True)
+            }
+        )
 
     def _weights(self, sliders: torch.Tensor) -> torch.Tensor:
         """(tissues, 2) λ and μ."""
         weight = self._question.scale.weight
-        return torch.tensor([[weight(value) for value in row] for row in sliders.tolist()],
-                            device=self._level.fixed.device)
+        return torch.tensor(
+            [[weight(value) for value in row] for row in sliders.tolist()], device=self._level.fixed.device
+        )
 
     def _weight_per_slider(self, sliders: torch.Tensor) -> torch.Tensor:
         high, low = (sliders + SMALL_SLIDER).clamp(0, 1), (sliders - SMALL_SLIDER).clamp(0, 1)

@@ -33,8 +33,9 @@ class Equilibrium:
     (2, T): λ and μ of the T tissues asked about.
     """
 
-    def __init__(self, tissue_numbers: np.ndarray, inside: np.ndarray, spacing_mm: Sequence[float],
-                 factors: Sequence[int]) -> None:
+    def __init__(
+        self, tissue_numbers: np.ndarray, inside: np.ndarray, spacing_mm: Sequence[float], factors: Sequence[int]
+    ) -> None:
         """tissue_numbers: per voxel the number of its tissue, 0 to T - 1, or NO_TISSUE. inside: per voxel whether it
         belongs to the body. factors: voxels of a block along each axis.
         """
@@ -63,7 +64,7 @@ class Equilibrium:
         """Means over the blocks of voxels: (C, *voxel shape) -> (nodes, C)."""
         for axis, (n, f) in enumerate(zip(self.shape, self.factors, strict=True), start=1):
             values = np.take(values, range(n * f), axis=axis)
-            values = values.reshape(*values.shape[:axis], n, f, *values.shape[axis + 1:]).mean(axis=axis + 1)
+            values = values.reshape(*values.shape[:axis], n, f, *values.shape[axis + 1 :]).mean(axis=axis + 1)
         return np.moveaxis(values.reshape(len(values), -1), 0, -1)
 
     def voxel_values(self, values: np.ndarray) -> np.ndarray:
@@ -81,8 +82,10 @@ class Equilibrium:
         """The stiffness matrix of the free nodes for these moduli, factorised."""
         matrices = self._element_matrices(moduli).ravel()[self._kept]
         flat = np.bincount(self._places, matrices, self._ends[-1])
-        blocks = [flat[a:b].reshape(shape) for a, b, shape in
-                  zip(self._ends[:-1], self._ends[1:], self._block_shapes, strict=True)]
+        blocks = [
+            flat[a:b].reshape(shape)
+            for a, b, shape in zip(self._ends[:-1], self._ends[1:], self._block_shapes, strict=True)
+        ]
         return factorise(blocks[::2], blocks[1::2])
 
     def forces(self, moduli: np.ndarray, displacement_mm: np.ndarray) -> np.ndarray:
@@ -106,8 +109,9 @@ class Equilibrium:
             parts.append(matrix_product(left[slab], right[slab].T).ravel())
             if k > 0:
                 before = self._slabs[k - 1]
-                parts.append((matrix_product(left[slab], right[before].T)
-                              + matrix_product(right[slab], left[before].T)).ravel())
+                parts.append(
+                    (matrix_product(left[slab], right[before].T) + matrix_product(right[slab], left[before].T)).ravel()
+                )
             else:
                 parts.append(np.zeros(0))
         products = np.zeros(self._kept.shape)
@@ -139,8 +143,10 @@ class Equilibrium:
 
     def _element_nodes(self) -> np.ndarray:
         numbers = np.arange(int(np.prod(self.shape))).reshape(self.shape)
-        windows = [numbers[tuple(slice(offset, n - 1 + offset) for offset, n in zip(corner, self.shape, strict=True))]
-                   for corner in self._corners()]
+        windows = [
+            numbers[tuple(slice(offset, n - 1 + offset) for offset, n in zip(corner, self.shape, strict=True))]
+            for corner in self._corners()
+        ]
         return np.stack(windows, axis=-1).reshape(-1, 2**self.dimension)
 
     def _corners(self) -> list[tuple[int, ...]]:
@@ -153,8 +159,10 @@ class Equilibrium:
         for point in product(GAUSS, repeat=self.dimension):
             weights = np.where(corners == 1, point, 1 - np.array(point))
             slopes = np.where(corners == 1, 1.0, -1.0) / self.size_mm
-            gradients = np.stack([slopes[:, axis] * np.prod(np.delete(weights, axis, axis=1), axis=1)
-                                  for axis in range(self.dimension)], axis=1)
+            gradients = np.stack(
+                [slopes[:, axis] * np.prod(np.delete(weights, axis, axis=1), axis=1) for axis in range(self.dimension)],
+                axis=1,
+            )
             symmetric = np.einsum("na,ma,cd->ncmd", gradients, gradients, np.eye(self.dimension))
             symmetric += np.einsum("nd,mc->ncmd", gradients, gradients)
             found += np.stack([np.outer(gradients.ravel(), gradients.ravel()), symmetric.reshape(found[0].shape)])
@@ -172,8 +180,9 @@ class Equilibrium:
         """(nodes, T) volume of every tissue around each node."""
         corners = self._elements.shape[1]
         share = self._shares * float(np.prod(self.size_mm)) / corners
-        return np.stack([np.bincount(self._elements.ravel(), np.repeat(part, corners), len(self.free))
-                         for part in share], axis=1)
+        return np.stack(
+            [np.bincount(self._elements.ravel(), np.repeat(part, corners), len(self.free)) for part in share], axis=1
+        )
 
     def _index(self) -> None:
         """Where every entry of every element's matrix goes among the blocks of the slabs."""
@@ -217,8 +226,9 @@ class Equilibrium:
     def _by_tissue(self, moduli: np.ndarray, products: np.ndarray) -> np.ndarray:
         """(2, T): derivatives by log moduli of products (E, width, width) times the matrices of all elements."""
         work = matrix_product(self._unit.reshape(2, -1), products.reshape(len(products), -1).T)
-        slope = np.divide(self._element_moduli(moduli), self._filled, out=np.zeros_like(work),
-                          where=self._filled > 0) ** 2
+        slope = (
+            np.divide(self._element_moduli(moduli), self._filled, out=np.zeros_like(work), where=self._filled > 0) ** 2
+        )
         return (work * slope) @ self._shares.T / moduli
 
     def _gathered(self, values: np.ndarray) -> np.ndarray:

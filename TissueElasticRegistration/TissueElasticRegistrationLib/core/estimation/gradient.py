@@ -51,9 +51,14 @@ class Slope(Protocol):
         """
 
 
-def estimate_by_gradient(registrar: Registrar, start: TissueParameters, locked: Collection[int] = (),
-                         objective: ObjectiveName = "dice", hold_out: HoldOut = NOTHING_HELD_OUT,
-                         steps: int | None = None) -> Job[Estimate]:
+def estimate_by_gradient(
+    registrar: Registrar,
+    start: TissueParameters,
+    locked: Collection[int] = (),
+    objective: ObjectiveName = "dice",
+    hold_out: HoldOut = NOTHING_HELD_OUT,
+    steps: int | None = None,
+) -> Job[Estimate]:
     """Search λ and μ of all tissues from ``start``, for a prepared registrar; arguments as in `grid`.
 
     Through the network where the registrar has one, otherwise through the solution of the direct solver: how the
@@ -66,8 +71,14 @@ def estimate_by_gradient(registrar: Registrar, start: TissueParameters, locked: 
     return with_threads(job, registrar.threads)
 
 
-def _search(registrar: Registrar, start: TissueParameters, locked: Collection[int], objective: ObjectiveName,
-            hold_out: HoldOut, steps: int | None) -> Job[Estimate]:
+def _search(
+    registrar: Registrar,
+    start: TissueParameters,
+    locked: Collection[int],
+    objective: ObjectiveName,
+    hold_out: HoldOut,
+    steps: int | None,
+) -> Job[Estimate]:
     question = yield from asked(registrar, start, locked, objective, hold_out)
     has_network = isinstance(registrar.solver, NetworkSolver)
     notes = network_problem(registrar.solver, registrar) if has_network else []

@@ -34,9 +34,15 @@ POINTS_DIRECT, POINTS_NETWORK = 5, 11
 SWEPT, TOGETHER = 0.6, 0.75  # parts of the work: before candidates are registered together, and before in full
 
 
-def estimate_by_grid(registrar: Registrar, start: TissueParameters, locked: Collection[int] = (),
-                     points: int | None = None, objective: ObjectiveName = "dice", hold_out: HoldOut = NOTHING_HELD_OUT,
-                     search: NetworkSolver | None = None) -> Job[Estimate]:
+def estimate_by_grid(
+    registrar: Registrar,
+    start: TissueParameters,
+    locked: Collection[int] = (),
+    points: int | None = None,
+    objective: ObjectiveName = "dice",
+    hold_out: HoldOut = NOTHING_HELD_OUT,
+    search: NetworkSolver | None = None,
+) -> Job[Estimate]:
     """Search λ and μ for a prepared registrar at ``points`` x ``points`` places of both sliders, ends included.
 
     start: the values now, by label: kept by tissues that have no vote, and preferred where others are equally good.
@@ -57,8 +63,15 @@ def estimate_by_grid(registrar: Registrar, start: TissueParameters, locked: Coll
     return with_threads(job, registrar.threads)
 
 
-def _search(registrar: Registrar, start: TissueParameters, locked: Collection[int], points: int | None,
-            objective: ObjectiveName, hold_out: HoldOut, search: NetworkSolver | None) -> Job[Estimate]:
+def _search(
+    registrar: Registrar,
+    start: TissueParameters,
+    locked: Collection[int],
+    points: int | None,
+    objective: ObjectiveName,
+    hold_out: HoldOut,
+    search: NetworkSolver | None,
+) -> Job[Estimate]:
     question = yield from asked(registrar, start, locked, objective, hold_out)
     network = _network(registrar, search)
     notes = [] if network is None else network_problem(network, registrar)
@@ -71,8 +84,7 @@ def _search(registrar: Registrar, start: TissueParameters, locked: Collection[in
     yield from part_as_it_is(sweep, 0.0, SWEPT)
     tally.require_known()
     own = registrar.solver
-    has_network = isinstance(own, NetworkSolver) and not (
-        notes if own is network else network_problem(own, registrar))
+    has_network = isinstance(own, NetworkSolver) and not (notes if own is network else network_problem(own, registrar))
     yield from part_of(register_together(registrar, tally, has_network), SWEPT, TOGETHER)
     yield EstimateProgress(TOGETHER, "all tissues together", tally.estimate())
     yield from part_of(run_off(registrar, tally), TOGETHER, 1.0)
@@ -86,8 +98,10 @@ def _network(registrar: Registrar, search: NetworkSolver | None) -> NetworkSolve
         return registrar.solver if isinstance(registrar.solver, NetworkSolver) else None
     wanted, offered = registrar.solver.objective, search.objective
     if (offered.scale, offered.regulariser) != (wanted.scale, wanted.regulariser):
-        raise ValueError(f"The model '{search.pack.card.name}' cannot search for this registration: it was trained "
-                         f"with the {offered.regulariser} regulariser on the {offered.scale.name} scale.")
+        raise ValueError(
+            f"The model '{search.pack.card.name}' cannot search for this registration: it was trained "
+            f"with the {offered.regulariser} regulariser on the {offered.scale.name} scale."
+        )
     return search
 
 
@@ -99,8 +113,10 @@ def network_problem(solver: NetworkSolver, registrar: Registrar) -> list[str]:
     velocity, maps = solver.answer(pyramid, middle), pyramid.parameter_maps(middle)
     if bool(velocity.isfinite().all()) and not solver.is_worse(pyramid, velocity, torch.zeros_like(velocity), maps):
         return []
-    return [f"The answers of the model '{solver.pack.card.name}' are worse than no deformation for this pair: the "
-            "direct solver searched instead."]
+    return [
+        f"The answers of the model '{solver.pack.card.name}' are worse than no deformation for this pair: the "
+        "direct solver searched instead."
+    ]
 
 
 def _sweep(registrar: Registrar, tally: Tally) -> Job[None]:

@@ -53,8 +53,13 @@ def image_pull(pyramid: Pyramid, displacement: np.ndarray) -> ImagePull:
     body = valid & (pair.labels[0, 0].to(valid.device) != 0)
     smooth = smoothed(smoothed(pair.moving.to(level.fixed.device)))
     always = torch.ones_like(smooth)
-    slopes = torch.cat([MovingSampler(central_difference(smooth, axis) / size, always)(placed)[0]
-                        for axis, size in enumerate(pair.spacing_mm)], dim=1)[0].double()
+    slopes = torch.cat(
+        [
+            MovingSampler(central_difference(smooth, axis) / size, always)(placed)[0]
+            for axis, size in enumerate(pair.spacing_mm)
+        ],
+        dim=1,
+    )[0].double()
     fixed, warped = level.fixed[0, 0].double(), warped[0, 0].double()
     gain, offset, correlation = _fit(warped[body], fixed[body])
     residual, slopes = fixed - gain * warped - offset, gain * slopes
@@ -62,8 +67,12 @@ def image_pull(pyramid: Pyramid, displacement: np.ndarray) -> ImagePull:
     residual, slopes = residual - _mean_around(residual[None], outliers)[0], slopes - _mean_around(slopes, outliers)
     noise = _noise(residual, body)
     weight = body * _huber(residual, noise) / noise**2
-    return ImagePull((weight * slopes[:, None] * slopes[None]).cpu().numpy(),
-                     (weight * residual * slopes).cpu().numpy(), valid.cpu().numpy(), correlation)
+    return ImagePull(
+        (weight * slopes[:, None] * slopes[None]).cpu().numpy(),
+        (weight * residual * slopes).cpu().numpy(),
+        valid.cpu().numpy(),
+        correlation,
+    )
 
 
 def _fit(x: torch.Tensor, y: torch.Tensor) -> tuple[float, float, float]:
@@ -72,8 +81,11 @@ def _fit(x: torch.Tensor, y: torch.Tensor) -> tuple[float, float, float]:
         return 1.0, 0.0, 0.0
     together = float(((x - x.mean()) * (y - y.mean())).mean())
     gain = together / float(x.var(unbiased=False))
-    return (gain, float(y.mean()) - gain * float(x.mean()),
-            together / float(x.std(unbiased=False) * y.std(unbiased=False)))
+    return (
+        gain,
+        float(y.mean()) - gain * float(x.mean()),
+        together / float(x.std(unbiased=False) * y.std(unbiased=False)),
+    )
 
 
 def _noise(residual: torch.Tensor, body: torch.Tensor) -> float:

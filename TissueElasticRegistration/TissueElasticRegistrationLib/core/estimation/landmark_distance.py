@@ -32,16 +32,20 @@ class LandmarkDistance:
     tie, flat = 0.02, 0.05
     caution = ()
 
-    def __init__(self, pair: ImagePair, working: WorkingPair, initial: sitk.Transform, device: torch.device,
-                 hold_out: HoldOut) -> None:
+    def __init__(
+        self, pair: ImagePair, working: WorkingPair, initial: sitk.Transform, device: torch.device, hold_out: HoldOut
+    ) -> None:
         if pair.landmarks is None:
             raise ValueError("To estimate parameters by landmarks, the pair needs corresponding landmarks.")
         landmarks, axes = pair.landmarks, slice(3 - working.dimension, 3)
         fixed_kji = working.geometry.points_ijk(landmarks.fixed_ras_mm)[:, ::-1]
         moving_kji = working.geometry.points_ijk(_pulled_back(landmarks.moving_ras_mm, initial))[:, ::-1]
         where = _labels_at(working, fixed_kji)
-        used = [number for number, (name, label) in enumerate(zip(landmarks.all_names, where, strict=True))
-                if label is not None and name not in hold_out.landmarks and label not in hold_out.tissues]
+        used = [
+            number
+            for number, (name, label) in enumerate(zip(landmarks.all_names, where, strict=True))
+            if label is not None and name not in hold_out.landmarks and label not in hold_out.tissues
+        ]
         self.labels, self.silent, self._members = _spoken_for(working, where, used, hold_out)
         if not self.labels:
             raise ValueError(f"No tissue can be judged: at least {FEWEST_LANDMARKS} landmarks must speak for it.")
@@ -88,8 +92,9 @@ def _labels_at(working: WorkingPair, points_kji: np.ndarray) -> list[int | None]
     return found
 
 
-def _spoken_for(working: WorkingPair, where: list[int | None], used: list[int],
-                hold_out: HoldOut) -> tuple[tuple[int, ...], dict[int, str], list[list[int]]]:
+def _spoken_for(
+    working: WorkingPair, where: list[int | None], used: list[int], hold_out: HoldOut
+) -> tuple[tuple[int, ...], dict[int, str], list[list[int]]]:
     """Labels that have a score, why others have none, and the numbers of the landmarks that speak for each."""
     segments = [tissue for tissue in working.tissues if tissue.id not in (BACKGROUND_ID, UNSEGMENTED_ID)]
     own = {tissue.label for tissue in segments}

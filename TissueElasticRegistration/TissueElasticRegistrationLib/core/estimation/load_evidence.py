@@ -59,9 +59,9 @@ class LoadEvidence:
 
     def _value(self, unknowns: np.ndarray) -> tuple[float, np.ndarray]:
         body, count = self._body, self._body.count
-        moduli = np.exp(unknowns[:2 * count]).reshape(2, count)
+        moduli = np.exp(unknowns[: 2 * count]).reshape(2, count)
         inverse_variance = np.exp(-2 * unknowns[2 * count])
-        sizes = np.exp(unknowns[2 * count + 1:])[self._groups]
+        sizes = np.exp(unknowns[2 * count + 1 :])[self._groups]
         factors = body.factorised(moduli)
         passive = -factors.solve(body.forces(moduli, self._given))
         moved = factors.solve(self._forces) * sizes
@@ -73,8 +73,9 @@ class LoadEvidence:
         right = product(moved.T, data)
         load = product(covariance, right)
         quadratic = inverse_variance * difference @ (self._weighted(difference) + 2 * self._pull)
-        value = 0.5 * (quadratic - right @ load + log_determinant(information)) \
-            - 0.5 * self._rank * np.log(inverse_variance)
+        value = 0.5 * (quadratic - right @ load + log_determinant(information)) - 0.5 * self._rank * np.log(
+            inverse_variance
+        )
         left = data - product(weighted, load)  # what the data still pull
         spread = product(weighted, covariance)
         adjoint = body.full(factors.solve(left))

@@ -112,7 +112,7 @@ class NetworkSweep:
                 self._check(nodes, place)
                 fraction += 0.3 * (1 - fraction)
                 yield EstimateProgress(fraction, f"making sure: {number} of {len(wanted)}", self._tally.estimate())
-        for share in CHECKS[:max(0, FEWEST_CHECKS - len(self._error.scores))]:
+        for share in CHECKS[: max(0, FEWEST_CHECKS - len(self._error.scores))]:
             place = tuple(int(part * (count - 1)) for part, count in zip(share, self._tally.shape, strict=True))
             if place not in self._exact:
                 self._check(nodes, place)
@@ -143,7 +143,8 @@ class NetworkSweep:
         if worst > NOTABLE_ERROR * self._tally.question.criterion.flat:
             self._tally.notes.append(
                 f"Scores between the network's answers are interpolated, with an error of up to {worst:.3f} at "
-                f"{len(self._error.scores)} places; the values chosen were computed exactly.")
+                f"{len(self._error.scores)} places; the values chosen were computed exactly."
+            )
 
     def _evaluate(self, place: tuple[int, int]) -> torch.Tensor | None:
         """The score of one place, exactly; returns its displacement, None if it failed."""
@@ -174,14 +175,15 @@ class NetworkSweep:
 
     def _weights(self, place: tuple[int, int]) -> np.ndarray:
         """(nodes,) float32: the parts of the nodes in a place."""
-        along = [cubic_weights(index * (NODES - 1) / (count - 1), NODES)
-                 for index, count in zip(place, self._tally.shape, strict=True)]
+        along = [
+            cubic_weights(index * (NODES - 1) / (count - 1), NODES)
+            for index, count in zip(place, self._tally.shape, strict=True)
+        ]
         return np.outer(*along).ravel().astype(np.float32)
 
 
 def network_displacement(solver: NetworkSolver, pyramid: Pyramid, parameters: TissueParameters) -> torch.Tensor:
-    """The network's answer, (1, D, *velocity shape) in voxels of that grid. Raises ArithmeticError if it is not finite.
-    """
+    """The network's answer, (1, D, *velocity shape) in voxels of its grid. Raises ArithmeticError if not finite."""
     velocity = solver.answer(pyramid, parameters)
     if not bool(torch.isfinite(velocity).all()):
         raise ArithmeticError("The deformation has values that are not finite.")

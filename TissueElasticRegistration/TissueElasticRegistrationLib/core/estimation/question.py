@@ -42,22 +42,44 @@ class Question:
         """Mean scores of the voters closer together than this are equally good: more scores are less noise."""
         return self.criterion.tie / len(self.voters) ** 0.5
 
-    def answer(self, method: str, rows: Sequence[TissueEstimate], landscape: Landscape | None, complete: bool,
-               warnings: Iterable[str] = ()) -> Estimate:
+    def answer(
+        self,
+        method: str,
+        rows: Sequence[TissueEstimate],
+        landscape: Landscape | None,
+        complete: bool,
+        warnings: Iterable[str] = (),
+    ) -> Estimate:
         """The estimate with these rows, one for each of ``tissues``."""
         parameters = self.start
         for row in rows:
             parameters = parameters.with_tissue(row.tissue.label, row.lame)
-        said = (*self.criterion.silent.values(), *self.criterion.caution, *warnings,
-                *self.registrar.range_warnings(parameters), *self.registrar.notes)
+        said = (
+            *self.criterion.silent.values(),
+            *self.criterion.caution,
+            *warnings,
+            *self.registrar.range_warnings(parameters),
+            *self.registrar.notes,
+        )
         held_out = tuple(tissue for tissue in self.tissues if tissue.label in self.hold_out.tissues)
-        return Estimate(method, self.criterion.name, landscape, tuple(rows), parameters, complete,
-                        time.perf_counter() - self.began, said, held_out, tuple(sorted(self.hold_out.landmarks)),
-                        self.criterion.key)
+        return Estimate(
+            method,
+            self.criterion.name,
+            landscape,
+            tuple(rows),
+            parameters,
+            complete,
+            time.perf_counter() - self.began,
+            said,
+            held_out,
+            tuple(sorted(self.hold_out.landmarks)),
+            self.criterion.key,
+        )
 
 
-def asked(registrar: Registrar, start: TissueParameters, locked: Collection[int], objective: ObjectiveName,
-          hold_out: HoldOut) -> Job[Question]:
+def asked(
+    registrar: Registrar, start: TissueParameters, locked: Collection[int], objective: ObjectiveName, hold_out: HoldOut
+) -> Job[Question]:
     """The question for a prepared registrar. Raises ValueError like `criterion_for`, and if nobody has a vote."""
     began = time.perf_counter()
     registrar.working  # noqa: B018  raises if it is not prepared

@@ -23,9 +23,17 @@ SEARCHED = 0.7  # part of the work, if the shear modulus ratios follow
 STIFFNESS = "shear modulus ratio"
 
 
-def estimate(registrar: Registrar, start: TissueParameters, method: Method = "grid", locked: Collection[int] = (),
-             points: int | None = None, objective: ObjectiveName = "dice", hold_out: HoldOut = NOTHING_HELD_OUT,
-             search: NetworkSolver | None = None, stiffness: bool = True) -> Job[Estimate]:
+def estimate(
+    registrar: Registrar,
+    start: TissueParameters,
+    method: Method = "grid",
+    locked: Collection[int] = (),
+    points: int | None = None,
+    objective: ObjectiveName = "dice",
+    hold_out: HoldOut = NOTHING_HELD_OUT,
+    search: NetworkSolver | None = None,
+    stiffness: bool = True,
+) -> Job[Estimate]:
     """`estimate_by_grid` or `estimate_by_gradient`; ``points`` and ``search`` are the grid's.
 
     stiffness: whether the shear modulus ratios are estimated afterwards. Before that, the `EstimateProgress` with all
@@ -50,8 +58,10 @@ def stiffness_alone(registrar: Registrar, start: TissueParameters) -> Job[Estima
 def _nothing_searched(registrar: Registrar, start: TissueParameters) -> Job[Estimate]:
     yield Progress(0.0, STIFFNESS)
     nan = float("nan")
-    rows = tuple(TissueEstimate(tissue, start[tissue.label], nan, nan, flat=False, votes=False)
-                 for tissue in registrar.working.tissues)
+    rows = tuple(
+        TissueEstimate(tissue, start[tissue.label], nan, nan, flat=False, votes=False)
+        for tissue in registrar.working.tissues
+    )
     return Estimate("none", "", None, rows, start, complete=True, seconds=0.0, criterion="")
 
 
@@ -64,4 +74,3 @@ def _with_stiffness(search: Job[Estimate], registrar: Registrar, searched: float
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         return replace(found, warnings=(*found.warnings, f"There is no shear modulus ratio: {reason}"))
     return replace(found, shear_modulus_ratio=measured)
-

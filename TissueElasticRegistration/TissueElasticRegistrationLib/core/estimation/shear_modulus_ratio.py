@@ -89,9 +89,15 @@ class ShearModulusRatios:
     warnings: tuple[str, ...] = ()
 
 
-def shear_modulus_ratio(displacement: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray,
-                        tissues: Sequence[Tissue], inside: np.ndarray | None = None, images: Images | None = None,
-                        reference: Tissue | None = None) -> ShearModulusRatios:
+def shear_modulus_ratio(
+    displacement: np.ndarray,
+    spacing_mm: Sequence[float],
+    labels: np.ndarray,
+    tissues: Sequence[Tissue],
+    inside: np.ndarray | None = None,
+    images: Images | None = None,
+    reference: Tissue | None = None,
+) -> ShearModulusRatios:
     """From a displacement (D, *shape) in voxels of its grid, D = 2 or 3, at best of a weakly regularised registration.
 
     labels: (*shape) values of ``tissues``. inside: where the displacement means something, everywhere if None; the
@@ -104,10 +110,15 @@ def shear_modulus_ratio(displacement: np.ndarray, spacing_mm: Sequence[float], l
     return finish(shear_modulus_ratio_job(displacement, spacing_mm, labels, tissues, inside, images, reference))
 
 
-def shear_modulus_ratio_job(displacement: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray,
-                            tissues: Sequence[Tissue], inside: np.ndarray | None = None,
-                            images: Images | None = None,
-                            reference: Tissue | None = None) -> Job[ShearModulusRatios]:
+def shear_modulus_ratio_job(
+    displacement: np.ndarray,
+    spacing_mm: Sequence[float],
+    labels: np.ndarray,
+    tissues: Sequence[Tissue],
+    inside: np.ndarray | None = None,
+    images: Images | None = None,
+    reference: Tissue | None = None,
+) -> Job[ShearModulusRatios]:
     """The same, one evaluation at a time; may be dropped at any step.
 
     With images there are two passes: what they say is only known near the displacement that they are asked about, and
@@ -143,8 +154,9 @@ def shear_modulus_ratio_job(displacement: np.ndarray, spacing_mm: Sequence[float
     return second.report(found, curvature, first.strain_index)
 
 
-def _longest_first(displacement: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray, inside: np.ndarray,
-                   images: Images | None) -> tuple:
+def _longest_first(
+    displacement: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray, inside: np.ndarray, images: Images | None
+) -> tuple:
     """The same with the axes in the order of their length: fewest nodes across the first axis are solved fastest."""
     order = np.argsort([-n * size for n, size in zip(labels.shape, spacing_mm, strict=True)], kind="stable")
     back = np.argsort(order)
@@ -155,19 +167,36 @@ def _longest_first(displacement: np.ndarray, spacing_mm: Sequence[float], labels
 
     def turned_images(turned_displacement: np.ndarray) -> ImagePull:
         pull = images(np.ascontiguousarray(turned(turned_displacement[back], back)))
-        return replace(pull, precision=turned(pull.precision[order][:, order], order),
-                       pull=turned(pull.pull[order], order), valid=turned(pull.valid, order))
+        return replace(
+            pull,
+            precision=turned(pull.precision[order][:, order], order),
+            pull=turned(pull.pull[order], order),
+            valid=turned(pull.valid, order),
+        )
 
-    return (turned(displacement[order], order), [spacing_mm[axis] for axis in order], turned(labels, order),
-            turned(inside, order), None if images is None else turned_images)
+    return (
+        turned(displacement[order], order),
+        [spacing_mm[axis] for axis in order],
+        turned(labels, order),
+        turned(inside, order),
+        None if images is None else turned_images,
+    )
 
 
 class _Problem:
     """One question: who is asked, what is measured, how probable moduli are before and after."""
 
-    def __init__(self, displacement: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray,
-                 asked: list[Tissue], inside: np.ndarray, images: Images | None,
-                 reference: Tissue | None, most_nodes: int) -> None:
+    def __init__(
+        self,
+        displacement: np.ndarray,
+        spacing_mm: Sequence[float],
+        labels: np.ndarray,
+        asked: list[Tissue],
+        inside: np.ndarray,
+        images: Images | None,
+        reference: Tissue | None,
+        most_nodes: int,
+    ) -> None:
         self._tissues = asked
         self._size_mm = np.asarray(spacing_mm, float).reshape(-1, *[1] * labels.ndim)
         displacement_mm = displacement * self._size_mm
@@ -209,8 +238,9 @@ class _Problem:
         self._measured_mm = nodes
         self._evidence = LoadEvidence(self._body, measurement, forces, groups)
         force = FORCE_OF_STRESS * rms_strain / length_mm(self._body)
-        self._start = np.concatenate([self._index + LOG_LAMBDA_OVER_MU, self._index, [0.0],
-                                      np.full(self._evidence.group_count, np.log(force))])
+        self._start = np.concatenate(
+            [self._index + LOG_LAMBDA_OVER_MU, self._index, [0.0], np.full(self._evidence.group_count, np.log(force))]
+        )
         self._free = np.ones(len(self._start), bool)
         self._free[self._fixed] = False
         self._free[2 * count] = images is None  # the images' noise is known
@@ -251,9 +281,9 @@ class _Problem:
     def _prior(self, unknowns: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Negative logarithm, derivatives, and (never negative) curvatures."""
         count = len(self._index)
-        off = (unknowns[count:2 * count] - self._index) / STRAIN_INDEX_SCALE
-        ratio = (unknowns[:count] - unknowns[count:2 * count] - LOG_LAMBDA_OVER_MU) / ITS_SD
-        sizes = (unknowns[2 * count:] - self._start[2 * count:]) / SIZES_SD
+        off = (unknowns[count : 2 * count] - self._index) / STRAIN_INDEX_SCALE
+        ratio = (unknowns[:count] - unknowns[count : 2 * count] - LOG_LAMBDA_OVER_MU) / ITS_SD
+        sizes = (unknowns[2 * count :] - self._start[2 * count :]) / SIZES_SD
         value = np.log1p(off**2).sum() + 0.5 * (ratio @ ratio + sizes @ sizes)
         by_index = 2 * off / (1 + off**2) / STRAIN_INDEX_SCALE
         slope = np.concatenate([ratio / ITS_SD, by_index - ratio / ITS_SD, sizes / SIZES_SD])
@@ -280,8 +310,7 @@ class _Problem:
         values, vectors = np.linalg.eigh(0.5 * (curvature + curvature.T))
         return (vectors * np.maximum(values, 0)) @ vectors.T
 
-    def report(self, unknowns: np.ndarray, curvature: np.ndarray,
-               strain_index: dict[int, float]) -> ShearModulusRatios:
+    def report(self, unknowns: np.ndarray, curvature: np.ndarray, strain_index: dict[int, float]) -> ShearModulusRatios:
         """strain_index: what to report as such, by label, relative to the reference."""
         count = len(self._index)
         without_index, with_index = self._prior(unknowns)[2][:, self._free][:, :, self._free]
@@ -304,9 +333,18 @@ class _Problem:
             ends = [log_mu, strain_index.get(tissue.label, log_mu)] if reason else [log_mu]
             low = float(np.exp(min(ends) - Z_95 * sd[number]))
             high = np.inf if reason and log_mu > 0 else float(np.exp(max(ends) + Z_95 * sd[number]))
-            rows.append(TissueModulusRatio(
-                tissue, float(np.exp(log_mu)), low, high, not reason,
-                strain_index.get(tissue.label, float("nan")), float(np.exp(unknowns[number] - log_mu)), reason))
+            rows.append(
+                TissueModulusRatio(
+                    tissue,
+                    float(np.exp(log_mu)),
+                    low,
+                    high,
+                    not reason,
+                    strain_index.get(tissue.label, float("nan")),
+                    float(np.exp(unknowns[number] - log_mu)),
+                    reason,
+                )
+            )
         return ShearModulusRatios(tuple(rows), self.reference, _condition(told))
 
     def _reason(self, tissue: Tissue, sd: float, log_mu: float) -> str:

@@ -31,6 +31,12 @@ def _estimate(registrar: Registrar, reference: Tissue | None) -> Job[ShearModulu
     solve = DirectSolver().solve(pyramid, TissueParameters({}, default=WEAK))
     solution = yield from part_of(solve, 0.0, REGISTERED)
     pair = pyramid.pair
-    job = shear_modulus_ratio_job(solution.displacement[0].double().numpy(), pair.spacing_mm, pair.labels[0, 0].numpy(),
-                                  pair.tissues, images=partial(image_pull, pyramid), reference=reference)
+    job = shear_modulus_ratio_job(
+        solution.displacement[0].double().numpy(),
+        pair.spacing_mm,
+        pair.labels[0, 0].numpy(),
+        pair.tissues,
+        images=partial(image_pull, pyramid),
+        reference=reference,
+    )
     return (yield from part_of(job, REGISTERED, 1.0))

@@ -16,8 +16,13 @@ from ..elasticity import strain_invariants
 FEWEST_VOXELS = 50
 
 
-def strain_index(displacement_mm: np.ndarray, spacing_mm: Sequence[float], labels: np.ndarray,
-                 inside: np.ndarray, wanted: Iterable[int]) -> dict[int, float]:
+def strain_index(
+    displacement_mm: np.ndarray,
+    spacing_mm: Sequence[float],
+    labels: np.ndarray,
+    inside: np.ndarray,
+    wanted: Iterable[int],
+) -> dict[int, float]:
     """-log of the rms shear strain in every tissue, by label; NaN for less than 50 voxels or no shear at all.
 
     displacement_mm: (D, *shape) along the axes of the grid; labels: (*shape) ints; inside: (*shape) bool, where the

@@ -26,8 +26,9 @@ class Tally:
         self._has_lambda = question.registrar.solver.objective.regulariser == "elastic"
         ends = np.linspace(0, 1, points)
         self.sliders = (ends if self._has_lambda else np.array([0.5]), ends)
-        self._weights = tuple(np.array([question.scale.weight(slider) for slider in axis.tolist()])
-                              for axis in self.sliders)
+        self._weights = tuple(
+            np.array([question.scale.weight(slider) for slider in axis.tolist()]) for axis in self.sliders
+        )
         self._scores = np.full((len(question.tissues), *self.shape), np.nan)
         numbers = {tissue.label: number for number, tissue in enumerate(question.tissues)}
         self._scored = [numbers[label] for label in question.criterion.labels]
@@ -96,8 +97,7 @@ class Tally:
         return self.question.answer(METHOD, rows, landscape, complete, said)
 
     def places_that_count(self, doubt: float = 0.0) -> list[tuple[int, int]]:
-        """Where the voters' choices and best scores are, and what they would choose if scores were wrong by ``doubt``.
-        """
+        """Where the voters' choices and best scores are, and what they would choose with scores wrong by ``doubt``."""
         landscape, places = self.landscape(), []
         for number, tissue in enumerate(self.question.tissues):
             scores = landscape.scores[number]
@@ -116,8 +116,9 @@ class Tally:
     def _place(self, lame: Lame) -> tuple[float, float]:
         """Fractional indices (λ, μ)."""
         scale = self.question.scale
-        return tuple(scale.slider(weight) * (count - 1)
-                     for weight, count in zip((lame.lam, lame.mu), self.shape, strict=True))
+        return tuple(
+            scale.slider(weight) * (count - 1) for weight, count in zip((lame.lam, lame.mu), self.shape, strict=True)
+        )
 
     def _lame_of(self, tissue: Tissue, place: tuple[int, int]) -> Lame:
         """What the tissue takes at a place."""

@@ -34,8 +34,10 @@ Way = Callable[[TissueParameters], Job[torch.Tensor]]
 # How many mixtures are tried at most: in each, one tissue takes another candidate's parameters.
 MIXTURES_NETWORK, MIXTURES_DIRECT = 40, 10
 KEPT_START = "Registered together, the start values are as good as what the tissues chose one by one: they were kept."
-TOOK_ONE = ("Registered together, what the tissues chose one by one is worse than one pair of λ and μ for all of them: "
-            "that pair was taken.")
+TOOK_ONE = (
+    "Registered together, what the tissues chose one by one is worse than one pair of λ and μ for all of them: "
+    "that pair was taken."
+)
 
 
 class Together:
@@ -90,8 +92,12 @@ class Together:
             return
         self._tried[key] = parameters
         try:
-            job = part_of(self._way(parameters), done / self._most, (done + 1) / self._most,
-                          f"all tissues together: {done + 1} of up to {self._most}")
+            job = part_of(
+                self._way(parameters),
+                done / self._most,
+                (done + 1) / self._most,
+                f"all tissues together: {done + 1} of up to {self._most}",
+            )
             displacement = yield from job
             scores = self._question.criterion.scores(displacement)
             self._scores[key] = float(scores[self._voting].mean())
@@ -109,16 +115,21 @@ class Together:
     def _from_start(self, key: tuple[Lame, ...]) -> float:
         """Distance of the sliders."""
         slider, start = self._question.scale.slider, self._question.start
-        away = [(slider(lame.lam) - slider(start[label].lam), slider(lame.mu) - slider(start[label].mu))
-                for label, lame in zip(self._labels, key, strict=True)]
+        away = [
+            (slider(lame.lam) - slider(start[label].lam), slider(lame.mu) - slider(start[label].mu))
+            for label, lame in zip(self._labels, key, strict=True)
+        ]
         return float(np.linalg.norm(away))
 
 
 def register_together(registrar: Registrar, tally: Tally, has_network: bool) -> Job[None]:
     """Decide for a tally in the registrar's own way: one pass of its network, or quick registrations."""
     candidates = Candidates(tally.estimate().parameters, tally.question.start, tally.everywhere())
-    way, most = ((_by_network(registrar), MIXTURES_NETWORK) if has_network else
-                 (_by_steps(registrar, _softest(candidates, registrar)), MIXTURES_DIRECT))
+    way, most = (
+        (_by_network(registrar), MIXTURES_NETWORK)
+        if has_network
+        else (_by_steps(registrar, _softest(candidates, registrar)), MIXTURES_DIRECT)
+    )
     yield from Together(tally, candidates, way, most).run()
 
 
@@ -149,5 +160,6 @@ def _by_steps(registrar: Registrar, softest: TissueParameters) -> Way:
 def _softest(candidates: Candidates, registrar: Registrar) -> TissueParameters:
     """As soft as the softest candidate in every tissue: from there few steps do (see `grid`)."""
     lames = {tissue.label: [candidate[tissue.label] for candidate in candidates] for tissue in registrar.tissues}
-    return TissueParameters({label: Lame(min(lame.lam for lame in own), min(lame.mu for lame in own))
-                             for label, own in lames.items()})
+    return TissueParameters(
+        {label: Lame(min(lame.lam for lame in own), min(lame.mu for lame in own)) for label, own in lames.items()}
+    )

@@ -18,8 +18,9 @@ LEAST_SIGNAL = 0.3
 LEAST_MATCH = 0.85
 
 
-def require_deformation(body: Equilibrium, displacement_mm: np.ndarray, precision: np.ndarray | None,
-                        voxel_mm: float) -> None:
+def require_deformation(
+    body: Equilibrium, displacement_mm: np.ndarray, precision: np.ndarray | None, voxel_mm: float
+) -> None:
     """Raises ValueError, with one sentence, where the nodes inside the body move like one rigid piece.
 
     displacement_mm: (nodes, D). precision: of the images, (nodes, D, D) in 1/mm²; None if no noise is known.
@@ -47,8 +48,9 @@ def at_best(precision: np.ndarray, error_mm: float) -> tuple[np.ndarray, np.ndar
 def require_match(correlation: float) -> None:
     """Raises ValueError if the registered images, with this correlation, do not show the same."""
     if not abs(correlation) >= LEAST_MATCH:
-        raise ValueError("The registered images do not match: they do not show the same contrast, or the "
-                         "registration has failed.")
+        raise ValueError(
+            "The registered images do not match: they do not show the same contrast, or the registration has failed."
+        )
 
 
 def without_rigid_motion(positions_mm: np.ndarray, displacement_mm: np.ndarray) -> np.ndarray:

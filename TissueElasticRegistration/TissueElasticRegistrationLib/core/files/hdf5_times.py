@@ -38,9 +38,9 @@ def _cleared_block(content: bytes, start: int) -> bytes:
         return b""
     width = 1 << (flags & SIZE_WIDTH)
     size_at = start + TIMES.stop + (4 if flags & PHASE_CHANGE_STORED else 0)
-    end = size_at + width + int.from_bytes(content[size_at:size_at + width], "little")
+    end = size_at + width + int.from_bytes(content[size_at : size_at + width], "little")
     block = bytearray(content[start:end])
-    if content[end:end + 4] != _checksum_bytes(block):
+    if content[end : end + 4] != _checksum_bytes(block):
         return b""
     block[TIMES] = bytes(16)
     return bytes(block) + _checksum_bytes(block)

@@ -26,8 +26,10 @@ def read_image(path: str | os.PathLike, name: str | None = None) -> Image:
     """
     volume = read_volume(path)
     if volume.GetNumberOfComponentsPerPixel() > 1 or "complex" in volume.GetPixelIDTypeAsString():
-        raise ValueError(f"{path}: expected one number per voxel, not {volume.GetPixelIDTypeAsString()} "
-                         f"({volume.GetNumberOfComponentsPerPixel()} components).")
+        raise ValueError(
+            f"{path}: expected one number per voxel, not {volume.GetPixelIDTypeAsString()} "
+            f"({volume.GetNumberOfComponentsPerPixel()} components)."
+        )
     image = Image(scalar_array(volume), grid_of_file(volume, path), str(path))
     return replace(image, name=name or Path(path).name)
 

@@ -44,8 +44,10 @@ def _rows(path: str | os.PathLike) -> list[tuple[int, dict[str, str | None]]]:
         raise ValueError(f"{path}: this is not a csv file that can be read.") from error
     missing = [title for title in COLUMNS if titles.count(title) != 1]
     if missing:
-        raise ValueError(f"{path}: the header must name the columns {', '.join(COLUMNS)} once each; "
-                         f"{', '.join(missing)} is missing or named twice.")
+        raise ValueError(
+            f"{path}: the header must name the columns {', '.join(COLUMNS)} once each; "
+            f"{', '.join(missing)} is missing or named twice."
+        )
     if not lines:
         raise ValueError(f"{path}: the file holds no landmarks.")
     return [(number, dict(zip(titles, row + [None] * len(titles), strict=False))) for number, row in lines]

@@ -71,7 +71,7 @@ def _fault_of_matrix(sform: np.ndarray) -> str | None:
 def _fault_of_voxels(stream: BinaryIO, header: bytes, order: str) -> str | None:
     """Read to the last voxel the header promises, which for compressed data also checks that it is intact."""
     dimensions = _numbers(header, order, "8h", 40)
-    voxels = int(np.prod(np.maximum(dimensions[1:1 + max(int(dimensions[0]), 0)], 1)))
+    voxels = int(np.prod(np.maximum(dimensions[1 : 1 + max(int(dimensions[0]), 0)], 1)))
     data_type, bits_per_voxel = (int(number) for number in _numbers(header, order, "2h", 70))
     first_voxel = int(_numbers(header, order, "f", 108)[0])
     stream.read(max(first_voxel - HEADER_BYTES, 0))

@@ -10,8 +10,9 @@ from ..parameter_scale import SCALES, ParameterScale, check_parameters, rescaled
 from ..tissues import Lame, Tissue, TissueParameters, find_tissue
 
 
-def read_parameters(path: str | os.PathLike, tissues: Iterable[Tissue], base: TissueParameters,
-                    scale: ParameterScale) -> TissueParameters:
+def read_parameters(
+    path: str | os.PathLike, tissues: Iterable[Tissue], base: TissueParameters, scale: ParameterScale
+) -> TissueParameters:
     """``base`` with the parameters of the file; tissues are found by name or id, "scale" is optional ("log").
 
     Raises ValueError naming the file for anything that is not of this form, an unknown tissue, or a value that is
@@ -19,8 +20,11 @@ def read_parameters(path: str | os.PathLike, tissues: Iterable[Tissue], base: Ti
     """
     tissues = tuple(tissues)
     content = _json(path)
-    if not isinstance(content, dict) or not isinstance(content.get("tissues"), dict) \
-            or set(content) - {"scale", "tissues"}:
+    if (
+        not isinstance(content, dict)
+        or not isinstance(content.get("tissues"), dict)
+        or set(content) - {"scale", "tissues"}
+    ):
         raise ValueError(f'{path}: expected {{"tissues": {{NAME: {{"lambda": NUMBER, "mu": NUMBER}}}}}}.')
     source = SCALES.get(content.get("scale", "log"))
     if source is None:
@@ -38,10 +42,13 @@ def read_parameters(path: str | os.PathLike, tissues: Iterable[Tissue], base: Ti
 
 
 def _lame(values: object, name: str) -> Lame:
-    numbers = isinstance(values, dict) and set(values) == {"lambda", "mu"} and all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) for value in values.values())
+    numbers = (
+        isinstance(values, dict)
+        and set(values) == {"lambda", "mu"}
+        and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values.values())
+    )
     if not numbers:
-        raise ValueError(f"tissue '{name}' needs two numbers, \"lambda\" and \"mu\".")
+        raise ValueError(f'tissue \'{name}\' needs two numbers, "lambda" and "mu".')
     return Lame(float(values["lambda"]), float(values["mu"]))
 
 

@@ -25,23 +25,28 @@ def result_json(result: RegistrationResult, facts: Mapping[str, Any]) -> dict[st
     """
     model = facts.get("model") or {}
     seconds = {**result.seconds, **(facts.get("seconds") or {})}
-    return _plain({
-        "schema": SCHEMA,
-        "model": {key: model.get(key) for key in ("name", "version", "sha256")},
-        "solver": facts.get("solver"),
-        "device": facts.get("device"),
-        "seed": facts.get("seed"),
-        "versions": dict(facts.get("versions") or {}),
-        "grid": {"shape_kji": list(result.geometry.shape_kji), "spacing_mm": result.geometry.spacing_kji_mm.tolist()},
-        "tissues": [_tissue(tissue) for tissue in result.tissues],
-        "similarity": {"before": result.similarity_before, "after": result.similarity_after},
-        "tre_mm": _landmark_errors(result),
-        "negative_jacobian_percent": result.negative_jacobian_percent,
-        "seconds": {step: round(float(seconds.get(step, 0.0)), 3) for step in STEPS},
-        "peak_memory_mb": facts.get("peak_memory_mb"),
-        "estimate": facts.get("estimate"),
-        "warnings": list(result.warnings),
-    })
+    return _plain(
+        {
+            "schema": SCHEMA,
+            "model": {key: model.get(key) for key in ("name", "version", "sha256")},
+            "solver": facts.get("solver"),
+            "device": facts.get("device"),
+            "seed": facts.get("seed"),
+            "versions": dict(facts.get("versions") or {}),
+            "grid": {
+                "shape_kji": list(result.geometry.shape_kji),
+                "spacing_mm": result.geometry.spacing_kji_mm.tolist(),
+            },
+            "tissues": [_tissue(tissue) for tissue in result.tissues],
+            "similarity": {"before": result.similarity_before, "after": result.similarity_after},
+            "tre_mm": _landmark_errors(result),
+            "negative_jacobian_percent": result.negative_jacobian_percent,
+            "seconds": {step: round(float(seconds.get(step, 0.0)), 3) for step in STEPS},
+            "peak_memory_mb": facts.get("peak_memory_mb"),
+            "estimate": facts.get("estimate"),
+            "warnings": list(result.warnings),
+        }
+    )
 
 
 def json_text(content: Mapping[str, Any]) -> str:
@@ -71,8 +76,13 @@ def _landmark_errors(result: RegistrationResult) -> dict[str, Any] | None:
     errors = result.landmark_errors
     if errors is None:
         return None
-    return {"before_mean": errors.before_mean, "after_mean": errors.after_mean, "before_max": errors.before_max,
-            "after_max": errors.after_max, "n": errors.n}
+    return {
+        "before_mean": errors.before_mean,
+        "after_mean": errors.after_mean,
+        "before_max": errors.before_max,
+        "after_max": errors.after_max,
+        "n": errors.n,
+    }
 
 
 def _plain(value: Any) -> Any:

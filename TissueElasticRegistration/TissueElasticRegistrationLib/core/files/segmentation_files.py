@@ -25,8 +25,9 @@ def parse_tissue_names(text: str) -> dict[int, str]:
         label, separator, name = entry.partition("=")
         label, name = label.strip(), name.strip()
         if not (separator and name and label.isascii() and label.isdigit()) or int(label) > HIGHEST_LABEL:
-            raise ValueError(f"--tissues: '{entry.strip()}' is not of the form LABEL=NAME with a label from 0 to "
-                             f"{HIGHEST_LABEL}.")
+            raise ValueError(
+                f"--tissues: '{entry.strip()}' is not of the form LABEL=NAME with a label from 0 to {HIGHEST_LABEL}."
+            )
         if int(label) in names:
             raise ValueError(f"--tissues: label {int(label)} is named twice.")
         if name.casefold() in {known.casefold() for known in names.values()}:
@@ -35,8 +36,9 @@ def parse_tissue_names(text: str) -> dict[int, str]:
     return names
 
 
-def read_segmentation(path: str | os.PathLike, reference: Image, names: Mapping[int, str] | None = None,
-                      names_must_occur: bool = True) -> Segmentation:
+def read_segmentation(
+    path: str | os.PathLike, reference: Image, names: Mapping[int, str] | None = None, names_must_occur: bool = True
+) -> Segmentation:
     """The segmentation of ``reference``, on its grid.
 
     A label map must lie on the grid of its image; its label values stay, tissues are called by ``names`` (label ->
@@ -84,15 +86,20 @@ def matched_to(segmentation: Segmentation, reference: Segmentation) -> Segmentat
     return replace(segmentation, labels_kji=table[segmentation.labels_kji], tissues=tissues)
 
 
-def _from_label_map(volume: sitk.Image, path, reference: Image, names: Mapping[int, str],
-                    names_must_occur: bool) -> Segmentation:
+def _from_label_map(
+    volume: sitk.Image, path, reference: Image, names: Mapping[int, str], names_must_occur: bool
+) -> Segmentation:
     if volume.GetNumberOfComponentsPerPixel() > 1:
-        raise ValueError(f"{path}: expected one label per voxel, but the file holds "
-                         f"{volume.GetNumberOfComponentsPerPixel()} components.")
+        raise ValueError(
+            f"{path}: expected one label per voxel, but the file holds "
+            f"{volume.GetNumberOfComponentsPerPixel()} components."
+        )
     geometry = grid_of_file(volume, path)
     if not geometry.agrees_with(reference.geometry):
-        raise ValueError(f"{path}: the label map does not lie on the grid of its image {reference.name} "
-                         f"({_describe(geometry)} instead of {_describe(reference.geometry)}).")
+        raise ValueError(
+            f"{path}: the label map does not lie on the grid of its image {reference.name} "
+            f"({_describe(geometry)} instead of {_describe(reference.geometry)})."
+        )
     labels = _whole_numbers(scalar_array(volume), path)
     present = set(np.unique(labels).tolist()) - {BACKGROUND}
     if not present:
@@ -115,8 +122,10 @@ def _whole_numbers(values: np.ndarray, path) -> np.ndarray:
             raise ValueError(f"{path}: labels must be whole numbers, but the file holds {odd[0]:g}.")
     lowest, highest = values.min(), values.max()
     if lowest < 0 or highest > HIGHEST_LABEL:
-        raise ValueError(f"{path}: labels must lie between 0 and {HIGHEST_LABEL}, but the file holds "
-                         f"{lowest if lowest < 0 else highest:g}.")
+        raise ValueError(
+            f"{path}: labels must lie between 0 and {HIGHEST_LABEL}, but the file holds "
+            f"{lowest if lowest < 0 else highest:g}."
+        )
     return values.astype(_label_type(int(highest)), copy=False)
 
 
@@ -149,8 +158,9 @@ def _from_segments(volume: sitk.Image, path, reference: Image) -> Segmentation:
                 labels[(on_grid == segment.value) & (labels < label)] = label
     if not labels.any():
         raise ValueError(f"{path}: the segmentation covers no voxel of its image {reference.name}.")
-    tissues = tuple(Tissue(label, segment.name, segment.id, segment.terminology)
-                    for label, segment in enumerate(segments, start=1))
+    tissues = tuple(
+        Tissue(label, segment.name, segment.id, segment.terminology) for label, segment in enumerate(segments, start=1)
+    )
     return Segmentation(labels, reference.geometry, tissues, str(path))
 
 
@@ -158,12 +168,19 @@ def _segments_of_header(volume: sitk.Image, path) -> Iterator[_Segment]:
     """Fields as Slicer writes them; the layer is 0 in files older than layers."""
     number = 0
     while volume.HasMetaDataKey(f"Segment{number}_ID"):
-        fields = {field: volume.GetMetaData(f"Segment{number}_{field}")
-                  for field in ("ID", "Name", "LabelValue", "Layer", "Tags")
-                  if volume.HasMetaDataKey(f"Segment{number}_{field}")}
+        fields = {
+            field: volume.GetMetaData(f"Segment{number}_{field}")
+            for field in ("ID", "Name", "LabelValue", "Layer", "Tags")
+            if volume.HasMetaDataKey(f"Segment{number}_{field}")
+        }
         try:
-            yield _Segment(fields["ID"], fields.get("Name", fields["ID"]), terminology_text(fields.get("Tags", "")),
-                           int(fields.get("Layer", 0)), int(fields.get("LabelValue", 1)))
+            yield _Segment(
+                fields["ID"],
+                fields.get("Name", fields["ID"]),
+                terminology_text(fields.get("Tags", "")),
+                int(fields.get("Layer", 0)),
+                int(fields.get("LabelValue", 1)),
+            )
         except ValueError as error:
             raise ValueError(f"{path}: segment {number} has no usable label value or layer in the header.") from error
         number += 1

@@ -57,8 +57,9 @@ class MapParameters:
             raise ValueError(f"There are sliders for the labels 0 to {count - 1} only.")
         labels = padding.padded(self.labels)
         # One tissue after the other: all of them at full resolution would take much memory.
-        return torch.cat([average_pooled((labels == tissue).to(self.sliders.dtype), factor)
-                          for tissue in range(count)], 1)
+        return torch.cat(
+            [average_pooled((labels == tissue).to(self.sliders.dtype), factor) for tissue in range(count)], 1
+        )
 
 
 def blended(values: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
@@ -121,15 +122,20 @@ class MapModulation(nn.Module):
         width = config.modulation_width
         self.tissue = None
         if config.map_layer == "tissue":
-            self.tissue = nn.Sequential(nn.Linear(SLIDERS, TISSUE_WIDTH), nn.LeakyReLU(0.2),
-                                        nn.Linear(TISSUE_WIDTH, TISSUE_WIDTH), nn.LeakyReLU(0.2))
+            self.tissue = nn.Sequential(
+                nn.Linear(SLIDERS, TISSUE_WIDTH),
+                nn.LeakyReLU(0.2),
+                nn.Linear(TISSUE_WIDTH, TISSUE_WIDTH),
+                nn.LeakyReLU(0.2),
+            )
             self.heads = nn.ModuleList(nn.Linear(TISSUE_WIDTH, 2 * count) for count in channels)
             lasts = self.heads
         else:
             conv = nn.Conv2d if config.dimension == 2 else nn.Conv3d
             self.heads = nn.ModuleList(
                 nn.Sequential(conv(SLIDERS, width, 3, padding=1), nn.ReLU(inplace=True), conv(width, 2 * count, 1))
-                for count in channels)
+                for count in channels
+            )
             lasts = [head[-1] for head in self.heads]
         for last in lasts:
             nn.init.normal_(last.weight, 0, 0.05)
@@ -141,8 +147,9 @@ class MapModulation(nn.Module):
             return self._by_tissue(parameters, padding)
         maps = self._slider_maps(parameters, padding)
         maps = {factor: arranged(2 * values - 1) for factor, values in maps.items()}
-        return [_convolved_modulation(head, maps[factor])
-                for head, factor in zip(self.heads, self.factors, strict=True)]
+        return [
+            _convolved_modulation(head, maps[factor]) for head, factor in zip(self.heads, self.factors, strict=True)
+        ]
 
     def _by_tissue(self, parameters: MapParameters | torch.Tensor, padding: Padding) -> list[Modulation]:
         if not isinstance(parameters, MapParameters):
@@ -150,8 +157,9 @@ class MapModulation(nn.Module):
         code = self.tissue(2 * parameters.sliders - 1)
         # The finest first: the coarser shares are then averages of it.
         shares = {factor: parameters.shares(padding, factor) for factor in sorted(set(self.factors))}
-        return [TissueModulation(head(code), shares[factor])
-                for head, factor in zip(self.heads, self.factors, strict=True)]
+        return [
+            TissueModulation(head(code), shares[factor]) for head, factor in zip(self.heads, self.factors, strict=True)
+        ]
 
     def _slider_maps(self, parameters: MapParameters | torch.Tensor, padding: Padding) -> dict[int, torch.Tensor]:
         factors = sorted(set(self.factors))

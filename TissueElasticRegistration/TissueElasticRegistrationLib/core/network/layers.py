@@ -34,8 +34,13 @@ def convolve(x: torch.Tensor, kernel: Kernel) -> torch.Tensor:
         return conv(x, weight[0], None if bias is None else bias[0], padding=KERNEL // 2)
     samples, out = weight.shape[:2]
     x = x.expand(samples, *x.shape[1:])
-    y = conv(x.reshape(1, -1, *x.shape[2:]), weight.reshape(-1, *weight.shape[2:]),
-             None if bias is None else bias.reshape(-1), padding=KERNEL // 2, groups=samples)
+    y = conv(
+        x.reshape(1, -1, *x.shape[2:]),
+        weight.reshape(-1, *weight.shape[2:]),
+        None if bias is None else bias.reshape(-1),
+        padding=KERNEL // 2,
+        groups=samples,
+    )
     return y.view(samples, out, *x.shape[2:])
 
 
@@ -111,8 +116,9 @@ class HyperKernels(nn.Module):
     Hidden layers are leaky: with plain rectifiers all 16 of the last one died in training, and the sliders with them.
     """
 
-    def __init__(self, shapes: Sequence[tuple[int, int]], dimension: int, parameters: int,
-                 widths: Sequence[int]) -> None:
+    def __init__(
+        self, shapes: Sequence[tuple[int, int]], dimension: int, parameters: int, widths: Sequence[int]
+    ) -> None:
         super().__init__()
         self.dimension, self.shapes = dimension, tuple(shapes)
         self.hidden = nn.ModuleList(nn.Linear(n, m) for n, m in zip((parameters, *widths), widths, strict=False))
@@ -132,8 +138,10 @@ class HyperKernels(nn.Module):
         code = 2 * sliders - 1
         for layer in self.hidden:
             code = F.leaky_relu(layer(code), SLOPE)
-        return [Kernel(weight(code).view(-1, *shape, *[KERNEL] * self.dimension), bias(code))
-                for weight, bias, shape in zip(self.weights, self.biases, self.shapes, strict=True)]
+        return [
+            Kernel(weight(code).view(-1, *shape, *[KERNEL] * self.dimension), bias(code))
+            for weight, bias, shape in zip(self.weights, self.biases, self.shapes, strict=True)
+        ]
 
     @torch.no_grad()
     def begin_with(self, kernels: Sequence[Kernel]) -> None:

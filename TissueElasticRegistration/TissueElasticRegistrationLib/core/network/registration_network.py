@@ -74,16 +74,19 @@ class RegistrationNetwork(nn.Module):
             self.kernels = HyperKernels(shapes, config.dimension, config.parameters, config.hyper_widths)
         else:
             self.kernels = LearnedKernels(shapes, config.dimension)
-            self.modulation = MapModulation(config, [layer.out for layer in self._layers],
-                                            [layer.factor * pooled for layer in self._layers])
+            self.modulation = MapModulation(
+                config, [layer.out for layer in self._layers], [layer.factor * pooled for layer in self._layers]
+            )
         # A plain head, also in "hyper", so close to zero that training starts from no deformation.
-        self.flow = (nn.Conv2d if config.dimension == 2 else nn.Conv3d)(config.final[-1], config.dimension, 3,
-                                                                       padding=1)
+        self.flow = (nn.Conv2d if config.dimension == 2 else nn.Conv3d)(
+            config.final[-1], config.dimension, 3, padding=1
+        )
         nn.init.normal_(self.flow.weight, 0, FLOW_DEVIATION)
         nn.init.zeros_(self.flow.bias)
 
-    def forward(self, fixed: torch.Tensor, moving: torch.Tensor,
-                parameters: MapParameters | torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, fixed: torch.Tensor, moving: torch.Tensor, parameters: MapParameters | torch.Tensor
+    ) -> torch.Tensor:
         """`decode` of `encode`."""
         return self.decode(self.encode(fixed, moving), parameters)
 
@@ -93,8 +96,10 @@ class RegistrationNetwork(nn.Module):
         Raises ValueError if they have different shapes or the wrong number of dimensions.
         """
         if fixed.shape != moving.shape or fixed.dim() != self.config.dimension + 2 or fixed.shape[1] != 1:
-            raise ValueError(f"The network needs two {self.config.dimension}D images of one shape, not "
-                             f"{tuple(fixed.shape)} and {tuple(moving.shape)}.")
+            raise ValueError(
+                f"The network needs two {self.config.dimension}D images of one shape, not "
+                f"{tuple(fixed.shape)} and {tuple(moving.shape)}."
+            )
         padding = Padding.to_multiple(fixed.shape[2:], self.config.multiple, self.config.cell)
         images = padding.padded(torch.cat([moving, fixed], 1))
         if self.config.pooled_input:
@@ -137,7 +142,7 @@ class RegistrationNetwork(nn.Module):
                 skips[level] = x
             x = max_pooled(x)
         parts: list[torch.Tensor | None] = []
-        for layer, kernel in zip(self._layers, kernels[len(self.config.encoder):], strict=True):
+        for layer, kernel in zip(self._layers, kernels[len(self.config.encoder) :], strict=True):
             if not parts:
                 parts.append(convolve(x, kernel))
             elif layer.skip:
@@ -146,8 +151,9 @@ class RegistrationNetwork(nn.Module):
                 parts.append(None)
         return tuple(parts)
 
-    def _convolved(self, y: torch.Tensor | None, layer: _Layer, part: torch.Tensor | None,
-                   kernel: Kernel) -> torch.Tensor:
+    def _convolved(
+        self, y: torch.Tensor | None, layer: _Layer, part: torch.Tensor | None, kernel: Kernel
+    ) -> torch.Tensor:
         if y is None:
             return part.clone()  # later steps overwrite
         apply = convolve_upsampled if layer.upsampled else convolve

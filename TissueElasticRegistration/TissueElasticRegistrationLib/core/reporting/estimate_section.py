@@ -18,18 +18,28 @@ from .html_parts import NOTHING_TO_TELL, change, figure, number, section, table,
 from .landscape_picture import SPAN, landscape_picture
 
 PICTURE_PIXELS = 200
-NO_ELASTOGRAPHY = ("Tuning is no elastography: these values register this pair best by that measure, which does not "
-                   "make them the stiffness of its tissues.")
-JUDGED_BY = {"dice": "the overlap of the segments (Dice)", "landmarks": "the distance of corresponding landmarks",
-             "similarity": "the similarity of the images inside each tissue"}
+NO_ELASTOGRAPHY = (
+    "Tuning is no elastography: these values register this pair best by that measure, which does not "
+    "make them the stiffness of its tissues."
+)
+JUDGED_BY = {
+    "dice": "the overlap of the segments (Dice)",
+    "landmarks": "the distance of corresponding landmarks",
+    "similarity": "the similarity of the images inside each tissue",
+}
 TISSUE_COLUMN = ("Tissue", "segment or label of the fixed image")
-STIFFNESS_COLUMN = ("Shear modulus ratio", "resistance to a change of shape (μ) relative to the reference, from the "
-                                          "deformation alone, with its 95 % interval")
+STIFFNESS_COLUMN = (
+    "Shear modulus ratio",
+    "resistance to a change of shape (μ) relative to the reference, from the deformation alone, with its 95 % interval",
+)
 EVIDENCE_COLUMNS = (("Measure", ""), ("Before", "before the registration"), ("After", "after the registration"))
-NO_EVIDENCE = ("Nothing that was measured is independent of the search. Hold a tissue or landmarks out of it to see "
-               "what the values are worth.")
-NOTHING_MEASURED = ("Neither overlap nor landmarks were measured, so nothing says whether these values are better than "
-                    "others.")
+NO_EVIDENCE = (
+    "Nothing that was measured is independent of the search. Hold a tissue or landmarks out of it to see "
+    "what the values are worth."
+)
+NOTHING_MEASURED = (
+    "Neither overlap nor landmarks were measured, so nothing says whether these values are better than others."
+)
 
 Colors = Mapping[int, tuple[int, int, int]]
 
@@ -43,13 +53,17 @@ class Score(NamedTuple):
     unit: str = ""
 
 
-SCORES = {"dice": Score("Dice", 1, ".3f"), "landmarks": Score("Distance", -1, ".2f", " mm"),
-          "similarity": Score("Similarity", 1, ".3f")}
+SCORES = {
+    "dice": Score("Dice", 1, ".3f"),
+    "landmarks": Score("Distance", -1, ".2f", " mm"),
+    "similarity": Score("Similarity", 1, ".3f"),
+}
 UNKNOWN_SCORE = Score("Score", 1, ".3f")
 
 
-def estimate_section(estimate: Estimate, pair: ImagePair, result: RegistrationResult, colors: Colors,
-                     model: str | None = None) -> str:
+def estimate_section(
+    estimate: Estimate, pair: ImagePair, result: RegistrationResult, colors: Colors, model: str | None = None
+) -> str:
     """HTML of the section. model: name of the network that was asked, None for the direct solver."""
     if not estimate.tuned_on:
         return section("Shear modulus ratios", "\n".join(_stiffness_alone(estimate, colors)))
@@ -66,11 +80,14 @@ def _what_was_done(estimate: Estimate, model: str | None) -> str:
     grid, judged = estimate.landscape, JUDGED_BY.get(estimate.criterion, estimate.criterion_name)
     asked = f"by asking the model “{model}”" if model else "with the direct solver"
     if grid is None:
-        return escape(f"λ and μ of {tissues} were searched step by step from their start values {asked}, judged by "
-                      f"{judged}.")
-    return escape(f"λ and μ of {tissues} were searched on a grid of {len(grid.lam)} × {len(grid.mu)} values from "
-                  f"{grid.lam[0]:.3g} to {grid.lam[-1]:.3g} {asked}, judged by {judged}; each tissue takes the pair "
-                  "with which it fits best.")
+        return escape(
+            f"λ and μ of {tissues} were searched step by step from their start values {asked}, judged by {judged}."
+        )
+    return escape(
+        f"λ and μ of {tissues} were searched on a grid of {len(grid.lam)} × {len(grid.mu)} values from "
+        f"{grid.lam[0]:.3g} to {grid.lam[-1]:.3g} {asked}, judged by {judged}; each tissue takes the pair "
+        "with which it fits best."
+    )
 
 
 class Column(NamedTuple):
@@ -84,8 +101,11 @@ class Column(NamedTuple):
 def _tissues(estimate: Estimate, colors: Colors) -> list[str]:
     columns = _columns(estimate)
     titles = [TISSUE_COLUMN, *((column.name, column.meaning) for column in columns)]
-    rows = [(tissue_name(row.tissue.name, colors.get(row.tissue.label)), [one.cell(place, row) for one in columns])
-            for place, row in enumerate(estimate.per_tissue) if row.tissue.label != BACKGROUND]
+    rows = [
+        (tissue_name(row.tissue.name, colors.get(row.tissue.label)), [one.cell(place, row) for one in columns])
+        for place, row in enumerate(estimate.per_tissue)
+        if row.tissue.label != BACKGROUND
+    ]
     return [table(titles, rows), *_stiffness_notes(estimate.shear_modulus_ratio), what_columns_mean(titles)]
 
 
@@ -100,15 +120,26 @@ def _columns(estimate: Estimate) -> list[Column]:
         Column("μ", "second Lamé parameter, a relative weight without unit", lambda _, row: number(row.lame.mu, ".3g")),
         Column("ν", "Poisson ratio λ / (2 (λ + μ))", lambda _, row: number(row.lame.poisson_ratio, ".2f")),
         Column("From", "search, or the start value that was kept", lambda _, row: _origin(row, estimate)),
-        Column(f"{score.name}{score.unit}", "what the search judged by, with the start values and with these; in a "
-                                            "grid, with the same values for all tissues", _for_voters(scores)),
-        Column("Flat", "λ and μ hardly change the score, so they mean little",
-               _for_voters(lambda _, row: "yes" if row.flat else "no")),
+        Column(
+            f"{score.name}{score.unit}",
+            "what the search judged by, with the start values and with these; in a "
+            "grid, with the same values for all tissues",
+            _for_voters(scores),
+        ),
+        Column(
+            "Flat",
+            "λ and μ hardly change the score, so they mean little",
+            _for_voters(lambda _, row: "yes" if row.flat else "no"),
+        ),
     ]
     if estimate.landscape is not None:
-        columns.append(Column("Confidence", "share of the values tried that are clearly worse: near 0, λ and μ hardly "
-                                            "matter",
-                              _for_voters(lambda place, _: number(confidence(estimate, place), ".2f"))))
+        columns.append(
+            Column(
+                "Confidence",
+                "share of the values tried that are clearly worse: near 0, λ and μ hardly matter",
+                _for_voters(lambda place, _: number(confidence(estimate, place), ".2f")),
+            )
+        )
     if estimate.shear_modulus_ratio is not None:
         told = _stiffness_cells(estimate.shear_modulus_ratio)
         columns.append(Column(*STIFFNESS_COLUMN, lambda _, row: told.get(row.tissue.label, NOTHING_TO_TELL)))
@@ -130,15 +161,19 @@ def _stiffness_alone(estimate: Estimate, colors: Colors) -> list[str]:
     if estimate.shear_modulus_ratio is None:
         return ["<p>Shear modulus ratios could not be estimated; the warnings say why.</p>"]
     cells = _stiffness_cells(estimate.shear_modulus_ratio)
-    rows = [(tissue_name(row.tissue.name, colors.get(row.tissue.label)), [cells[row.tissue.label]])
-            for row in estimate.shear_modulus_ratio.per_tissue]
+    rows = [
+        (tissue_name(row.tissue.name, colors.get(row.tissue.label)), [cells[row.tissue.label]])
+        for row in estimate.shear_modulus_ratio.per_tissue
+    ]
     return [table([TISSUE_COLUMN, STIFFNESS_COLUMN], rows), *_stiffness_notes(estimate.shear_modulus_ratio)]
 
 
 def _stiffness_cells(stiffness: ShearModulusRatios) -> dict[int, str]:
     """By label: a number only where the deformation supports it."""
-    return {row.tissue.label: "1, the reference" if row.tissue == stiffness.reference else _stiffness_cell(row)
-            for row in stiffness.per_tissue}
+    return {
+        row.tissue.label: "1, the reference" if row.tissue == stiffness.reference else _stiffness_cell(row)
+        for row in stiffness.per_tissue
+    }
 
 
 def _stiffness_cell(row: TissueModulusRatio) -> str:
@@ -151,11 +186,14 @@ def _stiffness_cell(row: TissueModulusRatio) -> str:
 def _stiffness_notes(stiffness: ShearModulusRatios | None) -> list[str]:
     if stiffness is None:
         return []
-    notes = [f"The shear modulus ratio is what the deformation alone says, whatever λ and μ are: how much each tissue "
-             f"resists a change of shape, where {stiffness.reference.name} is 1, with a 95 % interval. It is no "
-             "measurement in kPa."]
-    notes += [f"{row.tissue.name}: no shear modulus ratio. {row.reason}" for row in stiffness.per_tissue
-              if not row.supported]
+    notes = [
+        f"The shear modulus ratio is what the deformation alone says, whatever λ and μ are: how much each tissue "
+        f"resists a change of shape, where {stiffness.reference.name} is 1, with a 95 % interval. It is no "
+        "measurement in kPa."
+    ]
+    notes += [
+        f"{row.tissue.name}: no shear modulus ratio. {row.reason}" for row in stiffness.per_tissue if not row.supported
+    ]
     return ['<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"]
 
 
@@ -165,20 +203,26 @@ def _landscapes(estimate: Estimate) -> list[str]:
     span, figures = SPAN / FLAT * grid.flat, []
     for place, row in enumerate(estimate.per_tissue):
         if row.votes:
-            rgb = landscape_picture(grid.scores[place], row.point, grid.near_best(place) if row.flat else None,
-                                    PICTURE_PIXELS, span)
-            caption = (f"<b>{escape(row.tissue.name)}</b><br>λ {row.lame.lam:.3g}, μ {row.lame.mu:.3g}, "
-                       f"{score.name} {score.sign * row.score:{score.layout}}{score.unit}"
-                       + (", flat" if row.flat else ""))
+            rgb = landscape_picture(
+                grid.scores[place], row.point, grid.near_best(place) if row.flat else None, PICTURE_PIXELS, span
+            )
+            caption = (
+                f"<b>{escape(row.tissue.name)}</b><br>λ {row.lame.lam:.3g}, μ {row.lame.mu:.3g}, "
+                f"{score.name} {score.sign * row.score:{score.layout}}{score.unit}" + (", flat" if row.flat else "")
+            )
             figures.append(figure(rgb, caption, f"{score.name} of {row.tissue.name} for every λ and μ that was tried"))
-    notes = (f"λ grows from left to right and μ upwards, both from {grid.lam[0]:.3g} to {grid.lam[-1]:.3g} in equal "
-             "steps of the sliders. The ring is the chosen point.",
-             f"Yellow is the best; dark violet is worse by {span:g}{score.unit} or more, gray is not known.",
-             f"If more than half is as good as the best within {grid.flat:g}{score.unit}, the landscape is flat and "
-             "that part is hatched: then λ and μ of this tissue hardly matter.")
-    return [f"<h3>{score.name} for every λ and μ that was tried</h3>",
-            '<div class="landscapes">\n' + "\n".join(figures) + "\n</div>",
-            '<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"]
+    notes = (
+        f"λ grows from left to right and μ upwards, both from {grid.lam[0]:.3g} to {grid.lam[-1]:.3g} in equal "
+        "steps of the sliders. The ring is the chosen point.",
+        f"Yellow is the best; dark violet is worse by {span:g}{score.unit} or more, gray is not known.",
+        f"If more than half is as good as the best within {grid.flat:g}{score.unit}, the landscape is flat and "
+        "that part is hatched: then λ and μ of this tissue hardly matter.",
+    )
+    return [
+        f"<h3>{score.name} for every λ and μ that was tried</h3>",
+        '<div class="landscapes">\n' + "\n".join(figures) + "\n</div>",
+        '<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>",
+    ]
 
 
 def _evidence(found: list[Evidence]) -> list[str]:
@@ -186,11 +230,15 @@ def _evidence(found: list[Evidence]) -> list[str]:
     if not found:
         return ["<h3>Independent evidence</h3>", f"<p>{NOTHING_MEASURED}</p>"]
     independent, tuned = ([one for one in found if one.independent == wanted] for wanted in (True, False))
-    parts = ["<h3>Independent evidence <small>the search has not looked at these</small></h3>",
-             _evidence_table(independent) if independent else f"<p>{NO_EVIDENCE}</p>"]
+    parts = [
+        "<h3>Independent evidence <small>the search has not looked at these</small></h3>",
+        _evidence_table(independent) if independent else f"<p>{NO_EVIDENCE}</p>",
+    ]
     if tuned:
-        parts += ["<h3>Tuned <small>λ and μ were chosen to make these good: no evidence</small></h3>",
-                  _evidence_table(tuned)]
+        parts += [
+            "<h3>Tuned <small>λ and μ were chosen to make these good: no evidence</small></h3>",
+            _evidence_table(tuned),
+        ]
     return parts
 
 
@@ -198,6 +246,10 @@ def _evidence_table(found: list[Evidence]) -> str:
     rows = []
     for one in found:
         layout = ".2f" if one.unit == "mm" else ".3f"
-        rows.append((escape(one.what), [f"{value:{layout}}" + (" mm" if one.unit == "mm" else "")
-                                        for value in (one.before, one.after)]))
+        rows.append(
+            (
+                escape(one.what),
+                [f"{value:{layout}}" + (" mm" if one.unit == "mm" else "") for value in (one.before, one.after)],
+            )
+        )
     return table(EVIDENCE_COLUMNS, rows)

@@ -24,8 +24,10 @@ def section(heading: str, content: str) -> str:
 def table(columns: Columns, rows: Iterable[tuple[str, Sequence[str]]]) -> str:
     """rows: what stands in the first cell, and HTML for the others."""
     head = "".join(f'<th scope="col" title="{escape(meaning)}">{escape(name)}</th>' for name, meaning in columns)
-    body = "\n".join(f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-                     for first, cells in rows)
+    body = "\n".join(
+        f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+        for first, cells in rows
+    )
     return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
 
 
@@ -54,5 +56,7 @@ def change(before: float, after: float, layout: str, unknown: str = NOT_MEASURED
 def figure(rgb: np.ndarray, caption: str, of: str) -> str:
     """caption: HTML below the picture; of: what it shows, for those who cannot see it."""
     rows, columns, _ = rgb.shape
-    return (f'<figure><img src="{data_uri(rgb)}" width="{columns}" height="{rows}" alt="{escape(of)}">'
-            f"<figcaption>{caption}</figcaption></figure>")
+    return (
+        f'<figure><img src="{data_uri(rgb)}" width="{columns}" height="{rows}" alt="{escape(of)}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )

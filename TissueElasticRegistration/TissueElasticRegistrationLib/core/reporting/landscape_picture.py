@@ -7,8 +7,21 @@ import numpy as np
 from .pictures import NOTHING
 
 # Dark to bright, with equal steps for the eye and without need of telling red from green (the colors of "viridis").
-COLORS = np.array([(68, 1, 84), (72, 40, 120), (62, 73, 137), (49, 104, 142), (38, 130, 142), (31, 158, 137),
-                   (53, 183, 121), (110, 206, 88), (181, 222, 43), (253, 231, 37)], float)
+COLORS = np.array(
+    [
+        (68, 1, 84),
+        (72, 40, 120),
+        (62, 73, 137),
+        (49, 104, 142),
+        (38, 130, 142),
+        (31, 158, 137),
+        (53, 183, 121),
+        (110, 206, 88),
+        (181, 222, 43),
+        (253, 231, 37),
+    ],
+    float,
+)
 PIXELS = 140
 # Equal colors mean equal losses in all pictures: a landscape without differences must not look like one with some.
 SPAN = 0.1
@@ -16,8 +29,13 @@ HATCH_PERIOD, HATCH_WIDTH, HATCH_STRENGTH = 9.0, 2.0, 0.45  # of PIXELS
 FRAME = (60, 60, 60)
 
 
-def landscape_picture(scores: np.ndarray, chosen: tuple[int, int] | None = None, hatched: np.ndarray | None = None,
-                      pixels: int = PIXELS, span: float = SPAN) -> np.ndarray:
+def landscape_picture(
+    scores: np.ndarray,
+    chosen: tuple[int, int] | None = None,
+    hatched: np.ndarray | None = None,
+    pixels: int = PIXELS,
+    span: float = SPAN,
+) -> np.ndarray:
     """A square heat map with λ from left to right and μ from bottom to top.
 
     scores: (λ, μ), NaN where nothing is known yet: gray. The best score is yellow, ``span`` below it and less is dark

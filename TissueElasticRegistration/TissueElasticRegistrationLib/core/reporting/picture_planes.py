@@ -72,8 +72,9 @@ def _closest_axes(geometry: Geometry) -> dict[int, int]:
 def _plane(name: str, directions, axes: list[int], geometry: Geometry, middle_ijk: list[int]) -> Plane:
     size = np.array(geometry.shape_kji[::-1])
     vectors = [geometry.ijk_to_ras[:3, axis] for axis in axes]
-    signs = [1.0 if vector @ np.array(direction) > 0 else -1.0
-             for vector, direction in zip(vectors, directions, strict=True)]
+    signs = [
+        1.0 if vector @ np.array(direction) > 0 else -1.0 for vector, direction in zip(vectors, directions, strict=True)
+    ]
     extent_mm = geometry.spacing_ijk_mm[axes] * size[axes]
     pixel_mm = extent_mm.max() / LONGEST_SIDE_PIXELS
     columns, rows = (max(int(round(length)), 1) for length in extent_mm / pixel_mm)

@@ -14,15 +14,24 @@ import numpy as np
 
 BLUE, WHITE, RED = (33, 90, 190), (248, 248, 248), (190, 40, 40)
 FOLDED = (255, 0, 255)  # not yellow: that is the color of the grid, which may lie over it
-DIFFERENCE_MEANS = ("fixed minus moving intensity: gray where they agree, bright where fixed is brighter, dark where "
-                    "moving is")
+DIFFERENCE_MEANS = (
+    "fixed minus moving intensity: gray where they agree, bright where fixed is brighter, dark where moving is"
+)
 VOLUME_CHANGE_MEANS = "blue shrinks, white keeps its volume, red grows from fixed to moving, magenta folds"
 NOTHING = (128, 128, 128)  # neither image has a value here
 EQUAL, OUTSIDE = 128, (60, 70, 120)  # of a difference; the second where one of the images has no value
 GRID_LINE = (255, 214, 90)
 # Told apart by most color-blind people, and bright enough on gray values.
-TISSUE_COLORS = ((240, 160, 20), (86, 180, 233), (0, 200, 130), (240, 228, 66), (235, 95, 60), (214, 125, 180),
-                 (95, 140, 255), (160, 220, 60))
+TISSUE_COLORS = (
+    (240, 160, 20),
+    (86, 180, 233),
+    (0, 200, 130),
+    (240, 228, 66),
+    (235, 95, 60),
+    (214, 125, 180),
+    (95, 140, 255),
+    (160, 220, 60),
+)
 DIFFERENCE_RANGE = 0.5  # of the gray window
 JACOBIAN_RANGE = 2.0  # colors saturate at 1/2 and 2
 
@@ -106,7 +115,8 @@ def png(picture: np.ndarray) -> bytes:
     header = struct.pack(">2I5B", columns, rows, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes(), 6)), (b"IEND", b"")))
+        for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes(), 6)), (b"IEND", b""))
+    )
 
 
 def data_uri(picture: np.ndarray) -> str:

@@ -35,8 +35,10 @@ TISSUE_COLUMNS = (
     ("Dice", "overlap with the moving segmentation, before and after: 1 is complete"),
     ("HD95 mm", "95th percentile of the surface distances, before and after"),
 )
-NO_STIFFNESS = ("λ and μ weigh elastic energy against image similarity; only their ratios mean something. They are not "
-                "measured stiffness: a registration is no elastography.")
+NO_STIFFNESS = (
+    "λ and μ weigh elastic energy against image similarity; only their ratios mean something. They are not "
+    "measured stiffness: a registration is no elastography."
+)
 PICTURE_NOTES = (
     "Outlines in every picture are those of the fixed image's tissues: where an image agrees with the fixed one, its "
     "structures lie inside their outlines.",
@@ -48,32 +50,39 @@ PICTURE_NOTES = (
 )
 
 
-def report_html(pair: ImagePair, result: RegistrationResult, facts: Mapping[str, Any],
-                estimate: Estimate | None = None) -> str:
+def report_html(
+    pair: ImagePair, result: RegistrationResult, facts: Mapping[str, Any], estimate: Estimate | None = None
+) -> str:
     """The page as text. ``facts``: as for `result_json`; its seconds and memory are left out on purpose.
 
     estimate: where ``facts["estimate"]`` comes from, for a section of its own.
     """
     found = findings(pair, result, facts)
     title = f"{pair.moving.name} registered to {pair.fixed.name}"
-    body = "\n".join([
-        f"<header><p>Tissue elastic registration</p><h1>{escape(title)}</h1></header>",
-        _verdict(found),
-        section("Tissues", _tissue_table(pair, result)),
-        *([] if estimate is None else [_estimate_section(estimate, pair, result, facts)]),
-        section("Pictures", _pictures(report_pictures(pair, result))),
-        section("How it was made", _provenance(pair, result, facts)),
-    ])
-    return ('<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n")
+    body = "\n".join(
+        [
+            f"<header><p>Tissue elastic registration</p><h1>{escape(title)}</h1></header>",
+            _verdict(found),
+            section("Tissues", _tissue_table(pair, result)),
+            *([] if estimate is None else [_estimate_section(estimate, pair, result, facts)]),
+            section("Pictures", _pictures(report_pictures(pair, result))),
+            section("How it was made", _provenance(pair, result, facts)),
+        ]
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
 
 
 def _verdict(found: list[Finding]) -> str:
     worst = next((level for level in ("problem", "caution") if any(f.level == level for f in found)), "fine")
-    items = "\n".join(f'<li class="{finding.level}"><b>{LEVEL_WORDS[finding.level]}</b> '
-                      f"<span>{escape(finding.sentence)}</span></li>" for finding in found)
-    return (f'<section class="verdict {worst}">\n<p>{escape(verdict(found))}</p>\n<ul>\n{items}\n</ul>\n</section>')
+    items = "\n".join(
+        f'<li class="{finding.level}"><b>{LEVEL_WORDS[finding.level]}</b> <span>{escape(finding.sentence)}</span></li>'
+        for finding in found
+    )
+    return f'<section class="verdict {worst}">\n<p>{escape(verdict(found))}</p>\n<ul>\n{items}\n</ul>\n</section>'
 
 
 def _tissue_table(pair: ImagePair, result: RegistrationResult) -> str:
@@ -106,10 +115,13 @@ def _pictures(planes: Iterable[tuple[Plane, list[Picture]]]) -> str:
     parts = []
     for plane, shown in planes:
         left, right, top, bottom = plane.edges
-        figures = "\n".join(figure(picture.rgb, escape(picture.caption), f"{picture.caption}, {plane.name}")
-                            for picture in shown)
-        parts.append(f"<h3>{plane.name.capitalize()} <small>left edge {left}, right {right}, top {top}, bottom {bottom}"
-                     f'</small></h3>\n<div class="pictures">\n{figures}\n</div>')
+        figures = "\n".join(
+            figure(picture.rgb, escape(picture.caption), f"{picture.caption}, {plane.name}") for picture in shown
+        )
+        parts.append(
+            f"<h3>{plane.name.capitalize()} <small>left edge {left}, right {right}, top {top}, bottom {bottom}"
+            f'</small></h3>\n<div class="pictures">\n{figures}\n</div>'
+        )
     notes = "".join(f"<li>{escape(note)}</li>" for note in PICTURE_NOTES)
     return "\n".join(parts) + f'\n<ul class="notes">{notes}</ul>'
 
@@ -131,15 +143,18 @@ def _provenance(pair: ImagePair, result: RegistrationResult, facts: Mapping[str,
         "Solver": facts.get("solver"),
         "Parameters": _estimate(facts.get("estimate")),
         "Objective": f"{account.objective_before:.5g} before, {account.objective_after:.5g} after {account.steps} "
-                     f"steps (energy {account.energy_after:.3g}, similarity {account.similarity_before:.4g} before, "
-                     f"{account.similarity_after:.4g} after)",
+        f"steps (energy {account.energy_after:.3g}, similarity {account.similarity_before:.4g} before, "
+        f"{account.similarity_after:.4g} after)",
         "Working grid": f"{grid} voxels of {spacing} mm (i, j, k)",
         "Device": facts.get("device"),
         "Seed": facts.get("seed"),
         "Software": ", ".join(f"{name} {version}" for name, version in (facts.get("versions") or {}).items()),
     }
-    items = "\n".join(f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>" for key, value in rows.items()
-                      if value is not None and value != "")
+    items = "\n".join(
+        f"<dt>{escape(key)}</dt><dd>{escape(str(value))}</dd>"
+        for key, value in rows.items()
+        if value is not None and value != ""
+    )
     return f"<dl>\n{items}\n</dl>\n<p>Computing times and memory are in result.json.</p>"
 
 
@@ -147,7 +162,11 @@ def _estimate(estimate: Mapping[str, Any] | None) -> str:
     if not estimate or not estimate.get("objective"):
         return "given"
     held_out = estimate.get("held_out") or {}
-    kept = [*(f"tissue {key}" for key in held_out.get("tissues", ())),
-            *(f"landmark {name}" for name in held_out.get("landmarks", ()))]
-    return (f"estimated for this pair ({estimate.get('method')} search, objective {estimate.get('objective')}); "
-            f"held out of the search: {', '.join(kept) or 'nothing'}")
+    kept = [
+        *(f"tissue {key}" for key in held_out.get("tissues", ())),
+        *(f"landmark {name}" for name in held_out.get("landmarks", ())),
+    ]
+    return (
+        f"estimated for this pair ({estimate.get('method')} search, objective {estimate.get('objective')}); "
+        f"held out of the search: {', '.join(kept) or 'nothing'}"
+    )

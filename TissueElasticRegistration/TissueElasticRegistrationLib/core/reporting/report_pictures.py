@@ -73,8 +73,9 @@ def _of_plane(pair: ImagePair, result: RegistrationResult, plane: Plane, windows
     ]
 
 
-def on_plane(values_kji: np.ndarray, geometry: Geometry, plane: Plane, nearest: bool = False,
-              outside: float | None = None) -> np.ndarray:
+def on_plane(
+    values_kji: np.ndarray, geometry: Geometry, plane: Plane, nearest: bool = False, outside: float | None = None
+) -> np.ndarray:
     """(rows, columns) of a volume; what lies outside of it gets its lowest value or ``outside``."""
     default = float(values_kji.min()) if outside is None else outside
     identity = sitk.Transform(3, sitk.sitkIdentity)
@@ -112,8 +113,9 @@ def grid_lines(plane: Plane, spacing_mm: float) -> list[np.ndarray]:
     step = spacing_mm / plane.pixel_mm
     along_row, along_column = np.arange(0, columns, 0.5), np.arange(0, rows, 0.5)
     lines = [np.stack([along_row, np.full_like(along_row, row)], 1) for row in np.arange(step / 2, rows, step)]
-    lines += [np.stack([np.full_like(along_column, column), along_column], 1)
-              for column in np.arange(step / 2, columns, step)]
+    lines += [
+        np.stack([np.full_like(along_column, column), along_column], 1) for column in np.arange(step / 2, columns, step)
+    ]
     return lines
 
 

@@ -47,20 +47,35 @@ def tissue_findings(row: TissueResult) -> list[Finding]:
     found = []
     share = row.negative_jacobian_percent
     if share > 0:
-        found.append(Finding(_folding_level(share), "Folding", f"The deformation folds in {share:.2g} % of its voxels: "
-                                                               "no tissue can move like this."))
+        found.append(
+            Finding(
+                _folding_level(share),
+                "Folding",
+                f"The deformation folds in {share:.2g} % of its voxels: no tissue can move like this.",
+            )
+        )
     if _has_less_overlap(row):
-        found.append(Finding("problem", "Overlap", f"Overlap (Dice) has decreased from {row.dice_before:.3f} to "
-                                                   f"{row.dice_after:.3f}."))
+        found.append(
+            Finding(
+                "problem",
+                "Overlap",
+                f"Overlap (Dice) has decreased from {row.dice_before:.3f} to {row.dice_after:.3f}.",
+            )
+        )
     return found
 
 
 def verdict(found: list[Finding]) -> str:
     """One line over all findings, worst first."""
-    topics = {level: ", ".join(dict.fromkeys(finding.topic.lower() for finding in found if finding.level == level))
-              for level in ("problem", "caution", "unmeasured")}
-    parts = [f"{word}: {topics[level]}" for level, word in
-             (("problem", "Problem"), ("caution", "Look at"), ("unmeasured", "Not measured")) if topics[level]]
+    topics = {
+        level: ", ".join(dict.fromkeys(finding.topic.lower() for finding in found if finding.level == level))
+        for level in ("problem", "caution", "unmeasured")
+    }
+    parts = [
+        f"{word}: {topics[level]}"
+        for level, word in (("problem", "Problem"), ("caution", "Look at"), ("unmeasured", "Not measured"))
+        if topics[level]
+    ]
     if not (topics["problem"] or topics["caution"]):
         parts.insert(0, "No fault was found in what was measured")
     return ". ".join(parts) + ". These are measurements, not a clearance: look at the pictures before using the result."
@@ -75,8 +90,11 @@ def _folding(result: RegistrationResult) -> Finding:
     folded = [tissue for tissue in result.tissues if tissue.negative_jacobian_percent > 0]
     worst = max(folded, key=lambda tissue: tissue.negative_jacobian_percent, default=None)
     where = f", most of all in {worst.tissue.name} ({worst.negative_jacobian_percent:.2g} %)" if worst else ""
-    return Finding(_folding_level(share), "Folding", f"The deformation folds in {share:.2g} % of the voxels{where}: "
-                                                     "no tissue can move like this.")
+    return Finding(
+        _folding_level(share),
+        "Folding",
+        f"The deformation folds in {share:.2g} % of the voxels{where}: no tissue can move like this.",
+    )
 
 
 def _folding_level(share_percent: float) -> Level:
@@ -90,9 +108,11 @@ def _landmarks(pair: ImagePair, result: RegistrationResult) -> Finding:
     spacing_mm = pair.fixed.geometry.spacing_kji_mm
     voxel_mm = float(spacing_mm.max() if pair.fixed.array_kji.shape[0] > 1 else spacing_mm[1:].max())
     after = errors.after_mean
-    text = (f"Landmark error {errors.before_mean:.2f} mm before, {after:.2f} mm after on average "
-            f"(largest {errors.before_max:.2f} and {errors.after_max:.2f} mm, {errors.n} landmarks); "
-            f"the largest voxel side is {voxel_mm:.2f} mm.")
+    text = (
+        f"Landmark error {errors.before_mean:.2f} mm before, {after:.2f} mm after on average "
+        f"(largest {errors.before_max:.2f} and {errors.after_max:.2f} mm, {errors.n} landmarks); "
+        f"the largest voxel side is {voxel_mm:.2f} mm."
+    )
     if errors.n < FEW_LANDMARKS:
         text += " So few landmarks say little about other places."
     if after > errors.before_mean:
@@ -116,8 +136,10 @@ def _tuned(finding: Finding, facts: Mapping[str, Any]) -> Finding:
     errors = (estimate.get("held_out") or {}).get("tre_mm")
     text = "Landmarks were used to choose the parameters, so this is no independent evidence."
     if errors:
-        text += (f" Those held out of the search ({errors['n']}): {errors['before_mean']:.2f} mm before, "
-                 f"{errors['after_mean']:.2f} mm after on average.")
+        text += (
+            f" Those held out of the search ({errors['n']}): {errors['before_mean']:.2f} mm before, "
+            f"{errors['after_mean']:.2f} mm after on average."
+        )
     level = "caution" if finding.level == "fine" else finding.level
     return Finding(level, finding.topic, f"{finding.sentence} {text}")
 
@@ -125,10 +147,14 @@ def _tuned(finding: Finding, facts: Mapping[str, Any]) -> Finding:
 def _overlap(result: RegistrationResult, facts: Mapping[str, Any]) -> Finding:
     measured = [tissue for tissue in result.tissues if np.isfinite([tissue.dice_before, tissue.dice_after]).all()]
     if not measured:
-        return Finding("unmeasured", "Overlap", "Overlap (Dice) was not measured: no segmentation of the moving image "
-                                                "shares a tissue with the fixed one.")
-    changes = ", ".join(f"{tissue.tissue.name} {tissue.dice_before:.3f} to {tissue.dice_after:.3f}"
-                        for tissue in measured)
+        return Finding(
+            "unmeasured",
+            "Overlap",
+            "Overlap (Dice) was not measured: no segmentation of the moving image shares a tissue with the fixed one.",
+        )
+    changes = ", ".join(
+        f"{tissue.tissue.name} {tissue.dice_before:.3f} to {tissue.dice_after:.3f}" for tissue in measured
+    )
     worse = [tissue.tissue.name for tissue in measured if _has_less_overlap(tissue)]
     if worse:
         return Finding("problem", "Overlap", f"Overlap (Dice) has decreased for {', '.join(worse)} ({changes}).")
@@ -137,8 +163,12 @@ def _overlap(result: RegistrationResult, facts: Mapping[str, Any]) -> Finding:
         kept = (estimate.get("held_out") or {}).get("tissues", ())
         names = [tissue.tissue.name for tissue in measured if tissue.tissue.id in kept]
         rest = f" Only {', '.join(names)} was held out of the search." if names else ""
-        return Finding("caution", "Overlap", f"Overlap (Dice): {changes}. The same labels were used to choose the "
-                                             f"parameters, so this is no independent evidence.{rest}")
+        return Finding(
+            "caution",
+            "Overlap",
+            f"Overlap (Dice): {changes}. The same labels were used to choose the "
+            f"parameters, so this is no independent evidence.{rest}",
+        )
     return Finding("fine", "Overlap", f"Overlap (Dice): {changes}.")
 
 
@@ -160,5 +190,10 @@ def _coverage(pair: ImagePair, result: RegistrationResult) -> list[Finding]:
     missing = percent(~result.valid_kji, pair.fixed_segmentation.labels_kji != BACKGROUND)
     if not missing > UNCOVERED_CAUTION_PERCENT:
         return []
-    return [Finding("caution", "Field of view", f"{missing:.1f} % of segmented voxels have no counterpart, they lie "
-                                                "outside of the moving image.")]
+    return [
+        Finding(
+            "caution",
+            "Field of view",
+            f"{missing:.1f} % of segmented voxels have no counterpart, they lie outside of the moving image.",
+        )
+    ]

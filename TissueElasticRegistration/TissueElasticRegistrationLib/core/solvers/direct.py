@@ -118,8 +118,14 @@ class DirectSolver:
         for stage in self.settings(pyramid.pair.dimension).stages:
             pyramid.level(stage.factor)
 
-    def solve(self, pyramid: Pyramid, parameters: TissueParameters, start: torch.Tensor | None = None,
-              stages: tuple[Stage, ...] | None = None, start_objective: float | None = None) -> Job[Solution]:
+    def solve(
+        self,
+        pyramid: Pyramid,
+        parameters: TissueParameters,
+        start: torch.Tensor | None = None,
+        stages: tuple[Stage, ...] | None = None,
+        start_objective: float | None = None,
+    ) -> Job[Solution]:
         """Register, one optimiser step at a time.
 
         start: velocity of an earlier solution of the same pair, at any resolution, for a warm start.
@@ -146,15 +152,26 @@ class DirectSolver:
             found = yield from part_of(job, shares[number], shares[number + 1])
             found = found if velocity is None else with_detail(found, velocity)
             # A coarse level has a minimum of its own: what is good on finer ones already is not given up for it.
-            if refining and velocity is start and stage.factor > 1 and not self._lower(
-                    pyramid.level(max(1, stage.factor // 2)), found, start, maps, settings):
+            if (
+                refining
+                and velocity is start
+                and stage.factor > 1
+                and not self._lower(pyramid.level(max(1, stage.factor // 2)), found, start, maps, settings)
+            ):
                 continue
             velocity = found
         steps = sum(stage.steps for stage in stages)
         return self._solution(pyramid, [(velocity, None), *candidates], maps, settings, steps)
 
-    def descend(self, level: Level, start: torch.Tensor | None, maps: Maps | Callable[[], Maps], stage: Stage,
-                settings: DirectSettings, tilt: torch.Tensor | None = None) -> Job[torch.Tensor]:
+    def descend(
+        self,
+        level: Level,
+        start: torch.Tensor | None,
+        maps: Maps | Callable[[], Maps],
+        stage: Stage,
+        settings: DirectSettings,
+        tilt: torch.Tensor | None = None,
+    ) -> Job[torch.Tensor]:
         """The steps of one stage, from a velocity at any resolution (None: zero); returns the velocity at its level.
 
         maps: Λ and Γ on the level, or a function that says what they are at each step.
@@ -164,8 +181,11 @@ class DirectSolver:
         Raises ArithmeticError if the objective is not finite any more.
         """
         from_zero = start is None
-        velocity = (torch.zeros(1, len(level.shape), *level.velocity_shape, device=level.fixed.device) if from_zero
-                    else resize(start.detach().to(level.fixed.device), level.velocity_shape))
+        velocity = (
+            torch.zeros(1, len(level.shape), *level.velocity_shape, device=level.fixed.device)
+            if from_zero
+            else resize(start.detach().to(level.fixed.device), level.velocity_shape)
+        )
         control = torch.zeros_like(velocity, requires_grad=True)
         optimiser = torch.optim.Adam([control], lr=settings.learning_rate)
         for step in range(stage.steps):
@@ -199,53 +219,72 @@ class DirectSolver:
         """The objective of a velocity on its level's grid."""
         return float(self.total(level, velocity, maps, settings))
 
-    def total(self, level: Level, velocity: torch.Tensor, maps: Maps, settings: DirectSettings,
-              weight: float = 1.0) -> torch.Tensor:
+    def total(
+        self, level: Level, velocity: torch.Tensor, maps: Maps, settings: DirectSettings, weight: float = 1.0
+    ) -> torch.Tensor:
         """The objective of a velocity on its level's grid, the energy times ``weight``; differentiable by all."""
         return self._terms(level, velocity, maps, settings, weight).total
 
     @torch.no_grad()
-    def is_worse(self, pyramid: Pyramid, velocity: torch.Tensor, than: torch.Tensor, maps: Maps,
-                 factor: int = 1) -> bool:
+    def is_worse(
+        self, pyramid: Pyramid, velocity: torch.Tensor, than: torch.Tensor, maps: Maps, factor: int = 1
+    ) -> bool:
         """Whether a velocity has a higher objective than another one on the level with this factor; see `is_higher`.
 
         maps: Λ and Γ on the working grid. Velocities at any resolution.
         """
         level, settings = pyramid.level(factor), self.settings(pyramid.pair.dimension)
         level_maps = level.parameter_maps(*maps)
-        return is_higher(*(self.value(level, resize(one, level.velocity_shape), level_maps, settings)
-                           for one in (velocity, than)))
+        return is_higher(
+            *(self.value(level, resize(one, level.velocity_shape), level_maps, settings) for one in (velocity, than))
+        )
 
-    def _lower(self, level: Level, found: torch.Tensor, start: torch.Tensor, maps: Maps,
-               settings: DirectSettings) -> bool:
+    def _lower(
+        self, level: Level, found: torch.Tensor, start: torch.Tensor, maps: Maps, settings: DirectSettings
+    ) -> bool:
         """Whether one velocity has a lower objective on a level than another."""
         level_maps = level.parameter_maps(*maps)
-        objectives = [self.value(level, resize(velocity.detach().to(level.fixed.device), level.velocity_shape),
-                                 level_maps, settings) for velocity in (found, start)]
+        objectives = [
+            self.value(
+                level, resize(velocity.detach().to(level.fixed.device), level.velocity_shape), level_maps, settings
+            )
+            for velocity in (found, start)
+        ]
         return objectives[0] < objectives[1]
 
-    def gradient(self, level: Level, velocity: torch.Tensor, maps: Maps, stage: Stage,
-                 settings: DirectSettings) -> torch.Tensor:
+    def gradient(
+        self, level: Level, velocity: torch.Tensor, maps: Maps, stage: Stage, settings: DirectSettings
+    ) -> torch.Tensor:
         """Derivative of the stage's objective by a velocity on its level's grid; same shape."""
         with torch.enable_grad():
             velocity = velocity.detach().requires_grad_(True)
             total = self._terms(level, velocity, maps, settings, stage.weight).total
         return torch.autograd.grad(total, velocity)[0]
 
-    def _terms(self, level: Level, velocity: torch.Tensor, maps: Maps, settings: DirectSettings, weight: float = 1.0,
-               from_zero: bool = False) -> ObjectiveTerms:
+    def _terms(
+        self,
+        level: Level,
+        velocity: torch.Tensor,
+        maps: Maps,
+        settings: DirectSettings,
+        weight: float = 1.0,
+        from_zero: bool = False,
+    ) -> ObjectiveTerms:
         displacement = resize(integrate(velocity, settings.integration_steps), level.shape)
         return self._terms_of(level, displacement, maps, weight, from_zero)
 
-    def _terms_of(self, level: Level, displacement: torch.Tensor, maps: Maps, weight: float = 1.0,
-                  from_zero: bool = False) -> ObjectiveTerms:
+    def _terms_of(
+        self, level: Level, displacement: torch.Tensor, maps: Maps, weight: float = 1.0, from_zero: bool = False
+    ) -> ObjectiveTerms:
         warped, valid = level.sampler(displacement, symmetric=from_zero)
-        return self.objective.terms(level.fixed, warped, valid * level.fixed_mask, displacement, level.spacing_mm,
-                                    *maps, weight=weight)
+        return self.objective.terms(
+            level.fixed, warped, valid * level.fixed_mask, displacement, level.spacing_mm, *maps, weight=weight
+        )
 
     @torch.no_grad()
-    def account(self, pyramid: Pyramid, displacement: torch.Tensor, parameters: TissueParameters,
-                steps: int = 0) -> SolverAccount:
+    def account(
+        self, pyramid: Pyramid, displacement: torch.Tensor, parameters: TissueParameters, steps: int = 0
+    ) -> SolverAccount:
         """What a displacement (1, D, *working shape) in voxels of the working grid achieves, wherever it comes from."""
         level, maps = pyramid.level(1), pyramid.parameter_maps(parameters)
         displacement = displacement.to(pyramid.device)
@@ -254,8 +293,9 @@ class DirectSolver:
         return _account(before, after, steps)
 
     @torch.no_grad()
-    def _solution(self, pyramid: Pyramid, candidates: list[Candidate], maps: Maps, settings: DirectSettings,
-                  steps: int) -> Solution:
+    def _solution(
+        self, pyramid: Pyramid, candidates: list[Candidate], maps: Maps, settings: DirectSettings, steps: int
+    ) -> Solution:
         """The candidate with the lowest objective at full resolution, the first one of equals."""
         level = pyramid.level(1)
         best = None
@@ -303,9 +343,14 @@ def with_detail(coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
 
 
 def _account(before: ObjectiveTerms, after: ObjectiveTerms, steps: int) -> SolverAccount:
-    return SolverAccount(objective_before=float(before.total), objective_after=float(after.total),
-                         similarity_before=float(before.similarity), similarity_after=float(after.similarity),
-                         energy_after=float(after.energy), steps=steps)
+    return SolverAccount(
+        objective_before=float(before.total),
+        objective_after=float(after.total),
+        similarity_before=float(before.similarity),
+        similarity_after=float(after.similarity),
+        energy_after=float(after.energy),
+        steps=steps,
+    )
 
 
 def _require_finite(objective: float) -> None:

@@ -47,11 +47,16 @@ class NetworkSolver(DirectSolver):
         card = pack.card
         objective = Objective(card.parameter_scale, card.regulariser)
         if refiner is not None and (refiner.objective.scale, refiner.objective.regulariser) != (
-                objective.scale, objective.regulariser):
-            raise ValueError(f"The model '{card.name}' was trained with the {card.regulariser} regulariser on the "
-                             f"{card.scale} scale, the solver that refines it must use the same.")
-        super().__init__(objective if refiner is None else refiner.objective,
-                         None if refiner is None else refiner._settings)
+            objective.scale,
+            objective.regulariser,
+        ):
+            raise ValueError(
+                f"The model '{card.name}' was trained with the {card.regulariser} regulariser on the "
+                f"{card.scale} scale, the solver that refines it must use the same."
+            )
+        super().__init__(
+            objective if refiner is None else refiner.objective, None if refiner is None else refiner._settings
+        )
         self.pack = pack
         self._pairs: WeakKeyDictionary[Pyramid, NetworkPair] = WeakKeyDictionary()
         self._networks: dict[torch.device, RegistrationNetwork] = {}
@@ -88,8 +93,14 @@ class NetworkSolver(DirectSolver):
         """`answer` for slider positions (tissues, 2) of λ and μ in the order of the pair's tissues; differentiable."""
         return self._pair(pyramid).velocity_at(sliders)
 
-    def solve(self, pyramid: Pyramid, parameters: TissueParameters, start: torch.Tensor | None = None,
-              stages: tuple[Stage, ...] | None = None, start_objective: float | None = None) -> Job[Solution]:
+    def solve(
+        self,
+        pyramid: Pyramid,
+        parameters: TissueParameters,
+        start: torch.Tensor | None = None,
+        stages: tuple[Stage, ...] | None = None,
+        start_objective: float | None = None,
+    ) -> Job[Solution]:
         """Without a start: the network's answer, refined by ``stages`` (None: not at all).
 
         Where the network's objective is higher than that of no deformation, the direct solver registers from zero, and
@@ -111,10 +122,14 @@ class NetworkSolver(DirectSolver):
             answer = yield from part_of(job, NETWORK_PART, 1.0)
         return replace(answer, notes=notes)
 
-    def _from_zero(self, pyramid: Pyramid, parameters: TissueParameters, stages: tuple[Stage, ...],
-                   notes: tuple[str, ...]) -> Job[Solution]:
-        notes = (*notes, f"The answer of the model '{self.pack.card.name}' was worse than no deformation: the direct "
-                         "solver registered from zero instead.")
+    def _from_zero(
+        self, pyramid: Pyramid, parameters: TissueParameters, stages: tuple[Stage, ...], notes: tuple[str, ...]
+    ) -> Job[Solution]:
+        notes = (
+            *notes,
+            f"The answer of the model '{self.pack.card.name}' was worse than no deformation: the direct "
+            "solver registered from zero instead.",
+        )
         every = (*self.settings(pyramid.pair.dimension).stages, *stages)
         solution = yield from super().solve(pyramid, parameters, None, every)
         if is_higher(solution.account.objective_after, solution.account.objective_before):

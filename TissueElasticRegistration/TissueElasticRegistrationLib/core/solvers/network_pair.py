@@ -30,8 +30,10 @@ class NetworkPair:
 
     def __init__(self, pack: ModelPack, network: RegistrationNetwork, pyramid: Pyramid, factor: int) -> None:
         self._card, self._network, self._pair = pack.card, network, pyramid.pair
-        self._velocity_shape = tuple(n // (2 if pooled else 1) for n, pooled in
-                                     zip(pyramid.pair.fixed.shape[2:], pyramid.pair.pooled_axes, strict=True))
+        self._velocity_shape = tuple(
+            n // (2 if pooled else 1)
+            for n, pooled in zip(pyramid.pair.fixed.shape[2:], pyramid.pair.pooled_axes, strict=True)
+        )
         self._per_slice = goes_slice_by_slice(pack.card, pyramid.pair.pooled_axes)
         self._factors = tuple(factor if pooled else 1 for pooled in pyramid.pair.pooled_axes)
         self._order = axis_order(pyramid.pair.geometry, pack.card.orientation, pack.card.dimension)
@@ -62,14 +64,19 @@ class NetworkPair:
         finest = min(size * factor for size, factor in zip(self._pair.spacing_mm, self._factors, strict=True))
         low, high = self._card.spacing_mm
         if not low * SPACING_TOLERANCE <= finest <= high / SPACING_TOLERANCE:
-            notes.append(f"The model '{self._card.name}' was trained on voxels of {low:.3g} to {high:.3g} mm, these "
-                         f"have {finest:.3g} mm.")
+            notes.append(
+                f"The model '{self._card.name}' was trained on voxels of {low:.3g} to {high:.3g} mm, these "
+                f"have {finest:.3g} mm."
+            )
         if not self._card.has_lambda:
             notes.append(f"The model '{self._card.name}' has one weight for each tissue, μ: λ has no effect.")
         if self._maps is None:
-            sliders = self._sliders(parameters)[:, 0 if self._card.has_lambda else 1:]
-            notes += [f"The model '{self._card.name}' knows one elasticity for {name}: the mean of its tissues counts."
-                      for name, members in self._members().items() if len(sliders[members].unique(dim=0)) > 1]
+            sliders = self._sliders(parameters)[:, 0 if self._card.has_lambda else 1 :]
+            notes += [
+                f"The model '{self._card.name}' knows one elasticity for {name}: the mean of its tissues counts."
+                for name, members in self._members().items()
+                if len(sliders[members].unique(dim=0)) > 1
+            ]
         return tuple(notes)
 
     def _inputs(self, sliders: torch.Tensor) -> MapParameters | torch.Tensor:
