@@ -44,6 +44,7 @@ demo: environment
 
 lint: environment
 	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m ruff format --check --quiet .
 
 test: lint
 	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
