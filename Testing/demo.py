@@ -103,7 +103,7 @@ def _demonstrate(options: argparse.Namespace) -> int:
     from demonstration.panel_user import WINDOW_SIZE, WindowClosed, size_on_screen
     from host.slicer_host import start
 
-    from TissueElasticRegistrationLib.progress_line import ProgressLine
+    from TissueElasticRegistrationLib.commands.console_progress import ProgressLine
 
     keep_terminal_calm()
     has_window = os.environ[PLATFORM] != NO_DISPLAY

@@ -24,8 +24,8 @@ from demonstration.panel_user import PanelUser  # noqa: E402
 from demonstration.patient_scene import without_named_background  # noqa: E402
 from host.slicer_host import SlicerHost, start  # noqa: E402
 
-from TissueElasticRegistrationLib.progress_line import ProgressLine  # noqa: E402
-from TissueElasticRegistrationLib.register_command import read_pair  # noqa: E402
+from TissueElasticRegistrationLib.commands.console_progress import ProgressLine  # noqa: E402
+from TissueElasticRegistrationLib.commands.register_command import read_pair  # noqa: E402
 
 WIDE = {"width": 1520, "height": 1560}
 NARROW = {"width": 1000, "height": 900, "panel_width": 300}

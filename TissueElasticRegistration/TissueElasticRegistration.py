@@ -16,16 +16,16 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from TissueElasticRegistrationLib.core.model_card import DIRECT, list_cards
+from TissueElasticRegistrationLib.core.models.model_card import DIRECT, list_cards
+from TissueElasticRegistrationLib.panel.panel import RegistrationPanel
 from TissueElasticRegistrationLib.panel.parameter_node import TissueElasticRegistrationParameterNode, forget_node
-from TissueElasticRegistrationLib.panel.registration_panel import RegistrationPanel
 from TissueElasticRegistrationLib.panel.reloading import forget_library
 from TissueElasticRegistrationLib.scene.console import Registered, evaluate, register
 from TissueElasticRegistrationLib.scene.console import estimate as estimate_parameters
+from TissueElasticRegistrationLib.scene.display.outlines import hide_outlines
+from TissueElasticRegistrationLib.scene.display.volume_rendering import resume_volume_rendering
 from TissueElasticRegistrationLib.scene.nodes import InputNodes
-from TissueElasticRegistrationLib.scene.outlines import hide_outlines
 from TissueElasticRegistrationLib.scene.session import Search, SessionOptions
-from TissueElasticRegistrationLib.scene.volume_rendering import resume_volume_rendering
 
 BEFORE_SELECTORS = 1.0  # priority of an observer
 

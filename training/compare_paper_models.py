@@ -28,9 +28,9 @@ import numpy as np
 import torch
 from scipy import stats
 
-from TissueElasticRegistrationLib.core.deformation import folding, jacobian_determinant
-from TissueElasticRegistrationLib.core.geometry import Geometry
-from TissueElasticRegistrationLib.core.metrics import dice, surface_distances
+from TissueElasticRegistrationLib.core.data.geometry import Geometry
+from TissueElasticRegistrationLib.core.evaluation.metrics import dice, surface_distances
+from TissueElasticRegistrationLib.core.physics.deformation import folding, jacobian_determinant
 from training.phantoms.subject import TISSUE_NAMES
 
 from .config import CACHE

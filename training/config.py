@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_type_hints
 
-from TissueElasticRegistrationLib.core.network import NetworkConfig
-from TissueElasticRegistrationLib.core.objective import Objective
-from TissueElasticRegistrationLib.core.parameter_scale import SCALES
+from TissueElasticRegistrationLib.core.models.network import NetworkConfig
+from TissueElasticRegistrationLib.core.physics.objective import Objective
+from TissueElasticRegistrationLib.core.physics.parameter_scale import SCALES
 
 from .augmentation import NO_AUGMENTATION, AugmentationSettings
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from TissueElasticRegistrationLib.core.deformation import folding
-from TissueElasticRegistrationLib.core.elasticity import strain_invariants
-from TissueElasticRegistrationLib.core.model_card import pack_folder
-from TissueElasticRegistrationLib.core.model_pack import ModelPack, load_pack
+from TissueElasticRegistrationLib.core.models.model_card import pack_folder
+from TissueElasticRegistrationLib.core.models.model_pack import ModelPack, load_pack
+from TissueElasticRegistrationLib.core.physics.deformation import folding
+from TissueElasticRegistrationLib.core.physics.elasticity import strain_invariants
 from training.phantoms import LOADS
 from training.phantoms.subject import TISSUE_NAMES
 

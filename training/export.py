@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 
 from TissueElasticRegistrationLib import __version__
-from TissueElasticRegistrationLib.core.model_pack import ModelCard, save_pack
-from TissueElasticRegistrationLib.core.network import RegistrationNetwork
+from TissueElasticRegistrationLib.core.models.model_pack import ModelCard, save_pack
+from TissueElasticRegistrationLib.core.models.network import RegistrationNetwork
 
 from .augmentation import AugmentationSettings
 from .checkpoints import BEST, read_checkpoint

@@ -14,12 +14,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from TissueElasticRegistrationLib.commands.console_progress import ProgressLine
+from TissueElasticRegistrationLib.commands.register_command import read_pair, search_solver, thread_count
+from TissueElasticRegistrationLib.core.data.images import ImagePair
 from TissueElasticRegistrationLib.core.files.transform_files import read_transform
-from TissueElasticRegistrationLib.core.images import ImagePair
-from TissueElasticRegistrationLib.core.parameter_scale import SCALES
-from TissueElasticRegistrationLib.core.solvers.network import solver_for
-from TissueElasticRegistrationLib.progress_line import ProgressLine
-from TissueElasticRegistrationLib.register_command import read_pair, search_solver, thread_count
+from TissueElasticRegistrationLib.core.physics.parameter_scale import SCALES
+from TissueElasticRegistrationLib.core.registration.network_solver import solver_for
 
 from .datasets.phantom_pairs import load_of, phantom_case
 

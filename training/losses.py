@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import torch
 
-from TissueElasticRegistrationLib.core.deformation import inside, integrate, resize, warp
-from TissueElasticRegistrationLib.core.objective import Objective
-from TissueElasticRegistrationLib.core.parameter_scale import ParameterScale
-from TissueElasticRegistrationLib.core.similarity import local_ncc
+from TissueElasticRegistrationLib.core.physics.deformation import inside, integrate, resize, warp
+from TissueElasticRegistrationLib.core.physics.objective import Objective
+from TissueElasticRegistrationLib.core.physics.parameter_scale import ParameterScale
+from TissueElasticRegistrationLib.core.physics.similarity import local_ncc
 
 from .datasets.pair import Batch
 

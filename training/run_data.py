@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from TissueElasticRegistrationLib.core.parameter_scale import SCALES
-from TissueElasticRegistrationLib.core.tissue_table import table_parameters
-from TissueElasticRegistrationLib.core.tissues import BACKGROUND, BACKGROUND_ID, Tissue
+from TissueElasticRegistrationLib.core.data.tissues import BACKGROUND, BACKGROUND_ID, Tissue
+from TissueElasticRegistrationLib.core.physics.parameter_scale import SCALES
+from TissueElasticRegistrationLib.core.physics.tissue_presets import table_parameters
 from training.phantoms.subject import TISSUE_NAMES
 
 from .config import TrainingConfig
@@ -20,26 +20,9 @@ from .datasets.own_pairs import own_pairs
 from .datasets.pair import TrainingPair
 from .datasets.phantom_pairs import FIRST_VALIDATION, fill_in_background, phantom_folder
 from .datasets.project_data import PAIRS, real_pairs, single_volumes
-from .datasets.published import (
-    ACDC_CLASSES,
-    ACDC_SPACING_MM,
-    LUNG_CLASSES,
-    LUNG_CT,
-    NLST,
-    acdc_pairs,
-    learn2reg_pairs,
-)
+from .datasets.published import ACDC_CLASSES, ACDC_SPACING_MM, LUNG_CLASSES, LUNG_CT, NLST, acdc_pairs, learn2reg_pairs
 from .datasets.simulated import simulated_folder
-from .datasets.sources import (
-    MOST_TISSUES,
-    Sampling,
-    Source,
-    TrainingSet,
-    from_folder,
-    from_list,
-    from_shapes,
-    mixed,
-)
+from .datasets.sources import MOST_TISSUES, Sampling, Source, TrainingSet, from_folder, from_list, from_shapes, mixed
 from .parameter_sampling import draw_sliders
 from .validation import Validation
 

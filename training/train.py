@@ -21,7 +21,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from TissueElasticRegistrationLib.core.model_pack import load_pack
+from TissueElasticRegistrationLib.core.models.model_pack import load_pack
 from TissueElasticRegistrationLib.core.reporting.pictures import png
 
 from . import checkpoints
@@ -31,8 +31,8 @@ from .datasets.pair import Batch
 from .export import export
 from .history import History
 from .losses import batch_terms
-from .progress_line import ProgressLine
 from .run_data import phantoms_in_background, training_set, validation_set
+from .step_rate import ProgressLine
 from .trainee import Trainee
 from .validation import Validation, picture, validate
 

@@ -7,8 +7,8 @@ from dataclasses import asdict
 import torch
 from torch import nn
 
-from TissueElasticRegistrationLib.core.model_pack import ModelPack
-from TissueElasticRegistrationLib.core.network import MapParameters, NetworkConfig, RegistrationNetwork
+from TissueElasticRegistrationLib.core.models.model_pack import ModelPack
+from TissueElasticRegistrationLib.core.models.network import MapParameters, NetworkConfig, RegistrationNetwork
 
 from .losses import slider_maps
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from TissueElasticRegistrationLib.core.deformation import folding, warp
-from TissueElasticRegistrationLib.core.metrics import dice
-from TissueElasticRegistrationLib.core.objective import Objective
+from TissueElasticRegistrationLib.core.evaluation.metrics import dice
+from TissueElasticRegistrationLib.core.physics.deformation import folding, warp
+from TissueElasticRegistrationLib.core.physics.objective import Objective
 from TissueElasticRegistrationLib.core.reporting import pictures
 
 from .datasets.pair import Batch, TrainingPair, collate

@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by the tests of several layers."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ import pytest
 
 HAS_SLICER = find_spec("slicer") is not None
 HAS_QT = find_spec("PySide6") is not None
-collect_ignore_glob = [] if HAS_SLICER else ["test_scene_*.py"]
-collect_ignore_glob += [] if HAS_SLICER and HAS_QT else ["test_host_*.py", "test_panel_*.py"]
+# What the folders need; they are left out where it is not installed.
+NEEDS = {"scene": HAS_SLICER, "host": HAS_SLICER and HAS_QT, "panel": HAS_SLICER and HAS_QT}
+collect_ignore = [folder for folder, is_there in NEEDS.items() if not is_there]
 
 
 def pytest_report_header():
-    lines = [] if HAS_SLICER else ["left out: test_scene_*.py, they need the pip package slicer-core"]
-    if not (HAS_SLICER and HAS_QT):
-        lines.append(
-            "left out: test_host_*.py and test_panel_*.py, they need the pip packages slicer-core and "
-            "PySide6_Essentials"
-        )
-    return lines
+    if collect_ignore:
+        return f"left out: {', '.join(collect_ignore)}; they need the pip packages slicer-core and PySide6_Essentials"
+    return None
 
 
 def pytest_collection_modifyitems(items):
@@ -70,47 +67,3 @@ def fresh_host(slicer_host):
     yield slicer_host
     errors = slicer_host.reset()
     assert not errors, "\n".join(errors)
-
-
-@pytest.fixture
-def panel(fresh_host):
-    """The module of this extension, opened in a window beside the views, with a phantom in the scene."""
-    if fresh_host.views is None:
-        pytest.skip("there is no OpenGL")
-    from panel_case import PanelCase
-
-    return PanelCase(fresh_host)
-
-
-@pytest.fixture
-def quick_panel(fresh_host, monkeypatch):
-    """Panels that register quickly and draw nothing; see `panel_faults.make_panel_quick`. Before `panel`."""
-    import slicer
-    from panel_faults import make_panel_quick
-
-    make_panel_quick(monkeypatch)
-    yield
-    slicer.app.setRenderPaused(False)
-
-
-@pytest.fixture(scope="session")
-def model_packs(mrml_host, tmp_path_factory):
-    """Folders of good made-up models; see `panel_models.save_all`."""
-    from panel_models import save_all
-
-    folder = tmp_path_factory.mktemp("models")
-    save_all(folder)
-    return folder
-
-
-@pytest.fixture
-def installed(quick_panel, monkeypatch, model_packs, tmp_path):
-    """A folder for the models of the module, with copies of `model_packs`; the panel is quick. Before `panel`."""
-    import shutil
-
-    from panel_faults import library
-
-    folder = tmp_path / "Models"
-    shutil.copytree(model_packs, folder)
-    monkeypatch.setattr(library("core.model_card"), "MODELS_FOLDER", folder)
-    return folder

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from TissueElasticRegistrationLib.core.model_pack import ModelCard
-from TissueElasticRegistrationLib.core.network import MapParameters, NetworkConfig, RegistrationNetwork
+from TissueElasticRegistrationLib.core.models.model_pack import ModelCard
+from TissueElasticRegistrationLib.core.models.network import MapParameters, NetworkConfig, RegistrationNetwork
 
 
 def awake(config: NetworkConfig, seed: int = 0, voxels: float = 0.5) -> RegistrationNetwork:

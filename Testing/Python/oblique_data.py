@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from TissueElasticRegistrationLib.core.geometry import Geometry
-from TissueElasticRegistrationLib.core.images import Image
+from TissueElasticRegistrationLib.core.data.geometry import Geometry
+from TissueElasticRegistrationLib.core.data.images import Image
 
 SHAPE = (6, 8, 10)
 

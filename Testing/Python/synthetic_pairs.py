@@ -10,15 +10,15 @@ from functools import cache
 import numpy as np
 import SimpleITK as sitk
 
+from TissueElasticRegistrationLib.core.data.geometry import RAS_FROM_LPS, Geometry
+from TissueElasticRegistrationLib.core.data.images import Image, ImagePair, Segmentation
+from TissueElasticRegistrationLib.core.data.progress import finish
+from TissueElasticRegistrationLib.core.data.result import RegistrationResult, TissueResult
+from TissueElasticRegistrationLib.core.data.tissues import Tissue
+from TissueElasticRegistrationLib.core.evaluation.metrics import map_points_ras_mm
 from TissueElasticRegistrationLib.core.files.image_files import write_image, write_labels
-from TissueElasticRegistrationLib.core.geometry import RAS_FROM_LPS, Geometry
-from TissueElasticRegistrationLib.core.images import Image, ImagePair, Segmentation
-from TissueElasticRegistrationLib.core.metrics import map_points_ras_mm
-from TissueElasticRegistrationLib.core.progress import finish
-from TissueElasticRegistrationLib.core.registrar import Registrar
-from TissueElasticRegistrationLib.core.result import RegistrationResult, TissueResult
-from TissueElasticRegistrationLib.core.solvers.direct import DirectSettings, DirectSolver, Stage
-from TissueElasticRegistrationLib.core.tissues import Tissue
+from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSettings, DirectSolver, Stage
+from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 from training.phantoms import PhantomCase, make_case
 
 TISSUES = (Tissue(1, "soft"), Tissue(2, "lung"), Tissue(3, "bone"))

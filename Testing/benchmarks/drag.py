@@ -59,7 +59,7 @@ def _lung_4dct(scene) -> list:
     """The pair of `lung_4dct.py` as nodes: fixed, moving, segmentation of the fixed one."""
     import SimpleITK as sitk
 
-    from TissueElasticRegistrationLib.core.itk_bridge import geometry_of
+    from TissueElasticRegistrationLib.core.data.itk_bridge import geometry_of
 
     folder = DATA / "lung-4dct-p102"
     nodes = []

@@ -31,19 +31,20 @@ import torch  # noqa: E402
 from measuring import print_table  # noqa: E402
 from scipy import stats  # noqa: E402
 
-from TissueElasticRegistrationLib.core.deformation import integrate  # noqa: E402
-from TissueElasticRegistrationLib.core.estimation import grid, network_sweep  # noqa: E402
-from TissueElasticRegistrationLib.core.estimation.criterion import Criterion, criterion_for  # noqa: E402
-from TissueElasticRegistrationLib.core.estimation.gradient import estimate_by_gradient  # noqa: E402
-from TissueElasticRegistrationLib.core.estimation.hold_out import NOTHING_HELD_OUT, HoldOut  # noqa: E402
-from TissueElasticRegistrationLib.core.estimation.result import Estimate, EstimateProgress  # noqa: E402
-from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation  # noqa: E402
-from TissueElasticRegistrationLib.core.metrics import map_points_ras_mm  # noqa: E402
-from TissueElasticRegistrationLib.core.network import NetworkConfig, RegistrationNetwork  # noqa: E402
-from TissueElasticRegistrationLib.core.progress import finish  # noqa: E402
-from TissueElasticRegistrationLib.core.registrar import Registrar  # noqa: E402
-from TissueElasticRegistrationLib.core.solvers.network import solver_for  # noqa: E402
-from TissueElasticRegistrationLib.core.tissues import Lame, Tissue, TissueParameters  # noqa: E402
+from TissueElasticRegistrationLib.core.data.images import ImagePair, Segmentation  # noqa: E402
+from TissueElasticRegistrationLib.core.data.progress import finish  # noqa: E402
+from TissueElasticRegistrationLib.core.data.tissues import Lame, Tissue, TissueParameters  # noqa: E402
+from TissueElasticRegistrationLib.core.estimation import grid_search as grid  # noqa: E402
+from TissueElasticRegistrationLib.core.estimation import network_grid as network_sweep  # noqa: E402
+from TissueElasticRegistrationLib.core.estimation.criteria.criterion import Criterion, criterion_for  # noqa: E402
+from TissueElasticRegistrationLib.core.estimation.criteria.hold_out import NOTHING_HELD_OUT, HoldOut  # noqa: E402
+from TissueElasticRegistrationLib.core.estimation.estimate_result import Estimate, EstimateProgress  # noqa: E402
+from TissueElasticRegistrationLib.core.estimation.gradient_search import estimate_by_gradient  # noqa: E402
+from TissueElasticRegistrationLib.core.evaluation.metrics import map_points_ras_mm  # noqa: E402
+from TissueElasticRegistrationLib.core.models.network import NetworkConfig, RegistrationNetwork  # noqa: E402
+from TissueElasticRegistrationLib.core.physics.deformation import integrate  # noqa: E402
+from TissueElasticRegistrationLib.core.registration.network_solver import solver_for  # noqa: E402
+from TissueElasticRegistrationLib.core.registration.registrar import Registrar  # noqa: E402
 from training.phantoms import PhantomCase, make_case  # noqa: E402
 
 POINTS = 11

@@ -21,16 +21,16 @@ import lung_4dct
 import numpy as np
 from measuring import add_data_option, print_table
 
-from TissueElasticRegistrationLib.core.estimation.account import landmark_errors_of
-from TissueElasticRegistrationLib.core.estimation.criterion import ObjectiveName
-from TissueElasticRegistrationLib.core.estimation.hold_out import HoldOut
-from TissueElasticRegistrationLib.core.estimation.search import estimate
-from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation
-from TissueElasticRegistrationLib.core.progress import finish
-from TissueElasticRegistrationLib.core.registrar import Registrar
-from TissueElasticRegistrationLib.core.solvers.network import solver_for
-from TissueElasticRegistrationLib.core.tissues import Tissue
-from TissueElasticRegistrationLib.register_command import read_pair
+from TissueElasticRegistrationLib.commands.register_command import read_pair
+from TissueElasticRegistrationLib.core.data.images import ImagePair, Segmentation
+from TissueElasticRegistrationLib.core.data.progress import finish
+from TissueElasticRegistrationLib.core.data.tissues import Tissue
+from TissueElasticRegistrationLib.core.estimation.criteria.criterion import ObjectiveName
+from TissueElasticRegistrationLib.core.estimation.criteria.hold_out import HoldOut
+from TissueElasticRegistrationLib.core.estimation.estimate import estimate
+from TissueElasticRegistrationLib.core.registration.network_solver import solver_for
+from TissueElasticRegistrationLib.core.registration.registrar import Registrar
+from TissueElasticRegistrationLib.core.reporting.estimate_summary import landmark_errors_of
 
 COLUMNS = ("TRE mm", "of held-out", "Dice tuned", "held-out", "folding %", "largest strain", "search s", "register s")
 MODELS = {"lung": "universal-3d", "cardiac": "universal-2d"}

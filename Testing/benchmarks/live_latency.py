@@ -193,9 +193,9 @@ def enlarged(images, labels, geometry, size: int):
     """The same anatomy with size³ voxels: only the amount of work counts here."""
     import SimpleITK as sitk
 
-    from TissueElasticRegistrationLib.core.images import Image
-    from TissueElasticRegistrationLib.core.itk_bridge import resample_array
-    from TissueElasticRegistrationLib.core.preprocessing import resampled_image
+    from TissueElasticRegistrationLib.core.data.images import Image
+    from TissueElasticRegistrationLib.core.data.itk_bridge import resample_array
+    from TissueElasticRegistrationLib.core.preparation.preprocessing import resampled_image
 
     grid = geometry.resampled(geometry.spacing_kji_mm * np.array(geometry.shape_kji) / size, (size,) * 3)
     labels = resample_array(

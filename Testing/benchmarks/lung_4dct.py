@@ -20,10 +20,10 @@ import numpy as np
 import SimpleITK as sitk
 from measuring import Run, add_data_option, label_overlaps, print_table, run_register, transform_difference_percent
 
-from TissueElasticRegistrationLib.core.progress import finish
-from TissueElasticRegistrationLib.core.registrar import Registrar
-from TissueElasticRegistrationLib.core.solvers.network import solver_for
-from TissueElasticRegistrationLib.register_command import read_pair
+from TissueElasticRegistrationLib.commands.register_command import read_pair
+from TissueElasticRegistrationLib.core.data.progress import finish
+from TissueElasticRegistrationLib.core.registration.network_solver import solver_for
+from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 
 CASE = "lung-4dct-p102"
 STRUCTURES = {1: "right lung", 2: "left lung", 3: "heart", 4: "esophagus", 6: "tumour", 7: "lymph node"}
@@ -187,7 +187,7 @@ def _print_against_direct(register: dict[str, object]) -> None:
         solved = process_time()
         result = finish(registrar.result())
         accounts[model] = (
-            result.account.objective_after,
+            result.objective_values.objective_after,
             result.landmark_errors.after_mean,
             result.negative_jacobian_percent,
             solved - solving,

@@ -19,11 +19,11 @@ import torch
 from measuring import print_table
 from phantoms_2d import Scores, flipped, score, transposed
 
-from TissueElasticRegistrationLib.core.images import Image
-from TissueElasticRegistrationLib.core.model_pack import ModelPack
-from TissueElasticRegistrationLib.core.preprocessing import CT_WINDOW_HU, normalised
-from TissueElasticRegistrationLib.core.solvers.direct import DirectSolver
-from TissueElasticRegistrationLib.core.solvers.network import NetworkSolver, solver_for
+from TissueElasticRegistrationLib.core.data.images import Image
+from TissueElasticRegistrationLib.core.models.model_pack import ModelPack
+from TissueElasticRegistrationLib.core.preparation.preprocessing import CT_WINDOW_HU, normalised
+from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver
+from TissueElasticRegistrationLib.core.registration.network_solver import NetworkSolver, solver_for
 from training.datasets.phantom_pairs import FIRST_TEST
 from training.phantoms import PhantomCase, make_case
 

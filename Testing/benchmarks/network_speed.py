@@ -40,7 +40,7 @@ WITH_PAPER = ("192x192", "96x64x96")
 
 def networks(dimension: int) -> dict:
     """The kinds that are shipped, and the paper's: six dense layers of 128 make every kernel, full resolution."""
-    from TissueElasticRegistrationLib.core.network import NetworkConfig
+    from TissueElasticRegistrationLib.core.models.network import NetworkConfig
 
     return {
         "universal": NetworkConfig(2) if dimension == 2 else NetworkConfig(3, map_layer="tissue", pooled_input=True),
@@ -54,8 +54,8 @@ def measure(case: str, kind: str, repeats: int, threads: int, device: str) -> di
 
     import torch
 
-    from TissueElasticRegistrationLib.core.deformation import integrate
-    from TissueElasticRegistrationLib.core.network import MapParameters, RegistrationNetwork
+    from TissueElasticRegistrationLib.core.models.network import MapParameters, RegistrationNetwork
+    from TissueElasticRegistrationLib.core.physics.deformation import integrate
 
     torch.set_num_threads(threads)
     shape = tuple(map(int, case.split("x")))

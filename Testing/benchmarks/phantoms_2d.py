@@ -22,14 +22,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # for `training`, 
 
 from measuring import dice, print_table
 
-from TissueElasticRegistrationLib.core.geometry import Geometry
-from TissueElasticRegistrationLib.core.images import ImagePair
-from TissueElasticRegistrationLib.core.itk_bridge import displacement_transform, resample_array
-from TissueElasticRegistrationLib.core.metrics import map_points_ras_mm
-from TissueElasticRegistrationLib.core.progress import finish
-from TissueElasticRegistrationLib.core.registrar import Registrar
-from TissueElasticRegistrationLib.core.solvers.direct import DirectSolver
-from TissueElasticRegistrationLib.core.tissues import Lame, TissueParameters
+from TissueElasticRegistrationLib.core.data.geometry import Geometry
+from TissueElasticRegistrationLib.core.data.images import ImagePair
+from TissueElasticRegistrationLib.core.data.itk_bridge import displacement_transform, resample_array
+from TissueElasticRegistrationLib.core.data.progress import finish
+from TissueElasticRegistrationLib.core.data.tissues import Lame, TissueParameters
+from TissueElasticRegistrationLib.core.evaluation.metrics import map_points_ras_mm
+from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver
+from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 from training.phantoms import LOADS, PhantomCase, make_case
 
 TISSUES = {1: "lung", 2: "bone", 3: "liver", 4: "soft"}
@@ -160,8 +160,8 @@ def score(
         by_tissue,
         _mean_dice(case, result.warped_segmentation.labels_kji),
         result.negative_jacobian_percent,
-        result.account.objective_before,
-        result.account.objective_after,
+        result.objective_values.objective_before,
+        result.objective_values.objective_after,
         solved - solving,
         whole_seconds,
     )

@@ -24,14 +24,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # for `training`, 
 
 from measuring import print_table
 
-from TissueElasticRegistrationLib.core.estimation.grid import estimate_by_grid
-from TissueElasticRegistrationLib.core.estimation.shear_modulus_ratio import ShearModulusRatios, shear_modulus_ratio
-from TissueElasticRegistrationLib.core.estimation.stiffness_job import WEAK, estimate_shear_modulus_ratio
-from TissueElasticRegistrationLib.core.images import ImagePair
-from TissueElasticRegistrationLib.core.progress import finish
-from TissueElasticRegistrationLib.core.registrar import Registrar
-from TissueElasticRegistrationLib.core.solvers.direct import DirectSolver
-from TissueElasticRegistrationLib.core.tissues import Tissue, TissueParameters
+from TissueElasticRegistrationLib.core.data.images import ImagePair
+from TissueElasticRegistrationLib.core.data.progress import finish
+from TissueElasticRegistrationLib.core.data.tissues import Tissue, TissueParameters
+from TissueElasticRegistrationLib.core.estimation.grid_search import estimate_by_grid
+from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver
+from TissueElasticRegistrationLib.core.registration.registrar import Registrar
+from TissueElasticRegistrationLib.core.stiffness.shear_modulus_ratio import ShearModulusRatios, shear_modulus_ratio
+from TissueElasticRegistrationLib.core.stiffness.stiffness_job import WEAK, estimate_shear_modulus_ratio
 from training.phantoms import LOADS, PhantomCase, make_case
 
 TISSUES = {1: "lung", 2: "bone", 3: "liver"}

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from TissueElasticRegistrationLib.core.result import TissueResult
+from TissueElasticRegistrationLib.core.data.result import TissueResult
 
 from .runs import ESTIMATE, TABLE, UNIFORM, Runs
 

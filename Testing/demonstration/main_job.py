@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 from host.slicer_host import SlicerHost
 
-from TissueElasticRegistrationLib.core.estimation.account import estimate_account
-from TissueElasticRegistrationLib.core.estimation.result import Estimate
+from TissueElasticRegistrationLib.commands.console_progress import ProgressLine
+from TissueElasticRegistrationLib.commands.register_command import OUTPUT_FILES, read_pair, run_facts, write_results
+from TissueElasticRegistrationLib.core.data.images import ImagePair
+from TissueElasticRegistrationLib.core.estimation.estimate_result import Estimate
 from TissueElasticRegistrationLib.core.files.output_folder import output_folder
-from TissueElasticRegistrationLib.core.images import ImagePair
-from TissueElasticRegistrationLib.core.registrar import Registrar
-from TissueElasticRegistrationLib.core.tuning import with_values
-from TissueElasticRegistrationLib.progress_line import ProgressLine
-from TissueElasticRegistrationLib.register_command import OUTPUT_FILES, read_pair, run_facts, write_results
+from TissueElasticRegistrationLib.core.physics.tuning import with_values
+from TissueElasticRegistrationLib.core.registration.registrar import Registrar
+from TissueElasticRegistrationLib.core.reporting.estimate_summary import estimate_account
 from TissueElasticRegistrationLib.scene.nodes import find_outputs
 
 from .case_files import simulated_case

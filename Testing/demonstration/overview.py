@@ -15,8 +15,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from TissueElasticRegistrationLib.core.images import ImagePair
-from TissueElasticRegistrationLib.core.preprocessing import is_ct
+from TissueElasticRegistrationLib.core.data.images import ImagePair
+from TissueElasticRegistrationLib.core.preparation.preprocessing import is_ct
 from TissueElasticRegistrationLib.core.reporting.report_pictures import grid_line_spacing_mm
 from training.drawing.panels import (
     DIFFERENCE_COLORS,

@@ -11,12 +11,12 @@ from host.event_loop import run_loop
 from host.qt_binding import application
 from host.slicer_host import SlicerHost
 
-from TissueElasticRegistrationLib.core.estimation.result import Estimate
-from TissueElasticRegistrationLib.core.tissue_table import BONE
-from TissueElasticRegistrationLib.core.tissues import Lame
-from TissueElasticRegistrationLib.progress_line import ProgressLine
+from TissueElasticRegistrationLib.commands.console_progress import ProgressLine
+from TissueElasticRegistrationLib.core.data.tissues import Lame
+from TissueElasticRegistrationLib.core.estimation.estimate_result import Estimate
+from TissueElasticRegistrationLib.core.physics.tissue_presets import BONE
 from TissueElasticRegistrationLib.scene.nodes import InputNodes, find_outputs
-from TissueElasticRegistrationLib.scene.tissue_nodes import describe_segments, describe_tissues
+from TissueElasticRegistrationLib.scene.write.tissue_nodes import describe_segments, describe_tissues
 
 MODULE = Path(__file__).parents[2] / "TissueElasticRegistration" / "TissueElasticRegistration.py"
 WINDOW_SIZE = {"width": 1600, "height": 1200}  # pixels

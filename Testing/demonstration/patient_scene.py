@@ -11,10 +11,10 @@ import slicer
 import slicer.util
 import vtk
 
-from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation
-from TissueElasticRegistrationLib.core.preprocessing import intensity_windows
+from TissueElasticRegistrationLib.core.data.images import ImagePair, Segmentation
+from TissueElasticRegistrationLib.core.data.tissues import BACKGROUND, Tissue
+from TissueElasticRegistrationLib.core.preparation.preprocessing import intensity_windows
 from TissueElasticRegistrationLib.core.reporting.pictures import tissue_color
-from TissueElasticRegistrationLib.core.tissues import BACKGROUND, Tissue
 from TissueElasticRegistrationLib.scene.nodes import InputNodes
 from TissueElasticRegistrationLib.scene.segments import BINARY_LABELMAP, oriented_image
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from TissueElasticRegistrationLib.core.images import ImagePair
-from TissueElasticRegistrationLib.core.progress import Job, Result, finish
-from TissueElasticRegistrationLib.core.registrar import Registrar
-from TissueElasticRegistrationLib.core.result import RegistrationResult, TissueResult
-from TissueElasticRegistrationLib.core.tissue_table import SOFT
-from TissueElasticRegistrationLib.core.tissues import BACKGROUND_ID, UNSEGMENTED_ID, Lame, Tissue, TissueParameters
-from TissueElasticRegistrationLib.progress_line import ProgressLine
+from TissueElasticRegistrationLib.commands.console_progress import ProgressLine
+from TissueElasticRegistrationLib.core.data.images import ImagePair
+from TissueElasticRegistrationLib.core.data.progress import Job, Result, finish
+from TissueElasticRegistrationLib.core.data.result import RegistrationResult, TissueResult
+from TissueElasticRegistrationLib.core.data.tissues import BACKGROUND_ID, UNSEGMENTED_ID, Lame, Tissue, TissueParameters
+from TissueElasticRegistrationLib.core.physics.tissue_presets import SOFT
+from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 from TissueElasticRegistrationLib.scene.session import live_threads
 
 UNIFORM, TABLE, ESTIMATE = "uniform", "table", "estimate"

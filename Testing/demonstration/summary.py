@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from TissueElasticRegistrationLib.core.images import ImagePair
-from TissueElasticRegistrationLib.core.result import TissueResult
-from TissueElasticRegistrationLib.core.tissues import Lame
+from TissueElasticRegistrationLib.core.data.images import ImagePair
+from TissueElasticRegistrationLib.core.data.result import TissueResult
+from TissueElasticRegistrationLib.core.data.tissues import Lame
 
 from .runs import Runs
 

@@ -32,7 +32,7 @@ def pytest_report_header(config):
 
 
 def pytest_ignore_collect(collection_path):
-    return True if collection_path.name.startswith("test_training_") else None
+    return True if collection_path.name == "training" else None
 
 
 def wanted_versions(config) -> list[list[str]]:

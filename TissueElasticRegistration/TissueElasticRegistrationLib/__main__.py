@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .progress_line import ProgressLine
+from .commands.console_progress import ProgressLine
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -105,7 +105,7 @@ def _add_shared_options(command: argparse.ArgumentParser) -> None:
 
 def _register(options: argparse.Namespace) -> None:
     # Imported here: asking for help or mistyping an option should not wait for torch.
-    from .register_command import register_files
+    from .commands.register_command import register_files
 
     progress = ProgressLine()
     try:
@@ -115,7 +115,7 @@ def _register(options: argparse.Namespace) -> None:
 
 
 def _batch(options: argparse.Namespace) -> int:
-    from .batch_command import register_list
+    from .commands.batch_command import register_list
 
     progress = ProgressLine()
     try:
@@ -132,7 +132,7 @@ def _batch(options: argparse.Namespace) -> int:
 
 
 def _models(options: argparse.Namespace) -> None:
-    from .models_command import models_text
+    from .commands.models_command import models_text
 
     print(models_text(options.folder))
 

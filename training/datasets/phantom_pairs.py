@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from TissueElasticRegistrationLib.core.preprocessing import CT_WINDOW_HU, normalised
+from TissueElasticRegistrationLib.core.preparation.preprocessing import CT_WINDOW_HU, normalised
 from training.phantoms import LOADS, PhantomCase, make_case
 
 from .case_files import CaseFolder

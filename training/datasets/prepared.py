@@ -8,11 +8,11 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
+from TissueElasticRegistrationLib.core.data.images import ImagePair
 from TissueElasticRegistrationLib.core.files.image_files import read_image
 from TissueElasticRegistrationLib.core.files.segmentation_files import read_segmentation
-from TissueElasticRegistrationLib.core.images import ImagePair
-from TissueElasticRegistrationLib.core.orientation import AxisOrder, axis_order
-from TissueElasticRegistrationLib.core.preprocessing import WorkingPair, prepare_pair
+from TissueElasticRegistrationLib.core.models.orientation import AxisOrder, axis_order
+from TissueElasticRegistrationLib.core.preparation.preprocessing import WorkingPair, prepare_pair
 
 from .pair import TrainingPair
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from TissueElasticRegistrationLib.core.deformation import integrate, warp
+from TissueElasticRegistrationLib.core.physics.deformation import integrate, warp
 
 from .pair import TrainingPair
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from TissueElasticRegistrationLib.core.body import outside_body
-from TissueElasticRegistrationLib.core.preprocessing import CT_WINDOW_HU, normalised
-from TissueElasticRegistrationLib.core.tissue_table import table_weight
+from TissueElasticRegistrationLib.core.physics.tissue_presets import table_weight
+from TissueElasticRegistrationLib.core.preparation.body import outside_body
+from TissueElasticRegistrationLib.core.preparation.preprocessing import CT_WINDOW_HU, normalised
 from training.phantoms.finite_elements import centres_from_nodes, nodes_from_elements, solve_elasticity
 from training.phantoms.imaging import cell_determinants, warp_anatomy
 from training.phantoms.subject import Canvas, smooth_noise

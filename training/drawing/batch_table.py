@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from TissueElasticRegistrationLib.core.parameter_scale import SCALES, LogScale, ParameterScale
+from TissueElasticRegistrationLib.core.physics.parameter_scale import SCALES, LogScale, ParameterScale
 
 NEEDED = ("subject", "status", "tissue", "lambda", "mu", "estimated", "flat")
 STIFFNESS = tuple(f"shear_modulus_ratio{end}" for end in ("", "_low", "_high", "_supported"))

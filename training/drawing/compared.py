@@ -8,19 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from TissueElasticRegistrationLib.core.alignment import Mode
-from TissueElasticRegistrationLib.core.estimation.result import Estimate
-from TissueElasticRegistrationLib.core.estimation.search import Method, estimate
+from TissueElasticRegistrationLib.core.data.images import ImagePair, Segmentation
+from TissueElasticRegistrationLib.core.data.itk_bridge import resample_array
+from TissueElasticRegistrationLib.core.data.progress import Job, Result, finish
+from TissueElasticRegistrationLib.core.data.result import RegistrationResult
+from TissueElasticRegistrationLib.core.data.tissues import BACKGROUND, Lame, TissueParameters
+from TissueElasticRegistrationLib.core.estimation.estimate import Method, estimate
+from TissueElasticRegistrationLib.core.estimation.estimate_result import Estimate
 from TissueElasticRegistrationLib.core.files.parameter_files import read_parameters
-from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation
-from TissueElasticRegistrationLib.core.itk_bridge import resample_array
-from TissueElasticRegistrationLib.core.model_fit import fit_problem
-from TissueElasticRegistrationLib.core.progress import Job, Result, finish
-from TissueElasticRegistrationLib.core.registrar import Registrar
-from TissueElasticRegistrationLib.core.result import RegistrationResult
-from TissueElasticRegistrationLib.core.solvers.direct import DirectSolver
-from TissueElasticRegistrationLib.core.solvers.network import NetworkSolver
-from TissueElasticRegistrationLib.core.tissues import BACKGROUND, Lame, TissueParameters
+from TissueElasticRegistrationLib.core.models.model_fit import fit_problem
+from TissueElasticRegistrationLib.core.preparation.alignment import Mode
+from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver
+from TissueElasticRegistrationLib.core.registration.network_solver import NetworkSolver
+from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 
 Report = Callable[[str, float, str], None]
 

@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from TissueElasticRegistrationLib.core.images import ImagePair
-from TissueElasticRegistrationLib.core.preprocessing import is_ct
+from TissueElasticRegistrationLib.core.data.images import ImagePair
+from TissueElasticRegistrationLib.core.data.result import TissueResult
+from TissueElasticRegistrationLib.core.data.tissues import BACKGROUND_ID, UNSEGMENTED_ID
+from TissueElasticRegistrationLib.core.preparation.preprocessing import is_ct
 from TissueElasticRegistrationLib.core.reporting.picture_planes import Plane
 from TissueElasticRegistrationLib.core.reporting.pictures import TISSUE_COLORS
 from TissueElasticRegistrationLib.core.reporting.report_pictures import grid_line_spacing_mm
-from TissueElasticRegistrationLib.core.result import TissueResult
-from TissueElasticRegistrationLib.core.tissues import BACKGROUND_ID, UNSEGMENTED_ID
 
 from .compared import Compared
 from .pages import shortened

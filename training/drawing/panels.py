@@ -14,9 +14,10 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 
-from TissueElasticRegistrationLib.core.body import outside_body
-from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation
-from TissueElasticRegistrationLib.core.preprocessing import intensity_windows, is_ct
+from TissueElasticRegistrationLib.core.data.images import ImagePair, Segmentation
+from TissueElasticRegistrationLib.core.data.result import RegistrationResult
+from TissueElasticRegistrationLib.core.preparation.body import outside_body
+from TissueElasticRegistrationLib.core.preparation.preprocessing import intensity_windows, is_ct
 from TissueElasticRegistrationLib.core.reporting.picture_planes import Plane
 from TissueElasticRegistrationLib.core.reporting.pictures import FOLDED
 from TissueElasticRegistrationLib.core.reporting.report_pictures import (
@@ -26,7 +27,6 @@ from TissueElasticRegistrationLib.core.reporting.report_pictures import (
     mapped_pixels,
     on_plane,
 )
-from TissueElasticRegistrationLib.core.result import RegistrationResult
 
 # Few enough shades for a small file, too many to be seen as steps in a picture; odd where the middle has a meaning.
 GRAY_COLORS, DIFFERENCE_COLORS = colormaps["gray"].resampled(96), colormaps["magma"].resampled(64)

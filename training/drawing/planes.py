@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from TissueElasticRegistrationLib.core.geometry import Geometry
-from TissueElasticRegistrationLib.core.images import ImagePair, Segmentation
+from TissueElasticRegistrationLib.core.data.geometry import Geometry
+from TissueElasticRegistrationLib.core.data.images import ImagePair, Segmentation
+from TissueElasticRegistrationLib.core.data.tissues import BACKGROUND
 from TissueElasticRegistrationLib.core.reporting.picture_planes import Plane, picture_planes
-from TissueElasticRegistrationLib.core.tissues import BACKGROUND
 
 LONGEST_SIDE_PIXELS = 480
 MARGIN = 0.05  # of the longest side of what is segmented

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from TissueElasticRegistrationLib.core.geometry import Geometry
-from TissueElasticRegistrationLib.core.images import Image, Landmarks, Segmentation
-from TissueElasticRegistrationLib.core.tissues import Tissue
+from TissueElasticRegistrationLib.core.data.geometry import Geometry
+from TissueElasticRegistrationLib.core.data.images import Image, Landmarks, Segmentation
+from TissueElasticRegistrationLib.core.data.tissues import Tissue
 
 from .anatomy_2d import draw_anatomy_2d
 from .anatomy_3d import draw_anatomy_3d

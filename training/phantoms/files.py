@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from TissueElasticRegistrationLib.core.data.geometry import flip_ras_lps
+from TissueElasticRegistrationLib.core.data.images import Image, Landmarks, Segmentation
 from TissueElasticRegistrationLib.core.files.image_files import write_image, write_labels
-from TissueElasticRegistrationLib.core.geometry import flip_ras_lps
-from TissueElasticRegistrationLib.core.images import Image, Landmarks, Segmentation
 
 LANDMARK_COLUMNS = ("name", "fixed_x", "fixed_y", "fixed_z", "moving_x", "moving_y", "moving_z")
 

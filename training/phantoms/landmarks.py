@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import binary_erosion
 
-from TissueElasticRegistrationLib.core.geometry import Geometry
-from TissueElasticRegistrationLib.core.images import Landmarks
+from TissueElasticRegistrationLib.core.data.geometry import Geometry
+from TissueElasticRegistrationLib.core.data.images import Landmarks
 
 from .subject import AIR, TISSUE_NAMES
 

@@ -13,16 +13,16 @@ from slicer import (
 )
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from ..core.model_card import DIRECT
-from ..core.parameter_scale import LogScale, ParameterScale
-from ..core.tissue_table import unknown_segments
-from ..core.tissues import Lame
-from ..core.tuning import on_scale, scaled_together
+from ..core.data.tissues import Lame
+from ..core.models.model_card import DIRECT
+from ..core.physics.parameter_scale import LogScale, ParameterScale
+from ..core.physics.tissue_presets import unknown_segments
+from ..core.physics.tuning import on_scale, scaled_together
 from ..scene.nodes import InputNodes, OutputNodes
 from ..scene.session import EVERY_SECOND, Search, SessionOptions
-from ..scene.tissue_nodes import SegmentInfo, describe_tissues
+from ..scene.write.tissue_nodes import SegmentInfo, describe_tissues
 from .choices import Alignment, Criterion, Device, EstimateMethod
-from .registration_control import Request
+from .controller import Request
 
 SCALE = LogScale()  # of everything that is stored, whatever the scale of the model
 STEPS_PER_DECADE = 100  # of the global sliders

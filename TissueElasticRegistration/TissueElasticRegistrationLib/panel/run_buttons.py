@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from .registration_control import Activity
+from .controller import Activity
 
 CANCEL = _("Cancel")
 STOP_APPLY = _("Stop the registration; nothing is written.")

@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import slicer
 
-from ..core.images import MINIMUM_VOXELS_PER_AXIS
-from ..core.model_card import ModelCard
-from ..core.model_fit import Named, fit_problem
-from .moving_parent import shared_parent, shared_parent_problem
+from ..core.data.images import MINIMUM_VOXELS_PER_AXIS
+from ..core.models.model_card import ModelCard
+from ..core.models.model_fit import Named, fit_problem
 from .nodes import InputNodes, require_in_scene, require_scalar_volume, results_of_pair
 from .read import volume_geometry
-from .space import general_to_world, ijk_to_local, native_geometry, shape_kji, transform_chain, transformed_points
-from .tissue_nodes import describe_segments
+from .transform_hierarchy import shared_parent, shared_parent_problem
+from .transforms import general_to_world, ijk_to_local, native_geometry, shape_kji, transform_chain, transformed_points
+from .write.tissue_nodes import describe_segments
 
 LITTLE_OVERLAP = 0.3
 POINTS_PER_EDGE = 4  # of a box that a bent transform maps; a linear one needs the corners only

@@ -10,16 +10,16 @@ import numpy as np
 import slicer
 import vtk
 
-from ..core.progress import Job, Progress, finish
+from ..core.data.progress import Job, Progress, finish
 from .checks import input_problem
-from .moving_parent import put_under
 from .nodes import InputNodes, OutputNodes, require_in_scene
 from .session import PairSession, Search, SessionOptions, Values
-from .space import transform_chain, transformed_points
+from .transform_hierarchy import put_under
+from .transforms import transform_chain, transformed_points
 
 if TYPE_CHECKING:
-    from ..core.estimation.result import Estimate
-    from ..core.result import RegistrationResult
+    from ..core.data.result import RegistrationResult
+    from ..core.estimation.estimate_result import Estimate
 
 Report = Callable[[Progress], None]
 

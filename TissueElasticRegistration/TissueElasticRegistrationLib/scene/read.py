@@ -11,13 +11,12 @@ from collections.abc import Collection
 import numpy as np
 import slicer
 
-from ..core.files.segmentation_files import matched_to
-from ..core.geometry import Geometry
-from ..core.images import Image, ImagePair, Landmarks, Segmentation
-from ..core.tissues import Tissue
+from ..core.data.geometry import Geometry
+from ..core.data.images import Image, ImagePair, Landmarks, Segmentation, matched_to
+from ..core.data.tissues import Tissue
 from .nodes import require_in_scene, require_scalar_volume, results_of_pair
 from .segments import empty_segments, labels_on_grid, segment_tissues
-from .space import (
+from .transforms import (
     covering_geometry,
     general_to_world,
     ijk_to_local,

@@ -7,9 +7,9 @@ import slicer
 import slicer.util
 import vtk
 
+from ..core.data.geometry import Geometry
+from ..core.data.tissues import Tissue
 from ..core.files.segmentation_files import terminology_text
-from ..core.geometry import Geometry
-from ..core.tissues import Tissue
 from .vtk_images import fill_image, image_array, is_empty, resample
 
 BINARY_LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()

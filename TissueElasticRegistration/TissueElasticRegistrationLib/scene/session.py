@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING
 
 import slicer
 
-from ..core.loading import loading
-from ..core.model_card import DIRECT, pack_state
-from ..core.progress import Job, part_of
-from ..core.tissues import Lame, find_tissue
-from ..core.tuning import with_values
-from .input_state import state_of
+from ..core.data.progress import Job, part_of
+from ..core.data.tissues import Lame, find_tissue
+from ..core.models.model_card import DIRECT, pack_state
+from ..core.physics.tuning import with_values
+from ..core.registration.loading import loading
+from .input_fingerprint import state_of
 from .nodes import InputNodes, OutputNodes
 from .read import read_pair
-from .write import write_results
+from .write.results import write_results
 
 if TYPE_CHECKING:
-    from ..core.estimation.result import Estimate
-    from ..core.registrar import Registrar
-    from ..core.result import RegistrationResult
-    from ..core.tissues import TissueParameters
+    from ..core.data.result import RegistrationResult
+    from ..core.data.tissues import TissueParameters
+    from ..core.estimation.estimate_result import Estimate
+    from ..core.registration.registrar import Registrar
 
 Values = Mapping[str, Lame | tuple[float, float]]
 ALIGNMENTS = ("auto", "none", "rigid")
@@ -157,8 +157,8 @@ class PairSession:
         ``ignore_unknown``, which takes ids only.
         """
         registrar = yield from part_of(self.prepared(), 0.0, 0.0)  # little of the whole
-        from ..core.estimation.hold_out import HoldOut
-        from ..core.estimation.search import estimate
+        from ..core.estimation.criteria.hold_out import HoldOut
+        from ..core.estimation.estimate import estimate
 
         def labels(keys: Collection[str]) -> set[int]:
             if ignore_unknown:
@@ -193,8 +193,8 @@ class PairSession:
         """
         if self._registrar is None:
             yield from part_of(loading(), 0.0, 0.0)
-            from ..core.registrar import Registrar
-            from ..core.solvers.network import solver_for
+            from ..core.registration.network_solver import solver_for
+            from ..core.registration.registrar import Registrar
 
             options = self.options
             solver = solver_for(options.model)

@@ -7,7 +7,7 @@ import slicer.util
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from ..core.geometry import Geometry
+from ..core.data.geometry import Geometry
 
 
 def fill_image(image: vtk.vtkImageData, array_kji: np.ndarray) -> vtk.vtkImageData:

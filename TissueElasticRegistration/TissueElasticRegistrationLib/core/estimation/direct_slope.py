@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..progress import Job, Progress, part_of
-from ..tissues import Lame, TissueParameters
-from .question import Question
-from .uniform import UniformRegistrations
+from ..data.progress import Job, Progress, part_of
+from ..data.tissues import Lame, TissueParameters
+from .coarse_registration import UniformRegistrations
+from .task import Question
 
 PRODUCTS = 12
 # Largest change of a velocity for a difference of derivatives, in voxels.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..deformation import integrate, resize
-from ..progress import Job, Progress
-from .question import Question
+from ..data.progress import Job, Progress
+from ..physics.deformation import integrate, resize
+from .task import Question
 
 
 class NetworkSlope:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..progress import Job, part_of
-from ..registrar import Registrar
-from ..tissues import TissueParameters
-from .tally import Tally
+from ..data.progress import Job, part_of
+from ..data.tissues import TissueParameters
+from ..registration.registrar import Registrar
+from .grid_scores import Tally
 
 WORSE_IN_FULL = "Registered in full, what the search found is worse than the start values: these were kept."
 
@@ -43,7 +43,7 @@ def _registered(registrar: Registrar, parameters: TissueParameters) -> Job[torch
     dimension = pyramid.pair.dimension
     solution = yield from part_of(solver.solve(pyramid, parameters), 0.0, 0.5)
     if steps := solver.usual_refinement(dimension):
-        known = solution.account.objective_after
+        known = solution.objective_values.objective_after
         job = solver.solve(pyramid, parameters, solution.velocity, solver.refinement(steps, dimension), known)
         solution = yield from part_of(job, 0.5, 1.0)
     return solution.displacement.to(pyramid.device)

@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..deformation import resize
-from ..progress import Job, Progress, part_of
-from ..registrar import Registrar
-from ..tissues import Lame, TissueParameters
-from .network_sweep import network_displacement
-from .tally import Tally
-from .uniform import UniformRegistrations
+from ..data.progress import Job, Progress, part_of
+from ..data.tissues import Lame, TissueParameters
+from ..physics.deformation import resize
+from ..registration.registrar import Registrar
+from .coarse_registration import UniformRegistrations
+from .grid_scores import Tally
+from .network_grid import network_displacement
 
 
 class Candidates(NamedTuple):

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..geometry import Geometry
-from ..images import Image, Segmentation
-from ..itk_bridge import displacement_transform, geometry_of, sitk_image, sitk_labels, sitk_volume
+from ..data.geometry import Geometry
+from ..data.images import Image, Segmentation
+from ..data.itk_bridge import displacement_transform, geometry_of, sitk_image, sitk_labels, sitk_volume
 from .hdf5_times import clear_object_times
 from .nifti_header import nifti_fault
 

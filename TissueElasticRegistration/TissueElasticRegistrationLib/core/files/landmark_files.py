@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..geometry import flip_ras_lps
-from ..images import Landmarks
+from ..data.geometry import flip_ras_lps
+from ..data.images import Landmarks
 
 COLUMNS = ("fixed_x", "fixed_y", "fixed_z", "moving_x", "moving_y", "moving_z")
 NAME_COLUMN = "name"

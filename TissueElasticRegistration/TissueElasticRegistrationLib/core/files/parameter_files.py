@@ -6,8 +6,8 @@ import json
 import os
 from collections.abc import Iterable
 
-from ..parameter_scale import SCALES, ParameterScale, check_parameters, rescaled
-from ..tissues import Lame, Tissue, TissueParameters, find_tissue
+from ..data.tissues import Lame, Tissue, TissueParameters, find_tissue
+from ..physics.parameter_scale import SCALES, ParameterScale, check_parameters, rescaled
 
 
 def read_parameters(

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..result import RegistrationResult, TissueResult
+from ..data.result import RegistrationResult, TissueResult
 
 SCHEMA = 1
 STEPS = ("prepare", "estimate", "register", "refine", "write")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
 
-from ..geometry import Geometry
-from ..images import Image, Segmentation
-from ..itk_bridge import resample_array
-from ..tissues import BACKGROUND, Tissue
+from ..data.geometry import Geometry
+from ..data.images import Image, Segmentation, label_type
+from ..data.itk_bridge import resample_array
+from ..data.tissues import BACKGROUND, Tissue
 from .image_files import grid_of_file, read_volume, scalar_array
 
 HIGHEST_LABEL = 65535
@@ -60,32 +60,6 @@ def read_segmentation(
     return _from_label_map(volume, path, reference, names or {}, names_must_occur)
 
 
-def matched_to(segmentation: Segmentation, reference: Segmentation) -> Segmentation:
-    """``segmentation`` renumbered so that tissues of the same name (ignoring case) have equal labels.
-
-    Not by ID: Slicer's "Segment_2" is whatever was drawn second. Tissues that ``reference`` lacks get labels above
-    all of its own.
-    """
-    by_name = {tissue.name.casefold(): tissue.label for tissue in reference.tissues}
-    free = 1 + max((tissue.label for tissue in reference.tissues), default=0)
-    new_label: dict[int, int] = {}
-    for tissue in segmentation.tissues:
-        if tissue.label == BACKGROUND:
-            new_label[BACKGROUND] = BACKGROUND
-            continue
-        label = by_name.get(tissue.name.casefold())
-        if label is None or label in new_label.values():
-            label, free = free, free + 1
-        new_label[tissue.label] = label
-    if all(old == new for old, new in new_label.items()):
-        return segmentation
-    table = np.zeros(1 + max(int(segmentation.labels_kji.max()), *new_label), _label_type(max(new_label.values())))
-    for old, new in new_label.items():
-        table[old] = new
-    tissues = tuple(replace(tissue, label=new_label[tissue.label]) for tissue in segmentation.tissues)
-    return replace(segmentation, labels_kji=table[segmentation.labels_kji], tissues=tissues)
-
-
 def _from_label_map(
     volume: sitk.Image, path, reference: Image, names: Mapping[int, str], names_must_occur: bool
 ) -> Segmentation:
@@ -126,11 +100,7 @@ def _whole_numbers(values: np.ndarray, path) -> np.ndarray:
             f"{path}: labels must lie between 0 and {HIGHEST_LABEL}, but the file holds "
             f"{lowest if lowest < 0 else highest:g}."
         )
-    return values.astype(_label_type(int(highest)), copy=False)
-
-
-def _label_type(highest: int) -> type:
-    return np.uint8 if highest < 2**8 else np.int32
+    return values.astype(label_type(int(highest)), copy=False)
 
 
 @dataclass(frozen=True)
@@ -149,7 +119,7 @@ def _from_segments(volume: sitk.Image, path, reference: Image) -> Segmentation:
     geometry = grid_of_file(volume, path)
     layers = np.atleast_3d(sitk.GetArrayFromImage(volume))
     layers = layers.reshape(*geometry.shape_kji, volume.GetNumberOfComponentsPerPixel())
-    labels = np.zeros(reference.geometry.shape_kji, _label_type(len(segments)))
+    labels = np.zeros(reference.geometry.shape_kji, label_type(len(segments)))
     for layer in range(layers.shape[-1]):
         on_grid = _on_grid(np.ascontiguousarray(layers[..., layer]), geometry, reference.geometry)
         for label, segment in enumerate(segments, start=1):

@@ -7,9 +7,9 @@ from itertools import permutations
 
 import numpy as np
 
-from ..geometry import Geometry
-from ..images import Segmentation
-from ..tissues import BACKGROUND
+from ..data.geometry import Geometry
+from ..data.images import Segmentation
+from ..data.tissues import BACKGROUND
 
 LONGEST_SIDE_PIXELS = 400
 # Viewer's right and down in RAS: patient right is on the viewer's left, anterior or superior on top.

@@ -11,13 +11,13 @@ from html import escape
 from pathlib import PurePath
 from typing import Any
 
-from ..estimation.result import Estimate
-from ..images import ImagePair
-from ..result import RegistrationResult, TissueResult
-from .estimate_section import estimate_section
+from ..data.images import ImagePair
+from ..data.result import RegistrationResult, TissueResult
+from ..estimation.estimate_result import Estimate
 from .html_parts import change, figure, number, section, table, tissue_name, what_columns_mean
 from .picture_planes import Plane
 from .pictures import DIFFERENCE_MEANS, VOLUME_CHANGE_MEANS
+from .report_estimate import estimate_section
 from .report_pictures import Picture, colors_by_label, report_pictures
 from .report_style import CSS
 from .verdict import Finding, findings, verdict
@@ -130,7 +130,7 @@ def _provenance(pair: ImagePair, result: RegistrationResult, facts: Mapping[str,
     model = facts.get("model") or {}
     grid = " × ".join(str(size) for size in result.geometry.shape_kji[::-1])
     spacing = " × ".join(f"{length:.3g}" for length in result.geometry.spacing_ijk_mm)
-    account = result.account
+    values = result.objective_values
     rows = {
         "Fixed image": pair.fixed.name,
         "Moving image": pair.moving.name,
@@ -142,9 +142,9 @@ def _provenance(pair: ImagePair, result: RegistrationResult, facts: Mapping[str,
         "Weights (SHA-256)": model.get("sha256") or "none",
         "Solver": facts.get("solver"),
         "Parameters": _estimate(facts.get("estimate")),
-        "Objective": f"{account.objective_before:.5g} before, {account.objective_after:.5g} after {account.steps} "
-        f"steps (energy {account.energy_after:.3g}, similarity {account.similarity_before:.4g} before, "
-        f"{account.similarity_after:.4g} after)",
+        "Objective": f"{values.objective_before:.5g} before, {values.objective_after:.5g} after {values.steps} "
+        f"steps (energy {values.energy_after:.3g}, similarity {values.similarity_before:.4g} before, "
+        f"{values.similarity_after:.4g} after)",
         "Working grid": f"{grid} voxels of {spacing} mm (i, j, k)",
         "Device": facts.get("device"),
         "Seed": facts.get("seed"),

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from ..geometry import Geometry
-from ..images import ImagePair
-from ..itk_bridge import resample_array
-from ..metrics import map_points_ras_mm
-from ..preprocessing import intensity_windows
-from ..result import RegistrationResult
-from ..tissues import BACKGROUND
+from ..data.geometry import Geometry
+from ..data.images import ImagePair
+from ..data.itk_bridge import resample_array
+from ..data.result import RegistrationResult
+from ..data.tissues import BACKGROUND
+from ..evaluation.metrics import map_points_ras_mm
+from ..preparation.preprocessing import intensity_windows
 from . import pictures
 from .picture_planes import Plane, picture_planes
 

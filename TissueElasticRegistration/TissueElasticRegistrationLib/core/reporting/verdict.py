@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..images import ImagePair
-from ..metrics import percent
-from ..result import RegistrationResult, TissueResult
-from ..tissues import BACKGROUND
+from ..data.images import ImagePair
+from ..data.result import RegistrationResult, TissueResult
+from ..data.tissues import BACKGROUND
+from ..evaluation.metrics import percent
 
 Level = Literal["problem", "caution", "fine", "unmeasured"]
 FOLDING_PROBLEM_PERCENT = 0.5

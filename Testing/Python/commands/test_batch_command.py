@@ -1,0 +1,207 @@
+"""The command ``batch`` and ``register --estimate``: what is written, skipped and refused."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from synthetic_pairs import slice_case
+
+from TissueElasticRegistrationLib.__main__ import main
+from TissueElasticRegistrationLib.commands import batch_command
+from TissueElasticRegistrationLib.commands.register_command import read_pair
+from TissueElasticRegistrationLib.core.data.progress import finish
+from TissueElasticRegistrationLib.core.data.tissues import Lame
+from TissueElasticRegistrationLib.core.estimation.criteria.hold_out import HoldOut
+from TissueElasticRegistrationLib.core.estimation.grid_search import estimate_by_grid
+from TissueElasticRegistrationLib.core.registration.registrar import Registrar
+from TissueElasticRegistrationLib.core.reporting.estimate_summary import shear_modulus_account
+from TissueElasticRegistrationLib.core.stiffness.stiffness_job import estimate_shear_modulus_ratio
+
+NAMES = "1=lung,2=bone,3=liver,4=soft"
+HEADER = "subject,fixed,moving,segmentation,moving_segmentation,landmarks\n"
+LINE = "{0},case/fixed.nii.gz,{1},case/segmentation.nii.gz,case/moving_segmentation.nii.gz,case/landmarks.csv\n"
+ESTIMATE = ("--estimate", "grid", "--grid-points", "2", "--tissues", NAMES)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("batch")
+    slice_case().save(place / "case")
+    (place / "pairs.csv").write_text(
+        HEADER + LINE.format("anna", "case/moving.nii.gz") + LINE.format("lost", "case/nowhere.nii.gz")
+    )
+    return place
+
+
+@pytest.fixture(scope="module")
+def finished(folder) -> Path:
+    """Two subjects, one of which cannot be read."""
+    output = folder / "output"
+    assert main(["batch", str(folder / "pairs.csv"), *ESTIMATE, "--output", str(output)]) == 1
+    return output
+
+
+def rows_of(output: Path) -> list[dict[str, str]]:
+    with open(output / "batch.csv", newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def register(folder: Path, *options: str) -> dict:
+    files = [
+        ("--fixed", "fixed.nii.gz"),
+        ("--moving", "moving.nii.gz"),
+        ("--segmentation", "segmentation.nii.gz"),
+        ("--moving-segmentation", "moving_segmentation.nii.gz"),
+        ("--landmarks", "landmarks.csv"),
+    ]
+    words = [word for option, file in files for word in (option, str(folder / "case" / file))]
+    assert main(["register", *words, *options, "--output", str(folder / "one")]) == 0
+    return json.loads((folder / "one" / "result.json").read_text(encoding="utf-8"))
+
+
+# --- register --estimate ----------------------------------------------------------------------------------------------
+
+
+def test_the_estimate_in_the_result_is_that_of_the_library(folder):
+    result = register(folder, *ESTIMATE, "--hold-out", "liver")
+    block = result["estimate"]
+    assert block.keys() == {
+        "method",
+        "objective",
+        "grid",
+        "per_tissue",
+        "held_out",
+        "shear_modulus_ratio",
+        "search_model",
+    }
+    assert (block["method"], block["objective"]) == ("grid", "dice")
+    assert all(
+        row.keys() == {"id", "lambda", "mu", "score", "score_start", "flat", "confidence"}
+        for row in block["per_tissue"]
+    )
+    assert block["held_out"] == {"tissues": ["3"], "landmarks": [], "tre_mm": None}
+    registrar = Registrar(read_pair(_files(folder)), threads=1)
+    finish(registrar.prepare())
+    wanted = finish(estimate_by_grid(registrar, registrar.table_parameters(), points=2, hold_out=HoldOut.of([3])))
+    found = {row["id"]: Lame(row["lambda"], row["mu"]) for row in block["per_tissue"]}
+    assert found.keys() == wanted.values().keys() == {"1", "2", "4"}
+    for key, lame in wanted.values().items():
+        assert (found[key].lam, found[key].mu) == pytest.approx((lame.lam, lame.mu), rel=1e-5)
+    used = {tissue["id"]: (tissue["lambda"], tissue["mu"]) for tissue in result["tissues"]}
+    assert all(used[row["id"]] == (row["lambda"], row["mu"]) for row in block["per_tissue"])
+    assert result["seconds"]["estimate"] > 0
+    stiffness = shear_modulus_account(finish(estimate_shear_modulus_ratio(registrar)))
+    for row, told in zip(stiffness["per_tissue"], block["shear_modulus_ratio"]["per_tissue"], strict=True):
+        assert (row["id"], row["supported"], row["reason"]) == (told["id"], told["supported"], told["reason"])
+        assert told["mu"] == pytest.approx(row["mu"], rel=1e-5)
+
+
+def _files(folder: Path):
+    names = {
+        "fixed": "fixed",
+        "moving": "moving",
+        "segmentation": "segmentation",
+        "moving_segmentation": "moving_segmentation",
+    }
+    paths = {name: str(folder / "case" / f"{file}.nii.gz") for name, file in names.items()}
+    return argparse.Namespace(**paths, tissues=NAMES, landmarks=None)
+
+
+def test_held_out_landmarks_have_their_own_error(folder):
+    result = register(
+        folder, *ESTIMATE, "--objective", "landmarks", "--hold-out-landmarks", "half", "--no-relative-stiffness"
+    )
+    held_out = result["estimate"]["held_out"]
+    assert len(held_out["landmarks"]) == held_out["tre_mm"]["n"] == result["tre_mm"]["n"] // 2
+    assert "Those held out of the search" in (folder / "one" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_search_model_without_a_search_is_refused(folder, capsys):
+    case = folder / "case"
+    files = [
+        "--fixed",
+        case / "fixed.nii.gz",
+        "--moving",
+        case / "moving.nii.gz",
+        "--segmentation",
+        case / "segmentation.nii.gz",
+    ]
+    assert main(["register", *map(str, files), "--search-model", "some", "--output", str(folder / "refused")]) == 2
+    assert "--search-model: it names the model that --estimate grid asks" in capsys.readouterr().err
+    assert not (folder / "refused").exists()
+
+
+# --- batch ------------------------------------------------------------------------------------------------------------
+
+
+def test_one_failing_subject_does_not_end_the_batch(finished):
+    rows = rows_of(finished)
+    names = [row["tissue"] for row in rows if row["subject"] == "anna"]
+    assert names == ["background", "lung", "bone", "liver", "soft"]
+    lost = [row for row in rows if row["subject"] == "lost"]
+    assert len(lost) == 1 and lost[0]["status"] == "failed"
+    assert "nowhere.nii.gz: there is no such file" in lost[0]["message"]
+    assert not (finished / "lost").exists()
+
+
+def test_the_table_says_what_the_results_of_the_subjects_say(finished):
+    result = json.loads((finished / "anna" / "result.json").read_text(encoding="utf-8"))
+    rows = {row["tissue_id"]: row for row in rows_of(finished) if row["subject"] == "anna"}
+    for tissue in result["tissues"]:
+        row = rows[tissue["id"]]
+        for key in ("lambda", "mu", "poisson_ratio", "dice_before", "dice_after"):
+            assert row[key] == "" if tissue[key] is None else float(row[key]) == pytest.approx(tissue[key], rel=1e-5)
+        assert float(row["young_relative_used"]) == pytest.approx(tissue["relative_stiffness"], rel=1e-5)
+        assert float(row["tre_mm_after"]) == pytest.approx(result["tre_mm"]["after_mean"], rel=1e-5)
+    assert rows["1"]["estimated"] == "True" and 0 <= float(rows["1"]["confidence"]) <= 1
+    assert rows["0"]["estimated"] == "False" and rows["0"]["score"] == ""
+
+
+def test_finished_subjects_are_skipped_until_the_options_change(folder, finished, monkeypatch):
+    before, asked = rows_of(finished), []
+
+    def not_again(request, report):
+        asked.append(request.output)
+        raise ValueError("asked again")
+
+    monkeypatch.setattr(batch_command, "register_files", not_again)
+    assert main(["batch", str(folder / "pairs.csv"), *ESTIMATE, "--output", str(finished)]) == 1
+    assert [Path(output).name for output in asked] == ["lost"] and rows_of(finished)[:5] == before[:5]
+    asked.clear()
+    same = ("--relative-stiffness", "--output", str(finished))  # as it is done anyway
+    assert main(["batch", str(folder / "pairs.csv"), *ESTIMATE, *same]) == 1
+    assert [Path(output).name for output in asked] == ["lost"]
+    for other in (("--seed", "7"), ("--no-relative-stiffness",)):
+        asked.clear()
+        shutil.copytree(finished, folder / other[0])
+        assert main(["batch", str(folder / "pairs.csv"), *ESTIMATE, *other, "--output", str(folder / other[0])]) == 2
+        assert [Path(output).name for output in asked] == ["anna", "lost"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("fixed,moving\na,b\n", "the header must name fixed, moving, segmentation"),
+        ("fixed,moving,segmentation,colour\na,b,c,d\n", "'colour' is missing or not known"),
+        ("fixed,moving,segmentation\n", "the file lists no subjects"),
+        ("fixed,moving,segmentation\na,,c\n", "line 2: moving is empty"),
+        ("subject,fixed,moving,segmentation\nx,a,b,c\nx,a,b,c\n", "line 3: 'x' is no name for a folder of its own"),
+        ("subject,fixed,moving,segmentation\n../x,a,b,c\n", "'../x' is no name"),
+    ],
+)
+def test_a_list_that_cannot_be_used_is_refused_naming_its_line(tmp_path, capsys, text, message):
+    (tmp_path / "pairs.csv").write_text(text)
+    assert main(["batch", str(tmp_path / "pairs.csv"), "--output", str(tmp_path / "output")]) == 2
+    assert message in capsys.readouterr().err and not (tmp_path / "output").exists()
+
+
+def test_a_scheduler_is_refused_in_one_sentence(tmp_path, capsys):
+    (tmp_path / "pairs.csv").write_text("fixed,moving,segmentation\na,b,c\n")
+    options = ["--scheduler", "tcp://x:1", "--output", str(tmp_path / "output")]
+    assert main(["batch", str(tmp_path / "pairs.csv"), *options]) == 2
+    assert "--scheduler: subjects are registered one by one" in capsys.readouterr().err

@@ -1,0 +1,321 @@
+"""Following the sliders: a quick first frame, the right end, nothing lost when it is dropped."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from synthetic_pairs import pair_of, prepared, rigid_lps_transform, rigid_ras, slice_case, volume_pair
+
+from TissueElasticRegistrationLib.core.data.itk_bridge import displacement_transform
+from TissueElasticRegistrationLib.core.data.progress import finish
+from TissueElasticRegistrationLib.core.data.tissues import Lame
+from TissueElasticRegistrationLib.core.physics.deformation import jacobian_determinant
+from TissueElasticRegistrationLib.core.registration import live
+from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver
+from TissueElasticRegistrationLib.core.registration.live import Frame
+from TissueElasticRegistrationLib.core.registration.registrar import Registrar
+from training.phantoms import make_case
+
+PAIRS = {"slice": lambda: pair_of(slice_case()), "volume": volume_pair}
+
+
+def frames_of(job) -> list[Frame]:
+    return [progress for progress in job if isinstance(progress, Frame)]
+
+
+def with_lung(registrar: Registrar, weight: float):
+    label = next(tissue.label for tissue in registrar.tissues if tissue.name == "lung")
+    return registrar.table_parameters().with_tissue(label, Lame(weight, weight))
+
+
+def objective_at(registrar: Registrar, parameters, velocity) -> float:
+    """J of a full velocity at full resolution."""
+    level = registrar._pyramid.level(1)
+    maps = registrar._pyramid.parameter_maps(parameters)
+    solver = registrar.solver
+    with torch.no_grad():
+        return float(solver._terms(level, velocity, maps, solver.settings(registrar.working.dimension)).total)
+
+
+def at(points_ras_mm: np.ndarray, displacement_ras_mm: np.ndarray, geometry) -> np.ndarray:
+    transform = displacement_transform(displacement_ras_mm, geometry)
+    lps = np.array([-1, -1, 1])
+    return np.array([lps * transform.TransformPoint((lps * point).tolist()) for point in points_ras_mm])
+
+
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+def test_live_prepares_first_and_ends_like_a_registration(pair):
+    registrar, reference = Registrar(pair(), initial="none", threads=1), prepared(pair(), initial="none")
+    parameters = reference.table_parameters()
+    finish(reference.register(parameters))
+    last = frames_of(registrar.live(parameters))[-1]
+    points = registrar.working.geometry.voxel_centres_ras_mm()[:, 4:-4:3, 4:-4:3].reshape(-1, 3)[::3]
+    expected = at(points, *reference.displacement_ras_mm())
+    np.testing.assert_allclose(at(points, last.displacement_ras_mm, last.geometry), expected, atol=2e-3)
+
+
+def test_frames_stay_on_one_grid_that_covers_the_fixed_image():
+    pair = volume_pair()
+    registrar = prepared(pair, initial="none")
+    frames = frames_of(registrar.live(registrar.table_parameters())) + frames_of(
+        registrar.live(with_lung(registrar, 5.0))
+    )
+    assert all(frame.geometry.agrees_with(frames[0].geometry, 1e-9) for frame in frames)
+    corners = frames[0].geometry.points_ijk(pair.fixed.geometry.corners_ras_mm())
+    assert (corners >= -0.5 - 1e-6).all()
+    assert (corners <= np.array(frames[0].geometry.shape_kji[::-1]) - 0.5 + 1e-6).all()
+
+
+def test_frames_contain_the_initial_alignment():
+    shift = rigid_ras((7.0, -4.0, 3.0), (0, 0, 12))
+    registrar = Registrar(volume_pair(), initial=rigid_lps_transform(shift), threads=1)
+    frame = frames_of(registrar.live(prepared(volume_pair(), initial="none").table_parameters()))[-1]
+    finish(registrar.register(registrar.table_parameters()))
+    points = volume_pair().fixed.geometry.voxel_centres_ras_mm()[4:-4:4, 4:-4:4, 4:-4:4].reshape(-1, 3)
+    np.testing.assert_allclose(
+        at(points, frame.displacement_ras_mm, frame.geometry), at(points, *registrar.displacement_ras_mm()), atol=0.05
+    )
+
+
+@pytest.mark.parametrize("weight", [0.03, 20.0])
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+def test_following_ends_about_as_low_as_registering_from_nothing(pair, weight):
+    registrar = prepared(pair(), initial="none")
+    frames_of(registrar.live(registrar.table_parameters()))
+    changed = with_lung(registrar, weight)
+    untouched = objective_at(registrar, changed, registrar._live.velocity)
+    frames_of(registrar.live(changed))
+    followed = objective_at(registrar, changed, registrar._live.velocity)
+    finish(registrar.register(changed))
+    from_nothing = objective_at(registrar, changed, registrar._solution.velocity)
+    assert followed <= untouched
+    assert followed - from_nothing < 0.02 + 0.1 * (untouched - from_nothing)
+
+
+def test_large_volumes_start_coarse_and_unchanged_parameters_move_nothing(monkeypatch):
+    registrar = prepared(volume_pair(), initial="none")
+    parameters = registrar.table_parameters()
+    frames_of(registrar.live(parameters))
+    monkeypatch.setattr(live, "FIRST_LEVEL_VOXELS", 1000)
+    before = registrar._live.velocity.clone()
+    job = registrar._live._warm(registrar._live._base.velocity, registrar.pyramid.parameter_maps(parameters))
+    steps = [progress for progress in job if "level 1/1" not in progress.text]
+    assert {progress.text.split(",")[0] for progress in steps} >= {"level 1/2"}
+    moved = max(float((step.velocity - before).abs().max()) for step in steps if hasattr(step, "velocity"))
+    assert moved < 1e-3  # without the tilt: more than half a voxel
+
+
+def test_coarse_steps_alone_already_lower_the_objective(monkeypatch):
+    registrar = prepared(volume_pair(), initial="none")
+    frames_of(registrar.live(registrar.table_parameters()))
+    monkeypatch.setattr(live, "FIRST_LEVEL_VOXELS", 1000)
+    changed = registrar.table_parameters().with_tissue(1, Lame(50.0, 50.0))
+    before = objective_at(registrar, changed, registrar._live.velocity)
+    job = registrar._live._warm(registrar._live._base.velocity, registrar.pyramid.parameter_maps(changed))
+    coarse = [step for step in job if hasattr(step, "velocity") and "level 1/1" not in step.text]
+    assert objective_at(registrar, changed, coarse[-1].velocity) < before - 0.05 * abs(before)
+
+
+def test_a_dropped_job_leaves_off_where_the_last_frame_was():
+    registrar = prepared(pair_of(slice_case()), initial="none")
+    frames_of(registrar.live(registrar.table_parameters()))
+    job = registrar.live(with_lung(registrar, 50.0))
+    shown = next(progress for progress in job if isinstance(progress, Frame))
+    next(job)
+    job.close()
+    velocity = registrar._live.velocity
+    assert registrar._live._base.velocity is not velocity
+    np.testing.assert_array_equal(
+        registrar._frame(1.0, type("S", (), {"velocity": velocity, "text": ""})(), False).displacement_ras_mm,
+        shown.displacement_ras_mm,
+    )
+
+
+class Slider:
+    """Somebody who wants something else at every step, and at last ``end``."""
+
+    def __init__(self, way, end):
+        self._way, self._end = list(way), end
+
+    def __call__(self):
+        if self._way:
+            return self._way.pop(0)
+        return self._end
+
+
+def dragged(registrar: Registrar, steps: int = 25) -> tuple[Slider, object]:
+    """A drag of the lung's weight from 0.1 to 50, and where it ends."""
+    end = with_lung(registrar, 50.0)
+    return Slider([with_lung(registrar, 0.1 * 500 ** (step / steps)) for step in range(steps)], end), end
+
+
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+def test_a_drag_ends_exactly_where_one_move_to_the_same_value_ends(pair, monkeypatch):
+    monkeypatch.setattr(live, "FIRST_LEVEL_VOXELS", 1000)  # the volume starts on a coarse level
+    ends = []
+    for way in (lambda registrar: dragged(registrar)[0], lambda registrar: dragged(registrar)[1]):
+        registrar = prepared(pair(), initial="none")
+        frames_of(registrar.live(registrar.table_parameters()))
+        ends.append(frames_of(registrar.live(way(registrar)))[-1].displacement_ras_mm)
+    np.testing.assert_array_equal(*ends)
+
+
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+def test_what_is_shown_moves_while_the_slider_does(pair, monkeypatch):
+    monkeypatch.setattr(live, "MOVING_WORK_S", 0.0)
+    registrar = prepared(pair(), initial="none")
+    frames_of(registrar.live(registrar.table_parameters()))
+    slider, end = dragged(registrar)
+    before, job, shown = objective_at(registrar, end, registrar._live.velocity), registrar.live(slider), []
+    while slider._way:
+        if isinstance(next(job), Frame):
+            shown.append(registrar._live.velocity)
+    assert len(shown) >= 8
+    assert objective_at(registrar, end, shown[-1]) < before
+
+
+def test_after_a_drag_nothing_worse_is_shown_than_before(monkeypatch):
+    monkeypatch.setattr(live, "MOVING_WORK_S", 0.0)
+    monkeypatch.setattr(live, "MAX_INTERVAL_S", 0.0)
+    registrar = prepared(pair_of(slice_case()), initial="none")
+    frames_of(registrar.live(registrar.table_parameters()))
+    slider, end = dragged(registrar)
+    job, objectives = registrar.live(slider), []
+    for progress in job:
+        if isinstance(progress, Frame) and not slider._way:
+            objectives.append(objective_at(registrar, end, registrar._live.velocity))
+    assert len(objectives) > 10
+    gained = objectives[0] - min(objectives)
+    assert objectives[-1] - min(objectives) < 0.05 * gained
+    assert np.diff(objectives).max() < 0.1 * gained
+
+
+def test_the_way_back_leads_exactly_to_where_it_began():
+    registrar = prepared(pair_of(slice_case()), initial="none")
+    shown = [
+        frames_of(registrar.live(parameters))[-1].displacement_ras_mm
+        for parameters in (registrar.table_parameters(), with_lung(registrar, 50.0), registrar.table_parameters())
+    ]
+    np.testing.assert_array_equal(shown[0], shown[2])
+    assert np.abs(shown[0] - shown[1]).max() > 0.5
+
+
+def test_a_slider_that_moves_while_the_first_registration_runs_is_followed_to_its_end():
+    registrar, reference = (prepared(pair_of(slice_case()), initial="none") for _ in range(2))
+    slider, end = dragged(registrar)
+    frames_of(registrar.live(slider))
+    finish(reference.register(end))
+    found, wanted = (
+        objective_at(registrar, end, velocity) for velocity in (registrar._live.velocity, reference._solution.velocity)
+    )
+    assert found < wanted + 0.01
+
+
+def test_a_bad_parameter_on_the_way_is_refused():
+    registrar = prepared(pair_of(slice_case()), initial="none")
+    frames_of(registrar.live(registrar.table_parameters()))
+    with pytest.raises(ValueError, match="lung"):
+        finish(registrar.live(Slider([with_lung(registrar, 2.0)] * 3, with_lung(registrar, 1e6))))
+
+
+def test_live_does_not_change_the_registration():
+    registrar = prepared(pair_of(slice_case()), initial="none")
+    finish(registrar.register(registrar.table_parameters()))
+    before = registrar.displacement_ras_mm()[0]
+    frames_of(registrar.live(with_lung(registrar, 50.0)))
+    np.testing.assert_array_equal(registrar.displacement_ras_mm()[0], before)
+
+
+def test_live_goes_on_from_a_finished_registration():
+    registrar = prepared(pair_of(slice_case()), initial="none")
+    parameters = registrar.table_parameters()
+    finish(registrar.register(parameters))
+    frames = frames_of(registrar.live(parameters))
+    assert len(frames) == 1
+    torch.testing.assert_close(registrar._live.velocity, registrar._solution.velocity)
+
+
+def test_jacobian_comes_with_the_frames_only_when_asked_for():
+    registrar = prepared(volume_pair(), initial="none")
+    plain = frames_of(registrar.live(registrar.table_parameters()))[-1]
+    frame = frames_of(registrar.live(registrar.table_parameters(), jacobian=True))[-1]
+    assert plain.jacobian_kji is None
+    assert frame.jacobian_kji.shape == frame.geometry.shape_kji
+    grid = frame.geometry.displacement_grid(frame.displacement_ras_mm)
+    independent = jacobian_determinant(torch.from_numpy(grid)[None])[0].numpy()
+    inner = (slice(2, -2),) * 3
+    np.testing.assert_allclose(frame.jacobian_kji[inner], independent[inner], atol=1e-3)
+
+
+def test_a_bad_parameter_is_refused_before_anything_moves():
+    registrar = prepared(pair_of(slice_case()), initial="none")
+    with pytest.raises(ValueError, match="lung"):
+        next(registrar.live(with_lung(registrar, 1e6)))
+
+
+@pytest.mark.slow
+def test_first_frame_of_a_slice_comes_quickly():
+    case = make_case(2, 7, spacing_mm=2.0)
+    registrar = prepared(pair_of(case), initial="none")
+    frames_of(registrar.live(registrar.table_parameters()))
+    seconds = []
+    for weight in (0.6, 0.8, 1.2, 2.0, 4.0):
+        began = time.perf_counter()
+        next(progress for progress in registrar.live(with_lung(registrar, weight)) if isinstance(progress, Frame))
+        seconds.append(time.perf_counter() - began)
+    assert sorted(seconds)[2] < 0.5  # 0.04 s on an idle core; CI is not one
+
+
+class NoMemory(DirectSolver):
+    """A solver that runs out of memory once."""
+
+    def __init__(self):
+        super().__init__()
+        self.tries = 0
+
+    def descend(self, *arguments, **options):
+        self.tries += 1
+        if self.tries == 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return (yield from super().descend(*arguments, **options))
+
+
+@pytest.mark.parametrize("what", ["register", "live"])
+def test_a_full_graphics_card_is_replaced_by_the_cpu_and_the_result_says_so(what):
+    registrar = prepared(pair_of(slice_case()), initial="none", solver=NoMemory())
+    expected = prepared(pair_of(slice_case()), initial="none")
+    parameters = registrar.table_parameters()
+    registrar._pyramid.parameter_maps(parameters)
+    registrar._pyramid.device = torch.device("cuda")  # only the name of it: no hardware is needed
+    finish(getattr(registrar, what)(parameters))
+    finish(registrar.register(parameters))
+    finish(expected.register(parameters))
+    np.testing.assert_array_equal(registrar.displacement_ras_mm()[0], expected.displacement_ras_mm()[0])
+    assert any("memory of the graphics card" in warning for warning in finish(registrar.result()).warnings)
+
+
+def test_a_full_main_memory_is_not_hidden():
+    class Full(DirectSolver):
+        def descend(self, *arguments, **options):
+            raise torch.cuda.OutOfMemoryError("out of memory")
+            yield
+
+    registrar = prepared(pair_of(slice_case()), initial="none", solver=Full())
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        finish(registrar.register(registrar.table_parameters()))
+
+
+@pytest.mark.parametrize(("spacing_mm", "seed"), [(4.0, 1003), (8.0, 1007)])
+@pytest.mark.parametrize(("name", "mu"), [("liver", 2.0), ("soft", 2.0), ("lung", 1.0)])
+def test_small_moves_of_a_slider_are_followed(spacing_mm, seed, name, mu):
+    registrar = prepared(pair_of(make_case(2, seed, spacing_mm=spacing_mm)), initial="none")
+    parameters = registrar.table_parameters()
+    finish(registrar.register(parameters))
+    label = next(tissue.label for tissue in registrar.tissues if tissue.name == name)
+    changed = parameters.with_tissue(label, Lame(parameters[label].lam, mu))
+    before = objective_at(registrar, changed, registrar._live.velocity)
+    frames_of(registrar.live(changed))
+    assert objective_at(registrar, changed, registrar._live.velocity) < before - 2e-4

@@ -1,0 +1,205 @@
+"""Segmentations from label maps and from files as Slicer writes them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from oblique_data import SHAPE, a_label_map, an_image, oblique_geometry, sentence, write_label_map
+
+from TissueElasticRegistrationLib.core.data.geometry import Geometry
+from TissueElasticRegistrationLib.core.data.images import Segmentation, matched_to
+from TissueElasticRegistrationLib.core.data.tissues import Tissue
+from TissueElasticRegistrationLib.core.files.image_files import write_labels
+from TissueElasticRegistrationLib.core.files.segmentation_files import (
+    parse_tissue_names,
+    read_segmentation,
+    terminology_text,
+)
+
+# ---- label maps ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float32, np.float64, np.int64])
+def test_label_map_keeps_its_values_whatever_its_type(tmp_path, dtype):
+    path = write_label_map(tmp_path / "labels.nii.gz", a_label_map().astype(dtype))
+    segmentation = read_segmentation(path, an_image(), {0: "outside", 205: "bone"})
+    np.testing.assert_array_equal(segmentation.labels_kji, a_label_map())
+    assert [(t.label, t.name, t.id) for t in segmentation.tissues] == [
+        (0, "outside", "0"),
+        (1, "1", "1"),
+        (205, "bone", "205"),
+    ]
+
+
+def test_labels_above_255_are_kept(tmp_path):
+    path = write_label_map(tmp_path / "labels.nii.gz", a_label_map().astype(np.int32) * 100)
+    segmentation = read_segmentation(path, an_image())
+    assert [tissue.label for tissue in segmentation.tissues] == [100, 20500]
+    write_labels(segmentation, tmp_path / "again.nii.gz")
+    assert sitk.ReadImage(str(tmp_path / "again.nii.gz")).GetPixelID() == sitk.sitkUInt16
+    np.testing.assert_array_equal(
+        read_segmentation(tmp_path / "again.nii.gz", an_image()).labels_kji, segmentation.labels_kji
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "word"),
+    [
+        (np.zeros(SHAPE, np.uint8), "empty"),
+        (a_label_map() * 0.5, "whole numbers"),
+        (a_label_map().astype(np.int16) - 1, "-1"),
+        (a_label_map().astype(np.int32) * 1000, "205000"),
+        (np.stack([a_label_map()] * 2, -1), "components"),
+    ],
+)
+def test_unusable_label_map_is_refused(tmp_path, labels, word):
+    path = tmp_path / "labels.nrrd"
+    volume = sitk.GetImageFromArray(labels, isVector=labels.ndim == 4)
+    geometry = oblique_geometry()
+    volume.SetOrigin(geometry.origin_lps_mm.tolist())
+    volume.SetSpacing(geometry.spacing_ijk_mm.tolist())
+    volume.SetDirection(geometry.direction_lps.ravel().tolist())
+    sitk.WriteImage(volume, str(path))
+    message = sentence(lambda: read_segmentation(path, an_image()))
+    assert str(path) in message and word in message
+
+
+def test_label_map_of_another_grid_is_refused_naming_both(tmp_path):
+    shifted = oblique_geometry().ijk_to_ras.copy()
+    shifted[0, 3] += 1
+    path = write_label_map(tmp_path / "labels.nii.gz", a_label_map(), Geometry(SHAPE, shifted))
+    message = sentence(lambda: read_segmentation(path, an_image()))
+    assert str(path) in message and "an image" in message
+
+
+def test_name_for_a_label_that_does_not_occur_is_refused_unless_allowed(tmp_path):
+    path = write_label_map(tmp_path / "labels.nii.gz", a_label_map())
+    message = sentence(lambda: read_segmentation(path, an_image(), {1: "lung", 7: "bone"}))
+    assert "label 7" in message and str(path) in message
+    read_segmentation(path, an_image(), {1: "lung", 7: "bone"}, names_must_occur=False)
+
+
+def test_tissue_names_are_parsed():
+    assert parse_tissue_names("1=lung, 2 = soft tissue,30=bone=cortical") == {
+        1: "lung",
+        2: "soft tissue",
+        30: "bone=cortical",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1",
+        "1=",
+        "=lung",
+        "a=lung",
+        "-1=lung",
+        "1.5=lung",
+        "1=lung,1=bone",
+        "1=a,2=A",
+        "1=lung,",
+        "70000=x",
+        "²=lung",
+    ],
+)
+def test_unusable_tissue_names_are_refused(text):
+    assert "--tissues" in sentence(lambda: parse_tissue_names(text))
+
+
+# ---- .seg.nrrd ----------------------------------------------------------------------------------
+
+
+def seg_nrrd(path, blocks, geometry: Geometry):
+    """Written by Slicer's own storage node. ``blocks``: (name, terminology, first voxel kji, end voxel kji)."""
+    slicer = pytest.importorskip("slicer")
+    import vtk
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    scene = slicer.vtkMRMLScene()
+    application_logic = slicer.vtkSlicerApplicationLogic()
+    application_logic.SetMRMLScene(scene)
+    logic = slicer.vtkSlicerSegmentationsModuleLogic()
+    logic.SetMRMLScene(scene)
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    for name, terminology, first, end in blocks:
+        image = slicer.vtkOrientedImageData()
+        image.SetDimensions(geometry.shape_kji[::-1])
+        image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+        matrix = vtk.vtkMatrix4x4()
+        matrix.DeepCopy(geometry.ijk_to_ras.ravel().tolist())
+        image.SetImageToWorldMatrix(matrix)
+        voxels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(geometry.shape_kji)
+        voxels[:] = 0
+        voxels[tuple(slice(a, b) for a, b in zip(first, end, strict=True))] = 1
+        segment_id = node.GetSegmentation().AddEmptySegment("", name)
+        logic.SetBinaryLabelmapToSegment(image, node, segment_id)
+        if terminology:
+            node.GetSegmentation().GetSegment(segment_id).SetTag("TerminologyEntry", terminology)
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+    storage.SetFileName(str(path))
+    assert storage.WriteData(node)
+    return path
+
+
+RIB = (
+    "Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure~"
+    "SCT^113197003^Rib~SCT^7771000^Left~Anatomic codes - DICOM master list~^^~^^"
+)
+LUNG_BLOCK, RIB_BLOCK = ((1, 2, 3), (4, 6, 7)), ((3, 2, 4), (6, 8, 6))
+
+
+@pytest.mark.parametrize("rib_block", [RIB_BLOCK, ((4, 2, 4), (6, 8, 6))], ids=["two layers", "one layer"])
+def test_slicers_segmentation_is_read(tmp_path, rib_block):
+    geometry = oblique_geometry()
+    path = seg_nrrd(tmp_path / "s.seg.nrrd", [("Left lung", "", *LUNG_BLOCK), ("7 & <b>", RIB, *rib_block)], geometry)
+    segmentation = read_segmentation(path, an_image())
+    expected = np.zeros(SHAPE, np.uint8)
+    for label, (first, end) in enumerate((LUNG_BLOCK, rib_block), start=1):
+        expected[tuple(slice(a, b) for a, b in zip(first, end, strict=True))] = label
+    np.testing.assert_array_equal(segmentation.labels_kji, expected)
+    assert [(t.name, t.terminology) for t in segmentation.tissues] == [("Left lung", ""), ("7 & <b>", "Rib Left")]
+    assert all(tissue.id not in ("", "1", "2") for tissue in segmentation.tissues)
+
+
+def test_slicers_segmentation_on_another_grid_is_resampled(tmp_path):
+    fine = oblique_geometry().resampled(oblique_geometry().spacing_kji_mm / 2, np.array(SHAPE) * 2)
+    blocks = [("lung", "", tuple(2 * np.array(LUNG_BLOCK[0])), tuple(2 * np.array(LUNG_BLOCK[1])))]
+    path = seg_nrrd(tmp_path / "s.seg.nrrd", blocks, fine)
+    labels = read_segmentation(path, an_image()).labels_kji
+    expected = np.zeros(SHAPE)
+    expected[tuple(slice(a, b) for a, b in zip(*LUNG_BLOCK, strict=True))] = 1
+    np.testing.assert_array_equal(labels, expected)
+
+
+def test_slicers_segmentation_beside_the_image_is_refused(tmp_path):
+    far = oblique_geometry().ijk_to_ras.copy()
+    far[:3, 3] += 500
+    path = seg_nrrd(tmp_path / "s.seg.nrrd", [("lung", "", *LUNG_BLOCK)], Geometry(SHAPE, far))
+    message = sentence(lambda: read_segmentation(path, an_image()))
+    assert str(path) in message and "an image" in message
+
+
+def test_label_names_for_slicers_segmentation_are_refused(tmp_path):
+    path = seg_nrrd(tmp_path / "s.seg.nrrd", [("lung", "", *LUNG_BLOCK)], oblique_geometry())
+    assert str(path) in sentence(lambda: read_segmentation(path, an_image(), {1: "lung"}))
+
+
+def test_placeholder_terminology_says_nothing():
+    assert terminology_text("Segmentation.Status:done|TerminologyEntry:a~SCT^8^Tissue~SCT^8^Tissue~^^~b~^^~^^|") == ""
+    assert terminology_text("") == ""
+
+
+def test_labels_are_matched_by_name_then_id():
+    geometry = oblique_geometry()
+    fixed = Segmentation(a_label_map(), geometry, (Tissue(1, "Lung", "a"), Tissue(205, "bone", "b")))
+    renumbered = np.where(a_label_map() == 205, 1, np.where(a_label_map() == 1, 3, 0)).astype(np.uint8)
+    moving = Segmentation(
+        renumbered, geometry, (Tissue(1, "BONE", "x"), Tissue(3, "lung", "y"), Tissue(4, "tumor", "z"))
+    )
+    matched = matched_to(moving, fixed)
+    np.testing.assert_array_equal(matched.labels_kji, a_label_map())
+    assert [(tissue.name, tissue.label) for tissue in matched.tissues] == [("BONE", 205), ("lung", 1), ("tumor", 206)]
+    assert matched_to(fixed, fixed) is fixed

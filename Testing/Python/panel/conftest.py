@@ -1,0 +1,49 @@
+"""The module of this extension on the host, as real users find it or with quick registrations."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def panel(fresh_host):
+    """The module of this extension, opened in a window beside the views, with a phantom in the scene."""
+    if fresh_host.views is None:
+        pytest.skip("there is no OpenGL")
+    from panel_case import PanelCase
+
+    return PanelCase(fresh_host)
+
+
+@pytest.fixture
+def quick_panel(fresh_host, monkeypatch):
+    """Panels that register quickly and draw nothing; see `panel_faults.make_panel_quick`. Before `panel`."""
+    import slicer
+    from panel_faults import make_panel_quick
+
+    make_panel_quick(monkeypatch)
+    yield
+    slicer.app.setRenderPaused(False)
+
+
+@pytest.fixture(scope="session")
+def model_packs(mrml_host, tmp_path_factory):
+    """Folders of good made-up models; see `panel_models.save_all`."""
+    from panel_models import save_all
+
+    folder = tmp_path_factory.mktemp("models")
+    save_all(folder)
+    return folder
+
+
+@pytest.fixture
+def installed(quick_panel, monkeypatch, model_packs, tmp_path):
+    """A folder for the models of the module, with copies of `model_packs`; the panel is quick. Before `panel`."""
+    import shutil
+
+    from panel_faults import library
+
+    folder = tmp_path / "Models"
+    shutil.copytree(model_packs, folder)
+    monkeypatch.setattr(library("core.models.model_card"), "MODELS_FOLDER", folder)
+    return folder

@@ -1,0 +1,39 @@
+"""The command ``models``: which networks there are, each one verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core.models.model_card import ModelCard
+from ..core.models.model_pack import list_packs
+
+HEADINGS = ("name", "version", "images", "conditioning", "regulariser", "scale", "tissues")
+
+
+def models_text(folder: str | Path | None = None) -> str:
+    """A table of the packs in ``folder`` (None: those of the module), then why others cannot be used.
+
+    Raises ValueError if a folder was named and does not exist.
+    """
+    if folder is not None and not Path(folder).is_dir():
+        raise ValueError(f"--folder {folder}: there is no such folder.")
+    entries = list_packs(folder)
+    rows = [HEADINGS, *(_row(entry.card) for entry in entries if entry.card is not None)]
+    if not entries:
+        return "There are no models; 'direct' (no network) always works."
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*(lines if len(rows) > 1 else []), *(entry.problem for entry in entries if entry.problem)])
+
+
+def _row(card: ModelCard) -> tuple[str, ...]:
+    tissues = ", ".join(card.tissues) or ("any" if card.network.conditioning == "map" else "one for all")
+    return (
+        card.name,
+        card.version,
+        f"{card.dimension}D",
+        card.network.conditioning,
+        card.regulariser,
+        card.scale,
+        tissues,
+    )

@@ -1,0 +1,320 @@
+"""The command ``register``: files in, one registration, files out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from .. import __version__
+from ..core.data.images import ImagePair, Segmentation
+from ..core.data.itk_bridge import resample_array
+from ..core.data.progress import Job, Progress, Result, finish
+from ..core.data.result import RegistrationResult
+from ..core.data.tissues import BACKGROUND, BACKGROUND_ID, UNSEGMENTED_ID, Tissue, TissueParameters, find_tissue
+from ..core.estimation.criteria.hold_out import HoldOut
+from ..core.estimation.estimate import estimate as estimated
+from ..core.estimation.estimate import stiffness_alone
+from ..core.estimation.estimate_result import Estimate
+from ..core.files.image_files import read_image, write_image, write_labels, write_map, write_transform
+from ..core.files.landmark_files import read_landmarks
+from ..core.files.output_folder import output_folder
+from ..core.files.parameter_files import read_parameters
+from ..core.files.result_file import json_text, result_json
+from ..core.files.segmentation_files import parse_tissue_names, read_segmentation
+from ..core.files.transform_files import read_transform
+from ..core.physics.tissue_presets import NOTHING_UNDERSTOOD, unknown_segments
+from ..core.preparation.preprocessing import UNSEGMENTED_NAME
+from ..core.registration.devices import choose_device
+from ..core.registration.direct_solver import DirectSolver
+from ..core.registration.network_solver import NetworkSolver, solver_for
+from ..core.registration.registrar import Registrar
+from ..core.reporting.estimate_summary import estimate_account
+from ..core.reporting.report import report_html
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
+OUTPUT_FILES = (
+    "transform.h5",
+    "warped.nii.gz",
+    "warped_labels.nii.gz",
+    "jacobian.nii.gz",
+    "report.html",
+    "result.json",
+)
+
+Report = Callable[[str, float, str], None]
+
+
+class Registered(NamedTuple):
+    """What a command has found. estimate, account: None if none was asked for; the account is that of `result.json`."""
+
+    result: RegistrationResult
+    estimate: Estimate | None
+    account: dict[str, Any] | None
+
+
+def register_files(options: argparse.Namespace, report: Report) -> Registered:
+    """Run the command; ``report`` is told stage, fraction and text. Raises ValueError for any bad input."""
+    check_options(options)
+    solver, search = _solver(options.model), search_solver(options)
+    with output_folder(options.output, OUTPUT_FILES) as folder:
+        report("read", 0.0, "files")
+        pair = read_pair(options)
+        _check_parameters(options, pair, solver)
+        registrar, result, estimate = _registered(pair, options, solver, search, report)
+        report("write", 0.0, "results")
+        began = time.perf_counter()
+        known = None
+        if estimate is not None:
+            asked = None if search is None else model_facts(search)
+            known = estimate_account(estimate, pair, result) | {"search_model": asked}
+        write_results(
+            folder,
+            pair,
+            result,
+            lambda: run_facts(registrar, options.seed, time.perf_counter() - began) | {"estimate": known},
+            estimate,
+        )
+        report("write", 1.0, "done")
+    return Registered(result, estimate, known)
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Refuse what no pair could be registered with. Raises ValueError."""
+    try:
+        choose_device(options.device)
+    except ValueError as error:
+        raise ValueError(f"--device {options.device}: {error}") from error
+    if options.refine is not None and options.refine < 0:
+        raise ValueError(f"--refine {options.refine}: the number of steps must be at least 0.")
+    if options.grid_points is not None and options.estimate != "grid":
+        raise ValueError("--grid-points: it says how many values --estimate grid tries.")
+    for name in ("objective", "hold_out", "hold_out_landmarks"):
+        if options.estimate == "none" and getattr(options, name) not in (None, "dice"):
+            raise ValueError(
+                f"--{name.replace('_', '-')}: it belongs to a search, so it needs --estimate grid or gradient."
+            )
+
+
+def wants_stiffness(options: argparse.Namespace) -> bool:
+    """Whether the shear modulus ratios are estimated: with every search, unless told otherwise."""
+    return options.estimate != "none" if options.relative_stiffness is None else options.relative_stiffness
+
+
+def read_pair(options: argparse.Namespace) -> ImagePair:
+    """The image pair of the command's files."""
+    fixed, moving = read_image(options.fixed), read_image(options.moving)
+    names = parse_tissue_names(options.tissues) if options.tissues else None
+    moving_segmentation = None
+    segmentation = read_segmentation(options.segmentation, fixed, names)
+    if options.moving_segmentation:
+        moving_segmentation = read_segmentation(options.moving_segmentation, moving, names, names_must_occur=False)
+    landmarks = read_landmarks(options.landmarks) if options.landmarks else None
+    return ImagePair(fixed, moving, segmentation, moving_segmentation, landmarks)
+
+
+def write_results(
+    folder: Path,
+    pair: ImagePair,
+    result: RegistrationResult,
+    facts: Callable[[], dict],
+    estimate: Estimate | None = None,
+) -> None:
+    """The files of the contract into ``folder``; ``facts`` is asked last, when it knows how long writing took."""
+    fixed = pair.fixed.geometry
+    write_transform(result.displacement_ras_mm, result.geometry, folder / "transform.h5")
+    write_image(result.warped, folder / "warped.nii.gz")
+    if result.warped_segmentation is not None:
+        write_labels(result.warped_segmentation, folder / "warped_labels.nii.gz")
+    jacobian = resample_array(result.jacobian_kji, result.geometry, sitk.Transform(3, sitk.sitkIdentity), fixed, 1.0)
+    write_map(jacobian.astype(np.float32), fixed, folder / "jacobian.nii.gz")
+    (folder / "report.html").write_text(report_html(pair, result, facts(), estimate), encoding="utf-8")
+    (folder / "result.json").write_text(json_text(result_json(result, facts())), encoding="utf-8")
+
+
+def thread_count(pair: ImagePair) -> int | None:
+    """Threads for torch. In 2D the steps are so small that waiting for a second one costs more than it brings."""
+    if pair.fixed.geometry.shape_kji[0] == 1:
+        return 1
+    # In a container or a batch job the process may use fewer processors than the computer has.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _solver(model: str, option: str = "--model") -> DirectSolver:
+    try:
+        return solver_for(model)
+    except ValueError as error:
+        raise ValueError(f"{option} {model}: {error}") from error
+
+
+def search_solver(options: argparse.Namespace) -> NetworkSolver | None:
+    """The solver of ``--search-model``. Raises ValueError if it is none of a model, or nothing asks for it."""
+    if options.search_model is None:
+        return None
+    if options.estimate != "grid" or options.search_model == "direct":
+        raise ValueError("--search-model: it names the model that --estimate grid asks.")
+    return _solver(options.search_model, "--search-model")
+
+
+def run_facts(registrar: Registrar, seed: int, write_seconds: float) -> dict:
+    """What the last result of the registrar does not know about its run (see `result_json`)."""
+    return {
+        "model": model_facts(registrar.solver),
+        "solver": registrar.solver.name,
+        "device": registrar.device_choice.device.type,
+        "seed": seed,
+        "versions": {
+            "TissueElasticRegistration": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "SimpleITK": sitk.Version_VersionString(),
+            "numpy": np.__version__,
+        },
+        "peak_memory_mb": _peak_memory_mb(),
+        "seconds": {"write": write_seconds},
+        "estimate": None,
+    }
+
+
+def model_facts(solver: DirectSolver) -> dict[str, str | None]:
+    """Name, version and, of a network, checksum."""
+    if not isinstance(solver, NetworkSolver):
+        return {"name": "direct", "version": __version__, "sha256": None}
+    card = solver.pack.card
+    return {"name": card.name, "version": card.version, "sha256": card.sha256}
+
+
+def _check_parameters(options: argparse.Namespace, pair: ImagePair, solver: DirectSolver) -> None:
+    """Refuse a bad parameter file before any computing; which tissues there really are is known after preparing."""
+    if options.parameters:
+        possible = (*pair.fixed_segmentation.tissues, Tissue(BACKGROUND, "background"), Tissue(-1, UNSEGMENTED_NAME))
+        read_parameters(options.parameters, possible, TissueParameters(), solver.objective.scale)
+
+
+def _registered(
+    pair: ImagePair, options: argparse.Namespace, solver: DirectSolver, search: NetworkSolver | None, report: Report
+) -> tuple[Registrar, RegistrationResult, Estimate | None]:
+    torch.manual_seed(options.seed)
+    initial = options.initial
+    if initial not in ("auto", "none", "rigid"):
+        initial = read_transform(initial)
+    registrar = Registrar(pair, solver, initial, threads=thread_count(pair), device=options.device)
+
+    def run(stage: str, job: Job[Result]) -> Result:
+        return finish(job, lambda progress: _tell(report, stage, progress))
+
+    run("prepare", registrar.prepare())
+    parameters, set_labels = registrar.table_parameters(), set()
+    if options.parameters:
+        scale = registrar.solver.objective.scale
+        set_labels.update(read_parameters(options.parameters, registrar.tissues, TissueParameters(), scale).by_label)
+        parameters = read_parameters(options.parameters, registrar.tissues, parameters, scale)
+    estimate, began = None, time.perf_counter()
+    if options.estimate != "none":
+        hold_out = HoldOut.of(held_out_tissues(options, registrar.tissues), held_out_landmarks(options, pair))
+        estimate = run(
+            "estimate",
+            estimated(
+                registrar,
+                parameters,
+                options.estimate,
+                points=options.grid_points,
+                objective=options.objective,
+                hold_out=hold_out,
+                search=search,
+                stiffness=wants_stiffness(options),
+            ),
+        )
+        parameters = estimate.parameters
+        set_labels.update(tissue.label for tissue in estimate.tuned_on)
+    elif wants_stiffness(options):
+        estimate = run("estimate", stiffness_alone(registrar, parameters))
+    estimate_seconds = time.perf_counter() - began
+    if estimate is not None:
+        report("estimate", 1.0, _in_short(estimate))
+    run("register", registrar.register(parameters))
+    steps = solver.usual_refinement(registrar.working.dimension) if options.refine is None else options.refine
+    if steps:
+        run("refine", registrar.refine(parameters, steps))
+    result = run("evaluate", registrar.result())
+    if estimate is not None:
+        more = () if estimate.shear_modulus_ratio is None else estimate.shear_modulus_ratio.warnings
+        warnings = tuple(dict.fromkeys((*estimate.warnings, *more, *result.warnings)))
+        result = replace(result, seconds={**result.seconds, "estimate": estimate_seconds}, warnings=warnings)
+    if _starts_unknown(pair.fixed_segmentation, set_labels):
+        result = replace(result, warnings=(*result.warnings, NOTHING_UNDERSTOOD))
+    return registrar, result, estimate
+
+
+def _starts_unknown(segmentation: Segmentation, set_labels: set[int]) -> bool:
+    """Whether no segment's name was understood, and one of them was given no values instead."""
+    present = set(np.unique(segmentation.labels_kji).tolist())
+    unknown = unknown_segments(tissue for tissue in segmentation.tissues if tissue.label in present)
+    return any(tissue.label not in set_labels for tissue in unknown)
+
+
+def _in_short(estimate: Estimate) -> str:
+    """What has come out, for the line that ends the progress of an estimate."""
+    parts = [f"λ and μ of {len(estimate.tuned_on)} tissues by {estimate.criterion_name}"] if estimate.tuned_on else []
+    ratios = estimate.shear_modulus_ratio
+    if ratios is not None:
+        rows = [row for row in ratios.per_tissue if row.tissue != ratios.reference]
+        known = sum(row.supported for row in rows)
+        parts.append(f"shear modulus ratio of {known} of {len(rows)} tissues")
+    return ", ".join(parts) or "nothing"
+
+
+def held_out_tissues(options: argparse.Namespace, tissues: tuple[Tissue, ...]) -> list[int]:
+    """Labels of the tissues of ``--hold-out``. Raises ValueError for unknown ones, listing those there are, and if
+    nothing is left to search.
+    """
+    names = [name.strip() for name in (options.hold_out or "").split(",") if name.strip()]
+    try:
+        labels = [find_tissue(tissues, name).label for name in names]
+    except ValueError as error:
+        raise ValueError(f"--hold-out: {error}") from error
+    segments = {tissue.label for tissue in tissues if tissue.id not in (BACKGROUND_ID, UNSEGMENTED_ID)}
+    if segments <= set(labels):
+        raise ValueError("--hold-out: every tissue is held out, nothing is left to search.")
+    return labels
+
+
+def held_out_landmarks(options: argparse.Namespace, pair: ImagePair) -> list[str]:
+    """Names of the landmarks of ``--hold-out-landmarks``; "half" is every second one. Raises ValueError for none."""
+    wanted = options.hold_out_landmarks
+    if not wanted:
+        return []
+    if pair.landmarks is None:
+        raise ValueError("--hold-out-landmarks: there are no landmarks.")
+    landmarks = pair.landmarks
+    named = tuple(name.strip() for name in wanted.split(",") if name.strip())
+    names = landmarks.every_second if wanted == "half" else named
+    if not names:
+        raise ValueError(f"--hold-out-landmarks: it names none of the {len(landmarks.all_names)} landmarks.")
+    return list(names)
+
+
+def _tell(report: Report, stage: str, progress: Progress) -> None:
+    report(stage, progress.fraction, progress.text)
+
+
+def _peak_memory_mb() -> float | None:
+    """Largest resident memory of this process so far, None on Windows; Linux counts in kB, macOS in bytes."""
+    if resource is None:
+        return None
+    unit = 1024.0 if sys.platform != "darwin" else 1024.0**2
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)

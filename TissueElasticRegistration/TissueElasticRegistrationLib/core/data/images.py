@@ -1,0 +1,158 @@
+"""What a registration is made from: images, a segmentation of the fixed one, and landmarks, as arrays with geometry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from .geometry import Geometry
+from .tissues import BACKGROUND, Tissue
+
+MINIMUM_VOXELS_PER_AXIS = 4
+CT_WINDOW_HU = (-980.0, 700.0)  # what becomes 0 and 1 where both images are CTs
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """A scalar volume. ``array_kji``: (K, J, I); a single slice (K = 1) is a 2D image. ``name`` is used in messages.
+
+    Raises ValueError, naming the image, if it is not a finite, non-constant scalar volume that fits its geometry.
+    """
+
+    array_kji: np.ndarray
+    geometry: Geometry
+    name: str = "image"
+
+    def __post_init__(self) -> None:
+        array = self.array_kji
+        if array.ndim != 3 or array.shape != self.geometry.shape_kji:
+            raise ValueError(
+                f"{self.name}: expected one scalar volume of shape {self.geometry.shape_kji}, "
+                f"not an array of shape {array.shape}."
+            )
+        if min(array.shape[1:]) < MINIMUM_VOXELS_PER_AXIS:
+            raise ValueError(
+                f"{self.name}: at least {MINIMUM_VOXELS_PER_AXIS} voxels are needed in each row and "
+                f"column, not {array.shape[1:]}."
+            )
+        lowest, highest = self.lowest, array.max()
+        if not (np.isfinite(lowest) and np.isfinite(highest)):
+            raise ValueError(f"{self.name}: the image contains values that are not finite numbers (NaN or infinity).")
+        if lowest == highest:
+            raise ValueError(f"{self.name}: the image is constant (every voxel is {lowest}), nothing to align.")
+
+    @cached_property
+    def lowest(self) -> np.generic:
+        """The lowest value: what is outside of the image."""
+        return self.array_kji.min()
+
+    @cached_property
+    def bulk_range(self) -> tuple[float, float]:
+        """1st and 99th percentile of every fourth column."""
+        low, high = np.percentile(self.array_kji[..., ::4], (1, 99))
+        return float(low), float(high)
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """Labels of one image. ``labels_kji``: (K, J, I) integers, 0 is background, every other value is one of
+    ``tissues``.
+
+    Raises ValueError, naming the segmentation, if it is empty (unless it ``may_be_empty``), does not fit its geometry
+    or holds an unlisted value.
+    """
+
+    labels_kji: np.ndarray
+    geometry: Geometry
+    tissues: tuple[Tissue, ...]
+    name: str = "segmentation"
+    may_be_empty: bool = False
+
+    def __post_init__(self) -> None:
+        labels = self.labels_kji
+        if labels.ndim != 3 or labels.shape != self.geometry.shape_kji:
+            raise ValueError(f"{self.name}: expected labels of shape {self.geometry.shape_kji}, not {labels.shape}.")
+        if not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(f"{self.name}: labels must be whole numbers, not {labels.dtype}.")
+        present = set(np.unique(labels).tolist()) - {0}
+        if not present and not self.may_be_empty:
+            raise ValueError(f"{self.name}: the segmentation is empty.")
+        unknown = sorted(present - {tissue.label for tissue in self.tissues})
+        if unknown:
+            raise ValueError(f"{self.name}: label values {unknown} belong to no tissue.")
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks:
+    """Corresponding points: row n of ``fixed_ras_mm`` (N, 3) and of ``moving_ras_mm`` (N, 3) show the same anatomy."""
+
+    fixed_ras_mm: np.ndarray
+    moving_ras_mm: np.ndarray
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.fixed_ras_mm.shape != self.moving_ras_mm.shape or self.fixed_ras_mm.shape[1:] != (3,):
+            raise ValueError(
+                f"Landmarks must be two equally long lists of points (N, 3), not "
+                f"{self.fixed_ras_mm.shape} and {self.moving_ras_mm.shape}."
+            )
+        if not (np.all(np.isfinite(self.fixed_ras_mm)) and np.all(np.isfinite(self.moving_ras_mm))):
+            raise ValueError("Landmarks must have finite coordinates.")
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """``names``, or their numbers from 1 on."""
+        return self.names or tuple(str(number + 1) for number in range(len(self.fixed_ras_mm)))
+
+    @property
+    def every_second(self) -> tuple[str, ...]:
+        """Names of every second landmark: the half that is kept to check what the other half has chosen."""
+        return self.all_names[1::2]
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePair:
+    """Everything a registration needs; ``fixed_segmentation`` decides which tissue is where.
+
+    All geometries are in one physical space (parent transforms applied). ``moving_segmentation`` and ``landmarks`` are
+    used for evaluation only.
+    """
+
+    fixed: Image
+    moving: Image
+    fixed_segmentation: Segmentation
+    moving_segmentation: Segmentation | None = None
+    landmarks: Landmarks | None = None
+
+
+def matched_to(segmentation: Segmentation, reference: Segmentation) -> Segmentation:
+    """``segmentation`` renumbered so that tissues of the same name (ignoring case) have equal labels.
+
+    Not by ID: Slicer's "Segment_2" is whatever was drawn second. Tissues that ``reference`` lacks get labels above
+    all of its own.
+    """
+    by_name = {tissue.name.casefold(): tissue.label for tissue in reference.tissues}
+    free = 1 + max((tissue.label for tissue in reference.tissues), default=0)
+    new_label: dict[int, int] = {}
+    for tissue in segmentation.tissues:
+        if tissue.label == BACKGROUND:
+            new_label[BACKGROUND] = BACKGROUND
+            continue
+        label = by_name.get(tissue.name.casefold())
+        if label is None or label in new_label.values():
+            label, free = free, free + 1
+        new_label[tissue.label] = label
+    if all(old == new for old, new in new_label.items()):
+        return segmentation
+    table = np.zeros(1 + max(int(segmentation.labels_kji.max()), *new_label), label_type(max(new_label.values())))
+    for old, new in new_label.items():
+        table[old] = new
+    tissues = tuple(replace(tissue, label=new_label[tissue.label]) for tissue in segmentation.tissues)
+    return replace(segmentation, labels_kji=table[segmentation.labels_kji], tissues=tissues)
+
+
+def label_type(highest: int) -> type:
+    """The integer type of a label map with labels up to ``highest``."""
+    return np.uint8 if highest < 2**8 else np.int32

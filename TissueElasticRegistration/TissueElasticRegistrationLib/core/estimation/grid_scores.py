@@ -1,0 +1,144 @@
+"""What a search over a grid knows so far, and what follows from it for each tissue."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from ..data.tissues import Lame, Tissue, TissueParameters
+from .estimate_result import Estimate, TissueEstimate
+from .landscape import Landscape
+from .task import Question
+
+METHOD = "grid"
+
+
+class Tally:
+    """Scores of ``points`` x ``points`` places, found in any order; places are addressed by indices (λ, μ).
+
+    Where λ has no effect (diffusion), only μ is searched: 1 x ``points`` places, and tissues keep their λ.
+    """
+
+    def __init__(self, question: Question, points: int, notes: list[str] | None = None) -> None:
+        self.question = question
+        self._has_lambda = question.registrar.solver.objective.regulariser == "elastic"
+        ends = np.linspace(0, 1, points)
+        self.sliders = (ends if self._has_lambda else np.array([0.5]), ends)
+        self._weights = tuple(
+            np.array([question.scale.weight(slider) for slider in axis.tolist()]) for axis in self.sliders
+        )
+        self._scores = np.full((len(question.tissues), *self.shape), np.nan)
+        numbers = {tissue.label: number for number, tissue in enumerate(question.tissues)}
+        self._scored = [numbers[label] for label in question.criterion.labels]
+        self._failures: dict[tuple[int, int], str] = {}
+        self._taken: TissueParameters | None = None
+        self._reason = ""
+        self.notes = list(notes or ())
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many places there are for λ and for μ."""
+        return len(self.sliders[0]), len(self.sliders[1])
+
+    def lame(self, place: tuple[int, int]) -> Lame:
+        return Lame(*(float(weights[index]) for weights, index in zip(self._weights, place, strict=True)))
+
+    def text(self, place: tuple[int, int], number: int) -> str:
+        lame = self.lame(place)
+        weights = f"λ {lame.lam:.3g}, μ {lame.mu:.3g}" if self._has_lambda else f"μ {lame.mu:.3g}"
+        return f"{weights}: {number} of {self._scores[0].size}"
+
+    def put(self, place: tuple[int, int], scores: np.ndarray) -> None:
+        """Scores of the criterion's labels, in their order; they replace earlier ones."""
+        self._scores[self._scored, place[0], place[1]] = scores
+
+    def scores_at(self, place: tuple[int, int]) -> np.ndarray:
+        return self._scores[self._scored, place[0], place[1]]
+
+    def failed(self, place: tuple[int, int], error: Exception) -> None:
+        """This place stays unknown, the others are searched. Raises what must not be ignored again."""
+        if isinstance(error, torch.cuda.OutOfMemoryError):
+            raise error  # the registrar falls back to the CPU
+        lame, reason = self.lame(place), next(iter(str(error).splitlines()), type(error).__name__)
+        self._failures[place] = f"λ = {lame.lam:.3g} with μ = {lame.mu:.3g} could not be registered: {reason}"
+        self._scores[:, place[0], place[1]] = np.nan
+
+    def take(self, parameters: TissueParameters, reason: str = "") -> None:
+        """From now on the voters take these, whatever suits each of them alone; ``reason``: for the warnings."""
+        self._taken, self._reason = parameters, reason
+
+    def everywhere(self) -> TissueParameters:
+        """The start values, with the one place that suits the voters best on average for all of them."""
+        voting = [number for number, tissue in enumerate(self.question.tissues) if self._votes(tissue)]
+        mean = self._scores[voting].mean(0)
+        place = np.unravel_index(np.nanargmax(mean), mean.shape)
+        parameters = self.question.start
+        for number in voting:
+            tissue = self.question.tissues[number]
+            parameters = parameters.with_tissue(tissue.label, self._lame_of(tissue, place))
+        return parameters
+
+    def landscape(self) -> Landscape:
+        criterion = self.question.criterion
+        return Landscape(*self._weights, self._scores.copy(), criterion.tie, criterion.flat)
+
+    def require_known(self) -> None:
+        """Raises RuntimeError if no place could be registered."""
+        if np.isnan(self._scores).all():
+            raise RuntimeError(f"Nothing could be estimated. {next(iter(self._failures.values()))}")
+
+    def estimate(self, complete: bool = False) -> Estimate:
+        """What is best by what is known so far."""
+        landscape = self.landscape()
+        rows = [self._row(landscape, number, tissue) for number, tissue in enumerate(self.question.tissues)]
+        said = [*self._failures.values(), *self.notes, *filter(None, [self._reason])]
+        return self.question.answer(METHOD, rows, landscape, complete, said)
+
+    def places_that_count(self, doubt: float = 0.0) -> list[tuple[int, int]]:
+        """Where the voters' choices and best scores are, and what they would choose with scores wrong by ``doubt``."""
+        landscape, places = self.landscape(), []
+        for number, tissue in enumerate(self.question.tissues):
+            scores = landscape.scores[number]
+            if self._votes(tissue) and np.isfinite(scores).any():
+                best, near = np.unravel_index(np.nanargmax(scores), scores.shape), self._place(self._start(tissue))
+                places += [tuple(map(int, best)), landscape.best(number, near)]
+                places.append(replace(landscape, tie=landscape.tie + doubt).best(number, near))
+        return list(dict.fromkeys(places))
+
+    def _votes(self, tissue: Tissue) -> bool:
+        return tissue.label in self.question.voters
+
+    def _start(self, tissue: Tissue) -> Lame:
+        return self.question.start[tissue.label]
+
+    def _place(self, lame: Lame) -> tuple[float, float]:
+        """Fractional indices (λ, μ)."""
+        scale = self.question.scale
+        return tuple(
+            scale.slider(weight) * (count - 1) for weight, count in zip((lame.lam, lame.mu), self.shape, strict=True)
+        )
+
+    def _lame_of(self, tissue: Tissue, place: tuple[int, int]) -> Lame:
+        """What the tissue takes at a place."""
+        lame = self.lame(place)
+        return lame if self._has_lambda else replace(lame, lam=self._start(tissue).lam)
+
+    def _row(self, landscape: Landscape, number: int, tissue: Tissue) -> TissueEstimate:
+        start = self._start(tissue)
+        start_score = landscape.at(number, self._place(start))
+        point = landscape.best(number, self._place(start)) if self._votes(tissue) else None
+        if point is None:
+            return TissueEstimate(tissue, start, start_score, start_score, landscape.is_flat(number), votes=False)
+        lame = self._lame_of(tissue, point)
+        if self._taken is not None and self._taken[tissue.label] != lame:
+            lame = self._taken[tissue.label]
+            point = self._point_of(tissue, lame)
+        score = landscape.at(number, self._place(lame) if point is None else point)
+        return TissueEstimate(tissue, lame, score, start_score, landscape.is_flat(number), votes=True, point=point)
+
+    def _point_of(self, tissue: Tissue, lame: Lame) -> tuple[int, int] | None:
+        """The place with exactly these parameters, if there is one."""
+        point = tuple(round(index) for index in self._place(lame))
+        return point if self._lame_of(tissue, point) == lame else None

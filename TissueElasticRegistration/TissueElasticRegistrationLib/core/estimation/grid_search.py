@@ -1,0 +1,151 @@
+"""The paper's search (Reithmeir et al. 2024, section 2.2): register with every pair of λ and μ of a grid, the same
+everywhere in the image; each tissue then chooses the pair that brought its own labels together best.
+
+With a network each registration is one pass of its decoder. Without one, the registrations are quick ones at a coarser
+level, each starting from the result of its neighbor.
+
+What the tissues chose one by one is then registered together, beside other candidates (`together`), and what is best of
+these in full, beside the start values (`run_off`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import torch
+
+from ..data.progress import Job, part_as_it_is, part_of
+from ..data.tissues import Lame, TissueParameters
+from ..registration.network_solver import NetworkSolver
+from ..registration.registrar import Registrar
+from ..registration.threads import with_threads
+from .coarse_registration import UniformRegistrations
+from .criteria.criterion import ObjectiveName
+from .criteria.hold_out import NOTHING_HELD_OUT, HoldOut
+from .estimate_result import Estimate, EstimateProgress
+from .grid_scores import Tally
+from .network_grid import NetworkSweep
+from .run_off import run_off
+from .task import asked
+from .together import register_together
+
+FEWEST_POINTS = 2
+POINTS_DIRECT, POINTS_NETWORK = 5, 11
+SWEPT, TOGETHER = 0.6, 0.75  # parts of the work: before candidates are registered together, and before in full
+
+
+def estimate_by_grid(
+    registrar: Registrar,
+    start: TissueParameters,
+    locked: Collection[int] = (),
+    points: int | None = None,
+    objective: ObjectiveName = "dice",
+    hold_out: HoldOut = NOTHING_HELD_OUT,
+    search: NetworkSolver | None = None,
+) -> Job[Estimate]:
+    """Search λ and μ for a prepared registrar at ``points`` x ``points`` places of both sliders, ends included.
+
+    start: the values now, by label: kept by tissues that have no vote, and preferred where others are equally good.
+    locked: labels of tissues that keep theirs. points: None for 11 with a network and 5 without. objective, hold_out:
+    see `criterion`. search: whose network is asked, if it is another one than the registrar's: the paper's global one
+    for its spatially adaptive one.
+
+    Yields `EstimateProgress` after each place (with a network: each row) and Progress between them; may be dropped at
+    any step. The registrar's own registration stays what it is.
+
+    Raises ValueError, at the first steps, if the registrar is not prepared, the pair has not what the objective needs,
+    no tissue has a vote, or ``search`` weighs other things than the registrar; RuntimeError if no place of the grid
+    could be registered.
+    """
+    if points is not None and points < FEWEST_POINTS:
+        raise ValueError(f"The grid needs at least {FEWEST_POINTS} places for λ and for μ, not {points}.")
+    job = registrar.falling_back(lambda: _search(registrar, start, locked, points, objective, hold_out, search))
+    return with_threads(job, registrar.threads)
+
+
+def _search(
+    registrar: Registrar,
+    start: TissueParameters,
+    locked: Collection[int],
+    points: int | None,
+    objective: ObjectiveName,
+    hold_out: HoldOut,
+    search: NetworkSolver | None,
+) -> Job[Estimate]:
+    question = yield from asked(registrar, start, locked, objective, hold_out)
+    network = _network(registrar, search)
+    notes = [] if network is None else network_problem(network, registrar)
+    if network is not None and not notes:
+        tally = Tally(question, points or POINTS_NETWORK)
+        sweep = NetworkSweep(network, registrar.pyramid, tally).run()
+    else:
+        tally = Tally(question, points or POINTS_DIRECT, notes)
+        sweep = _sweep(registrar, tally)
+    yield from part_as_it_is(sweep, 0.0, SWEPT)
+    tally.require_known()
+    own = registrar.solver
+    has_network = isinstance(own, NetworkSolver) and not (notes if own is network else network_problem(own, registrar))
+    yield from part_of(register_together(registrar, tally, has_network), SWEPT, TOGETHER)
+    yield EstimateProgress(TOGETHER, "all tissues together", tally.estimate())
+    yield from part_of(run_off(registrar, tally), TOGETHER, 1.0)
+    estimate = tally.estimate(complete=True)
+    yield EstimateProgress(1.0, "done", estimate)
+    return estimate
+
+
+def _network(registrar: Registrar, search: NetworkSolver | None) -> NetworkSolver | None:
+    if search is None:
+        return registrar.solver if isinstance(registrar.solver, NetworkSolver) else None
+    wanted, offered = registrar.solver.objective, search.objective
+    if (offered.scale, offered.regulariser) != (wanted.scale, wanted.regulariser):
+        raise ValueError(
+            f"The model '{search.pack.card.name}' cannot search for this registration: it was trained "
+            f"with the {offered.regulariser} regulariser on the {offered.scale.name} scale."
+        )
+    return search
+
+
+@torch.no_grad()
+def network_problem(solver: NetworkSolver, registrar: Registrar) -> list[str]:
+    """Why a network cannot search for a pair: its answer is worse than no deformation. One sentence, or none."""
+    pyramid, scale = registrar.pyramid, registrar.solver.objective.scale
+    middle = TissueParameters({}, default=Lame(scale.weight(0.5), scale.weight(0.5)))
+    velocity, maps = solver.answer(pyramid, middle), pyramid.parameter_maps(middle)
+    if bool(velocity.isfinite().all()) and not solver.is_worse(pyramid, velocity, torch.zeros_like(velocity), maps):
+        return []
+    return [
+        f"The answers of the model '{solver.pack.card.name}' are worse than no deformation for this pair: the "
+        "direct solver searched instead."
+    ]
+
+
+def _sweep(registrar: Registrar, tally: Tally) -> Job[None]:
+    """All places with the direct solver."""
+    registrations = UniformRegistrations(registrar.solver, registrar.pyramid)
+    places = list(_snake(tally.shape))
+    step_count = registrations.steps(True) + (len(places) - 1) * registrations.steps(False)
+    velocity, fraction = None, 0.0
+    for number, place in enumerate(places, start=1):
+        text = tally.text(place, number)
+        end = min(1.0, fraction + registrations.steps(velocity is None) / step_count)
+        try:
+            found = yield from part_of(registrations.register(tally.lame(place), velocity), fraction, end, text)
+            tally.put(place, tally.question.criterion.scores(registrations.displacement(found)))
+            velocity = found
+        except (RuntimeError, ArithmeticError) as error:
+            tally.failed(place, error)
+        fraction = end
+        yield EstimateProgress(fraction, text, tally.estimate())
+
+
+def _snake(shape: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Indices (λ, μ), each next to the one before, from soft to stiff.
+
+    In this direction few steps do: a deformation that was hardly held back is soon calmed, but one that stiffness held
+    back has a way to go (2D phantoms, 15 steps: the points chosen are worse by 0.0004 in Dice from soft to stiff, and
+    by 0.0013 from stiff to soft).
+    """
+    for b in range(shape[1]):
+        along = range(shape[0]) if b % 2 == 0 else reversed(range(shape[0]))
+        for a in along:
+            yield a, b

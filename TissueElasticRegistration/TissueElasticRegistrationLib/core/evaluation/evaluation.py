@@ -1,0 +1,197 @@
+"""From a solved displacement to the result people see: field in mm, warped images, and what happened to every
+tissue.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from ..data.geometry import Geometry, flip_ras_lps
+from ..data.images import Image, ImagePair, Segmentation, matched_to
+from ..data.itk_bridge import displacement_transform, resample_array
+from ..data.progress import Job, Progress
+from ..data.result import LandmarkErrors, ObjectiveValues, RegistrationResult, TissueResult
+from ..data.tissues import BACKGROUND, TissueParameters
+from ..physics.deformation import folding, jacobian_determinant
+from ..physics.elasticity import strain_invariants
+from ..physics.objective import Objective
+from ..physics.tissue_presets import soft_stiffness
+from ..preparation.alignment import InitialAlignment
+from ..preparation.preprocessing import WorkingPair
+from .metrics import dice, map_points_ras_mm, percent, surface_distances, target_registration_errors
+
+# One voxel more on every side: ITK's field ends at the outer voxel edges, and beyond it nothing would move.
+MARGIN_VOXELS = 1
+FEW_VOXELS = 50
+
+
+def evaluate(
+    pair: ImagePair,
+    working: WorkingPair,
+    initial: InitialAlignment,
+    displacement: torch.Tensor,
+    objective_values: ObjectiveValues,
+    parameters: TissueParameters,
+    objective: Objective,
+    seconds: dict[str, float],
+) -> Job[RegistrationResult]:
+    """Everything a `RegistrationResult` holds; yields `Progress` between the slow parts.
+
+    displacement: (1, D, *working shape), voxels of the working grid, fixed to moving, without the initial alignment.
+    """
+    began = time.perf_counter()
+    yield Progress(0.0, "displacement in mm")
+    displacement_ras_mm, geometry = total_displacement_ras_mm(working.geometry, initial, displacement)
+    transform = displacement_transform(displacement_ras_mm, geometry)
+    yield Progress(0.1, "warping the image")
+    warped, valid = _warped(pair.moving, transform, pair.fixed.geometry)
+    yield Progress(0.4, "tissues")
+    folded = working.volume(folding(displacement))
+    tissues = _tissues(working, displacement, folded, parameters, objective)
+    warped_segmentation = None
+    if pair.moving_segmentation is not None:
+        yield Progress(0.5, "warping the segmentation")
+        moving = matched_to(pair.moving_segmentation, pair.fixed_segmentation)
+        warped_segmentation = _on_fixed(moving, transform, pair.fixed.geometry)
+        before = _on_fixed(moving, sitk.Transform(3, sitk.sitkIdentity), pair.fixed.geometry)
+        for number, tissue in enumerate(tissues):
+            yield Progress(0.6 + 0.4 * number / len(tissues), f"overlap of {tissue.tissue.name}")
+            tissues[number] = _with_overlap(tissue, pair.fixed_segmentation, moving, before, warped_segmentation)
+    visible = working.volume(working.fixed_mask) > 0
+    return RegistrationResult(
+        displacement_ras_mm=displacement_ras_mm,
+        geometry=geometry,
+        jacobian_kji=padded_array(working.volume(jacobian_determinant(displacement))),
+        warped=warped,
+        valid_kji=valid,
+        warped_segmentation=warped_segmentation,
+        initial=initial.kind,
+        tissues=tuple(tissues),
+        similarity_before=objective_values.similarity_before,
+        similarity_after=objective_values.similarity_after,
+        negative_jacobian_percent=percent(folded, visible),
+        landmark_errors=_landmark_errors(pair, displacement_ras_mm, geometry),
+        objective_values=objective_values,
+        seconds={**seconds, "evaluate": time.perf_counter() - began},
+        warnings=_warnings(pair, working, initial, valid),
+    )
+
+
+def total_displacement_ras_mm(
+    geometry: Geometry, initial: InitialAlignment, displacement: torch.Tensor
+) -> tuple[np.ndarray, Geometry]:
+    """(K, J, I, 3) RAS mm, fixed point x to moving point x + d(x), initial alignment included, on the padded grid.
+
+    displacement: (1, D, *shape) in voxels of ``geometry``, which may be coarser than the working grid.
+    """
+    field = displacement[0].detach().cpu().numpy()
+    if len(field) == 2:
+        field = np.concatenate([np.zeros_like(field[:1]), field])[:, None]
+    margin = [(MARGIN_VOXELS, MARGIN_VOXELS)] * 3
+    geometry = geometry.padded(*np.transpose(margin))
+    displacement_ras_mm = geometry.displacement_ras_mm(np.pad(field, [(0, 0), *margin], mode="edge"))
+    if initial.is_identity:
+        return displacement_ras_mm, geometry
+    whole = sitk.CompositeTransform([initial.transform, displacement_transform(displacement_ras_mm, geometry)])
+    field_lps = sitk.TransformToDisplacementField(
+        whole,
+        sitk.sitkVectorFloat32,
+        geometry.shape_kji[::-1],
+        geometry.origin_lps_mm.tolist(),
+        geometry.spacing_ijk_mm.tolist(),
+        geometry.direction_lps.ravel().tolist(),
+    )
+    return flip_ras_lps(sitk.GetArrayFromImage(field_lps)), geometry
+
+
+def _warped(moving: Image, transform: sitk.Transform, fixed: Geometry) -> tuple[Image, np.ndarray]:
+    """The moving image on the fixed grid and where it really comes from the moving image."""
+    values = resample_array(moving.array_kji, moving.geometry, transform, fixed, moving.lowest)
+    ones = np.ones(moving.geometry.shape_kji, np.uint8)
+    valid = resample_array(ones, moving.geometry, transform, fixed, 0, nearest=True).astype(bool)
+    return Image(values, fixed, f"{moving.name} warped"), valid
+
+
+def _on_fixed(segmentation: Segmentation, transform: sitk.Transform, fixed: Geometry) -> Segmentation:
+    labels = resample_array(segmentation.labels_kji, segmentation.geometry, transform, fixed, BACKGROUND, nearest=True)
+    # A segmentation warped out of the fixed field of view is a result, not an input error.
+    return Segmentation(labels, fixed, segmentation.tissues, f"{segmentation.name} warped", may_be_empty=True)
+
+
+def _tissues(
+    working: WorkingPair,
+    displacement: torch.Tensor,
+    folded: np.ndarray,
+    parameters: TissueParameters,
+    objective: Objective,
+) -> list[TissueResult]:
+    lam, mu = parameters.maps(working.labels)
+    energy = working.volume(objective.energy_density(displacement, working.spacing_mm, lam, mu))
+    size = torch.tensor(working.spacing_mm).view(1, -1, *[1] * working.dimension)
+    strain_square = working.volume(strain_invariants(displacement * size, working.spacing_mm)[0])
+    labels = working.volume(working.labels)
+    visible = working.volume(working.fixed_mask) > 0
+    soft = soft_stiffness(((tissue.name, parameters[tissue.label]) for tissue in working.tissues), objective.scale)
+    rows = []
+    for tissue in working.tissues:
+        region = visible & (labels == tissue.label)
+        lame, present = parameters[tissue.label], bool(region.any())
+        rows.append(
+            TissueResult(
+                tissue,
+                lame,
+                lame.stiffness / soft if soft > 0 else float("nan"),
+                float(energy[region].mean()) if present else float("nan"),
+                float(np.sqrt(strain_square[region].mean())) if present else float("nan"),
+                percent(folded, region) if present else float("nan"),
+            )
+        )
+    return rows
+
+
+def _with_overlap(
+    row: TissueResult, fixed: Segmentation, moving: Segmentation, before: Segmentation, after: Segmentation
+) -> TissueResult:
+    """``row`` with Dice and surface distances of its label; not a number if either input does not have it."""
+    label = row.tissue.label
+    if label == BACKGROUND or not (np.any(fixed.labels_kji == label) and np.any(moving.labels_kji == label)):
+        return row
+    measured = {}
+    for when, labels_kji in (("before", before.labels_kji), ("after", after.labels_kji)):
+        overlap = dice(fixed.labels_kji, labels_kji, label)
+        # Both inputs have the tissue: gone from the fixed field of view means no overlap, not "absent".
+        measured[f"dice_{when}"] = 0.0 if np.isnan(overlap) else overlap
+        hd95_mm, mean_mm = surface_distances(fixed.labels_kji, labels_kji, label, fixed.geometry)
+        measured[f"hd95_mm_{when}"], measured[f"surface_distance_mm_{when}"] = hd95_mm, mean_mm
+    return replace(row, **measured)
+
+
+def _landmark_errors(pair: ImagePair, displacement_ras_mm: np.ndarray, geometry: Geometry) -> LandmarkErrors | None:
+    if pair.landmarks is None:
+        return None
+    fixed, moving = pair.landmarks.fixed_ras_mm, pair.landmarks.moving_ras_mm
+    return target_registration_errors(fixed, moving, map_points_ras_mm(fixed, displacement_ras_mm, geometry))
+
+
+def _warnings(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, valid: np.ndarray) -> tuple[str, ...]:
+    found = []
+    if initial.kind == "rigid":
+        found.append("The images were aligned rigidly first; the alignment is part of every output.")
+    if valid.mean() < 0.9:
+        found.append(f"Only {100 * valid.mean():.0f} % of the fixed image is covered by the moving image.")
+    counts = np.bincount(working.labels.numpy().ravel(), minlength=1)
+    for tissue in working.tissues:
+        count = int(counts[tissue.label]) if tissue.label < len(counts) else 0
+        if tissue.label != BACKGROUND and count < FEW_VOXELS:
+            found.append(f"'{tissue.name}' has only {count} voxels on the working grid; its parameters hardly act.")
+    return tuple(found)
+
+
+def padded_array(array_kji: np.ndarray) -> np.ndarray:
+    """An array of the working grid (or a coarser one) on the grid of the total displacement."""
+    return np.pad(array_kji, MARGIN_VOXELS, mode="edge")

@@ -1,0 +1,1 @@
+"""Trained networks: what they are, what they fit, how they compute."""

@@ -1,0 +1,248 @@
+"""The card of a model pack (``card.json``): what a model is, read and checked without torch.
+
+A pack is a folder with its card and ``weights.pt``, see `model_pack`. It is named by the name of a folder among those
+of the module, or by the path of any folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ..data.images import CT_WINDOW_HU
+from ..physics.parameter_scale import SCALES, ParameterScale, Regulariser
+from .network_config import NetworkConfig
+
+SCHEMA = 1
+CARD, WEIGHTS = "card.json", "weights.pt"
+MODELS_FOLDER = Path(__file__).resolve().parents[3] / "Resources" / "Models"
+LARGEST_CARD_BYTES = 1_000_000
+DIRECT = "direct"  # in the place of a model: the direct solver, without any
+
+# Which way the array axes of the images run: "SPL" (k to superior, j to posterior, i to left) for volumes,
+# "radiological" for slices (as pictures are looked at), "any" if the network was trained with every orientation.
+Orientation = Literal["SPL", "radiological", "any"]
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is, was trained for, and does. Raises ValueError for contents that do not fit each other.
+
+    tissues: for a hypernetwork with a vector per tissue, the tissue of each place, the rest of the body first; empty:
+    any tissues. rest: names of further tissues that count as the first one. scale: name of the `ParameterScale`.
+    spacing_mm: smallest and largest voxel trained on. intensity_window_hu: what became 0 and 1 in CTs. training: data
+    and how they were used, honestly. metrics: measured values by name. sha256: of the weights, by `save_pack`.
+    """
+
+    name: str
+    version: str
+    network: NetworkConfig
+    regulariser: Regulariser
+    scale: str
+    spacing_mm: tuple[float, float]
+    orientation: Orientation
+    training: str
+    licence: str
+    tissues: tuple[str, ...] = ()
+    rest: tuple[str, ...] = ()
+    intensity_window_hu: tuple[float, float] = CT_WINDOW_HU
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    software: Mapping[str, str] = field(default_factory=dict)
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        self._check_words()
+        if self.network.conditioning == "hyper":
+            self._check_vector()
+        elif self.tissues:
+            raise ValueError(f"The model '{self.name}' takes any tissues, but its card lists some.")
+
+    @property
+    def dimension(self) -> int:
+        return self.network.dimension
+
+    @property
+    def has_lambda(self) -> bool:
+        """Whether λ means anything to the model: the diffusion regulariser has one weight per tissue, kept as μ."""
+        return self.regulariser == "elastic"
+
+    @property
+    def parameter_scale(self) -> ParameterScale:
+        return SCALES[self.scale]
+
+    def _check_words(self) -> None:
+        if not self.name or set(self.name) & set("/\\:") or not self.version:
+            raise ValueError("A model needs a version and a name without / and \\.")
+        for what, value, known in (
+            ("regulariser", self.regulariser, typing.get_args(Regulariser)),
+            ("scale", self.scale, tuple(SCALES)),
+            ("orientation", self.orientation, typing.get_args(Orientation)),
+        ):
+            if value not in known:
+                raise ValueError(f"The {what} '{value}' of the model '{self.name}' is not known here.")
+        if self.orientation == {2: "SPL", 3: "radiological"}[self.dimension]:
+            raise ValueError(f"The orientation '{self.orientation}' does not fit {self.dimension} dimensions.")
+        if not 0 < self.spacing_mm[0] <= self.spacing_mm[1]:
+            raise ValueError(f"The spacings {self.spacing_mm} of the model '{self.name}' are no range.")
+        if not all(math.isfinite(value) for value in self.metrics.values()):
+            raise ValueError(f"The metrics of the model '{self.name}' must be finite numbers.")
+        if tuple(self.intensity_window_hu) != CT_WINDOW_HU:
+            raise ValueError(f"The model '{self.name}' expects other CT intensities than are prepared here.")
+
+    def _check_vector(self) -> None:
+        """One number per tissue and weight: elastic has two weights (λ, μ), diffusion one."""
+        weights = 2 if self.has_lambda else 1
+        wanted = weights * max(1, len(self.tissues))
+        if self.network.parameters != wanted or len(set(map(str.casefold, self.tissues))) != len(self.tissues):
+            raise ValueError(
+                f"The model '{self.name}' has {self.network.parameters} parameters, its tissues need {wanted}."
+            )
+
+
+@dataclass(frozen=True)
+class PackEntry:
+    """One folder of packs: either its card, or in one sentence why it cannot be used."""
+
+    folder: Path
+    card: ModelCard | None
+    problem: str = ""
+
+
+def pack_folders(folder: str | Path | None = None) -> list[Path]:
+    """The packs below ``folder`` (None: those of the module), by name."""
+    return sorted(place.parent for place in Path(folder or MODELS_FOLDER).glob(f"*/{CARD}"))
+
+
+def list_cards(folder: str | Path | None = None) -> list[PackEntry]:
+    """The cards of all packs below ``folder``, by name; the weights are not looked at."""
+    return pack_entries(folder, read_card)
+
+
+def pack_entries(folder: str | Path | None, read: Callable[[Path], ModelCard]) -> list[PackEntry]:
+    """One entry for each pack below ``folder``; ``read`` gives the card or raises ValueError."""
+    entries = []
+    for place in pack_folders(folder):
+        try:
+            entries.append(PackEntry(place, read(place)))
+        except ValueError as error:
+            entries.append(PackEntry(place, None, str(error)))
+    return entries
+
+
+def installed_pack(name: str, folder: str | Path | None = None) -> Path:
+    """The pack with this name below ``folder``. Raises ValueError, listing those there are, if there is none."""
+    places = {place.name: place for place in pack_folders(folder)}
+    if name not in places:
+        there_are = f"there are {', '.join(places)}." if places else "none is here."
+        raise ValueError(f"There is no model '{name}'; {there_are}")
+    return places[name]
+
+
+def pack_folder(model: str) -> Path:
+    """Where a model lies: a text with / or \\ is the path of its folder, any other the name of an installed pack.
+
+    Raises ValueError like `installed_pack`.
+    """
+    return Path(model) if is_path(model) else installed_pack(model)
+
+
+def pack_state(model: str) -> tuple | None:
+    """Changes when the files of a model do; None for the direct solver and where there is none. Reads nothing."""
+    if model == DIRECT:
+        return None
+    try:
+        folder = pack_folder(model)
+        files = [(folder / name).stat() for name in (CARD, WEIGHTS)]
+    except (ValueError, OSError):
+        return None
+    return folder, tuple((file.st_mtime_ns, file.st_size) for file in files)
+
+
+def is_path(model: str) -> bool:
+    """Whether this names a model by its folder."""
+    return bool(set(model) & set("/\\"))
+
+
+def read_card(folder: str | Path) -> ModelCard:
+    """The card of one folder; the weights are not looked at. Raises ValueError with one sentence for any fault."""
+    folder = Path(folder)
+    data = read_bytes(folder / CARD, LARGEST_CARD_BYTES)
+    try:
+        content = json.loads(data.decode("utf-8"))
+        card = _card(content)
+    except (UnicodeDecodeError, json.JSONDecodeError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"Model pack '{folder.name}': {CARD} is not the card of a model.") from error
+    except ValueError as error:
+        raise ValueError(f"Model pack '{folder.name}': {error}") from error
+    if json.loads(json.dumps(card_content(card))) != content:
+        raise ValueError(f"Model pack '{folder.name}': entries of {CARD} contradict each other or are not known here.")
+    return card
+
+
+def card_content(card: ModelCard) -> dict[str, Any]:
+    """The card as it is written: its fields, and for readers what follows from them."""
+    scale = card.parameter_scale
+    return {
+        "schema": SCHEMA,
+        **asdict(card),
+        "scale": {"name": scale.name, "lowest": scale.lowest, "highest": scale.highest},
+        "dimension": card.dimension,
+        "conditioning": card.network.conditioning,
+        "padding_multiple": card.network.multiple,
+    }
+
+
+def read_bytes(path: Path, largest: int) -> bytes:
+    """A file of a pack. Raises ValueError if it is missing or too large to be one."""
+    pack = f"Model pack '{path.parent.name}'"
+    try:
+        if path.stat().st_size > largest:
+            raise ValueError(f"{pack}: {path.name} is too large to be one.")
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{pack}: {path.name} is missing or cannot be read.") from error
+
+
+def _card(content: dict[str, Any]) -> ModelCard:
+    """From the JSON object. Raises ValueError, TypeError or KeyError if it is none of a card."""
+    if content["schema"] != SCHEMA:
+        raise ValueError(f"The format has version {content['schema']}, only {SCHEMA} can be read.")
+    values = {entry.name: content[entry.name] for entry in dataclasses.fields(ModelCard)}
+    _check_types(values)
+    values["scale"] = values["scale"]["name"]
+    values["network"] = NetworkConfig(**values["network"])
+    for name in ("tissues", "rest", "spacing_mm", "intensity_window_hu"):
+        values[name] = tuple(values[name])
+    return ModelCard(**values)
+
+
+def _check_types(values: dict[str, Any]) -> None:
+    """Raise TypeError for an entry of another kind than a card has."""
+    texts = [
+        values[name]
+        for name in (
+            "name",
+            "version",
+            "regulariser",
+            "orientation",
+            "training",
+            "licence",
+            "sha256",
+            "tissues",
+            "rest",
+            "software",
+        )
+    ]
+    numbers = [values[name] for name in ("spacing_mm", "intensity_window_hu", "metrics")]
+    network = {name: value for name, value in values["network"].items() if name not in ("conditioning", "map_layer")}
+    for kind, groups in ((str, texts), ((int, float), numbers), (int, network.values())):
+        for group in groups:
+            members = group.values() if isinstance(group, dict) else group if isinstance(group, list) else [group]
+            if not all(isinstance(member, kind) for member in members):
+                raise TypeError("an entry of the card is of the wrong kind")

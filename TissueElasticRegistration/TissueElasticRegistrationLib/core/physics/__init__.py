@@ -1,0 +1,1 @@
+"""What is minimized and over what: deformation, elastic energy, similarity, their sum."""

@@ -1,0 +1,150 @@
+"""Start values of λ and μ for common tissues, found by the segment's name or terminology.
+
+The numbers are relative weights that did well on synthetic thoraxes, a 4DCT and cardiac cine MR, and hold as an order
+of magnitude elsewhere: they are a start for the sliders, not material constants. Heart muscle is loose because it
+contracts by itself: that is no elastic response to a load.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
+from ..data.tissues import BACKGROUND, BACKGROUND_ID, UNSEGMENTED_ID, Lame, Tissue, TissueParameters
+from .parameter_scale import LogScale, ParameterScale, rescaled
+
+AIR, FLUID, HEART_MUSCLE, LUNG, UNSEGMENTED, SOFT, LIVER, BONE = 0.02, 0.05, 0.2, 0.5, 0.5, 1.0, 1.0, 30.0
+
+_CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+# Whole words, singular: a plural s is removed before the comparison, so "rib" fits "Ribs" and not "fibrillin". The
+# first group that has one of the words decides: "rib muscle" and "myocardium LV" are soft, "renal pelvis" is no bone.
+_WORDS = (
+    (HEART_MUSCLE, "myocardium myocardial"),
+    (UNSEGMENTED, "unsegmented"),
+    (
+        SOFT,
+        "cord marrow muscle wall fat skin tumor tumour nodule gtv ctv artery vein vessel nerve canal "
+        "disc ligament tendon",
+    ),
+    (AIR, "air gas outside background exterior"),
+    (FLUID, "renal calyx"),
+    (
+        BONE,
+        "bone rib vertebra vertebrae vertebral spine sternum clavicle clavicula scapula femur femoral hip sacrum "
+        "pelvis ilium ischium pubis acetabulum skull humerus cranium mandible maxilla tibia fibula radius ulna "
+        "patella cartilage tooth teeth implant metal coccyx skeleton",
+    ),
+    (LUNG, "lung lobe trachea bronchus bronchi airway pulmo"),
+    (FLUID, "blood cavity ventricle atrium lumen bladder gallbladder csf fluid urine effusion ascites lv rv la ra lvc"),
+    (LIVER, "liver hepar"),
+    # Neither "tissue" nor "organ": that every segment is.
+    (
+        SOFT,
+        "soft body trunk torso rest connective parenchyma mass cyst lesion heart aorta cava gland spleen kidney "
+        "adrenal pancreas stomach bowel intestine duodenum jejunum ileum colon rectum esophagus oesophagus thyroid "
+        "thymus parotid submandibular prostate uterus ovary testis breast placenta brain cerebrum cerebellum "
+        "brainstem hippocampus matter eye lens tongue larynx pharynx diaphragm gluteus autochthon iliopsoas psoas",
+    ),
+)
+# The choices that are offered for a tissue whose name says nothing.
+PRESETS = {
+    "Air": AIR,
+    "Fluid": FLUID,
+    "Lung": LUNG,
+    "Heart muscle": HEART_MUSCLE,
+    "Soft tissue": SOFT,
+    "Liver": LIVER,
+    "Bone": BONE,
+}
+NOTHING_UNDERSTOOD = (
+    "None of the segment names says which tissue it is, so all start with the same elasticity: name "
+    "the segments after their tissues, or set the elasticity of each."
+)
+# Whose stiffness counts as 1.
+_SOFT_NAMES = ("soft", "soft tissue", "body", "muscle", "unsegmented")
+# Words that mean a tissue only beside one of these: a lobe may also be one of the brain, the liver or the thyroid.
+_ONLY_BESIDE = {"lobe": {"upper", "middle", "lower", "lung", "pulmonary"}, "renal": {"pelvi"}}
+
+
+class Described(Protocol):
+    """A tissue of the core or a row of the panel: what may say which tissue it is (see `Tissue`)."""
+
+    id: str
+    name: str
+    terminology: str
+    is_named: bool
+
+
+AnyTissue = TypeVar("AnyTissue", bound=Described)
+
+
+def table_weight(*texts: str) -> float:
+    """The start weight (for λ and for μ) of a tissue described by its name, terminology or both; 1 if unknown."""
+    weight = _known_weight(*texts)
+    return SOFT if weight is None else weight
+
+
+def start_weight(tissue: Described) -> float:
+    """The start weight (for λ and for μ) of a tissue; 1 if it is not `understood`."""
+    return table_weight(*_texts(tissue))
+
+
+def understood(tissue: Described) -> bool:
+    """Whether its name or terminology says which tissue it is, so that its start weight means something."""
+    return _known_weight(*_texts(tissue)) is not None
+
+
+def unknown_segments(tissues: Iterable[AnyTissue]) -> tuple[AnyTissue, ...]:
+    """The segments among ``tissues`` if not one of them is `understood` (see `NOTHING_UNDERSTOOD`), otherwise none."""
+    segments = tuple(tissue for tissue in tissues if tissue.id not in (BACKGROUND_ID, UNSEGMENTED_ID))
+    return () if any(understood(tissue) for tissue in segments) else segments
+
+
+def _texts(tissue: Described) -> tuple[str, ...]:
+    return (tissue.name, tissue.terminology) if tissue.is_named else (tissue.terminology,)
+
+
+def _known_weight(*texts: str) -> float | None:
+    words = {_singular(word) for text in texts for word in re.findall(r"[a-z]+", _CAMEL_CASE.sub(" ", text).lower())}
+    for weight, names in _WORDS:
+        for name in names.split():
+            if _singular(name) in words and (name not in _ONLY_BESIDE or words & _ONLY_BESIDE[name]):
+                return weight
+    return None
+
+
+def _singular(word: str) -> str:
+    """Without a plural s, which also takes the s of "pelvis": names and texts go through the same mill."""
+    return word.removesuffix("s") if len(word) > 3 else word
+
+
+def table_parameters(tissues: Iterable[Tissue], scale: ParameterScale) -> TissueParameters:
+    """Start values for every tissue (λ = μ, ν = 0.25).
+
+    Air 0.02, fluid 0.05, heart muscle 0.2, lung 0.5, soft tissue and liver 1, bone 30, and 0.5 for what lies inside the
+    body without a segment.
+
+    On the paper's scale the values are those at the same slider positions.
+    """
+    weights = {tissue.label: start_weight(tissue) for tissue in tissues}
+    weights.setdefault(BACKGROUND, AIR)
+    return TissueParameters({label: from_table(weight, scale) for label, weight in weights.items()})
+
+
+def from_table(weight: float, scale: ParameterScale) -> Lame:
+    """λ = μ = a weight of the table, on another scale at the same slider position."""
+    log = LogScale()
+    return Lame(weight, weight) if scale.name == log.name else rescaled(Lame(weight, weight), log, scale)
+
+
+def soft_stiffness(tissues: Iterable[tuple[str, Lame]], scale: ParameterScale) -> float:
+    """Stiffness of the body's soft tissue as it is set now, or as the table would set it if there is none.
+
+    tissues: name and parameters of each. Stiffness has no absolute size; all are told relative to this one.
+    """
+    for name, lame in tissues:
+        if name.casefold() in _SOFT_NAMES:
+            return lame.stiffness
+    return from_table(SOFT, scale).stiffness

@@ -1,0 +1,186 @@
+"""Everything sliders cannot change: both images on one working grid, normalised, and labelled with tissues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from ..data.geometry import Geometry
+from ..data.images import CT_WINDOW_HU, Image, ImagePair, Segmentation
+from ..data.itk_bridge import geometry_of, resample_array, sitk_volume
+from ..data.tissues import BACKGROUND, UNSEGMENTED_ID, Tissue
+from .body import outside_body
+from .working_grid import WorkingGrid, working_grid
+
+CT_LOWEST_HU = -500.0
+PERCENTILES = (0.5, 99.5)
+LEAST_OVERLAP = 0.01
+# Voxels inside the body that belong to no segment become a tissue of this name.
+UNSEGMENTED_NAME = "unsegmented"
+
+
+@dataclass(frozen=True, eq=False)
+class WorkingPair:
+    """An image pair on its working grid; tensors are (1, 1, *shape), *shape* without the slice axis for single slices.
+
+    fixed, moving: float32 on [0, 1]; moving is already aligned by the initial transform. fixed_mask, moving_mask: 1
+    where the image has values. labels: int32, values of ``tissues``. spacing_mm and pooled_axes: per axis of the
+    tensors.
+    """
+
+    fixed: torch.Tensor
+    moving: torch.Tensor
+    fixed_mask: torch.Tensor
+    moving_mask: torch.Tensor
+    labels: torch.Tensor
+    tissues: tuple[Tissue, ...]
+    spacing_mm: tuple[float, ...]
+    pooled_axes: tuple[bool, ...]
+    geometry: Geometry
+
+    @property
+    def dimension(self) -> int:
+        """2 for single slices, 3 for volumes."""
+        return len(self.spacing_mm)
+
+    def volume(self, tensor: torch.Tensor) -> np.ndarray:
+        """A tensor (1, *shape) or (1, 1, *shape) of this grid as an array (K, J, I)."""
+        return tensor.detach().cpu().numpy().reshape(self.geometry.shape_kji)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedFixed:
+    """What `prepare_pair` needs of the fixed image; no initial alignment changes it. Arrays (K, J, I) on grid.inner."""
+
+    grid: WorkingGrid
+    values: np.ndarray
+    labels: np.ndarray
+    tissues: tuple[Tissue, ...]
+
+
+def prepare_fixed(pair: ImagePair, finest_mm: float | None = None) -> PreparedFixed:
+    """Resample and label the fixed image.
+
+    finest_mm: smallest voxel of the working grid; None: as fine as the image and the voxel budget allow.
+    """
+    grid = working_grid(pair.fixed.geometry, finest_mm)
+    values = resampled_image(pair.fixed, grid.inner)
+    return PreparedFixed(grid, values, *tissue_labels(pair.fixed_segmentation, values, grid.inner, is_ct(pair.fixed)))
+
+
+def prepare_pair(
+    pair: ImagePair, initial: sitk.Transform, finest_mm: float | None = None, fixed: PreparedFixed | None = None
+) -> WorkingPair:
+    """Resample, normalise and label an image pair.
+
+    initial: linear or non-linear map from fixed LPS mm to moving LPS mm, applied first. fixed: what `prepare_fixed`
+    has made, which takes a while; None: it is made here, for ``finest_mm``.
+
+    Raises ValueError if the images do not overlap, or if one is a single slice and the other a volume.
+    """
+    if (pair.fixed.array_kji.shape[0] == 1) != (pair.moving.array_kji.shape[0] == 1):
+        raise ValueError(f"'{pair.fixed.name}' and '{pair.moving.name}' must both be volumes or both be single slices.")
+    fixed = fixed or prepare_fixed(pair, finest_mm)
+    grid = fixed.grid
+    fixed_mask = field_of_view(pair.fixed.geometry, grid.geometry, _identity())
+    moving_mask = field_of_view(pair.moving.geometry, grid.geometry, initial)
+    if moving_mask[fixed_mask > 0].mean() < LEAST_OVERLAP:
+        raise ValueError(f"'{pair.moving.name}' does not overlap with '{pair.fixed.name}' in space.")
+    moving = resampled_image(pair.moving, grid.geometry, initial)
+    windows = intensity_windows(pair.fixed, pair.moving)
+    return WorkingPair(
+        fixed=_tensor(normalised(grid.pad(fixed.values), windows[0])),
+        moving=_tensor(normalised(moving, windows[1])),
+        fixed_mask=_tensor(fixed_mask),
+        moving_mask=_tensor(moving_mask),
+        labels=_tensor(grid.pad(fixed.labels)),
+        tissues=fixed.tissues,
+        spacing_mm=grid.spacing_mm,
+        pooled_axes=grid.pooled_axes,
+        geometry=grid.geometry,
+    )
+
+
+def intensity_windows(fixed: Image, moving: Image) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The intensities that become 0 and 1, for each image: one HU window for two CTs, percentiles of each otherwise."""
+    if is_ct(fixed) and is_ct(moving):
+        return CT_WINDOW_HU, CT_WINDOW_HU
+    return _percentile_window(fixed), _percentile_window(moving)
+
+
+def is_ct(image: Image) -> bool:
+    """Whether the values look like Hounsfield units: air far below zero, something above it."""
+    low, high = image.bulk_range
+    return bool(low <= CT_LOWEST_HU and high > -100)
+
+
+def normalised(array: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """Clipped to ``window`` and scaled to [0, 1], float32."""
+    low, high = window
+    return np.clip((array - low) / (high - low), 0, 1).astype(np.float32)
+
+
+def resampled_image(image: Image, geometry: Geometry, transform: sitk.Transform | None = None) -> np.ndarray:
+    """``image`` on another grid, float32 (K, J, I): averaged over voxels that become one, then interpolated linearly.
+
+    transform: from ``geometry``'s LPS mm to the image's; None for identity. Outside, the image's lowest value.
+    """
+    values, grid = image.array_kji, image.geometry
+    ratio = geometry.spacing_kji_mm / grid.spacing_kji_mm
+    shrink = [int(max(1, min(np.floor(r + 1e-3), n))) for r, n in zip(ratio, grid.shape_kji, strict=True)]
+    if max(shrink) > 1:
+        averaged = sitk.BinShrink(sitk.Cast(sitk_volume(values, grid), sitk.sitkFloat32), shrink[::-1])
+        values, grid = sitk.GetArrayFromImage(averaged), geometry_of(averaged)
+    return resample_array(
+        values.astype(np.float32, copy=False), grid, transform or _identity(), geometry, float(image.lowest)
+    )
+
+
+def field_of_view(source: Geometry, target: Geometry, transform: sitk.Transform) -> np.ndarray:
+    """(K, J, I) float32 on ``target``: 1 where ``transform`` (target to source, LPS mm) leads into ``source``."""
+    ones = np.ones(source.shape_kji, np.uint8)
+    return resample_array(ones, source, transform, target, 0, nearest=True).astype(np.float32)
+
+
+def tissue_labels(
+    segmentation: Segmentation, fixed: np.ndarray, geometry: Geometry, ct: bool
+) -> tuple[np.ndarray, tuple[Tissue, ...]]:
+    """Labels (K, J, I) int32 on ``geometry`` and the tissues they stand for, background first.
+
+    Unsegmented voxels outside of the body stay background; those inside become the tissue "unsegmented", unless the
+    user has named the background and so decided what it is.
+    """
+    labels = resample_array(
+        segmentation.labels_kji.astype(np.int32), segmentation.geometry, _identity(), geometry, BACKGROUND, nearest=True
+    )
+    listed = [tissue for tissue in segmentation.tissues if tissue.label != BACKGROUND]
+    named = [tissue for tissue in segmentation.tissues if tissue.label == BACKGROUND]
+    background = labels == BACKGROUND
+    if named or not background.any():
+        return labels, (*named, *listed)
+    tissues = [Tissue(BACKGROUND, "background"), *listed]
+    unsegmented = background & ~outside_body(fixed, geometry.spacing_kji_mm, ct)
+    if unsegmented.any():
+        label = max(tissue.label for tissue in tissues) + 1
+        labels[unsegmented] = label
+        tissues.append(Tissue(label, UNSEGMENTED_NAME, UNSEGMENTED_ID))
+    return labels, tuple(tissues)
+
+
+def _percentile_window(image: Image) -> tuple[float, float]:
+    low, high = np.percentile(image.array_kji, PERCENTILES)
+    if high <= low:
+        low, high = image.array_kji.min(), image.array_kji.max()
+    return float(low), float(high)
+
+
+def _identity() -> sitk.Transform:
+    return sitk.Transform(3, sitk.sitkIdentity)
+
+
+def _tensor(array_kji: np.ndarray) -> torch.Tensor:
+    array = array_kji[0] if array_kji.shape[0] == 1 else array_kji
+    return torch.from_numpy(np.ascontiguousarray(array))[None, None]

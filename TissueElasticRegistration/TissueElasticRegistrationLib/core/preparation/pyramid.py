@@ -1,0 +1,80 @@
+"""A working pair at several resolutions, made once per pair: everything a solver needs that no slider can change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from ..data.tissues import TissueParameters
+from ..physics.sampling import MovingSampler
+from .preprocessing import WorkingPair
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One resolution. Tensors are (1, 1, *shape); ``velocity_shape`` is the coarser grid of the unknown velocity."""
+
+    fixed: torch.Tensor
+    fixed_mask: torch.Tensor
+    sampler: MovingSampler
+    spacing_mm: tuple[float, ...]
+    velocity_shape: tuple[int, ...]
+    factors: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.fixed.shape[2:])
+
+    def parameter_maps(self, lam: torch.Tensor, mu: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Λ and Γ of the working grid averaged over the voxels of this level."""
+        return _pool(lam, self.factors), _pool(mu, self.factors)
+
+
+class Pyramid:
+    """Levels of a working pair, built when first asked for. Thick slices are never averaged across.
+
+    The levels lie on ``device``, the working pair stays where it is.
+    """
+
+    def __init__(self, pair: WorkingPair, device: torch.device | str = "cpu") -> None:
+        self.pair = pair
+        self.device = torch.device(device)
+        self._levels: dict[int, Level] = {}
+        self._labels: torch.Tensor | None = None
+
+    def level(self, factor: int) -> Level:
+        """The level with voxels ``factor`` times larger along every axis that may be pooled."""
+        if factor not in self._levels:
+            self._levels[factor] = self._build(factor)
+        return self._levels[factor]
+
+    def parameter_maps(self, parameters: TissueParameters) -> tuple[torch.Tensor, torch.Tensor]:
+        """Λ and Γ (1, 1, *shape) on the working grid."""
+        if self._labels is None:
+            self._labels = self.pair.labels.long().to(self.device)  # the type of an index: no conversion every time
+        return parameters.maps(self._labels)
+
+    def _build(self, factor: int) -> Level:
+        pair = self.pair
+        factors = tuple(factor if pooled else 1 for pooled in pair.pooled_axes)
+        halved = tuple(2 if pooled else 1 for pooled in pair.pooled_axes)
+        fixed = _pool(pair.fixed.to(self.device), factors)
+        # Half a voxel's worth of valid image is enough on a coarse level, or thin regions would vanish there.
+        fixed_mask = (_pool(pair.fixed_mask.to(self.device), factors) > 0.5).float()
+        moving_mask = (_pool(pair.moving_mask.to(self.device), factors) > 0.5).float()
+        return Level(
+            fixed=fixed,
+            fixed_mask=fixed_mask,
+            sampler=MovingSampler(_pool(pair.moving.to(self.device), factors), moving_mask),
+            spacing_mm=tuple(size * f for size, f in zip(pair.spacing_mm, factors, strict=True)),
+            velocity_shape=tuple(n // h for n, h in zip(fixed.shape[2:], halved, strict=True)),
+            factors=factors,
+        )
+
+
+def _pool(x: torch.Tensor, factors: tuple[int, ...]) -> torch.Tensor:
+    if max(factors) == 1:
+        return x
+    return (F.avg_pool2d if len(factors) == 2 else F.avg_pool3d)(x, factors)

@@ -1,0 +1,1 @@
+"""Solvers and the registrar that runs them."""

@@ -1,0 +1,396 @@
+"""Following a slider: the deformation moves from where it is towards what new parameters want, and is shown on the way.
+
+Everything starts from one registration, the base. While the slider moves, steps on a coarse level follow it, each with
+the parameters of its moment. Taken alone, a coarse level would pull the deformation towards its own blurred solution.
+So, as in MG/Opt (Nash 2000), its objective is tilted until the base is stationary for the parameters it was registered
+with: only the change of the parameters moves anything. Coarse stages add a correction to the full velocity, fine detail
+stays.
+
+When the slider rests, the deformation settles: once more from the base, so that what is shown in the end depends on
+where the slider is and not on the way it took.
+
+With a network the change is what the network says of it, at once; where the objective disagrees, the steps above.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from ..data.geometry import Geometry
+from ..data.progress import Job, Progress, Result
+from ..data.tissues import TissueParameters
+from ..physics.deformation import resize
+from ..preparation.pyramid import Level, Pyramid
+from .direct_solver import DirectSettings, DirectSolver, Maps, Stage, Step
+
+Wanted = Callable[[], TissueParameters]  # what is wanted at this moment; the same object as long as nothing changes
+
+# The first steps are taken on the finest level that has no more voxels: about 0.1 s for the first ones on one core.
+FIRST_LEVEL_VOXELS = 80_000
+COARSE_STEPS = 16
+# Full resolution comes in rounds until one of them lowers J by less than CONVERGED. The first round moves far; Adam's
+# steps do not shrink by themselves, so only smaller ones find what a small move of a slider changes.
+FINE_STEPS = {2: 16, 3: 8}
+FINE_RATES = (0.15, 0.04)  # of the first round and of the others
+FINE_ROUNDS = 6
+CONVERGED = 2e-4
+FINAL_RATE = 0.3
+# A slider that has not moved for so long rests.
+REST_S = 0.5
+MOVING_STEPS = 100_000  # more than anybody drags
+# When to show, while a slider moves: after so much work of this thread that each frame shows something new, or after
+# less where drawing and other work take most of the time between two frames. When it rests, the work between two frames
+# takes at least as long as all else. After MAX_INTERVAL_S in any case: a graphics card works unseen.
+MOVING_WORK_S, MIN_MOVING_WORK_S, MOVING_INTERVAL_S = 0.04, 0.015, 0.1
+SETTLING_WORK_S = 0.1
+MAX_INTERVAL_S = 0.25
+WORSE_THAN_NOTHING = (
+    "The network's answer was worse than no deformation: the direct solver registered from zero instead."
+)
+WORSE_THAN_BEFORE = "The network's answer did not fit this change of λ and μ: the direct solver followed it alone."
+
+
+@dataclass(frozen=True, eq=False)
+class Frame(Progress):
+    """Something new to show.
+
+    displacement_ras_mm: (K, J, I, 3) float32, RAS mm, on ``geometry``: fixed point x corresponds to moving point
+    x + d(x), initial alignment included. jacobian_kji: determinant without the initial alignment, on ``geometry``.
+    """
+
+    displacement_ras_mm: np.ndarray
+    geometry: Geometry
+    jacobian_kji: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Base:
+    """A finished registration with ``parameters``.
+
+    answer: the solver's answer without steps for them, once it was needed. tilts: gradients, by the factor of a level.
+    """
+
+    velocity: torch.Tensor
+    parameters: TissueParameters
+    answer: torch.Tensor | None = None
+    tilts: dict[int, torch.Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class _Prediction(Step):
+    """Of a network: complete in itself, so it is shown at once."""
+
+
+class _ParameterWatch:
+    """The parameters that are wanted now, and whether they still change."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self.parameters = wanted()
+        self._changed_s = -math.inf
+
+    def have_changed(self) -> bool:
+        """Whether they differ from those at the last call."""
+        before, self.parameters = self.parameters, self._wanted()
+        changed = self.parameters is not before and self.parameters != before
+        if changed:
+            self._changed_s = time.perf_counter()
+        return changed
+
+    @property
+    def at_rest(self) -> bool:
+        return time.perf_counter() - self._changed_s >= REST_S
+
+
+class _FrameClock:
+    """Says when there has been enough work since the last frame to be worth another one."""
+
+    def __init__(self) -> None:
+        self._restart()
+
+    def is_due(self, settling: bool) -> bool:
+        """True once for each frame."""
+        work_s, interval_s = time.thread_time() - self._work_s, time.perf_counter() - self._time_s
+        if settling:
+            due = work_s >= max(SETTLING_WORK_S, interval_s - work_s)
+        else:
+            due = work_s >= (MIN_MOVING_WORK_S if interval_s >= MOVING_INTERVAL_S else MOVING_WORK_S)
+        due = due or interval_s >= MAX_INTERVAL_S
+        if due:
+            self._restart()
+        return due
+
+    def _restart(self) -> None:
+        self._work_s, self._time_s = time.thread_time(), time.perf_counter()
+
+
+class LiveSolver:
+    """Follows the parameters of one pair. ``velocity`` (1, D, *shape) is what was shown last, None before that.
+
+    notes: what a user should know about what is shown, one sentence each.
+    """
+
+    def __init__(self, solver: DirectSolver, pyramid: Pyramid) -> None:
+        self.velocity: torch.Tensor | None = None
+        self.notes: tuple[str, ...] = ()
+        self._solver = solver
+        self._pyramid = pyramid
+        self._settings = solver.settings(pyramid.pair.dimension)
+        self._warm_settings = replace(self._settings, final_rate=FINAL_RATE)
+        self._base: _Base | None = None
+
+    def start_from(self, velocity: torch.Tensor, parameters: TissueParameters) -> None:
+        """Take a finished registration with these parameters as what is shown now."""
+        self.velocity = self._full(velocity.to(self._pyramid.device))
+        self._base = _Base(self.velocity, parameters)
+
+    def follow(self, wanted: Wanted) -> Job[None]:
+        """Register from nothing the first time, then follow what is wanted until it rests and the deformation settles.
+
+        ``wanted`` is asked at every step. Yields Progress, and a `Step` with the velocity at full resolution whenever
+        it is time to show it and at the end. May be dropped at any step.
+        """
+        watch, clock, latest = _ParameterWatch(wanted), _FrameClock(), None
+        for progress in self._follow(watch):
+            if not isinstance(progress, Step):
+                yield progress
+            elif clock.is_due(watch.at_rest) or isinstance(progress, _Prediction):
+                self.velocity, latest = progress.velocity, None
+                yield progress
+            else:
+                latest = progress
+        if latest is not None:
+            self.velocity = latest.velocity
+            yield latest
+
+    def _follow(self, watch: _ParameterWatch) -> Job[None]:
+        settled = False
+        while self._base is None:
+            settled = yield from self._first(watch)
+        while not settled:
+            settled = yield from self._settle(watch)
+
+    def _answer(self, parameters: TissueParameters) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """A network's answer, and the velocity it makes: after the first time, its change is added to the base.
+
+        None where there is no network, or the objective says that its answer is no good.
+        """
+        answer = self._solver.answer(self._pyramid, parameters)
+        self.notes = self._solver.notes(self._pyramid, parameters)
+        if answer is None:
+            return None
+        before, velocity, note = torch.zeros_like(answer), answer, WORSE_THAN_NOTHING
+        if self._base is not None:
+            if self._base.answer is None:
+                earlier = self._solver.answer(self._pyramid, self._base.parameters)
+                self._base = replace(self._base, answer=earlier)
+            before, note = self._base.velocity, WORSE_THAN_BEFORE
+            velocity = before + (answer - self._base.answer)
+        maps = self._pyramid.parameter_maps(parameters)
+        # On the finest level on which this takes no longer than a few steps.
+        if not self._solver.is_worse(self._pyramid, velocity, before, maps, (self._coarse_factors() or [1])[0]):
+            return answer, velocity
+        self.notes += (note,)
+        return None
+
+    # --- from nothing -----------------------------------------------------------------------------------------------
+
+    def _first(self, watch: _ParameterWatch) -> Job[bool]:
+        """Register from nothing; False if the parameters have changed meanwhile; then a network starts again."""
+        parameters, found, changed = watch.parameters, self._answer(watch.parameters), False
+        for progress in self._from_zero(watch) if found is None else self._from_answer(found[1], parameters):
+            yield progress
+            if isinstance(progress, Step):
+                velocity = progress.velocity
+            changed = watch.have_changed() or changed
+            if changed and found is not None:
+                return False
+        self._base = _Base(velocity, watch.parameters) if found is None else _Base(velocity, parameters, found[0])
+        return not changed
+
+    def _from_zero(self, watch: _ParameterWatch) -> Job[None]:
+        """The stages of a full registration, shown as they go; parameters that change are followed on the way."""
+        stages = self._settings.stages
+        total = sum(stage.steps for stage in stages)
+        done, velocity = 0, None
+        for stage in stages:
+            level = self._pyramid.level(stage.factor)
+            for progress in self._solver.descend(level, velocity, self._maps_for(watch, level), stage, self._settings):
+                if isinstance(progress, Step):
+                    done, velocity = done + 1, progress.velocity
+                    yield replace(progress, fraction=done / total, velocity=self._full(velocity))
+                else:
+                    yield replace(progress, fraction=done / total)
+
+    def _from_answer(self, answer: torch.Tensor, parameters: TissueParameters) -> Job[None]:
+        """A network's answer, corrected on coarse levels and then at full resolution."""
+        yield _Prediction(0.0, "network", answer, math.nan)
+        maps, dimension = self._pyramid.parameter_maps(parameters), self._pyramid.pair.dimension
+        factors = [stage.factor for stage in self._solver.refinement(COARSE_STEPS, dimension) if stage.factor > 1]
+        velocity = yield from self._on_coarse_levels(answer, maps, factors, tilted=False)
+        yield from self._rounds(velocity, maps)
+
+    # --- while sliders move -----------------------------------------------------------------------------------------
+
+    def _move(self, watch: _ParameterWatch) -> Job[None]:
+        """Steps from what is shown on the coarsest level, each for what is wanted at its moment, until that rests."""
+        factor = (self._coarse_factors() or [1])[0]
+        stage = self._stage(factor, MOVING_STEPS)
+        settings = replace(self._settings, final_rate=1.0)
+        maps = self._maps_for(watch, self._pyramid.level(factor))
+        for progress in self._corrected(self.velocity, maps, stage, settings, self._tilt(stage)):
+            yield replace(progress, fraction=0.0)
+            watch.have_changed()
+            if watch.at_rest:
+                return
+
+    def _maps_for(self, watch: _ParameterWatch, level: Level) -> Callable[[], Maps]:
+        """Λ and Γ on a level for what is wanted at the moment they are asked for."""
+        made: list = [None, None]
+
+        def maps() -> Maps:
+            if made[0] is not watch.parameters:
+                made[:] = watch.parameters, level.parameter_maps(*self._pyramid.parameter_maps(watch.parameters))
+            return made[1]
+
+        return maps
+
+    # --- when they rest ---------------------------------------------------------------------------------------------
+
+    def _settle(self, watch: _ParameterWatch) -> Job[bool]:
+        """From the base to the deformation for what is wanted; False if that changes before it is there.
+
+        Where steps have led elsewhere meanwhile, nothing is shown before it is better than what is shown.
+        """
+        if watch.parameters == self._base.parameters:
+            yield Step(1.0, "as registered", self._base.velocity, math.nan)
+            return not watch.have_changed()
+        found, maps = self._answer(watch.parameters), self._pyramid.parameter_maps(watch.parameters)
+        if found is not None:
+            yield _Prediction(0.0, "network", found[1], math.nan)
+            job = self._rounds(found[1], maps)
+        else:
+            start, shown = self._base.velocity, self.velocity
+            job = self._warm(start, maps, math.inf if shown is start else self._objective(shown, maps))
+        while not watch.have_changed():
+            try:
+                progress = next(job)
+            except StopIteration:
+                return True
+            yield progress
+        job.close()
+        if found is None:
+            yield from self._move(watch)
+        return False
+
+    def _warm(self, start: torch.Tensor, maps: Maps, highest: float = math.inf) -> Job[torch.Tensor]:
+        """Coarse stages first where the volume is large, then rounds at full resolution until J rests.
+
+        highest: J above which steps are not to be shown: they are yielded as mere Progress.
+        """
+        job = self._on_coarse_levels(start, maps, self._coarse_factors(), tilted=True)
+        velocity = yield from (job if highest == math.inf else _hidden(job))
+        return (yield from self._rounds(velocity, maps, highest))
+
+    def _on_coarse_levels(
+        self, velocity: torch.Tensor, maps: Maps, factors: list[int], tilted: bool
+    ) -> Job[torch.Tensor]:
+        """Coarse stages one after the other; returns the full velocity with all they changed.
+
+        tilted: only what the change of the parameters asks for, not what differs from a level's own solution.
+        """
+        for number, factor in enumerate(factors):
+            stage, level_maps = self._stage(factor, COARSE_STEPS), self._pyramid.level(factor).parameter_maps(*maps)
+            for progress in self._corrected(
+                velocity, level_maps, stage, self._warm_settings, self._tilt(stage) if tilted else None
+            ):
+                yield replace(progress, fraction=0.5 * (number + progress.fraction) / len(factors))
+                if isinstance(progress, Step):
+                    corrected = progress.velocity
+            velocity = corrected
+        return velocity
+
+    def _rounds(self, velocity: torch.Tensor, maps: Maps, highest: float = math.inf) -> Job[torch.Tensor]:
+        """Full resolution until J rests; returns, and yields last, the best velocity of all, the start included."""
+        stage = self._stage(1, FINE_STEPS[self._pyramid.pair.dimension])
+        level = self._pyramid.level(1)
+        best, before = None, math.inf
+        for number in range(FINE_ROUNDS):
+            settings = replace(self._warm_settings, learning_rate=FINE_RATES[min(number, len(FINE_RATES) - 1)])
+            for progress in self._solver.descend(level, velocity, maps, stage, settings):
+                fraction = 0.5 + 0.5 * (number + progress.fraction) / FINE_ROUNDS
+                if isinstance(progress, Step):
+                    if best is None or progress.objective < best.objective:
+                        best = replace(progress, velocity=velocity)  # J was measured before the step
+                    velocity = progress.velocity
+                    if progress.objective > highest:
+                        progress = Progress(fraction, progress.text)
+                yield replace(progress, fraction=fraction)
+            if number + 1 >= len(FINE_RATES) and before - best.objective < CONVERGED:
+                break
+            before = best.objective
+        yield replace(best, fraction=1.0)
+        return best.velocity
+
+    def _corrected(
+        self,
+        velocity: torch.Tensor,
+        level_maps: Maps | Callable[[], Maps],
+        stage: Stage,
+        settings: DirectSettings,
+        tilt: torch.Tensor | None,
+    ) -> Job[None]:
+        """A coarse stage: what it changes is added to the full velocity, which keeps its detail."""
+        level = self._pyramid.level(stage.factor)
+        coarse = resize(velocity, level.velocity_shape)
+        for progress in self._solver.descend(level, coarse, level_maps, stage, settings, tilt):
+            if isinstance(progress, Step):
+                progress = replace(progress, velocity=velocity + self._full(progress.velocity - coarse))
+            yield progress
+
+    def _tilt(self, stage: Stage) -> torch.Tensor:
+        """The gradient that the base has on a level, with the parameters it was registered with."""
+        tilts = self._base.tilts
+        if stage.factor not in tilts:
+            level = self._pyramid.level(stage.factor)
+            maps = level.parameter_maps(*self._pyramid.parameter_maps(self._base.parameters))
+            velocity = resize(self._base.velocity, level.velocity_shape)
+            tilts[stage.factor] = self._solver.gradient(level, velocity, maps, stage, self._warm_settings)
+        return tilts[stage.factor]
+
+    def _objective(self, velocity: torch.Tensor, maps: Maps) -> float:
+        """J at full resolution."""
+        return self._solver.value(self._pyramid.level(1), velocity, maps, self._settings)
+
+    def _coarse_factors(self) -> list[int]:
+        """Factors of the levels above full resolution that a slider move goes through, the coarsest first."""
+        voxels = self._pyramid.level(1).fixed.numel()
+        pooled = sum(self._pyramid.pair.pooled_axes)
+        factors = []
+        while voxels / (factors[0] if factors else 1) ** pooled > FIRST_LEVEL_VOXELS and len(factors) < 3:
+            factors.insert(0, 2 * (factors[0] if factors else 1))
+        return factors
+
+    def _stage(self, factor: int, steps: int) -> Stage:
+        """Like the stage of a full registration at this level, with other steps."""
+        weight = next((stage.weight for stage in self._settings.stages if stage.factor == factor), 1.0)
+        return Stage(factor, steps, weight)
+
+    def _full(self, velocity: torch.Tensor) -> torch.Tensor:
+        return resize(velocity, self._pyramid.level(1).velocity_shape)
+
+
+def _hidden(job: Job[Result]) -> Job[Result]:
+    """The same job with nothing to show."""
+    while True:
+        try:
+            progress = next(job)
+        except StopIteration as end:
+            return end.value
+        yield Progress(progress.fraction, progress.text)

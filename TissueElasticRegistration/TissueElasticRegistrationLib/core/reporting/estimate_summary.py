@@ -1,0 +1,126 @@
+"""An estimate as ``result.json`` and the report tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ..data.images import ImagePair
+from ..data.result import LandmarkErrors, RegistrationResult
+from ..estimation.estimate_result import Estimate
+from ..evaluation.metrics import map_points_ras_mm, target_registration_errors
+from ..stiffness.shear_modulus_ratio import ShearModulusRatios
+
+
+def estimate_account(estimate: Estimate, pair: ImagePair, result: RegistrationResult) -> dict[str, Any]:
+    """The block "estimate": what was searched and found, and what was held out.
+
+    "per_tissue" lists the tissues whose parameters were searched: "score" with what was found, "score_start" with the
+    values before. "grid" holds the weights that were tried, null for a gradient search. "held_out" names tissues and
+    landmarks the search has not looked at, with the landmark error of these alone. "shear_modulus_ratio" is what the
+    deformation says, null if that was not asked or not possible. ("relative_stiffness" of the result's tissues is
+    Young's modulus, as it follows from the λ and μ they were registered with.) Infinite and unknown numbers become null
+    in the file.
+    """
+    grid = estimate.landscape
+    errors, ratios = landmark_errors_of(pair, result, estimate.held_out_landmarks), estimate.shear_modulus_ratio
+    return {
+        "method": estimate.method,
+        "objective": estimate.criterion or None,
+        "grid": None if grid is None else {"lambda": grid.lam.tolist(), "mu": grid.mu.tolist()},
+        "per_tissue": [
+            {
+                "id": row.tissue.id,
+                "lambda": row.lame.lam,
+                "mu": row.lame.mu,
+                "score": row.score,
+                "score_start": row.start_score,
+                "flat": row.flat,
+                "confidence": confidence(estimate, number),
+            }
+            for number, row in enumerate(estimate.per_tissue)
+            if row.votes
+        ],
+        "held_out": {
+            "tissues": [tissue.id for tissue in estimate.held_out],
+            "landmarks": list(estimate.held_out_landmarks),
+            "tre_mm": None if errors is None else asdict(errors),
+        },
+        "shear_modulus_ratio": None if ratios is None else shear_modulus_account(ratios),
+    }
+
+
+def shear_modulus_account(ratios: ShearModulusRatios) -> dict[str, Any]:
+    """μ of every tissue relative to the tissue "reference", with a 95 % interval from "low" to "high".
+
+    Where "supported" is false, "reason" says why, and "mu" must not be used.
+    """
+    return {
+        "reference": ratios.reference.id,
+        "condition": ratios.condition,
+        "per_tissue": [
+            {
+                "id": row.tissue.id,
+                "mu": row.mu,
+                "low": row.low,
+                "high": row.high,
+                "supported": row.supported,
+                "strain_index": row.strain_index,
+                "reason": row.reason,
+            }
+            for row in ratios.per_tissue
+        ],
+    }
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A measure of the fit before and after. independent: the search has not looked at what it is measured with."""
+
+    what: str
+    unit: str
+    before: float
+    after: float
+    independent: bool
+
+
+def evidence(estimate: Estimate, pair: ImagePair, result: RegistrationResult) -> list[Evidence]:
+    """Overlap of every tissue and mean landmark errors, as far as they were measured; independent ones first."""
+    tuned = set(estimate.tuned_on) if estimate.criterion == "dice" else set()
+    found = [
+        Evidence(f"Overlap of {row.tissue.name}", "Dice", row.dice_before, row.dice_after, row.tissue not in tuned)
+        for row in result.tissues
+        if np.isfinite([row.dice_before, row.dice_after]).all()
+    ]
+    if pair.landmarks is not None:
+        names = set(pair.landmarks.all_names)
+        kept = set(estimate.held_out_landmarks) if estimate.criterion == "landmarks" else names
+        for chosen, independent in ((kept, True), (names - kept, False)):
+            errors = landmark_errors_of(pair, result, chosen)
+            if errors is not None:
+                what = f"Mean error of {errors.n} landmark{'s' if errors.n > 1 else ''}"
+                found.append(Evidence(what, "mm", errors.before_mean, errors.after_mean, independent))
+    return sorted(found, key=lambda one: not one.independent)
+
+
+def landmark_errors_of(pair: ImagePair, result: RegistrationResult, names: Collection[str]) -> LandmarkErrors | None:
+    """Landmark errors of the named landmarks alone; None for none."""
+    if pair.landmarks is None or not names:
+        return None
+    chosen = np.array([name in names for name in pair.landmarks.all_names])
+    fixed, moving = pair.landmarks.fixed_ras_mm[chosen], pair.landmarks.moving_ras_mm[chosen]
+    mapped = map_points_ras_mm(fixed, result.displacement_ras_mm, result.geometry)
+    return target_registration_errors(fixed, moving, mapped)
+
+
+def confidence(estimate: Estimate, number: int) -> float:
+    """Share of the landscape of one tissue that is worse than its best: near 0, λ and μ hardly matter. NaN without a
+    landscape.
+    """
+    if estimate.landscape is None or not np.isfinite(estimate.landscape.scores[number]).any():
+        return float("nan")
+    known = np.isfinite(estimate.landscape.scores[number])
+    return float(1 - estimate.landscape.near_best(number).sum() / known.sum())

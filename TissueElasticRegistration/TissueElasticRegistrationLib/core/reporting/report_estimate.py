@@ -1,0 +1,255 @@
+"""The section of the report on an estimate: what was searched and found, what speaks for it, and what does not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import NamedTuple
+
+from ..data.images import ImagePair
+from ..data.result import RegistrationResult
+from ..data.tissues import BACKGROUND
+from ..estimation.estimate_result import Estimate, TissueEstimate
+from ..estimation.landscape import FLAT
+from ..stiffness.shear_modulus_ratio import ShearModulusRatios, TissueModulusRatio
+from .estimate_summary import Evidence, confidence, evidence
+from .html_parts import NOTHING_TO_TELL, change, figure, number, section, table, tissue_name, what_columns_mean
+from .landscape_picture import SPAN, landscape_picture
+
+PICTURE_PIXELS = 200
+NO_ELASTOGRAPHY = (
+    "Tuning is no elastography: these values register this pair best by that measure, which does not "
+    "make them the stiffness of its tissues."
+)
+JUDGED_BY = {
+    "dice": "the overlap of the segments (Dice)",
+    "landmarks": "the distance of corresponding landmarks",
+    "similarity": "the similarity of the images inside each tissue",
+}
+TISSUE_COLUMN = ("Tissue", "segment or label of the fixed image")
+STIFFNESS_COLUMN = (
+    "Shear modulus ratio",
+    "resistance to a change of shape (μ) relative to the reference, from the deformation alone, with its 95 % interval",
+)
+EVIDENCE_COLUMNS = (("Measure", ""), ("Before", "before the registration"), ("After", "after the registration"))
+NO_EVIDENCE = (
+    "Nothing that was measured is independent of the search. Hold a tissue or landmarks out of it to see "
+    "what the values are worth."
+)
+NOTHING_MEASURED = (
+    "Neither overlap nor landmarks were measured, so nothing says whether these values are better than others."
+)
+
+Colors = Mapping[int, tuple[int, int, int]]
+
+
+class Score(NamedTuple):
+    """What a score is called, its sign for people, how it is written, and its unit."""
+
+    name: str
+    sign: int
+    layout: str
+    unit: str = ""
+
+
+SCORES = {
+    "dice": Score("Dice", 1, ".3f"),
+    "landmarks": Score("Distance", -1, ".2f", " mm"),
+    "similarity": Score("Similarity", 1, ".3f"),
+}
+UNKNOWN_SCORE = Score("Score", 1, ".3f")
+
+
+def estimate_section(
+    estimate: Estimate, pair: ImagePair, result: RegistrationResult, colors: Colors, model: str | None = None
+) -> str:
+    """HTML of the section. model: name of the network that was asked, None for the direct solver."""
+    if not estimate.tuned_on:
+        return section("Shear modulus ratios", "\n".join(_stiffness_alone(estimate, colors)))
+    parts = [f"<p>{_what_was_done(estimate, model)} {NO_ELASTOGRAPHY}</p>", *_tissues(estimate, colors)]
+    if estimate.landscape is not None:
+        parts += _landscapes(estimate)
+    parts += _evidence(evidence(estimate, pair, result))
+    return section("Estimate of λ and μ", "\n".join(parts))
+
+
+def _what_was_done(estimate: Estimate, model: str | None) -> str:
+    count = len(estimate.tuned_on)
+    tissues = f"{count} tissues" if count > 1 else "one tissue"
+    grid, judged = estimate.landscape, JUDGED_BY.get(estimate.criterion, estimate.criterion_name)
+    asked = f"by asking the model “{model}”" if model else "with the direct solver"
+    if grid is None:
+        return escape(
+            f"λ and μ of {tissues} were searched step by step from their start values {asked}, judged by {judged}."
+        )
+    return escape(
+        f"λ and μ of {tissues} were searched on a grid of {len(grid.lam)} × {len(grid.mu)} values from "
+        f"{grid.lam[0]:.3g} to {grid.lam[-1]:.3g} {asked}, judged by {judged}; each tissue takes the pair "
+        "with which it fits best."
+    )
+
+
+class Column(NamedTuple):
+    """``cell``: HTML for the tissue with this number in the estimate."""
+
+    name: str
+    meaning: str
+    cell: Callable[[int, TissueEstimate], str]
+
+
+def _tissues(estimate: Estimate, colors: Colors) -> list[str]:
+    columns = _columns(estimate)
+    titles = [TISSUE_COLUMN, *((column.name, column.meaning) for column in columns)]
+    rows = [
+        (tissue_name(row.tissue.name, colors.get(row.tissue.label)), [one.cell(place, row) for one in columns])
+        for place, row in enumerate(estimate.per_tissue)
+        if row.tissue.label != BACKGROUND
+    ]
+    return [table(titles, rows), *_stiffness_notes(estimate.shear_modulus_ratio), what_columns_mean(titles)]
+
+
+def _columns(estimate: Estimate) -> list[Column]:
+    score = SCORES.get(estimate.criterion, UNKNOWN_SCORE)
+
+    def scores(_: int, row: TissueEstimate) -> str:
+        return change(score.sign * row.start_score, score.sign * row.score, score.layout, NOTHING_TO_TELL)
+
+    columns = [
+        Column("λ", "first Lamé parameter, a relative weight without unit", lambda _, row: number(row.lame.lam, ".3g")),
+        Column("μ", "second Lamé parameter, a relative weight without unit", lambda _, row: number(row.lame.mu, ".3g")),
+        Column("ν", "Poisson ratio λ / (2 (λ + μ))", lambda _, row: number(row.lame.poisson_ratio, ".2f")),
+        Column("From", "search, or the start value that was kept", lambda _, row: _origin(row, estimate)),
+        Column(
+            f"{score.name}{score.unit}",
+            "what the search judged by, with the start values and with these; in a "
+            "grid, with the same values for all tissues",
+            _for_voters(scores),
+        ),
+        Column(
+            "Flat",
+            "λ and μ hardly change the score, so they mean little",
+            _for_voters(lambda _, row: "yes" if row.flat else "no"),
+        ),
+    ]
+    if estimate.landscape is not None:
+        columns.append(
+            Column(
+                "Confidence",
+                "share of the values tried that are clearly worse: near 0, λ and μ hardly matter",
+                _for_voters(lambda place, _: number(confidence(estimate, place), ".2f")),
+            )
+        )
+    if estimate.shear_modulus_ratio is not None:
+        told = _stiffness_cells(estimate.shear_modulus_ratio)
+        columns.append(Column(*STIFFNESS_COLUMN, lambda _, row: told.get(row.tissue.label, NOTHING_TO_TELL)))
+    return columns
+
+
+def _for_voters(cell: Callable[[int, TissueEstimate], str]) -> Callable[[int, TissueEstimate], str]:
+    """Nothing for tissues that were not searched."""
+    return lambda place, row: cell(place, row) if row.votes else NOTHING_TO_TELL
+
+
+def _origin(row: TissueEstimate, estimate: Estimate) -> str:
+    if row.votes:
+        return "search"
+    return "kept, held out" if row.tissue in estimate.held_out else "kept"
+
+
+def _stiffness_alone(estimate: Estimate, colors: Colors) -> list[str]:
+    if estimate.shear_modulus_ratio is None:
+        return ["<p>Shear modulus ratios could not be estimated; the warnings say why.</p>"]
+    cells = _stiffness_cells(estimate.shear_modulus_ratio)
+    rows = [
+        (tissue_name(row.tissue.name, colors.get(row.tissue.label)), [cells[row.tissue.label]])
+        for row in estimate.shear_modulus_ratio.per_tissue
+    ]
+    return [table([TISSUE_COLUMN, STIFFNESS_COLUMN], rows), *_stiffness_notes(estimate.shear_modulus_ratio)]
+
+
+def _stiffness_cells(stiffness: ShearModulusRatios) -> dict[int, str]:
+    """By label: a number only where the deformation supports it."""
+    return {
+        row.tissue.label: "1, the reference" if row.tissue == stiffness.reference else _stiffness_cell(row)
+        for row in stiffness.per_tissue
+    }
+
+
+def _stiffness_cell(row: TissueModulusRatio) -> str:
+    if not (row.supported and math.isfinite(row.mu)):
+        return NOTHING_TO_TELL
+    interval = f"{row.low:.2g} to {row.high:.2g}" if math.isfinite(row.high) else f"{row.low:.2g} or more"
+    return f"{row.mu:.2g} ({interval})"
+
+
+def _stiffness_notes(stiffness: ShearModulusRatios | None) -> list[str]:
+    if stiffness is None:
+        return []
+    notes = [
+        f"The shear modulus ratio is what the deformation alone says, whatever λ and μ are: how much each tissue "
+        f"resists a change of shape, where {stiffness.reference.name} is 1, with a 95 % interval. It is no "
+        "measurement in kPa."
+    ]
+    notes += [
+        f"{row.tissue.name}: no shear modulus ratio. {row.reason}" for row in stiffness.per_tissue if not row.supported
+    ]
+    return ['<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"]
+
+
+def _landscapes(estimate: Estimate) -> list[str]:
+    grid = estimate.landscape
+    score = SCORES.get(estimate.criterion, UNKNOWN_SCORE)
+    span, figures = SPAN / FLAT * grid.flat, []
+    for place, row in enumerate(estimate.per_tissue):
+        if row.votes:
+            rgb = landscape_picture(
+                grid.scores[place], row.point, grid.near_best(place) if row.flat else None, PICTURE_PIXELS, span
+            )
+            caption = (
+                f"<b>{escape(row.tissue.name)}</b><br>λ {row.lame.lam:.3g}, μ {row.lame.mu:.3g}, "
+                f"{score.name} {score.sign * row.score:{score.layout}}{score.unit}" + (", flat" if row.flat else "")
+            )
+            figures.append(figure(rgb, caption, f"{score.name} of {row.tissue.name} for every λ and μ that was tried"))
+    notes = (
+        f"λ grows from left to right and μ upwards, both from {grid.lam[0]:.3g} to {grid.lam[-1]:.3g} in equal "
+        "steps of the sliders. The ring is the chosen point.",
+        f"Yellow is the best; dark violet is worse by {span:g}{score.unit} or more, gray is not known.",
+        f"If more than half is as good as the best within {grid.flat:g}{score.unit}, the landscape is flat and "
+        "that part is hatched: then λ and μ of this tissue hardly matter.",
+    )
+    return [
+        f"<h3>{score.name} for every λ and μ that was tried</h3>",
+        '<div class="landscapes">\n' + "\n".join(figures) + "\n</div>",
+        '<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>",
+    ]
+
+
+def _evidence(found: list[Evidence]) -> list[str]:
+    """What the search has not looked at first, and apart."""
+    if not found:
+        return ["<h3>Independent evidence</h3>", f"<p>{NOTHING_MEASURED}</p>"]
+    independent, tuned = ([one for one in found if one.independent == wanted] for wanted in (True, False))
+    parts = [
+        "<h3>Independent evidence <small>the search has not looked at these</small></h3>",
+        _evidence_table(independent) if independent else f"<p>{NO_EVIDENCE}</p>",
+    ]
+    if tuned:
+        parts += [
+            "<h3>Tuned <small>λ and μ were chosen to make these good: no evidence</small></h3>",
+            _evidence_table(tuned),
+        ]
+    return parts
+
+
+def _evidence_table(found: list[Evidence]) -> str:
+    rows = []
+    for one in found:
+        layout = ".2f" if one.unit == "mm" else ".3f"
+        rows.append(
+            (
+                escape(one.what),
+                [f"{value:{layout}}" + (" mm" if one.unit == "mm" else "") for value in (one.before, one.after)],
+            )
+        )
+    return table(EVIDENCE_COLUMNS, rows)

@@ -1,0 +1,1 @@
+"""Experimental: ratios of shear moduli from a deformation."""

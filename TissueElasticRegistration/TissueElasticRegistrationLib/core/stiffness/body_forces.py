@@ -1,0 +1,40 @@
+"""The unknown forces that may have moved the body: smooth ones everywhere, and a constant one in every tissue."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+
+from .finite_elements import Equilibrium
+
+SMOOTH, CONSTANT = 0, 1
+NODES_APART = {2: 6, 3: 4}  # from one smooth force to the next
+
+
+def unknown_forces(body: Equilibrium) -> tuple[np.ndarray, np.ndarray]:
+    """(F, M) forces on the free unknowns for a force density of 1, and (M,) their groups SMOOTH or CONSTANT.
+
+    The constant ones are the weight of each tissue, in an unknown direction and with an unknown density.
+    """
+    volumes = body.node_volumes_mm[body.free]
+    whole = volumes.sum(axis=1)
+    places = np.argwhere(body.free.reshape(body.shape)) / NODES_APART[body.dimension]
+    columns, groups = [], []
+    lowest, highest = np.floor(places.min(axis=0)), np.ceil(places.max(axis=0))
+    for knot in product(*[np.arange(a, b + 1) for a, b in zip(lowest, highest, strict=True)]):
+        share = np.prod(np.clip(1 - np.abs(places - knot), 0, None), axis=1)
+        if (share > 0).any():
+            columns.append(share * whole)
+            groups.append(SMOOTH)
+    for part in volumes.T:
+        columns.append(part)
+        groups.append(CONSTANT)
+    along = np.eye(body.dimension)
+    forces = np.einsum("cn,de->ndce", np.array(columns), along).reshape(body.unknowns, -1)
+    return forces, np.repeat(groups, body.dimension)
+
+
+def length_mm(body: Equilibrium) -> float:
+    """Over which a smooth force changes."""
+    return float(np.mean(body.size_mm)) * NODES_APART[body.dimension]

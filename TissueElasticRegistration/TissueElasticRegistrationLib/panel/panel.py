@@ -1,0 +1,426 @@
+"""The panel's glue: parameter node <-> widgets -> control, and back into the widgets what the control tells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import qt
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+from ..core.data.tissues import Lame
+from ..core.physics.tissue_presets import NOTHING_UNDERSTOOD
+from ..core.physics.tuning import on_scale, scaled_together
+from ..scene.checks import input_hints, input_problem, objective_problem
+from ..scene.input_fingerprint import state_of
+from ..scene.nodes import find_outputs
+from ..scene.write.tissue_nodes import SegmentInfo, describe_tissues
+from . import dependencies
+from .controller import Activity, Listener, RegistrationControl, Request
+from .input_watch import Watch, place_events, segment_events
+from .pace import TELL_EVERY_S, Pace
+from .parameter_node import (
+    SCALE,
+    STEPS_PER_DECADE,
+    TissueElasticRegistrationParameterNode,
+    inputs_of,
+    keep_only,
+    linked_ids,
+    locked_ids,
+    request_of,
+    row_values,
+    set_row_values,
+    unknown_ids,
+)
+from .run_buttons import RunButtons
+from .sections.display_section import DisplaySection, DisplaySettings
+from .sections.estimate_section import EstimateSection
+from .sections.model_section import ModelSection
+from .sections.quality_section import QualitySection
+from .sections.tissue_row import RowCallbacks
+from .sections.tissue_rows import TissueRows
+from .widgets.labels import show_text
+from .widgets.number_texts import together_text
+
+# Many parameters may change at once (a preset for all): they are looked at together, still within one frame.
+COLLECT_MS = 5
+# While Live moves the picture, everything else in the panel follows a few times a second.
+LIVE_COLLECT_MS = 200
+# Painting a segment, or moving a volume, means reading and preparing everything anew: that waits until the brush rests.
+INPUT_REST_MS = 400
+
+
+class RegistrationPanel:
+    """Lives as long as the module's widget. ``ui``: the widgets of the .ui file."""
+
+    def __init__(self, ui) -> None:
+        self.ui = ui
+        self._node: TissueElasticRegistrationParameterNode | None = None
+        self._tissues: tuple[SegmentInfo, ...] = ()
+        self._problem: str | None = None
+        self.estimate = EstimateSection(ui)
+        listener = Listener(
+            activity=self._on_activity,
+            progress=self._on_progress,
+            shown=self._on_shown,
+            settled=self._on_settled,
+            applied=self._on_applied,
+            estimated=self.estimate.show,
+            failed=self._on_failed,
+        )
+        self.control = RegistrationControl(listener)
+        self.rows = TissueRows(
+            ui.tissueRowsWidget,
+            SCALE,
+            RowCallbacks(
+                changed=lambda key, lam, mu: self._set_values({key: Lame(lam, mu)}),
+                dragged=self._on_dragged,
+                released=self.parameters_changed,
+                linked=self._on_linked,
+                locked=self._on_locked,
+                reset=self._on_reset,
+                preset=lambda key, weight: self._set_values({key: Lame(weight, weight)}),
+            ),
+        )
+        self.model = ModelSection(ui, self._on_model)
+        self.display = DisplaySection(ui.displayProblemLabel)
+        self.quality = QualitySection(ui)
+        self._buttons = RunButtons(ui)
+        self._update_timer = self._single_shot(COLLECT_MS, self.update)
+        self._segments_timer = self._single_shot(INPUT_REST_MS, self._read_tissues)
+        self._places_timer = self._single_shot(INPUT_REST_MS, self.update)
+        self._segments = Watch(self._segments_timer.start)
+        self._places = Watch(self._places_timer.start)
+        self._shown_inputs = None
+        # What the scene showed already when it was opened: nothing is computed before something changes.
+        self._shown_before: Request | None = None
+        self._refusal = ""  # why Live could not be switched on, until the next click
+        self._followed: Request | None = None  # what Live was last asked for by the parameter node; None: Live is off
+        self._stored: dict[str, Lame] = {}  # λ and μ of the rows in the parameter node
+        self._telling, self._telling_factors = Pace(TELL_EVERY_S), Pace(TELL_EVERY_S)
+        self._connect()
+        for label in (ui.hintsLabel, ui.deviceReasonLabel, ui.liveStatusLabel, ui.estimateStatusLabel, ui.statusLabel):
+            show_text(label, "")
+
+    # --- life cycle -------------------------------------------------------------------------------------------------
+
+    def set_parameter_node(self, node: TissueElasticRegistrationParameterNode | None) -> None:
+        """Show and follow another parameter node, or none while the scene closes; the same one when it is entered."""
+        if node is not None and node is self._node:
+            self._read_tissues()
+            return
+        self._look_away()
+        self._node = node
+        self._shown_inputs = None
+        self.control.forget()
+        self.display.forget()
+        self.estimate.forget()
+        self.quality.clear()
+        show_text(self.ui.statusLabel, "")
+        show_text(self.ui.liveStatusLabel, "")
+        self._shown_before, self._refusal = None, ""
+        if node is not None:
+            if input_problem(inputs_of(node)) is None and find_outputs(inputs_of(node)).transform is not None:
+                self.model.show(node.model)
+                self._shown_before = self._request(describe_tissues(node.segmentation, find_empty=False))
+            self._read_tissues()
+
+    def parameters_changed(self) -> None:
+        """The parameter node was modified: look at it soon, once for all that changes together."""
+        if not self._update_timer.active:
+            self._update_timer.start(LIVE_COLLECT_MS if self.control.activity is Activity.LIVE else COLLECT_MS)
+
+    def leave(self) -> None:
+        """The user opens another module: stop following, and what blinks. What the user waits for goes on."""
+        self.ui.flickerButton.checked = False
+        self._look_away()
+        self.control.stop_following()
+        self.display.leave()
+
+    def _look_away(self) -> None:
+        """Notice no changes until `update`."""
+        for timer in (self._update_timer, self._segments_timer, self._places_timer):
+            timer.stop()
+        self._segments.stop()
+        self._places.stop()
+
+    def close(self) -> None:
+        """The panel goes away: nothing may run or call back any more."""
+        self.set_parameter_node(None)
+        self.ui.flickerButton.checked = False
+        self.control.close()
+
+    # --- parameter node -> widgets and control ----------------------------------------------------------------------
+
+    def update(self) -> None:
+        """Bring everything in line with the parameter node. Cheap: called at every change."""
+        node = self._node
+        if node is None:
+            return
+        if self._segments.observe(segment_events(node.segmentation)) or (
+            node.tunedSegmentation is not node.segmentation
+        ):
+            self._read_tissues()
+            return
+        inputs = inputs_of(node)
+        # First: segments of a former pair must be out of its result when the inputs are looked at.
+        self.display.update(
+            inputs,
+            DisplaySettings(
+                node.fade,
+                node.deformed,
+                node.showGrid,
+                node.showJacobian,
+                node.showDifference,
+                node.outlines,
+                node.live,
+            ),
+        )
+        self._places.observe(place_events(inputs))
+        if None not in inputs[:2] and dependencies.torch_problem() is None:
+            self.control.load()
+        self._show_model()
+        self._show_problem()
+        state = inputs, state_of(inputs)
+        if state != self._shown_inputs:
+            self._shown_inputs = state
+            show_text(self.ui.hintsLabel, "\n".join(input_hints(inputs)))
+        self._show_rows()
+        self.estimate.update(node, self._tissues)
+        self.control.deformed = node.deformed
+        self._follow()
+
+    def _read_tissues(self) -> None:
+        """The segmentation or its segments have changed."""
+        node = self._node
+        if node is None:
+            return
+        self._segments.observe(segment_events(node.segmentation))
+        self._tissues = describe_tissues(node.segmentation)
+        if node.tunedSegmentation is not node.segmentation:
+            if node.tunedSegmentation is not None:
+                keep_only(node, ())  # IDs such as "Segment_1" mean something else in every segmentation
+                self.control.cancel_estimate()
+                self.estimate.forget()
+            node.tunedSegmentation = node.segmentation
+        elif node.segmentation is not None:
+            keep_only(node, [tissue.id for tissue in self._tissues])
+        self.rows.set_tissues(self._tissues)
+        self._shown_inputs = None
+        self.update()
+
+    def _show_model(self) -> None:
+        """The chosen model, and rows with its weights."""
+        self.model.show(self._node.model)
+        self.rows.set_scale(self.model.scale, self.model.has_lambda)
+        self.ui.allLambdaSlider.enabled = self.model.has_lambda
+
+    def _show_rows(self) -> None:
+        node = self._node
+        self._stored = row_values(node, self._tissues)
+        shown = on_scale(self._stored, SCALE, self.model.scale)
+        values = {key: (lame.lam, lame.mu) for key, lame in shown.items()}
+        self.rows.show(values, linked_ids(node), locked_ids(node))
+        unknown = unknown_ids(node, self._tissues)
+        show_text(self.ui.unknownTissuesLabel, NOTHING_UNDERSTOOD if unknown else "")
+        self.ui.chooseTissuesButton.visible = bool(unknown)
+        self._show_factors()
+
+    def _show_factors(self) -> None:
+        """What the sliders for all tissues stand at, also while they are dragged."""
+        ui = self.ui
+        for label, slider in ((ui.allLambdaFactorLabel, ui.allLambdaSlider), (ui.allMuFactorLabel, ui.allMuSlider)):
+            label.text = together_text(slider.sliderPosition / STEPS_PER_DECADE, self.model.scale)
+
+    def _show_problem(self) -> None:
+        """Apply and estimate are possible, or say why not."""
+        node = self._node
+        inputs = inputs_of(node)
+        problem, of_model = input_problem(inputs), None
+        if problem is None:
+            problem = of_model = self.model.problem(inputs, node.finestMm, self._tissues)
+        self.model.tell(of_model)
+        self._problem = problem
+        self._buttons.show(
+            self.control.activity, problem, problem or objective_problem(node.estimateObjective.value, inputs)
+        )
+
+    def _follow(self) -> None:
+        node, self._followed = self._node, None
+        if not node.live:
+            self.control.stop_following()
+            show_text(self.ui.liveStatusLabel, self._refusal)
+            return
+        problem = self._problem or dependencies.torch_problem()
+        if problem is not None:
+            self.control.stop_following()
+            show_text(self.ui.liveStatusLabel, problem)
+        else:
+            self._followed = self._request()
+            if not self._followed.looks_like(self._shown_before):
+                self._shown_before = None
+                self.control.follow(self._followed)
+
+    # --- what the user does -----------------------------------------------------------------------------------------
+
+    def _on_apply(self) -> None:
+        if self.control.activity is Activity.APPLY:
+            self.control.cancel()
+            show_text(self.ui.statusLabel, _("Cancelled; nothing was written."))
+        elif self._node is not None and self._ready(self.ui.statusLabel):
+            self.control.apply(self._request())
+
+    def _on_estimate(self) -> None:
+        if self.control.activity is Activity.ESTIMATE:
+            self.control.cancel()
+            self.estimate.cancelled()
+        elif self._node is not None and self._ready(self.ui.estimateStatusLabel):
+            request = self._request()
+            self.estimate.begin(self._node, self.model.scale, self.model.has_lambda)
+            self.control.estimate(request)
+
+    def _on_live_clicked(self) -> None:
+        """Only a click asks for PyTorch; a scene that was saved with live on does not."""
+        self._refusal = ""
+        if self._node is None or not self.ui.liveCheckBox.checked:
+            return
+        if not self._ready(self.ui.liveStatusLabel):
+            self._refusal = self.ui.liveStatusLabel.text
+            self._node.live = False
+        else:
+            self._shown_before = None
+            self.parameters_changed()
+            if self._problem is None:
+                self.display.show_pair()
+
+    def _ready(self, label: qt.QLabel) -> bool:
+        """PyTorch is there, after asking if it was not; otherwise the label says what is wrong."""
+        problem = dependencies.ensure_torch()
+        show_text(label, problem or "")
+        return problem is None
+
+    def _request(self, tissues: tuple[SegmentInfo, ...] | None = None) -> Request:
+        return request_of(self._node, self._tissues if tissues is None else tissues, self.model.scale)
+
+    def _on_model(self, model: str) -> None:
+        if self._node is not None:
+            self._node.model = model
+
+    def _on_reset_all(self) -> None:
+        locked = locked_ids(self._node)
+        with slicer.util.NodeModify(self._node.parameterNode):
+            set_row_values(self._node, {tissue.id: None for tissue in self._tissues if tissue.id not in locked})
+            self._node.allLambda = self._node.allMu = 0
+
+    def _on_choose_tissues(self) -> None:
+        if self._node is not None:
+            self.rows.choose_presets(unknown_ids(self._node, self._tissues))
+
+    def _on_reset(self, tissue_id: str) -> None:
+        if self._node is not None:
+            set_row_values(self._node, {tissue_id: None})
+
+    def _set_values(self, values: dict[str, Lame]) -> None:
+        """Store weights that are on the scale of the model."""
+        if self._node is not None:
+            set_row_values(self._node, on_scale(values, self.model.scale, SCALE))
+
+    def _on_dragged(self, tissue_id: str, lam: float, mu: float) -> None:
+        """The mouse moves a slider of a row. The picture follows; the parameter node is told when it is released."""
+        self._drag({tissue_id: Lame(lam, mu)})
+
+    def _on_all_dragged(self, _position: int) -> None:
+        if self._telling_factors.is_due():
+            self._show_factors()
+        self._drag({})
+
+    def _drag(self, moved: dict[str, Lame]) -> None:
+        if self._followed is None:
+            return
+        ui, scale = self.ui, self.model.scale
+        values = scaled_together(
+            {**self._stored, **on_scale(moved, scale, SCALE)},
+            self._followed.locked,
+            ui.allLambdaSlider.sliderPosition / STEPS_PER_DECADE,
+            ui.allMuSlider.sliderPosition / STEPS_PER_DECADE,
+            SCALE,
+        )
+        self._shown_before = None
+        self.display.slider_moves()
+        self.control.follow_values(self._followed, on_scale(values, SCALE, scale))
+
+    def _on_linked(self, tissue_id: str, on: bool) -> None:
+        self._node.tissueLinked[tissue_id] = on
+
+    def _on_locked(self, tissue_id: str, on: bool) -> None:
+        self._node.tissueLocked[tissue_id] = on
+
+    # --- what the control tells -------------------------------------------------------------------------------------
+
+    def _on_activity(self, activity: Activity) -> None:
+        self.ui.progressBar.visible = activity is Activity.APPLY
+        self.ui.estimateProgressBar.visible = activity is Activity.ESTIMATE
+        if self._node is not None:
+            self._show_problem()
+        show_text(self.ui.deviceReasonLabel, self.control.device_reason)
+
+    def _on_progress(self, activity: Activity, fraction: float, text: str) -> None:
+        if not self._telling.is_due():
+            return
+        if activity is Activity.LIVE:
+            show_text(
+                self.ui.liveStatusLabel,
+                _("Registering: {percent} %, {text}").format(percent=round(100 * fraction), text=text),
+            )
+            return
+        bar, label = (
+            (self.ui.progressBar, self.ui.statusLabel)
+            if activity is Activity.APPLY
+            else (self.ui.estimateProgressBar, self.ui.estimateStatusLabel)
+        )
+        bar.value = round(1000 * fraction)
+        show_text(label, text if activity is Activity.APPLY else self.estimate.progress_text(text))
+
+    def _on_shown(self, _transform, seconds: float) -> None:
+        if not math.isnan(seconds):
+            self.display.deformation_shown()
+
+    def _on_settled(self, seconds: float, notes: tuple[str, ...]) -> None:
+        done = _("Up to date after {seconds:.1f} s.").format(seconds=seconds)
+        show_text(self.ui.liveStatusLabel, "\n".join((done, *notes)))
+
+    def _on_applied(self, result, _nodes, seconds: float) -> None:
+        show_text(self.ui.statusLabel, _("Registered in {seconds:.1f} s.").format(seconds=seconds))
+        self.quality.show(self.control.pair, result, self.estimate.in_use(inputs_of(self._node)))
+        self.display.deformation_changed()
+        self.display.show_pair()
+
+    def _on_failed(self, activity: Activity, sentence: str) -> None:
+        label = {Activity.LIVE: self.ui.liveStatusLabel, Activity.ESTIMATE: self.ui.estimateStatusLabel}
+        show_text(label.get(activity, self.ui.statusLabel), sentence)
+
+    # --- setting up -------------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        ui = self.ui
+        ui.applyButton.connect("clicked(bool)", self._on_apply)
+        ui.estimatePushButton.connect("clicked(bool)", self._on_estimate)
+        ui.liveCheckBox.connect("clicked(bool)", self._on_live_clicked)
+        ui.resetAllButton.connect("clicked(bool)", self._on_reset_all)
+        ui.chooseTissuesButton.connect("clicked(bool)", self._on_choose_tissues)
+        ui.flickerButton.connect("toggled(bool)", self.display.set_flicker)
+        for slider in (ui.allLambdaSlider, ui.allMuSlider):
+            slider.connect("sliderMoved(int)", self._on_all_dragged)
+            slider.connect("sliderReleased()", self.parameters_changed)
+        self._flicker_key = qt.QShortcut(qt.QKeySequence("Ctrl+Shift+F"), ui.displayButton)
+        self._flicker_key.connect("activated()", ui.flickerButton.toggle)
+
+    @staticmethod
+    def _single_shot(milliseconds: int, slot: Callable[[], None]) -> qt.QTimer:
+        timer = qt.QTimer()
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.connect("timeout()", slot)
+        return timer

@@ -1,0 +1,199 @@
+"""The section Auto-estimate: what is asked, what is found while it grows, its values into the sliders, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from slicer.i18n import tr as _
+
+from ...core.data.tissues import Lame
+from ...core.physics.parameter_scale import ParameterScale
+from ...core.physics.tuning import on_scale
+from ...scene.nodes import InputNodes
+from ...scene.write.estimate_nodes import write_estimate
+from ...scene.write.estimate_rows import estimate_rows
+from ...scene.write.tissue_nodes import SegmentInfo, describe_tissues
+from ..choices import EstimateMethod
+from ..parameter_node import (
+    SCALE,
+    TissueElasticRegistrationParameterNode,
+    Tuning,
+    held_out_ids,
+    inputs_of,
+    restore_tuning,
+    set_row_values,
+    take_values,
+    tuning_of,
+    used_values,
+)
+from ..widgets.labels import show_text
+from .estimate_table_widget import EstimateTable
+from .landscape_view import LandscapeView
+
+if TYPE_CHECKING:
+    from ...core.estimation.estimate_result import Estimate
+
+VISIBLE = 0.005  # relative difference of weights that are shown with three digits
+DONE = _("Estimated in {seconds:.1f} s.")
+FLAT = _("Hardly any difference for: {names}.")
+KEPT = _("Kept to check the result: {what}.")
+LANDMARKS = _("{count} landmarks")
+VALUES_SET = _("λ and μ are set. Still at work: {text}")
+CANCELLED = _("Cancelled.")
+CANCELLED_SEARCH = _("Cancelled; the best values so far were taken.")
+CANCELLED_STIFFNESS = _("Cancelled; λ and μ stay as estimated, without shear modulus ratios.")
+UNDONE = _("The values are what they were before the estimate.")
+
+
+class EstimateSection:
+    """What it finds belongs to the segmentation that was chosen when the search began.
+
+    latest: the last `Estimate`, also a partial one; None before there is anything.
+    """
+
+    def __init__(self, ui) -> None:
+        self._ui = ui
+        self._view = LandscapeView(ui.landscapeWidget)
+        self._table = EstimateTable(ui.estimateTable, self._on_held_out, self._on_taken)
+        self._shown_node: TissueElasticRegistrationParameterNode | None = None
+        self._node: TissueElasticRegistrationParameterNode | None = None  # of the search
+        self._inputs: InputNodes | None = None
+        self._before: Tuning | None = None
+        self._used_before: dict[str, Lame] = {}
+        self._scale: ParameterScale = SCALE
+        self._has_lambda = True
+        self._is_in_use = False
+        self._taken: dict[str, Lame] | None = None  # what the sliders got, on the scale of the search
+        self.latest: Estimate | None = None
+        ui.undoEstimateButton.connect("clicked(bool)", self.undo)
+
+    def update(self, node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]) -> None:
+        """Show what the parameter node says about the search, for these tissues."""
+        self._shown_node = node
+        ui, is_grid = self._ui, node.estimateMethod is EstimateMethod.GRID
+        for widget in (ui.gridPointsSpinBox, ui.gridPointsSpinBoxLabel):
+            widget.setVisible(is_grid)
+        ui.holdOutLandmarksCheckBox.setVisible(None not in (node.fixedLandmarks, node.movingLandmarks))
+        is_empty = self._table.set_tissues(tissues)
+        ui.estimateTable.setVisible(bool(tissues))
+        if is_empty and self.latest is not None:
+            self._show_found()
+        self._table.show_switches(held_out_ids(node), self._ids_in_use(node))
+
+    def begin(
+        self, node: TissueElasticRegistrationParameterNode, scale: ParameterScale = SCALE, has_lambda: bool = True
+    ) -> None:
+        """A search starts; what is set now is what `undo` goes back to. scale: of the values that it will find."""
+        self.forget()
+        self._node, self._inputs, self._before = node, inputs_of(node), tuning_of(node)
+        self._used_before = used_values(node, describe_tissues(node.segmentation, find_empty=False))
+        self._scale, self._has_lambda = scale, has_lambda
+
+    def show(self, estimate: Estimate, is_end: bool) -> None:
+        """A partial estimate; the complete one, whose values go into the sliders; and the end."""
+        self.latest = estimate
+        self._view.show(estimate)
+        if estimate.complete:
+            is_new = estimate.values() != self._taken
+            if is_new:
+                self._taken = estimate.values()
+                self._take(estimate)
+            if is_new or is_end:
+                write_estimate(estimate, self._node.segmentation, self._node.parameterNode, self._node.fixedVolume)
+        self._show_found()
+        if is_end:
+            show_text(self._ui.estimateStatusLabel, _summary(estimate))
+
+    def progress_text(self, text: str) -> str:
+        """What to say while a search tells ``text``."""
+        return VALUES_SET.format(text=text) if self._taken is not None else text
+
+    def cancelled(self) -> None:
+        """The search ends early: the best so far is taken, if there is anything yet."""
+        if self.latest is None:
+            text = CANCELLED
+        elif self._taken is not None:
+            text = CANCELLED_STIFFNESS
+        else:
+            self._taken = self.latest.values()
+            self._take(self.latest)
+            self._show_found()
+            text = CANCELLED_SEARCH
+        show_text(self._ui.estimateStatusLabel, text)
+
+    def undo(self) -> None:
+        """Back to the values before the search."""
+        restore_tuning(self._node, self._before)
+        self._is_in_use = False
+        self._ui.undoEstimateButton.visible = False
+        show_text(self._ui.estimateStatusLabel, UNDONE)
+
+    def forget(self) -> None:
+        """The scene closes, another segmentation is chosen, or another search begins."""
+        self._node = self._inputs = self._before = self.latest = self._taken = None
+        self._is_in_use = False
+        self._view.clear()
+        self._table.clear()
+        self._ui.undoEstimateButton.visible = False
+        show_text(self._ui.estimateStatusLabel, "")
+
+    def in_use(self, inputs: InputNodes) -> Estimate | None:
+        """The estimate that has set the sliders, if it was one of these inputs and nobody has undone it."""
+        return self.latest if self._is_in_use and inputs == self._inputs else None
+
+    def _take(self, estimate: Estimate) -> None:
+        take_values(self._node, self._values(estimate))
+        self._is_in_use = True
+        self._ui.undoEstimateButton.visible = True
+
+    def _values(self, estimate: Estimate) -> dict[str, Lame]:
+        """What was found, on the scale on which it is stored."""
+        return on_scale(estimate.values(), self._scale, SCALE)
+
+    def _show_found(self) -> None:
+        taken = {} if self._taken is None else on_scale(self._taken, self._scale, SCALE)
+        before = self._used_before
+        changed = [key for key, found in taken.items() if key in before and not _same(found, before[key])]
+        self._table.show(estimate_rows(self.latest), self._has_lambda, changed)
+        self._table.show_switches(held_out_ids(self._node), self._ids_in_use(self._node))
+
+    def _ids_in_use(self, node: TissueElasticRegistrationParameterNode) -> set[str]:
+        """Tissues whose sliders stand where the estimate has put them."""
+        if not self._is_in_use:
+            return set()
+        used = used_values(node, describe_tissues(node.segmentation, find_empty=False))
+        return {key for key, found in self._values(self.latest).items() if key in used and _same(found, used[key])}
+
+    def _on_held_out(self, tissue_id: str, on: bool) -> None:
+        self._shown_node.tissueHeldOut[tissue_id] = on
+
+    def _on_taken(self, tissue_id: str, on: bool) -> None:
+        """One tissue takes what was found, or goes back to what it had."""
+        if on:
+            take_values(self._node, {tissue_id: self._values(self.latest)[tissue_id]})
+            self._is_in_use = True
+            self._ui.undoEstimateButton.visible = True
+        else:
+            before = self._before
+            was_set = tissue_id in (*before.lam, *before.mu) or before.all_lambda or before.all_mu
+            set_row_values(self._node, {tissue_id: self._used_before[tissue_id] if was_set else None})
+
+
+def _same(one: Lame, other: Lame) -> bool:
+    return math.isclose(one.lam, other.lam, rel_tol=VISIBLE) and math.isclose(one.mu, other.mu, rel_tol=VISIBLE)
+
+
+def _summary(estimate: Estimate) -> str:
+    """What there is to say about an estimate besides its values."""
+    text = DONE.format(seconds=estimate.seconds)
+    flat = [row.tissue.name for row in estimate.per_tissue if row.flat and row.votes]
+    if flat:
+        text += " " + FLAT.format(names=", ".join(flat))
+    kept = [tissue.name for tissue in estimate.held_out]
+    kept += [LANDMARKS.format(count=len(estimate.held_out_landmarks))] if estimate.held_out_landmarks else []
+    if kept:
+        text += " " + KEPT.format(what=", ".join(kept))
+    ratios = estimate.shear_modulus_ratio
+    return "\n".join((text, *estimate.warnings, *(() if ratios is None else ratios.warnings)))

@@ -1,0 +1,1 @@
+"""Results as nodes of the scene."""

@@ -1,0 +1,139 @@
+"""An estimate as a table, one row for each tissue: what the panel shows and what is kept in the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import slicer
+import slicer.util
+
+from ...core.data.tissues import BACKGROUND_ID, Lame, Tissue
+from .vtk_tables import vtk_table
+
+if TYPE_CHECKING:
+    from ...core.estimation.estimate_result import Estimate
+    from ...core.stiffness.shear_modulus_ratio import TissueModulusRatio
+
+UNKNOWN = float("nan")
+
+
+class EstimateRow(NamedTuple):
+    """What an estimate says about one tissue.
+
+    votes: whether ``lame`` comes from the search. confidence: share of the values tried that are worse, NaN where that
+    is not known. shear_modulus_ratio: None where it was not estimated (yet). is_reference: the others are relative to
+    this tissue.
+    """
+
+    tissue: Tissue
+    lame: Lame
+    votes: bool
+    held_out: bool
+    flat: bool
+    score: float
+    start_score: float
+    confidence: float
+    shear_modulus_ratio: TissueModulusRatio | None
+    is_reference: bool
+
+    @property
+    def has_shear_modulus_ratio(self) -> bool:
+        """Whether the deformation tells how stiff it is relative to the reference."""
+        return self.shear_modulus_ratio is not None and self.shear_modulus_ratio.supported
+
+
+def estimate_rows(estimate: Estimate) -> tuple[EstimateRow, ...]:
+    """Every tissue but the background, in the order of the estimate."""
+    from ...core.reporting.estimate_summary import confidence
+
+    measured = estimate.shear_modulus_ratio
+    ratios = {} if measured is None else {row.tissue.id: row for row in measured.per_tissue}
+    reference = None if measured is None else measured.reference.id
+    held_out = {tissue.id for tissue in estimate.held_out}
+    return tuple(
+        EstimateRow(
+            row.tissue,
+            row.lame,
+            row.votes,
+            row.tissue.id in held_out,
+            row.flat,
+            row.score,
+            row.start_score,
+            confidence(estimate, number) if row.votes else UNKNOWN,
+            ratios.get(row.tissue.id),
+            row.tissue.id == reference,
+        )
+        for number, row in enumerate(estimate.per_tissue)
+        if row.tissue.id != BACKGROUND_ID
+    )
+
+
+class _Column(NamedTuple):
+    name: str
+    meaning: str
+    value: Callable[[EstimateRow], str | float]
+
+
+COLUMNS = (
+    _Column("Tissue", "Name of the segment", lambda row: row.tissue.name),
+    _Column("Segment ID", "ID of the segment in the fixed image's segmentation", lambda row: row.tissue.id),
+    _Column("Use", "Whether the search has set its λ and μ", lambda row: _use(row)),
+    _Column("Lambda", "First Lamé parameter, relative weight", lambda row: row.lame.lam),
+    _Column("Mu", "Second Lamé parameter (shear), relative weight", lambda row: row.lame.mu),
+    _Column(
+        "Poisson ratio",
+        "Follows from λ and μ; 0 freely compressible, 0.5 incompressible",
+        lambda row: row.lame.poisson_ratio,
+    ),
+    _Column(
+        "Shear modulus ratio",
+        "Shear modulus relative to the reference tissue, from the deformation and not from "
+        "the search; empty where the deformation does not tell it",
+        lambda row: _told(row, "mu"),
+    ),
+    _Column("Shear modulus ratio low", "Lower end of its 95 % interval", lambda row: _told(row, "low")),
+    _Column("Shear modulus ratio high", "Upper end of its 95 % interval", lambda row: _told(row, "high")),
+    _Column(
+        "Shear modulus remark",
+        "The reference tissue, or why there is no shear modulus ratio",
+        lambda row: _shear_modulus_remark(row),
+    ),
+    _Column(
+        "Confidence",
+        "Share of the values tried that are worse than the best; near 0, λ and μ hardly matter",
+        lambda row: row.confidence,
+    ),
+    _Column("Flat", "Whether λ and μ hardly change the score", lambda row: "yes" if row.flat and row.votes else "no"),
+    _Column("Score", "What the search judged by, at these λ and μ", lambda row: row.score),
+    _Column("Score before", "The same at the values before the search", lambda row: row.start_score),
+)
+
+
+def fill_estimate_table(node: slicer.vtkMRMLTableNode, estimate: Estimate) -> None:
+    """Replace the node's table; results are for reading, so the node is locked."""
+    rows = estimate_rows(estimate)
+    with slicer.util.NodeModify(node):
+        node.SetAndObserveTable(vtk_table({column.name: [column.value(row) for row in rows] for column in COLUMNS}))
+        for column in COLUMNS:
+            node.SetColumnDescription(column.name, column.meaning)
+        node.SetUseColumnTitleAsColumnHeader(True)
+        node.SetLocked(True)
+
+
+def _use(row: EstimateRow) -> str:
+    if row.held_out:
+        return "held out"
+    return "estimated" if row.votes else "kept"
+
+
+def _told(row: EstimateRow, name: str) -> float:
+    if row.is_reference:
+        return 1.0
+    return getattr(row.shear_modulus_ratio, name) if row.has_shear_modulus_ratio else UNKNOWN
+
+
+def _shear_modulus_remark(row: EstimateRow) -> str:
+    if row.is_reference:
+        return "reference"
+    return "" if row.shear_modulus_ratio is None else row.shear_modulus_ratio.reason

@@ -1,0 +1,133 @@
+"""Results to nodes: transform, warped volume, warped segmentation and metrics table, all of them or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import slicer
+import vtk
+
+from ...core.data.result import RegistrationResult
+from ..nodes import (
+    InputNodes,
+    OutputNodes,
+    find_outputs,
+    link_outputs,
+    link_transform,
+    require_in_scene,
+    require_scalar_volume,
+)
+from ..owned_nodes import place_beside, remove_with_parts
+from ..vtk_images import fill_image
+from .grid_transform import check_displacement, write_transform
+from .metrics_table import metrics_table, write_metrics
+from .warped_nodes import (
+    copy_volume_display,
+    make_segments,
+    placement_like,
+    show_outlines,
+    write_segments,
+    write_volume,
+)
+
+__all__ = ["write_results", "write_transform"]
+
+OUTPUT_CLASSES = OutputNodes(
+    "vtkMRMLTransformNode", "vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLTableNode"
+)
+
+
+def write_results(inputs: InputNodes, result: RegistrationResult, outputs: OutputNodes | None = None) -> OutputNodes:
+    """Write a registration into the scene of its inputs; the moving nodes are *not* put under the transform.
+
+    - transform: grid transform from parent in world RAS, referring to the fixed and the moving volume;
+    - warped volume and warped segmentation (if there is one): on the fixed volume's grid, under its parent transform;
+      the segments keep ID, name, colour and tags and are drawn as outlines, the volume gets the moving volume's window
+      and level, both unless the nodes have a display of their own;
+    - metrics table: one row for each tissue.
+
+    ``outputs`` says which nodes to overwrite. For those not given, the nodes a former registration of the pair has left
+    (known by references of the transform node) are used again, with what the user has changed about their display; only
+    what is missing is made, beside the fixed volume in the subject hierarchy. To keep former results, give a new
+    transform node.
+
+    Raises ValueError, naming the node, for inputs that are gone and outputs that are inputs or of the wrong kind. If
+    anything fails, new nodes are removed again.
+    """
+    require_scalar_volume(inputs.fixed, "fixed volume")
+    require_in_scene(inputs.moving, "vtkMRMLVolumeNode", "moving volume")
+    outputs = find_outputs(inputs, outputs)
+    _check_outputs(inputs, outputs)
+    # All that can fail is done before the first node is touched.
+    check_displacement(result.displacement_ras_mm, result.geometry, inputs.moving.GetName())
+    placement = placement_like(inputs.fixed, result.warped.geometry)
+    image = fill_image(vtk.vtkImageData(), result.warped.array_kji)
+    table = metrics_table(result)
+    segments = None
+    if result.warped_segmentation is not None:
+        require_in_scene(inputs.moving_segmentation, "vtkMRMLSegmentationNode", "moving segmentation")
+        segments = make_segments(result.warped_segmentation, inputs.moving_segmentation, placement)
+
+    with _completed(inputs, outputs, with_segmentation=segments is not None) as written:
+        never_shown = [node for node in written[1:3] if node is not None and node.GetDisplayNode() is None]
+        write_transform(result.displacement_ras_mm, result.geometry, written.transform)
+        write_volume(image, placement, written.warped_volume)
+        if written.warped_volume in never_shown:
+            copy_volume_display(inputs.moving, written.warped_volume)
+        if segments is not None:
+            write_segments(segments, placement, written.warped_segmentation)
+            if written.warped_segmentation in never_shown:
+                show_outlines(written.warped_segmentation)
+        write_metrics(table, written.metrics_table)
+        link_transform(written.transform, inputs.fixed, inputs.moving)
+        link_outputs(written)
+    return written
+
+
+def _check_outputs(inputs: InputNodes, outputs: OutputNodes) -> None:
+    """Raise ValueError if an output node cannot be written or must not be."""
+    for field, node in outputs._asdict().items():
+        if node is None:
+            continue
+        what = field.replace("_", " ")
+        require_in_scene(node, getattr(OUTPUT_CLASSES, field), what)
+        if node in inputs:
+            raise ValueError(f"'{node.GetName()}' is an input of the registration and cannot be its {what}.")
+
+
+@contextmanager
+def _completed(inputs: InputNodes, outputs: OutputNodes, with_segmentation: bool) -> Iterator[OutputNodes]:
+    """The output nodes, new ones where there was none, which are removed again if the body fails."""
+    new: list[slicer.vtkMRMLNode] = []
+    try:
+        written = dict.fromkeys(OutputNodes._fields)
+        for field in OutputNodes._fields if with_segmentation else ("transform", "warped_volume", "metrics_table"):
+            written[field] = getattr(outputs, field)
+            if written[field] is None:
+                written[field] = inputs.fixed.GetScene().AddNewNodeByClass(
+                    getattr(OUTPUT_CLASSES, field), free_name(field, inputs)
+                )
+                new.append(written[field])
+                place_beside(inputs.fixed, written[field])
+        yield OutputNodes(**written)
+    except BaseException:
+        for node in new:
+            remove_with_parts(node)
+        raise
+
+
+def free_name(field: str, inputs: InputNodes) -> str:
+    """A name for a new output node that tells what it is and that no other node in the scene has.
+
+    field: one of `OutputNodes`.
+    """
+    pair = f"{inputs.moving.GetName()} to {inputs.fixed.GetName()}"
+    source = inputs.moving_segmentation or inputs.moving
+    name = {
+        "transform": pair,
+        "warped_volume": f"{inputs.moving.GetName()} warped",
+        "warped_segmentation": f"{source.GetName()} warped",
+        "metrics_table": f"{pair} metrics",
+    }[field]
+    return inputs.fixed.GetScene().GenerateUniqueName(name)

@@ -1,0 +1,71 @@
+"""Segments as the panel shows them: name, colour, terminology, whether they are empty. Without torch, without nodes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import slicer
+
+from ...core.data.tissues import BACKGROUND_ID, UNSEGMENTED_ID
+from ...core.physics.tissue_presets import start_weight
+from ..segments import empty_segments, is_named, terminology_of
+
+BACKGROUND_COLOR = (0.0, 0.0, 0.0)
+UNSEGMENTED_COLOR = (0.55, 0.55, 0.55)
+
+
+class SegmentInfo(NamedTuple):
+    """One row of the panel. ``id``: the segment's ID, or BACKGROUND_ID or UNSEGMENTED_ID; ``color_rgb``: 0 to 1;
+    ``is_named``: see `Tissue`.
+    """
+
+    id: str
+    name: str
+    color_rgb: tuple[float, float, float]
+    terminology: str = ""
+    is_empty: bool = False
+    is_named: bool = True
+
+    @property
+    def start_weight(self) -> float:
+        """Start value of λ and of μ by name and terminology, on the log scale (`core.tissue_table`)."""
+        return start_weight(self)
+
+
+UNSEGMENTED = SegmentInfo(UNSEGMENTED_ID, "unsegmented", UNSEGMENTED_COLOR)
+BACKGROUND = SegmentInfo(BACKGROUND_ID, "background", BACKGROUND_COLOR)
+
+
+def describe_tissues(node: slicer.vtkMRMLSegmentationNode | None, find_empty: bool = True) -> tuple[SegmentInfo, ...]:
+    """All rows of the panel: the segments in their order, then unsegmented body tissue, then background.
+
+    find_empty: look at the voxels (3 to 30 ms for 440 x 285 x 133 voxels and 20 segments). False, for whoever asks at
+    every move of a slider: a quarter of a millisecond, and no segment counts as empty.
+    Nothing at all without a segmentation or for one that is no longer in the scene.
+    """
+    if node is None or node.GetScene() is None:
+        return ()
+    return (*describe_segments(node, find_empty), UNSEGMENTED, BACKGROUND)
+
+
+def describe_segments(node: slicer.vtkMRMLSegmentationNode, find_empty: bool = True) -> tuple[SegmentInfo, ...]:
+    """The segments in their order, in the colours in which they are shown."""
+    segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
+    ids = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
+    empty = empty_segments(segmentation, ids) if find_empty else ()
+    colors = node.GetLabelmapConversionColorTableNode()
+    infos = []
+    for segment_id in ids:
+        segment = segmentation.GetSegment(segment_id)
+        color = display.GetSegmentColor(segment_id) if display is not None else segment.GetColor()
+        infos.append(
+            SegmentInfo(
+                segment_id,
+                segment.GetName(),
+                tuple(color)[:3],
+                terminology_of(segment),
+                segment_id in empty,
+                is_named(segment, colors),
+            )
+        )
+    return tuple(infos)
