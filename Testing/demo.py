@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("cancelled", file=sys.stderr)
+        print("canceled", file=sys.stderr)
         return 1
 
 
@@ -118,7 +118,7 @@ def _demonstrate(options: argparse.Namespace) -> int:
                 finished.user.stay()
         except WindowClosed:
             progress.close()
-            print("cancelled: the window was closed", file=sys.stderr)
+            print("canceled: the window was closed", file=sys.stderr)
             return 1
         finally:
             progress.close()

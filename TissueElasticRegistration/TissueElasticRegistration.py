@@ -62,7 +62,7 @@ class TissueElasticRegistration(ScriptedLoadableModule):
 
 
 class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """Life cycle of the panel; what it does is in `panel.registration_panel`."""
+    """Life cycle of the panel; what it does is in `panel.panel`."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -291,7 +291,7 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         return evaluate(inputs, transform, parameters or {}, progress)
 
     def models(self) -> list:
-        """The installed models as `core.model_card.ModelCard`: name, dimension, tissues, scale, training, licence."""
+        """The installed models as `core.model_card.ModelCard`: name, dimension, tissues, scale, training, license."""
         return [entry.card for entry in list_cards() if entry.card is not None]
 
 

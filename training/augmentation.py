@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from .datasets.pair import TrainingPair
 
-KNOTS = 8  # of a random grey curve
+KNOTS = 8  # of a random gray curve
 CURVE_RESOLUTION = 256
 
 
@@ -50,7 +50,7 @@ def augmented(pair: TrainingPair, generator: np.random.Generator, settings: Augm
     pair = _flipped(pair, generator, settings)
     if generator.random() < settings.views:
         pair = _viewed(pair, generator, settings)
-    return _recoloured(pair, generator, settings)
+    return _recolored(pair, generator, settings)
 
 
 def _flipped(pair: TrainingPair, generator: np.random.Generator, settings: AugmentationSettings) -> TrainingPair:
@@ -105,7 +105,7 @@ def _viewed(pair: TrainingPair, generator: np.random.Generator, settings: Augmen
     )
 
 
-def _recoloured(pair: TrainingPair, generator: np.random.Generator, settings: AugmentationSettings) -> TrainingPair:
+def _recolored(pair: TrainingPair, generator: np.random.Generator, settings: AugmentationSettings) -> TrainingPair:
     fixed, moving = pair.fixed, pair.moving
     if generator.random() < settings.gammas:
         exponent = np.exp(generator.uniform(-1, 1) * np.log(settings.gamma))
@@ -126,7 +126,7 @@ def _recoloured(pair: TrainingPair, generator: np.random.Generator, settings: Au
 
 
 def _random_curve(generator: np.random.Generator) -> np.ndarray:
-    """A grey curve through random knots, neither rising nor falling as a whole, over the full range."""
+    """A gray curve through random knots, neither rising nor falling as a whole, over the full range."""
     knots = generator.random(KNOTS)
     knots = (knots - knots.min()) / np.ptp(knots)
     return np.interp(np.linspace(0, KNOTS - 1, CURVE_RESOLUTION), np.arange(KNOTS), knots).astype(np.float32)

@@ -47,7 +47,7 @@ class State:
     """
 
     model: nn.Module
-    optimiser: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer
     step: int = 0
     best: float = math.inf
     waited: int = 0
@@ -60,7 +60,7 @@ def save(fabric: Fabric, folder: Path, state: State, config: TrainingConfig, nam
         unfinished,
         {
             "model": state.model,
-            "optimiser": state.optimiser,
+            "optimizer": state.optimizer,
             "step": state.step,
             "best": state.best,
             "waited": state.waited,
@@ -80,7 +80,7 @@ def restore(fabric: Fabric, folder: Path, state: State, config: TrainingConfig) 
     path = folder / LAST
     if not path.exists():
         return False
-    parts = {"model": state.model, "optimiser": state.optimiser}
+    parts = {"model": state.model, "optimizer": state.optimizer}
     rest = fabric.load(path, parts, weights_only=True)
     _check(rest["config"], config, path)
     state.step, state.best, state.waited = rest["step"], rest["best"], rest["waited"]

@@ -83,7 +83,7 @@ class Search:
 def search(model: Model, pairs: Sequence[TrainingPair], points: int = 11) -> Search:
     """Register with ``points`` positions of each slider, ends included."""
     axis = np.linspace(0, 1, points, dtype=np.float32)
-    one_weight = model.card.regulariser == "diffusion"
+    one_weight = model.card.regularizer == "diffusion"
     places = np.array([(p, p) for p in axis] if one_weight else list(itertools.product(axis, axis)))
     return Search(
         places,
@@ -144,7 +144,7 @@ def sorted_models(folders: Sequence[str | Path]) -> dict[str, Model]:
     models = {}
     for folder in folders:
         pack = named_pack(folder)
-        kind = "diff" if pack.card.regulariser == "diffusion" else "elas"
+        kind = "diff" if pack.card.regularizer == "diffusion" else "elas"
         models[f"{kind}-{'sas' if pack.card.tissues else 'g'}"] = Model(pack)
         tissues = tuple(TISSUE_NAMES[label] for label in CLASSES)
         if (
@@ -185,7 +185,7 @@ def main() -> None:
 
 def compare(models: dict[str, Model], pairs: Sequence[TrainingPair], points: int) -> dict[str, dict]:
     """``scores``: by model the `Scores` of all pairs; ``differences``: by comparison and measure mean, lower and upper
-    bound; ``parameters``: by regulariser the place for all and for each pair's tissues.
+    bound; ``parameters``: by regularizer the place for all and for each pair's tissues.
     """
     rows = {NO_DEFORMATION: [scores(pair, torch.zeros(1, 2, *pair.shape)) for pair in pairs]}
     differences, parameters = {}, {}

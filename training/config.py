@@ -37,7 +37,7 @@ class TrainingConfig:
     adaptive: bool = _option(True, "parameters per tissue; without, one λ and one μ for the whole body")
     half_resolution: bool = _option(True, "velocity on half the image grid")
     pooled_input: bool = _option(False, "network on images averaged over 2 voxels per axis")
-    regulariser: str = _option("elastic", "energy", choices=("elastic", "diffusion"))
+    regularizer: str = _option("elastic", "energy", choices=("elastic", "diffusion"))
     scale: str = _option("log", "from slider to weight", choices=tuple(SCALES))
     tissues: tuple[str, ...] = _option(
         (), "names of the labels 1, 2 ... the model is bound to (hyper); all other labels become background"
@@ -56,7 +56,7 @@ class TrainingConfig:
     augment: bool = _option(True, "swap, other contrast, other views, flips and transposes")
     flips: bool = _option(True, "flips and transposes among them; without, the network knows one orientation only")
 
-    steps: int = _option(20_000, "optimiser steps; may be changed when resuming")
+    steps: int = _option(20_000, "optimizer steps; may be changed when resuming")
     batch: int = _option(4, "pairs per step, over all processes together")
     learning_rate: float = _option(1e-3, "of Adam")
     warm_up: int = _option(100, "steps of growing learning rate")
@@ -132,11 +132,11 @@ class TrainingConfig:
 
     def parameters(self) -> int:
         """How many numbers a hypernetwork gets: λ and μ (diffusion: one weight), for each tissue or for all."""
-        return (1 if self.regulariser == "diffusion" else 2) * (len(self.tissues) + 1 if self.adaptive else 1)
+        return (1 if self.regularizer == "diffusion" else 2) * (len(self.tissues) + 1 if self.adaptive else 1)
 
     def objective(self) -> Objective:
-        """What is minimised."""
-        return Objective(scale=SCALES[self.scale], regulariser=self.regulariser)
+        """What is minimized."""
+        return Objective(scale=SCALES[self.scale], regularizer=self.regularizer)
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> TrainingConfig:

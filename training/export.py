@@ -25,7 +25,7 @@ from .run_data import spacings_mm, validation_set
 from .trainee import Trainee
 from .validation import Scores, validate
 
-LICENCE = "Apache-2.0"
+LICENSE = "Apache-2.0"
 REST_OF_BODY = "background"
 # Labels that no hypernetwork of the paper has a place for.
 MERGED_INTO_REST = ("soft", "unsegmented")
@@ -71,12 +71,12 @@ def export_network(
         name=config.name,
         version=version,
         network=network.config,
-        regulariser=config.regulariser,
+        regularizer=config.regularizer,
         scale=config.scale,
         spacing_mm=(finest_mm / zoom, coarsest_mm * zoom),
         orientation="any" if config.any_orientation else ORIENTATION[config.dimension],
         training=account(config, step, note),
-        licence=LICENCE,
+        license=LICENSE,
         tissues=(REST_OF_BODY, *config.tissues) if vector else (),
         rest=MERGED_INTO_REST if vector else (),
         metrics={

@@ -1,4 +1,4 @@
-"""What training minimises: the objective of the registration itself, averaged over the pairs of a batch."""
+"""What training minimizes: the objective of the registration itself, averaged over the pairs of a batch."""
 
 from __future__ import annotations
 

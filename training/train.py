@@ -4,7 +4,7 @@
     torchrun --nproc-per-node 4 -m training.train ...
 
 Started again with the same output folder it goes on where the last checkpoint was written, to the same result as if it
-had never stopped. Nothing is labelled: the network learns to minimise the registration's own objective, for random
+had never stopped. Nothing is labeled: the network learns to minimize the registration's own objective, for random
 parameters of every tissue.
 """
 
@@ -61,8 +61,8 @@ def run(fabric: Fabric, config: TrainingConfig, report: Callable[[str], None]) -
         trainee.to(memory_format=torch.channels_last)  # 15 % less time per step on a CPU; in 3D it gains nothing
     fused = fabric.device.type == "cpu"  # a fifth of the time, which matters with the many weights of a hypernetwork
     adam = torch.optim.Adam(trainee.parameters(), lr=config.learning_rate, fused=fused)
-    model, optimiser = fabric.setup(trainee, adam)
-    state = State(model, optimiser)
+    model, optimizer = fabric.setup(trainee, adam)
+    state = State(model, optimizer)
     if config.resume and checkpoints.restore(fabric, output, state, config) and fabric.is_global_zero:
         report(f"Resumed after {state.step} steps.")
     validation = validation_set(config) if fabric.is_global_zero else None
@@ -133,16 +133,16 @@ def batches(fabric: Fabric, config: TrainingConfig, first: int) -> Iterator[Batc
 
 
 def learn(fabric: Fabric, config: TrainingConfig, state: State, batch: Batch) -> torch.Tensor:
-    """One step of the optimiser; returns the mean objective of this process's pairs."""
-    for group in state.optimiser.param_groups:
+    """One step of the optimizer; returns the mean objective of this process's pairs."""
+    for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(config, state.step)
     velocity = state.model(batch.fixed, batch.moving, batch.labels, batch.sliders)
     objective = batch_terms(config.objective(), velocity, batch, config.integration_steps).total.mean()
-    state.optimiser.zero_grad()
+    state.optimizer.zero_grad()
     fabric.backward(objective)
-    norm = fabric.clip_gradients(state.model, state.optimiser, max_norm=config.clip, error_if_nonfinite=False)
+    norm = fabric.clip_gradients(state.model, state.optimizer, max_norm=config.clip, error_if_nonfinite=False)
     if torch.isfinite(norm):  # the same in all processes, as gradients are averaged over them
-        state.optimiser.step()
+        state.optimizer.step()
     state.step += 1
     return objective.detach()
 

@@ -55,11 +55,11 @@ def model_card(config: NetworkConfig, **changes) -> ModelCard:
         "name": "made-up",
         "version": "1",
         "network": config,
-        "regulariser": "elastic",
+        "regularizer": "elastic",
         "scale": "log",
         "spacing_mm": (2.0, 8.0),
         "orientation": {2: "radiological", 3: "SPL"}[config.dimension],
         "training": "not trained",
-        "licence": "Apache-2.0",
+        "license": "Apache-2.0",
     }
     return ModelCard(**{**fields, **changes})

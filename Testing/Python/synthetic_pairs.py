@@ -22,7 +22,7 @@ from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 from training.phantoms import PhantomCase, make_case
 
 TISSUES = (Tissue(1, "soft"), Tissue(2, "lung"), Tissue(3, "bone"))
-CENTRE_RAS_MM = np.array([12.0, -30.0, 55.0])
+CENTER_RAS_MM = np.array([12.0, -30.0, 55.0])
 # Three blobs of different size and sign that no flip or exchange of axes maps onto each other: place, width, height.
 BLOBS = (((-14, 6, -9), 11, -0.9), ((15, -7, 5), 8, 0.7), ((2, 13, 12), 6, 0.5), ((-4, -15, -14), 7, -0.4))
 SHIFT_MM = np.array([4.0, -6.0, 5.0])
@@ -36,10 +36,10 @@ def rotation(*angles_degrees: float) -> np.ndarray:
 
 
 def grid(shape_kji, spacing_kji_mm, axes: np.ndarray) -> Geometry:
-    """A grid about CENTRE_RAS_MM with the columns of ``axes`` as voxel axes i, j, k."""
+    """A grid about CENTER_RAS_MM with the columns of ``axes`` as voxel axes i, j, k."""
     matrix = np.eye(4)
     matrix[:3, :3] = axes * np.asarray(spacing_kji_mm, float)[::-1]
-    matrix[:3, 3] = CENTRE_RAS_MM - matrix[:3, :3] @ ((np.array(shape_kji[::-1]) - 1) / 2)
+    matrix[:3, 3] = CENTER_RAS_MM - matrix[:3, :3] @ ((np.array(shape_kji[::-1]) - 1) / 2)
     return Geometry(shape_kji, matrix)
 
 
@@ -49,13 +49,13 @@ MOVING_GRID = grid((24, 25, 32), (3.5, 3.1, 2.7), rotation(8, -5, 20))
 
 def true_displacement_ras_mm(points_ras_mm: np.ndarray) -> np.ndarray:
     """A smooth bump: the middle is shifted by SHIFT_MM, the border stays."""
-    square = np.sum((points_ras_mm - CENTRE_RAS_MM) ** 2, -1, keepdims=True)
+    square = np.sum((points_ras_mm - CENTER_RAS_MM) ** 2, -1, keepdims=True)
     return np.exp(-square / (2 * 20.0**2)) * SHIFT_MM
 
 
 def intensities(points_ras_mm: np.ndarray) -> np.ndarray:
     """The moving anatomy: an ellipsoid with blobs and a fine texture, float32 in arbitrary units, above 0."""
-    p = points_ras_mm - CENTRE_RAS_MM
+    p = points_ras_mm - CENTER_RAS_MM
     value = 0.3 + _body(p)
     for place, width, height in BLOBS:
         value += height * np.exp(-np.sum((p - place) ** 2, -1) / (2 * width**2))
@@ -65,7 +65,7 @@ def intensities(points_ras_mm: np.ndarray) -> np.ndarray:
 
 def labels(points_ras_mm: np.ndarray) -> np.ndarray:
     """Tissues of the moving anatomy: soft 1, lung 2 and bone 3 around the first two blobs."""
-    p = points_ras_mm - CENTRE_RAS_MM
+    p = points_ras_mm - CENTER_RAS_MM
     label = (_body(p) > 0.5).astype(np.uint8)
     for value, (place, width, _) in zip((2, 3), BLOBS, strict=False):
         label[np.sum((p - place) ** 2, -1) < width**2] = value
@@ -79,7 +79,7 @@ def _body(p: np.ndarray) -> np.ndarray:
 @cache
 def volume_pair(strength: float = 1.0) -> ImagePair:
     """Oblique anisotropic 3D pair on two different grids, deformed by ``strength * true_displacement_ras_mm``."""
-    at_fixed, at_moving = FIXED_GRID.voxel_centres_ras_mm(), MOVING_GRID.voxel_centres_ras_mm()
+    at_fixed, at_moving = FIXED_GRID.voxel_centers_ras_mm(), MOVING_GRID.voxel_centers_ras_mm()
     mapped = at_fixed + strength * true_displacement_ras_mm(at_fixed)
     return ImagePair(
         Image(intensities(mapped), FIXED_GRID, "fixed"),
@@ -139,11 +139,11 @@ def displaced(image: Image, matrix_ras: np.ndarray) -> Image:
     )
 
 
-def rigid_ras(shift_mm, angles_degrees, centre_ras_mm=CENTRE_RAS_MM) -> np.ndarray:
-    """4x4 in RAS: turn about the centre, then shift."""
+def rigid_ras(shift_mm, angles_degrees, center_ras_mm=CENTER_RAS_MM) -> np.ndarray:
+    """4x4 in RAS: turn about the center, then shift."""
     matrix = np.eye(4)
     matrix[:3, :3] = rotation(*angles_degrees)
-    matrix[:3, 3] = np.asarray(centre_ras_mm) + shift_mm - matrix[:3, :3] @ centre_ras_mm
+    matrix[:3, 3] = np.asarray(center_ras_mm) + shift_mm - matrix[:3, :3] @ center_ras_mm
     return matrix
 
 

@@ -181,9 +181,9 @@ class Subject:
     def epe_mm(self) -> float:
         """Of the last registration, in the body, where the true counterpart is in the moving image."""
         field, geometry = self.registrar.displacement_ras_mm()
-        centres = self.case.fixed.geometry.voxel_centres_ras_mm()
-        mapped = map_points_ras_mm(centres.reshape(-1, 3), field, geometry).reshape(centres.shape)
-        error_mm = np.linalg.norm(mapped - centres - self.case.displacement_ras_mm, axis=-1)
+        centers = self.case.fixed.geometry.voxel_centers_ras_mm()
+        mapped = map_points_ras_mm(centers.reshape(-1, 3), field, geometry).reshape(centers.shape)
+        error_mm = np.linalg.norm(mapped - centers - self.case.displacement_ras_mm, axis=-1)
         return float(error_mm[self.case.valid & (self.case.fixed_segmentation.labels_kji > 0)].mean())
 
 

@@ -137,7 +137,7 @@ def pair_of(files: dict[str, object]) -> ImagePair:
 
 def divided(segmentation: Segmentation, name: str, names: tuple[str, str], axis: int, place_mm: float) -> Segmentation:
     """A tissue cut in two: where minus the RAS coordinate is below ``place_mm``, the first of ``names``."""
-    where = -segmentation.geometry.voxel_centres_ras_mm()[..., axis]
+    where = -segmentation.geometry.voxel_centers_ras_mm()[..., axis]
     return cut_in_two(segmentation, name, names, where >= place_mm)
 
 

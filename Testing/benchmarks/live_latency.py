@@ -229,7 +229,7 @@ def measured(host, name: str, moves: int) -> list:
     with Loop(watched) as apply_loop:
         click(watched.panel.ui.applyButton)
         watched.rest()
-    cancel_ms, thread_ms = cancelled(watched)
+    cancel_ms, thread_ms = canceled(watched)
     apply_texts = apply_loop.texts()
     host.reset()
     busy_text = f"{median(busy):.0f} ({max(busy):.0f})" if busy else "-"
@@ -248,7 +248,7 @@ def measured(host, name: str, moves: int) -> list:
     ]
 
 
-def cancelled(watched: Watched) -> tuple[float, float]:
+def canceled(watched: Watched) -> tuple[float, float]:
     """Milliseconds from the click on Cancel until the panel, and the worker thread, are idle; worst of three."""
     panel, worst = watched.panel, (0.0, 0.0)
     for seconds in (0.3, 1.0, 2.0):

@@ -67,7 +67,7 @@ def dice(a: np.ndarray, b: np.ndarray, label: int) -> float:
 
 
 def label_overlaps(fixed: Path, moving: Path, labels: Iterable[int], transform: Path) -> dict[int, tuple[float, float]]:
-    """Dice before and after for label maps in files; ``transform`` is applied by SimpleITK, nearest neighbour."""
+    """Dice before and after for label maps in files; ``transform`` is applied by SimpleITK, nearest neighbor."""
     reference, source = sitk.ReadImage(str(fixed)), sitk.ReadImage(str(moving))
     target = sitk.GetArrayFromImage(reference)
     before, after = (

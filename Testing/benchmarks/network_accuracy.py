@@ -21,7 +21,7 @@ from phantoms_2d import Scores, flipped, score, transposed
 
 from TissueElasticRegistrationLib.core.data.images import Image
 from TissueElasticRegistrationLib.core.models.model_pack import ModelPack
-from TissueElasticRegistrationLib.core.preparation.preprocessing import CT_WINDOW_HU, normalised
+from TissueElasticRegistrationLib.core.preparation.preprocessing import CT_WINDOW_HU, normalized
 from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver
 from TissueElasticRegistrationLib.core.registration.network_solver import NetworkSolver, solver_for
 from training.datasets.phantom_pairs import FIRST_TEST
@@ -109,13 +109,13 @@ def _print_referee(network: NetworkSolver, cases: list[PhantomCase], steps: int)
         "moving image of noise": (
             network,
             [
-                _recoloured(case, lambda image: random.normal(0, 300, image.array_kji.shape), only_moving=True)
+                _recolored(case, lambda image: random.normal(0, 300, image.array_kji.shape), only_moving=True)
                 for case in cases
             ],
         ),
         "moving image a ramp": (
             network,
-            [_recoloured(case, lambda image: np.indices(image.array_kji.shape)[2], only_moving=True) for case in cases],
+            [_recolored(case, lambda image: np.indices(image.array_kji.shape)[2], only_moving=True) for case in cases],
         ),
         "random weights": (_with_weights(network.pack, lambda w: 0.3 * random.normal(size=w.shape)), cases),
         "weights times 3": (_with_weights(network.pack, lambda w: 3 * w), cases),
@@ -168,7 +168,7 @@ def _worse(alone: list[Scores], refined: list[Scores]) -> int:
     )
 
 
-def _recoloured(case: PhantomCase, values: Callable[[Image], np.ndarray], only_moving: bool = False) -> PhantomCase:
+def _recolored(case: PhantomCase, values: Callable[[Image], np.ndarray], only_moving: bool = False) -> PhantomCase:
     """The pair with other intensities at the same places."""
     names = ("moving",) if only_moving else ("fixed", "moving")
     return replace(
@@ -182,7 +182,7 @@ def _recoloured(case: PhantomCase, values: Callable[[Image], np.ndarray], only_m
 
 def _gamma(image: Image) -> np.ndarray:
     low, high = CT_WINDOW_HU
-    return low + (high - low) * normalised(image.array_kji, CT_WINDOW_HU) ** 0.4
+    return low + (high - low) * normalized(image.array_kji, CT_WINDOW_HU) ** 0.4
 
 
 def _with_weights(pack: ModelPack, change: Callable[[np.ndarray], np.ndarray]) -> NetworkSolver:
@@ -194,8 +194,8 @@ def _with_weights(pack: ModelPack, change: Callable[[np.ndarray], np.ndarray]) -
 
 
 UNLIKE: dict[str, Callable[[PhantomCase], PhantomCase]] = {
-    "inverted contrast": lambda case: _recoloured(case, lambda image: -image.array_kji),
-    "gamma 0.4": lambda case: _recoloured(case, _gamma),
+    "inverted contrast": lambda case: _recolored(case, lambda image: -image.array_kji),
+    "gamma 0.4": lambda case: _recolored(case, _gamma),
     "upside down": lambda case: flipped(case, 1),
     "transposed": transposed,
 }

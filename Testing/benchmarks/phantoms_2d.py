@@ -152,9 +152,9 @@ def score(
     solved = process_time()
     result = finish(registrar.result())
     whole_seconds = process_time() - began
-    centres = case.fixed.geometry.voxel_centres_ras_mm()
-    mapped = map_points_ras_mm(centres.reshape(-1, 3), result.displacement_ras_mm, result.geometry)
-    epe, by_tissue = _epe(case, mapped.reshape(centres.shape) - centres)
+    centers = case.fixed.geometry.voxel_centers_ras_mm()
+    mapped = map_points_ras_mm(centers.reshape(-1, 3), result.displacement_ras_mm, result.geometry)
+    epe, by_tissue = _epe(case, mapped.reshape(centers.shape) - centers)
     return Scores(
         epe,
         by_tissue,

@@ -1,4 +1,4 @@
-"""Pictures of the module's panel for the README and the extension catalogue."""
+"""Pictures of the module's panel for the README and the extension catalog."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Run(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """Of the optimisation alone."""
+        """Of the optimization alone."""
         return self.result.seconds["register"]
 
 

@@ -196,7 +196,7 @@ class ctkMenuButton(QtWidgets.QPushButton):  # noqa: N801
 
 @stand_in()
 class ctkColorPickerButton(QtWidgets.QPushButton):  # noqa: N801
-    """A button with a colour. The dialog does not open."""
+    """A button with a color. The dialog does not open."""
 
     colorChanged = QtCore.Signal(QtGui.QColor)
     colorNameChanged = QtCore.Signal(str)

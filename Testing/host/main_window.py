@@ -70,7 +70,7 @@ class MainWindow(QtWidgets.QMainWindow):
 
 
 def set_appearance(font_points: float | None = None, dark: bool = False) -> None:
-    """Font size and colours of the whole application; without arguments Qt's own."""
+    """Font size and colors of the whole application; without arguments Qt's own."""
     application = QtWidgets.QApplication
     font = QtGui.QFontDatabase.systemFont(QtGui.QFontDatabase.GeneralFont)
     if font_points is not None:

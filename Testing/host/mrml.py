@@ -39,7 +39,7 @@ ITEM_OWNERS = {
 class MrmlHost:
     """One scene with its logics. Make one per process: some of Slicer's factories are singletons.
 
-    scratch: a folder for Slicer's temporary files and the files it looks for, such as colour tables.
+    scratch: a folder for Slicer's temporary files and the files it looks for, such as color tables.
     """
 
     def __init__(self, scratch: Path) -> None:
@@ -126,7 +126,7 @@ class MrmlHost:
 
 
 def _write_color_table(folder: Path) -> None:
-    """The one colour file that Slicer's logics ask for by name; without it they complain."""
+    """The one color file that Slicer's logics ask for by name; without it they complain."""
     folder.mkdir(parents=True, exist_ok=True)
     colors = "".join(f"{n} Region{n} {37 * n % 256} {91 * n % 256} {173 * n % 256} 255\n" for n in range(1, 16))
     (folder / "GenericColors.txt").write_text("0 Background 0 0 0 0\n" + colors)

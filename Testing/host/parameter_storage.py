@@ -214,7 +214,7 @@ class TupleStorage(Storage):
     members: list[Storage]
 
     def accepts(self, kind):
-        return False  # as in Slicer: a union never recognises a tuple
+        return False  # as in Slicer: a union never recognizes a tuple
 
     def default(self):
         return tuple(member.default() for member in self.members)

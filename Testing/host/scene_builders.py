@@ -77,9 +77,9 @@ def add_surface_segmentation(scene, name: str, surfaces: dict[str, vtk.vtkPolyDa
     return node
 
 
-def sphere(centre_ras_mm, radius_mm: float) -> vtk.vtkPolyData:
+def sphere(center_ras_mm, radius_mm: float) -> vtk.vtkPolyData:
     source = vtk.vtkSphereSource()
-    source.SetCenter(*centre_ras_mm)
+    source.SetCenter(*center_ras_mm)
     source.SetRadius(radius_mm)
     source.SetThetaResolution(48)
     source.SetPhiResolution(48)

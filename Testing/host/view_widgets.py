@@ -112,7 +112,7 @@ class qMRMLThreeDView(_Surface):
 
 @stand_in()
 class qMRMLSliceControllerWidget(QtWidgets.QLabel):
-    """The coloured bar above a slice view, without its controls."""
+    """The colored bar above a slice view, without its controls."""
 
     def __init__(self, view: SliceView) -> None:
         super().__init__()

@@ -189,12 +189,12 @@ class ThreeDView(OffscreenView):
         self.resize(*START_SIZE)
 
     def reset_focal_point(self) -> None:
-        """Turn around the centre of everything visible, the box around it excepted; the box follows."""
+        """Turn around the center of everything visible, the box around it excepted; the box follows."""
         box, labels = self.node.GetBoxVisible(), self.node.GetAxisLabelsVisible()
         self._show_box(False, False)
         bounds = self.renderer.ComputeVisiblePropBounds()
-        centre = [(bounds[2 * axis] + bounds[2 * axis + 1]) / 2 for axis in range(3)]
-        self.renderer.GetActiveCamera().SetFocalPoint(centre if bounds[0] <= bounds[1] else (0, 0, 0))
+        center = [(bounds[2 * axis] + bounds[2 * axis + 1]) / 2 for axis in range(3)]
+        self.renderer.GetActiveCamera().SetFocalPoint(center if bounds[0] <= bounds[1] else (0, 0, 0))
         self._show_box(box, labels)
         self.node.InvokeEvent(slicer.vtkMRMLViewNode.ResetFocalPointRequestedEvent)
 

@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("cancelled, nothing was written", file=sys.stderr)
+        print("canceled, nothing was written", file=sys.stderr)
         return 1
 
 
@@ -122,7 +122,7 @@ def _batch(options: argparse.Namespace) -> int:
         failed = register_list(options, progress)
     except KeyboardInterrupt:
         progress.close()
-        print("cancelled, only the subjects that were finished are written", file=sys.stderr)
+        print("canceled, only the subjects that were finished are written", file=sys.stderr)
         return 1
     finally:
         progress.close()

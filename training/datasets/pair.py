@@ -58,7 +58,7 @@ class TrainingPair:
         return replace(self, fixed_labels=fixed, moving_labels=moving)
 
     def fitted(self, shape: Sequence[int]) -> TrainingPair:
-        """Cropped or padded around its centre to another shape. Padding repeats the border and is not valid."""
+        """Cropped or padded around its center to another shape. Padding repeats the border and is not valid."""
         shape = tuple(shape)
         if shape == self.shape:
             return self

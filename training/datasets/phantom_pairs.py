@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from TissueElasticRegistrationLib.core.preparation.preprocessing import CT_WINDOW_HU, normalised
+from TissueElasticRegistrationLib.core.preparation.preprocessing import CT_WINDOW_HU, normalized
 from training.phantoms import LOADS, PhantomCase, make_case
 
 from .case_files import CaseFolder
@@ -54,8 +54,8 @@ def as_training_pair(case: PhantomCase) -> TrainingPair:
     grid = case.fixed.geometry
     displacement = grid.displacement_grid(case.displacement_ras_mm)
     arrays = {
-        "fixed": normalised(case.fixed.array_kji, CT_WINDOW_HU),
-        "moving": normalised(case.moving.array_kji, CT_WINDOW_HU),
+        "fixed": normalized(case.fixed.array_kji, CT_WINDOW_HU),
+        "moving": normalized(case.moving.array_kji, CT_WINDOW_HU),
         "fixed_labels": case.fixed_segmentation.labels_kji.astype(np.uint8),
         "moving_labels": case.moving_segmentation.labels_kji.astype(np.uint8),
         "valid": case.valid,

@@ -19,7 +19,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .pair import TrainingPair
-from .volumes import TOTALSEGMENTATOR, labels_of_masks, merged_labels, normalised_by_range, resampled, upright
+from .volumes import TOTALSEGMENTATOR, labels_of_masks, merged_labels, normalized_by_range, resampled, upright
 
 SPLITS = {"train": "training_paired_images", "validation": "registration_val", "test": "registration_test"}
 LUNG_CLASSES = ("lung", "bone", "liver")
@@ -99,7 +99,7 @@ def _learn2reg_volume(folder: Path, recipe: Recipe, path: Path) -> tuple[np.ndar
     if recipe.coronal:
         middle = image.shape[1] // 2
         image, labels = _head_up(image[:, middle]), _head_up(labels[:, middle])
-    return normalised_by_range(image), labels
+    return normalized_by_range(image), labels
 
 
 def _learn2reg_labels(folder: Path, image: Path) -> sitk.Image:
@@ -126,7 +126,7 @@ def _acdc_pair(patient: Path) -> TrainingPair:
         _cropped(array, middle, ACDC_SHAPE) for array in (fixed, moving, fixed_labels, moving_labels)
     )
     return TrainingPair(
-        normalised_by_range(fixed), normalised_by_range(moving), fixed_labels, moving_labels, (ACDC_SPACING_MM,) * 2
+        normalized_by_range(fixed), normalized_by_range(moving), fixed_labels, moving_labels, (ACDC_SPACING_MM,) * 2
     )
 
 

@@ -75,9 +75,9 @@ def smooth_field(generator: torch.Generator, channels: int, shape: Sequence[int]
 
 
 def _paint(generator: np.random.Generator, labels: torch.Tensor, count: int) -> torch.Tensor:
-    """Every label in one random grey, (1, 1, *shape) on [0, 1]."""
-    greys = torch.from_numpy(generator.permutation(np.linspace(0, 1, count) ** generator.uniform(0.6, 1.7)))
-    return greys.float()[labels]
+    """Every label in one random gray, (1, 1, *shape) on [0, 1]."""
+    grays = torch.from_numpy(generator.permutation(np.linspace(0, 1, count) ** generator.uniform(0.6, 1.7)))
+    return grays.float()[labels]
 
 
 def _scan(generator: np.random.Generator, torch_generator: torch.Generator, clean: torch.Tensor) -> np.ndarray:

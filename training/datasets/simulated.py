@@ -15,8 +15,8 @@ import SimpleITK as sitk
 
 from TissueElasticRegistrationLib.core.physics.tissue_presets import table_weight
 from TissueElasticRegistrationLib.core.preparation.body import outside_body
-from TissueElasticRegistrationLib.core.preparation.preprocessing import CT_WINDOW_HU, normalised
-from training.phantoms.finite_elements import centres_from_nodes, nodes_from_elements, solve_elasticity
+from TissueElasticRegistrationLib.core.preparation.preprocessing import CT_WINDOW_HU, normalized
+from training.phantoms.finite_elements import centers_from_nodes, nodes_from_elements, solve_elasticity
 from training.phantoms.imaging import cell_determinants, warp_anatomy
 from training.phantoms.subject import Canvas, smooth_noise
 
@@ -71,10 +71,10 @@ class Simulator:
         spacing = (spacing_mm,) * 3
         image = sitk.GetArrayFromImage(resampled(sitk.Cast(upright(volume.image), sitk.sitkFloat32), spacing))
         labels = sitk.GetArrayFromImage(resampled(upright(volume.labels), spacing, nearest=True)).astype(np.int32)
-        # What nobody labelled is air outside of the body and soft tissue inside of it.
+        # What nobody labeled is air outside of the body and soft tissue inside of it.
         labels[(labels == 0) & ~outside_body(image, np.array(spacing), volume.ct)] = UNSEGMENTED
         window = CT_WINDOW_HU if volume.ct else tuple(np.percentile(image, (0.5, 99.5)))
-        self._image = normalised(image, window)
+        self._image = normalized(image, window)
         self._labels, self._weights = _compact(labels, volume.names)
         self._spacing_mm = spacing_mm
 
@@ -131,7 +131,7 @@ class Simulator:
         holding = HOLDING_KPA_PER_MM2 * np.ones(labels.shape)
         forces, springs = (nodes_from_elements(density, labels.ndim, self._spacing_mm) for density in (forces, holding))
         nodal = solve_elasticity(lam_kpa, mu_kpa, self._spacing_mm, forces, _edge_of_grid(labels.shape), springs)
-        displacement = np.moveaxis(centres_from_nodes(nodal, labels.ndim), -1, 0) / self._spacing_mm
+        displacement = np.moveaxis(centers_from_nodes(nodal, labels.ndim), -1, 0) / self._spacing_mm
         size = np.percentile(np.linalg.norm(displacement, axis=0)[labels > 0], 99)
         displacement *= generator.uniform(*MOTION_SHARE) * min(labels.shape) / max(size, 1e-9)
         while cell_determinants(displacement).min() < SMALLEST_DETERMINANT:

@@ -72,7 +72,7 @@ def labels_of_masks(folder: Path, names: Mapping[str, tuple[str, ...]] = MASK_NA
     return merged
 
 
-def normalised_by_range(array: np.ndarray) -> np.ndarray:
+def normalized_by_range(array: np.ndarray) -> np.ndarray:
     """Scaled so that the smallest value is 0 and the largest 1, float32."""
     low, high = float(array.min()), float(array.max())
     return ((array - low) / max(high - low, 1e-6)).astype(np.float32)

@@ -31,7 +31,7 @@ class Choice:
 
     method: how they are searched, from the values of the tissue table or of the json file ``parameters``; None: these
     values as they are. points: places per slider of a grid. search: the model that the grid asks for models with
-    parameters per tissue; None: the global one that is compared with the same regulariser and scale, as in the paper,
+    parameters per tissue; None: the global one that is compared with the same regularizer and scale, as in the paper,
     or the model itself. refine: further steps after a network's answer. initial, threads: see `Registrar`.
     """
 
@@ -100,7 +100,7 @@ def _registered(
     if isinstance(solver, NetworkSolver) and choice.refine:
         run(registrar.refine(parameters, choice.refine))
         origin += f", {choice.refine} further steps"
-    return Compared(name, run(registrar.result()), origin, is_global(solver), solver.objective.regulariser == "elastic")
+    return Compared(name, run(registrar.result()), origin, is_global(solver), solver.objective.regularizer == "elastic")
 
 
 def is_global(solver: DirectSolver) -> bool:
@@ -120,7 +120,7 @@ def global_model(adaptive: NetworkSolver, solvers: Iterable[DirectSolver]) -> Ne
         solver
         for solver in solvers
         if is_global(solver)
-        and (solver.pack.card.regulariser, solver.pack.card.scale) == (wanted.regulariser, wanted.scale)
+        and (solver.pack.card.regularizer, solver.pack.card.scale) == (wanted.regularizer, wanted.scale)
     )
     return next(fitting, None)
 

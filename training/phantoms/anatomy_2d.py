@@ -17,7 +17,7 @@ def draw_anatomy_2d(
 ) -> Anatomy:
     """Draw one subject. Shapes come from their own generator, so they are the same at every spacing of the canvas."""
     frame = _draw_frame(shape_generator, field_of_view_mm)
-    down_mm, left_mm = canvas.centres_mm()
+    down_mm, left_mm = canvas.centers_mm()
     body_width_mm = half_width_mm(down_mm, frame)
     body = (np.abs(left_mm - frame.midline_mm) < body_width_mm) & (down_mm > frame.shoulder_mm)
     labels = np.where(body, SOFT, AIR).astype(np.int8)

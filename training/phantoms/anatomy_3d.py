@@ -92,7 +92,7 @@ def _draw_frame(generator: np.random.Generator, field_of_view_mm: tuple[float, f
 
 def _places(canvas: Canvas, frame: BodyFrame) -> BodyPlaces:
     """The cross section of the body is a rounded ellipse, flatter at the back than at the front."""
-    down_mm, back_mm, left_mm = (axis.astype(np.float32) for axis in canvas.centres_mm())
+    down_mm, back_mm, left_mm = (axis.astype(np.float32) for axis in canvas.centers_mm())
     aside_mm = left_mm - np.float32(frame.midline_mm)
     width_mm = half_width_mm(down_mm, frame)
     depth_mm = frame.half_depth_mm * (0.4 + 0.6 * width_mm / frame.half_width_mm)
@@ -182,12 +182,12 @@ def _draw_tube(
 
 
 def _box(canvas: Canvas, lowest_mm: np.ndarray, highest_mm: np.ndarray) -> tuple[tuple[slice, ...], list[np.ndarray]]:
-    """The part of the canvas between two corners: slices, and the cell centres in it (broadcastable)."""
+    """The part of the canvas between two corners: slices, and the cell centers in it (broadcastable)."""
     first = np.clip(np.floor(lowest_mm / canvas.spacing_mm), 0, canvas.shape).astype(int)
     last = np.clip(np.ceil(highest_mm / canvas.spacing_mm), first, canvas.shape).astype(int)
     box = tuple(slice(begin, end) for begin, end in zip(first, last, strict=True))
-    centres_mm = [(np.arange(begin, end) + 0.5) * canvas.spacing_mm for begin, end in zip(first, last, strict=True)]
-    return box, list(np.meshgrid(*centres_mm, indexing="ij", sparse=True))
+    centers_mm = [(np.arange(begin, end) + 0.5) * canvas.spacing_mm for begin, end in zip(first, last, strict=True)]
+    return box, list(np.meshgrid(*centers_mm, indexing="ij", sparse=True))
 
 
 def _liver(places: BodyPlaces, frame: BodyFrame, generator: np.random.Generator) -> np.ndarray:

@@ -31,13 +31,13 @@ from .subject import TISSUE_NAMES, Anatomy, Canvas, block_mean, draw_parameters,
 FIELD_OF_VIEW_MM = {2: (384.0, 384.0), 3: (384.0, 256.0, 384.0)}  # down, [back,] left
 SPACING_RANGE_MM = {2: (1.0, 12.0), 3: (3.0, 12.0)}
 DEFAULT_SPACING_MM = {2: 4.0, 3: 6.0}
-CENTRE_RAS_MM = (5.0, -20.0, -150.0)
+CENTER_RAS_MM = (5.0, -20.0, -150.0)
 BODY_AXES_RAS = {2: np.array([[0, 0, -1], [-1, 0, 0]]), 3: np.array([[0, 0, -1], [0, -1, 0], [-1, 0, 0]])}
 VOXEL_AXES_RAS = {2: np.array([[-1, 0, 0], [0, 0, -1], [0, -1, 0]]), 3: np.array([[-1, 0, 0], [0, -1, 0], [0, 0, 1]])}
 OBLIQUE_ANGLES_DEGREES = (20.0, -15.0, 30.0)
 SUPERSAMPLING = 2
 MARGIN_BELOW_MM = 60.0  # anatomy drawn below the field of view: the moving image may show some of it
-BORDER_VOXELS = 0.01  # a point this little outside of the outermost voxel centres still counts as inside
+BORDER_VOXELS = 0.01  # a point this little outside of the outermost voxel centers still counts as inside
 TISSUES = tuple(Tissue(label, name) for label, name in TISSUE_NAMES.items())
 
 
@@ -151,7 +151,7 @@ def _geometry(canvas: Canvas, oblique: bool) -> Geometry:
     shape_kji = (1, *canvas.shape) if canvas.dimension == 2 else canvas.shape
     matrix = np.eye(4)
     matrix[:3, :3] = _turn(oblique) @ VOXEL_AXES_RAS[canvas.dimension].T * canvas.spacing_mm
-    matrix[:3, 3] = _turn(oblique) @ CENTRE_RAS_MM - matrix[:3, :3] @ ((np.array(shape_kji[::-1]) - 1) / 2)
+    matrix[:3, 3] = _turn(oblique) @ CENTER_RAS_MM - matrix[:3, :3] @ ((np.array(shape_kji[::-1]) - 1) / 2)
     return Geometry(shape_kji, matrix)
 
 
@@ -173,7 +173,7 @@ def _ras_field(displacement_mm: np.ndarray, oblique: bool) -> np.ndarray:
 
 
 def _stays_inside(displacement: np.ndarray) -> np.ndarray:
-    """Where x + displacement(x), in voxels, lies between the outermost voxel centres."""
+    """Where x + displacement(x), in voxels, lies between the outermost voxel centers."""
     places = np.indices(displacement.shape[1:]) + displacement
     last = np.array(displacement.shape[1:]).reshape((-1,) + (1,) * (displacement.ndim - 1)) - 1
     return np.all((places >= -BORDER_VOXELS) & (places <= last + BORDER_VOXELS), axis=0)

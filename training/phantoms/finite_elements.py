@@ -81,8 +81,8 @@ def nodes_from_elements(per_element: np.ndarray, dimension: int, spacing_mm: flo
     return nodal
 
 
-def centres_from_nodes(nodal: np.ndarray, dimension: int) -> np.ndarray:
-    """Values of the Q1 interpolation at the element centres (the mean of the corner nodes)."""
+def centers_from_nodes(nodal: np.ndarray, dimension: int) -> np.ndarray:
+    """Values of the Q1 interpolation at the element centers (the mean of the corner nodes)."""
     shape = tuple(n - 1 for n in nodal.shape[:dimension])
     corners = element_corners(dimension)
     return sum(nodal[_window(corner, shape)] for corner in corners) / len(corners)
@@ -129,21 +129,21 @@ def _free_stiffness(
 ) -> sparse.bsr_matrix:
     """Stiffness of the free nodes in D x D blocks, C order of the nodes.
 
-    The grid is regular, so every node couples with the same 3^D neighbours: one array of blocks per neighbour.
+    The grid is regular, so every node couples with the same 3^D neighbors: one array of blocks per neighbor.
     """
     dimension = lam_kpa.ndim
     numbers = np.full(tuple(n + 2 for n in free.shape), -1, np.int32)  # one ring of absent nodes around the grid
     numbers[(slice(1, -1),) * dimension][free] = np.arange(free.sum(), dtype=np.int32)
-    neighbours = list(product((-1, 0, 1), repeat=dimension))
+    neighbors = list(product((-1, 0, 1), repeat=dimension))
     moduli_kpa = np.stack([lam_kpa, mu_kpa], axis=-1)
-    blocks = np.empty((int(free.sum()), len(neighbours), dimension, dimension))
+    blocks = np.empty((int(free.sum()), len(neighbors), dimension, dimension))
     columns = np.empty(blocks.shape[:2], np.int32)
-    for position, neighbour in enumerate(neighbours):
-        coupling = _coupling(moduli_kpa, spacing_mm, neighbour)
-        if not any(neighbour):
+    for position, neighbor in enumerate(neighbors):
+        coupling = _coupling(moduli_kpa, spacing_mm, neighbor)
+        if not any(neighbor):
             coupling += springs[..., None, None] * np.eye(dimension)
         blocks[:, position] = coupling[free]
-        shifted = tuple(slice(1 + step, 1 + step + n) for step, n in zip(neighbour, free.shape, strict=True))
+        shifted = tuple(slice(1 + step, 1 + step + n) for step, n in zip(neighbor, free.shape, strict=True))
         columns[:, position] = numbers[shifted][free]
     present = columns >= 0
     row_ends = np.concatenate([[0], np.cumsum(present.sum(axis=1))]).astype(np.int32)
@@ -151,8 +151,8 @@ def _free_stiffness(
     return sparse.bsr_matrix((blocks[present], columns[present], row_ends), shape=(size, size))
 
 
-def _coupling(moduli_kpa: np.ndarray, spacing_mm: float, neighbour: tuple[int, ...]) -> np.ndarray:
-    """(A+1, B+1[, C+1], D, D) stiffness blocks between every node and its neighbour at that offset.
+def _coupling(moduli_kpa: np.ndarray, spacing_mm: float, neighbor: tuple[int, ...]) -> np.ndarray:
+    """(A+1, B+1[, C+1], D, D) stiffness blocks between every node and its neighbor at that offset.
 
     moduli_kpa: (A, B[, C], 2) lambda and mu.
     """
@@ -162,7 +162,7 @@ def _coupling(moduli_kpa: np.ndarray, spacing_mm: float, neighbour: tuple[int, .
     unit = unit.reshape(2, len(corners), dimension, len(corners), dimension)
     coupling = np.zeros(tuple(n + 1 for n in shape) + (dimension**2,))
     for row, corner in enumerate(corners):
-        other = tuple(place + step for place, step in zip(corner, neighbour, strict=True))
+        other = tuple(place + step for place, step in zip(corner, neighbor, strict=True))
         if other in corners:
             coupling[_window(corner, shape)] += moduli_kpa @ unit[:, row, :, corners.index(other)].reshape(2, -1)
     return coupling.reshape(coupling.shape[:-1] + (dimension, dimension))
@@ -219,13 +219,13 @@ def _preconditioner(matrix: sparse.bsr_matrix, rigid_motions: np.ndarray) -> Lin
 
 
 def _rigid_motions(positions_mm: np.ndarray) -> np.ndarray:
-    """(3 N, 6) translations and linearised rotations of N points, rotations scaled to the size of translations."""
-    centred = positions_mm - positions_mm.mean(axis=0)
-    centred = centred / np.abs(centred).max()
-    modes = np.zeros((len(centred), 3, 6))
+    """(3 N, 6) translations and linearized rotations of N points, rotations scaled to the size of translations."""
+    centerd = positions_mm - positions_mm.mean(axis=0)
+    centerd = centerd / np.abs(centerd).max()
+    modes = np.zeros((len(centerd), 3, 6))
     for axis in range(3):
         one, two = (axis + 1) % 3, (axis + 2) % 3
         modes[:, axis, axis] = 1
-        modes[:, one, 3 + axis] = -centred[:, two]
-        modes[:, two, 3 + axis] = centred[:, one]
+        modes[:, one, 3 + axis] = -centerd[:, two]
+        modes[:, two, 3 + axis] = centerd[:, one]
     return modes.reshape(-1, 6)

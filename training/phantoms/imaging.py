@@ -22,7 +22,7 @@ BIAS_SHARE = 0.03
 
 
 def cell_determinants(displacement: np.ndarray) -> np.ndarray:
-    """Determinants of x -> x + displacement(x) at the corners of all cells between voxel centres.
+    """Determinants of x -> x + displacement(x) at the corners of all cells between voxel centers.
 
     There the one-sided differences are the exact derivatives of the linear interpolation of the displacement.
     Returns (2^D, A-1, B-1[, C-1]).

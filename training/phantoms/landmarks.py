@@ -16,7 +16,7 @@ DEPTH_VOXELS = 3
 def choose_landmarks(
     labels_kji: np.ndarray, displacement_ras_mm: np.ndarray, valid: np.ndarray, geometry: Geometry, count: int
 ) -> Landmarks:
-    """``count`` voxel centres at least DEPTH_VOXELS inside the body, as many in each tissue, far from each other.
+    """``count`` voxel centers at least DEPTH_VOXELS inside the body, as many in each tissue, far from each other.
 
     Returns fixed points x and moving points x + displacement in RAS mm, named after tissue and number.
     """

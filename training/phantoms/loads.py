@@ -42,14 +42,14 @@ def draw_load(name: str, labels: np.ndarray, canvas: Canvas, frame: BodyFrame, g
 
 def _breathing(labels: np.ndarray, canvas: Canvas, frame: BodyFrame, generator: np.random.Generator) -> np.ndarray:
     """The diaphragm pulls down in a band below the domes, each side with its own strength; the ribs move outwards."""
-    down_mm, left_mm = canvas.centres_mm()[0], canvas.centres_mm()[-1]
+    down_mm, left_mm = canvas.centers_mm()[0], canvas.centers_mm()[-1]
     aside_mm = left_mm - frame.midline_mm
     radial, radius = _outward(canvas, frame)
     dome_mm = np.where(aside_mm < 0, frame.right_dome_mm, frame.left_dome_mm)
     side_strength = np.where(aside_mm < 0, generator.uniform(0.7, 1.3), generator.uniform(0.7, 1.3))
     beside_spine = np.abs(aside_mm) > 25
     if canvas.dimension == 3:
-        beside_spine = beside_spine | (canvas.centres_mm()[1] < frame.middle_depth_mm)
+        beside_spine = beside_spine | (canvas.centers_mm()[1] < frame.middle_depth_mm)
     band = np.exp(-(((down_mm - dome_mm - 12) / 20) ** 2)) * (radius < 0.85) * beside_spine
     ribs = (radius > 0.6) & (down_mm > frame.lung_top_mm) & (down_mm < frame.left_dome_mm + 50) & (labels != AIR)
     outwards, upwards = generator.uniform(0.05, 0.35), generator.uniform(0, 0.15)
@@ -79,7 +79,7 @@ def _compression(labels: np.ndarray, canvas: Canvas, frame: BodyFrame, generator
         middle_mm.append(frame.middle_depth_mm - frame.half_depth_mm * np.sin(angle))
     middle_mm.append(frame.midline_mm + frame.half_width_mm * np.cos(angle))
     width_mm = generator.uniform(45, 80)
-    distance = sum(((axis_mm - mm) / width_mm) ** 2 for axis_mm, mm in zip(canvas.centres_mm(), middle_mm, strict=True))
+    distance = sum(((axis_mm - mm) / width_mm) ** 2 for axis_mm, mm in zip(canvas.centers_mm(), middle_mm, strict=True))
     return inwards * np.exp(-0.5 * distance)[..., None]
 
 
@@ -92,12 +92,12 @@ LOADS: dict[str, Callable[[np.ndarray, Canvas, BodyFrame, np.random.Generator], 
 
 def _outward(canvas: Canvas, frame: BodyFrame) -> tuple[np.ndarray, np.ndarray]:
     """Unit vectors away from the long axis of the body, and the distance from it as a share of the body's size."""
-    centres_mm = canvas.centres_mm()
-    across = (centres_mm[-1] - frame.midline_mm) / frame.half_width_mm
+    centers_mm = canvas.centers_mm()
+    across = (centers_mm[-1] - frame.midline_mm) / frame.half_width_mm
     if canvas.dimension == 2:
         across = np.broadcast_to(across, canvas.shape)
         return np.stack([np.zeros(canvas.shape), np.sign(across)], axis=-1), np.abs(across)
-    deep = (centres_mm[1] - frame.middle_depth_mm) / frame.half_depth_mm
+    deep = (centers_mm[1] - frame.middle_depth_mm) / frame.half_depth_mm
     across, deep = np.broadcast_arrays(across + np.zeros(canvas.shape), deep)
     radius = np.hypot(across, deep)
     safe = np.maximum(radius, 1e-6)
@@ -107,10 +107,10 @@ def _outward(canvas: Canvas, frame: BodyFrame) -> tuple[np.ndarray, np.ndarray]:
 def _springs(labels: np.ndarray, canvas: Canvas, frame: BodyFrame, generator: np.random.Generator) -> np.ndarray:
     """The spine is held; in 3D the patient also lies on the back, on something softer."""
     stiffness = generator.uniform(*SPINE_SPRING_KPA_PER_MM2)
-    centres_mm = canvas.centres_mm()
-    spine = (labels == BONE) & (np.abs(centres_mm[-1] - frame.midline_mm) < 20)
+    centers_mm = canvas.centers_mm()
+    spine = (labels == BONE) & (np.abs(centers_mm[-1] - frame.midline_mm) < 20)
     if canvas.dimension == 2:
         return stiffness * spine
-    spine &= np.abs(centres_mm[1] - frame.spine_depth_mm) < 30
-    lying = (labels != AIR) & (centres_mm[1] > frame.middle_depth_mm + 0.85 * frame.half_depth_mm)
+    spine &= np.abs(centers_mm[1] - frame.spine_depth_mm) < 30
+    lying = (labels != AIR) & (centers_mm[1] > frame.middle_depth_mm + 0.85 * frame.half_depth_mm)
     return stiffness * np.maximum(spine, TABLE_SHARE * lying)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .finite_elements import centres_from_nodes, nodes_from_elements, solve_elasticity
+from .finite_elements import centers_from_nodes, nodes_from_elements, solve_elasticity
 from .imaging import cell_determinants
 from .loads import draw_load
 from .subject import AIR, BodyFrame, Canvas
@@ -23,7 +23,7 @@ def simulate_motion(
     frame: BodyFrame,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """Displacement in mm at the voxel centres, (D, A, B[, C]), body frame: fixed x corresponds to moving x + d(x).
+    """Displacement in mm at the voxel centers, (D, A, B[, C]), body frame: fixed x corresponds to moving x + d(x).
 
     The elastic problem is linear, so the solution is scaled: to a random 99th percentile within MOTION_RANGE_MM, and
     less where a cell would be squeezed below SMALLEST_DETERMINANT. A load whose motion would get too small is redrawn.
@@ -36,7 +36,7 @@ def simulate_motion(
             for density in (drawn.forces, drawn.springs)
         )
         nodal = solve_elasticity(lam_kpa, mu_kpa, canvas.spacing_mm, forces, held, springs)
-        displacement_mm = np.moveaxis(centres_from_nodes(nodal, canvas.dimension), -1, 0)
+        displacement_mm = np.moveaxis(centers_from_nodes(nodal, canvas.dimension), -1, 0)
         displacement_mm *= generator.uniform(*MOTION_RANGE_MM) / motion_size_mm(displacement_mm, labels)
         displacement_mm = _without_folds(displacement_mm, canvas.spacing_mm)
         if motion_size_mm(displacement_mm, labels) >= MOTION_RANGE_MM[0]:

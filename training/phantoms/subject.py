@@ -44,8 +44,8 @@ class Canvas:
     def dimension(self) -> int:
         return len(self.shape)
 
-    def centres_mm(self) -> tuple[np.ndarray, ...]:
-        """Cell centres along each axis, shaped to broadcast against each other (down, [back,] left)."""
+    def centers_mm(self) -> tuple[np.ndarray, ...]:
+        """Cell centers along each axis, shaped to broadcast against each other (down, [back,] left)."""
         return tuple(
             np.meshgrid(*[(np.arange(n) + 0.5) * self.spacing_mm for n in self.shape], indexing="ij", sparse=True)
         )

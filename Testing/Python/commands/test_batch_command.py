@@ -187,7 +187,7 @@ def test_finished_subjects_are_skipped_until_the_options_change(folder, finished
     ("text", "message"),
     [
         ("fixed,moving\na,b\n", "the header must name fixed, moving, segmentation"),
-        ("fixed,moving,segmentation,colour\na,b,c,d\n", "'colour' is missing or not known"),
+        ("fixed,moving,segmentation,color\na,b,c,d\n", "'color' is missing or not known"),
         ("fixed,moving,segmentation\n", "the file lists no subjects"),
         ("fixed,moving,segmentation\na,,c\n", "line 2: moving is empty"),
         ("subject,fixed,moving,segmentation\nx,a,b,c\nx,a,b,c\n", "line 3: 'x' is no name for a folder of its own"),

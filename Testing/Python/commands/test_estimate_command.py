@@ -1,4 +1,4 @@
-"""``--estimate`` and ``--relative-stiffness``: repeatable, cancelled without a trace, refused or warned of in a
+"""``--estimate`` and ``--relative-stiffness``: repeatable, canceled without a trace, refused or warned of in a
 sentence.
 """
 
@@ -92,7 +92,7 @@ def test_the_same_command_twice_writes_the_same_bytes(case, tmp_path, options):
     assert pages[0] == pages[1]
 
 
-# --- cancelled --------------------------------------------------------------------------------------------------------
+# --- canceled --------------------------------------------------------------------------------------------------------
 
 
 class Impatient(ProgressLine):
@@ -116,19 +116,19 @@ class Impatient(ProgressLine):
         ("write 100 %  done", (*QUICK, *GRID, ALONE)),
     ],
 )
-def test_cancelling_writes_nothing_and_keeps_what_was_there(case, tmp_path, monkeypatch, capsys, moment, options):
+def test_canceling_writes_nothing_and_keeps_what_was_there(case, tmp_path, monkeypatch, capsys, moment, options):
     monkeypatch.setattr("TissueElasticRegistrationLib.__main__.ProgressLine", Impatient)
     monkeypatch.setattr(Impatient, "moment", moment)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "result.json").write_text("of an earlier run")
     assert register(case, tmp_path / "out", *options) == 1
-    assert capsys.readouterr().err.endswith("cancelled, nothing was written\n")
+    assert capsys.readouterr().err.endswith("canceled, nothing was written\n")
     assert [(path.name, path.read_text()) for path in (tmp_path / "out").iterdir()] == [
         ("result.json", "of an earlier run")
     ]
 
 
-def test_cancelling_a_batch_keeps_the_subjects_that_were_finished(case, tmp_path, monkeypatch, capsys):
+def test_canceling_a_batch_keeps_the_subjects_that_were_finished(case, tmp_path, monkeypatch, capsys):
     (tmp_path / "pairs.csv").write_text(
         "subject,fixed,moving,segmentation\n"
         + "".join(
@@ -144,7 +144,7 @@ def test_cancelling_a_batch_keeps_the_subjects_that_were_finished(case, tmp_path
 
     monkeypatch.setattr(batch_command, "register_files", not_the_second)
     assert main(["batch", str(tmp_path / "pairs.csv"), *QUICK, "--output", str(tmp_path / "out")]) == 1
-    assert capsys.readouterr().err.endswith("cancelled, only the subjects that were finished are written\n")
+    assert capsys.readouterr().err.endswith("canceled, only the subjects that were finished are written\n")
     with open(tmp_path / "out" / "batch.csv", newline="", encoding="utf-8") as stream:
         assert {row["subject"] for row in csv.DictReader(stream)} == {"anna"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"anna", "batch.csv"}
@@ -260,9 +260,9 @@ def test_holding_all_landmarks_out_of_a_search_by_landmarks_is_refused(case, tmp
     refused(capsys, "No tissue can be judged: at least 3 landmarks must speak for it.", tmp_path / "out")
 
 
-def test_a_model_of_another_regulariser_is_refused_for_the_search(case, tmp_path, capsys):
+def test_a_model_of_another_regularizer_is_refused_for_the_search(case, tmp_path, capsys):
     config = NetworkConfig(2, encoder=(8, 8), decoder=(8, 8), final=(8,))
-    save_pack(tmp_path / "other", awake(config), model_card(config, name="other", regulariser="diffusion"))
+    save_pack(tmp_path / "other", awake(config), model_card(config, name="other", regularizer="diffusion"))
     assert register(case, tmp_path / "out", *GRID, "--search-model", str(tmp_path / "other")) == 2
     refused(
         capsys,

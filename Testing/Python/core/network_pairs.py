@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from networks import awake, model_card
 from synthetic_pairs import (
-    CENTRE_RAS_MM,
+    CENTER_RAS_MM,
     TISSUES,
     intensities,
     labels,
@@ -41,13 +41,13 @@ def slice_pair() -> ImagePair:
 def grid_of(axes: np.ndarray, shape_kji, spacing_kji_mm) -> Geometry:
     matrix = np.eye(4)
     matrix[:3, :3] = axes * np.asarray(spacing_kji_mm, float)[::-1]
-    matrix[:3, 3] = CENTRE_RAS_MM - matrix[:3, :3] @ ((np.array(shape_kji[::-1]) - 1) / 2)
+    matrix[:3, 3] = CENTER_RAS_MM - matrix[:3, :3] @ ((np.array(shape_kji[::-1]) - 1) / 2)
     return Geometry(shape_kji, matrix)
 
 
 def pair_on(grid: Geometry) -> ImagePair:
     """The anatomy of `synthetic_pairs` on one grid for both images."""
-    points = grid.voxel_centres_ras_mm()
+    points = grid.voxel_centers_ras_mm()
     mapped = points + true_displacement_ras_mm(points)
     return ImagePair(
         Image(intensities(mapped), grid, "fixed"),

@@ -10,28 +10,28 @@ from TissueElasticRegistrationLib.core.preparation.body import outside_body
 
 SHAPE = (9, 44, 60)
 SPACING = np.array([4.0, 5.0, 4.0])
-CENTRE_MM = np.array([85.0, 112.0])
+CENTER_MM = np.array([85.0, 112.0])
 AIR, LUNG, FAT, SOFT, BONE, COUCH = -1000, -820, -100, 40, 600, 100
 MR = {AIR: 4, LUNG: 12, FAT: 240, SOFT: 120, BONE: 30}
 
 
-def ellipse(centre_mm, radii_mm):
+def ellipse(center_mm, radii_mm):
     """(K, J, I) bool, the same in every slice."""
     j, i = (np.arange(n) * h for n, h in zip(SHAPE[1:], SPACING[1:], strict=True))
-    plane = ((j[:, None] - centre_mm[0]) / radii_mm[0]) ** 2 + ((i - centre_mm[1]) / radii_mm[1]) ** 2 <= 1
+    plane = ((j[:, None] - center_mm[0]) / radii_mm[0]) ** 2 + ((i - center_mm[1]) / radii_mm[1]) ** 2 <= 1
     return np.broadcast_to(plane, SHAPE)
 
 
-BODY = ellipse(CENTRE_MM, (60.0, 85.0))
+BODY = ellipse(CENTER_MM, (60.0, 85.0))
 
 
 def thorax(couch=False):
     """HU: fat around muscle, a bone, two lungs of different size that reach the first slice but not the last two."""
     image = np.full(SHAPE, AIR, float)
     image[BODY] = FAT
-    image[ellipse(CENTRE_MM, (52.0, 77.0))] = SOFT
-    for centre, radii in (((80.0, 75.0), (35.0, 25.0)), ((82.0, 150.0), (30.0, 22.0))):
-        image[:-2][ellipse(centre, radii)[:-2]] = LUNG
+    image[ellipse(CENTER_MM, (52.0, 77.0))] = SOFT
+    for center, radii in (((80.0, 75.0), (35.0, 25.0)), ((82.0, 150.0), (30.0, 22.0))):
+        image[:-2][ellipse(center, radii)[:-2]] = LUNG
     image[ellipse((125.0, 112.0), (8.0, 10.0))] = BONE
     if couch:
         image[:, 36:38, 5:55] = COUCH

@@ -62,7 +62,7 @@ def test_the_score_contains_the_initial_alignment():
 
 def test_the_score_contains_an_initial_alignment_that_is_not_linear():
     geometry = FIXED_GRID.resampled(FIXED_GRID.spacing_kji_mm * 1.5, FIXED_GRID.shape_kji)
-    truth = displacement_transform(true_displacement_ras_mm(geometry.voxel_centres_ras_mm()), geometry)
+    truth = displacement_transform(true_displacement_ras_mm(geometry.voxel_centers_ras_mm()), geometry)
     assert _score_at_rest(volume_pair(), truth).min() > _score_at_rest(volume_pair(), "none").min() + 0.2
 
 

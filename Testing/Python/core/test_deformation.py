@@ -24,7 +24,7 @@ from TissueElasticRegistrationLib.core.physics.deformation import (
 
 SHAPES = {2: (7, 11), 3: (5, 8, 6)}
 DIMENSIONS = [2, 3]
-# Flows towards the centre of the grids above, so that no sample comes from outside; no symmetry between the axes.
+# Flows towards the center of the grids above, so that no sample comes from outside; no symmetry between the axes.
 INWARD = np.array([[-0.30, 0.05, -0.04], [0.12, -0.35, 0.06], [-0.03, 0.07, -0.25]])
 INWARD_TOO = np.array([[-0.15, -0.04, 0.02], [0.05, -0.20, 0.03], [0.06, -0.02, -0.10]])
 
@@ -34,7 +34,7 @@ def constant(vector, shape):
 
 
 def linear(matrix, shape):
-    """u = A (x - centre) in voxels."""
+    """u = A (x - center) in voxels."""
     positions = np.indices(shape) - (np.array(shape).reshape(-1, *[1] * len(shape)) - 1) / 2
     return torch.tensor(np.einsum("ab,b...->a...", matrix, positions)[None])
 
@@ -228,13 +228,13 @@ def test_fold_between_two_voxels_is_found_though_central_differences_miss_it(dim
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 def test_fold_is_found_in_whichever_corner_of_the_cells_it_lies(dimension):
-    """One voxel displaced across its neighbours: each pair of differences is harmless, only their product folds."""
+    """One voxel displaced across its neighbors: each pair of differences is harmless, only their product folds."""
     shape = SHAPES[dimension]
     for signs in np.ndindex(*[2] * dimension):
         displacement, direction = torch.zeros(1, dimension, *shape), 2.0 * torch.tensor(signs) - 1
-        centre = tuple(n // 2 for n in shape)
-        displacement[(0, slice(None), *centre)] = 0.6 * direction
-        flagged = folding(displacement)[(0, *centre)]
+        center = tuple(n // 2 for n in shape)
+        displacement[(0, slice(None), *center)] = 0.6 * direction
+        flagged = folding(displacement)[(0, *center)]
         corner = torch.eye(dimension) - 0.6 * torch.outer(direction, direction)
         assert torch.linalg.det(corner) < 0 and flagged
 
@@ -281,14 +281,14 @@ def test_resized_displacement_keeps_its_place_in_space(old, new):
     extent_mm, fields = 60.0, []
     for shape in (old, new):
         size_mm = extent_mm / np.array(shape).reshape(-1, *[1] * len(shape))
-        centres_mm = (np.indices(shape) + 0.5) * size_mm
-        fields.append(np.einsum("ab,b...->a...", matrix, centres_mm) / size_mm)
+        centers_mm = (np.indices(shape) + 0.5) * size_mm
+        fields.append(np.einsum("ab,b...->a...", matrix, centers_mm) / size_mm)
     resized = resize(torch.tensor(fields[0][None]), new)[0].numpy()
     reached = np.ones(new, bool)
     for axis, (m, n) in enumerate(zip(old, new, strict=True)):
-        centre = (np.arange(n) + 0.5) / n
+        center = (np.arange(n) + 0.5) / n
         view = [-1 if other == axis else 1 for other in range(len(old))]
-        reached &= ((centre >= 0.5 / m - 1e-9) & (centre <= 1 - 0.5 / m + 1e-9)).reshape(view)
+        reached &= ((center >= 0.5 / m - 1e-9) & (center <= 1 - 0.5 / m + 1e-9)).reshape(view)
     assert reached.mean() > 0.4
     np.testing.assert_allclose(resized[:, reached], fields[1][:, reached], rtol=1e-9)
 

@@ -75,7 +75,7 @@ def on_oblique_grid(gradient):
     dimension = len(gradient)
     geometry = oblique_geometry((1, *SHAPES[2]) if dimension == 2 else SHAPES[3])
     spacing = geometry.spacing_kji_mm
-    positions = geometry.voxel_centres_ras_mm() - geometry.corners_ras_mm().mean(0)
+    positions = geometry.voxel_centers_ras_mm() - geometry.corners_ras_mm().mean(0)
     field_ras = positions @ ras_gradient(gradient, geometry).T
     if dimension == 3:
         field_ras = field_ras + [1.0, -2.0, 0.5]
@@ -152,7 +152,7 @@ def test_diffusion_has_half_the_squared_gradient(dimension, grid):
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
-def test_diffusion_penalises_rotation_but_not_translation(dimension):
+def test_diffusion_penalizes_rotation_but_not_translation(dimension):
     fields = homogeneous_strains(dimension)
     rotation, spacing = field_and_spacing(fields["rotation 01"][0], "anisotropic")
     assert_everywhere(diffusion_energy(rotation, spacing, MU), MU * E**2)
@@ -164,16 +164,16 @@ def test_diffusion_penalises_rotation_but_not_translation(dimension):
 
 
 def gradients_at(field, spacing, voxel):
-    """The gradient matrices [component, axis] of all 2^D choices of neighbours; beyond the border the other one."""
+    """The gradient matrices [component, axis] of all 2^D choices of neighbors; beyond the border the other one."""
     dimension = len(spacing)
     for sides in product((-1, 1), repeat=dimension):
         gradient = np.zeros((dimension, dimension))
         for axis, side in enumerate(sides):
             if not 0 <= voxel[axis] + side < field.shape[axis + 1]:
                 side = -side
-            neighbour = list(voxel)
-            neighbour[axis] += side
-            difference = field[(slice(None), *neighbour)] - field[(slice(None), *voxel)]
+            neighbor = list(voxel)
+            neighbor[axis] += side
+            difference = field[(slice(None), *neighbor)] - field[(slice(None), *voxel)]
             gradient[:, axis] = difference / (side * spacing[axis])
         yield gradient
 

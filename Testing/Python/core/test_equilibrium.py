@@ -1,4 +1,4 @@
-"""The equilibrium behind shear modulus ratio: its matrices, its solver, its probability and how that is maximised."""
+"""The equilibrium behind shear modulus ratio: its matrices, its solver, its probability and how that is maximized."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from TissueElasticRegistrationLib.core.data.progress import finish
-from TissueElasticRegistrationLib.core.stiffness.bfgs import minimise
+from TissueElasticRegistrationLib.core.stiffness.bfgs import minimize
 from TissueElasticRegistrationLib.core.stiffness.block_tridiagonal import factorise
 from TissueElasticRegistrationLib.core.stiffness.body_forces import unknown_forces
 from TissueElasticRegistrationLib.core.stiffness.finite_elements import NO_TISSUE, Equilibrium
@@ -125,23 +125,23 @@ def test_the_true_moduli_are_more_probable_than_others():
             assert evidence.value(other)[0] > evidence.value(true)[0] + 3
 
 
-def test_minimise_finds_the_bottom_of_a_bent_valley_and_keeps_out_of_what_is_not_finite():
+def test_minimize_finds_the_bottom_of_a_bent_valley_and_keeps_out_of_what_is_not_finite():
     def valley(x):
         if x[0] > 1.6:
             return np.inf, np.zeros(2)
         bend = x[1] - x[0] ** 2
         return 20 * bend**2 + (1 - x[0]) ** 2, np.array([-80 * bend * x[0] - 2 * (1 - x[0]), 40 * bend])
 
-    found = finish(minimise(valley, np.array([-1.2, 1.0]), 120, 1e-12))
+    found = finish(minimize(valley, np.array([-1.2, 1.0]), 120, 1e-12))
     np.testing.assert_allclose(found, [1, 1], atol=1e-3)
 
 
-def test_minimise_asks_no_more_than_allowed():
+def test_minimize_asks_no_more_than_allowed():
     asked = []
 
     def bowl(x):
         asked.append(x)
         return float(np.cosh(x).sum()), np.sinh(x)
 
-    finish(minimise(bowl, np.full(3, 5.0), 4, 0.0))
+    finish(minimize(bowl, np.full(3, 5.0), 4, 0.0))
     assert len(asked) == 4

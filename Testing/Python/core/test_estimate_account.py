@@ -230,7 +230,7 @@ def test_the_landscape_marks_the_chosen_point_and_hatches_only_a_flat_one():
 
 
 def test_colors_of_a_landscape_reach_as_far_as_its_scores_differ():
-    """Millimetres are no shares: what is nearly as good in Dice and in distance is told by the landscape."""
+    """Millimeters are no shares: what is nearly as good in Dice and in distance is told by the landscape."""
     pair = a_pair()
     estimate = an_estimate(pair, criterion="landmarks")
     landscape = replace(estimate.landscape, scores=-10 * estimate.landscape.scores, flat=0.05)

@@ -318,18 +318,18 @@ def _discs_pair() -> ImagePair:
     """Two discs that are both smaller in the moving image; of the labels, only one is."""
     rows, columns = np.mgrid[:64, :64].astype(float)
     geometry = Geometry((1, 64, 64), np.diag([4.0, 4.0, 4.0, 1.0]))
-    centres, tissues = ((20.0, 18.0), (42.0, 45.0)), (Tissue(1, "shrinking"), Tissue(2, "staying"))
+    centers, tissues = ((20.0, 18.0), (42.0, 45.0)), (Tissue(1, "shrinking"), Tissue(2, "staying"))
 
     def image(radius: float) -> Image:
         value = np.full((64, 64), 100.0)
-        for y, x in centres:
+        for y, x in centers:
             distance = np.hypot(rows - y, columns - x) / radius
             value += 80 / (1 + np.exp(np.clip(12 * (distance - 1), -50, 50))) - 40 * np.exp(-((distance / 0.5) ** 2))
         return Image(value[None].astype(np.float32), geometry, "discs")
 
     def labels(*radii: float) -> Segmentation:
         value = np.zeros((64, 64), np.uint8)
-        for number, ((y, x), radius) in enumerate(zip(centres, radii, strict=True), start=1):
+        for number, ((y, x), radius) in enumerate(zip(centers, radii, strict=True), start=1):
             value[np.hypot(rows - y, columns - x) < radius] = number
         return Segmentation(value[None], geometry, tissues)
 

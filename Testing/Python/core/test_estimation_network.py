@@ -162,7 +162,7 @@ def test_the_global_network_searches_for_the_adaptive_one(trusted):
     assert not np.array_equal(mine.landscape.scores, other.landscape.scores, equal_nan=True)
 
 
-@pytest.mark.parametrize("changes", [{"scale": "paper"}, {"regulariser": "diffusion"}])
+@pytest.mark.parametrize("changes", [{"scale": "paper"}, {"regularizer": "diffusion"}])
 def test_a_network_of_another_kind_cannot_search(trusted, changes):
     registrar = registrar_with(a_pack())
     with pytest.raises(ValueError, match="cannot search for this registration"):

@@ -286,7 +286,7 @@ def test_the_last_partial_estimate_is_what_is_returned(trusted):
 
 
 def test_with_a_diffusion_model_only_mu_is_searched(trusted):
-    pack = pack_of(NetworkConfig(2, "hyper", 1, **SMALL), voxels=2.0, orientation="any", regulariser="diffusion")
+    pack = pack_of(NetworkConfig(2, "hyper", 1, **SMALL), voxels=2.0, orientation="any", regularizer="diffusion")
     start = TissueParameters({BONE: Lame(5.0, 2.0)}, default=Lame(2.0, 2.0))
     estimate = finish(estimate_by_grid(registrar_of(thorax_slice(), solver=NetworkSolver(pack)), start))
     assert estimate.landscape.scores.shape[1:] == (1, 11)

@@ -43,7 +43,7 @@ def test_voxel_positions_are_those_of_simpleitk():
     for ijk in ((0, 0, 0), (10, 0, 0), (0, 6, 0), (0, 0, 4), (3, 5, 2)):
         expected = flip_ras_lps(np.array(image.TransformIndexToPhysicalPoint(ijk)))
         np.testing.assert_allclose(geometry.points_ras_mm(np.array(ijk)), expected, atol=1e-9)
-        np.testing.assert_allclose(geometry.voxel_centres_ras_mm()[ijk[::-1]], expected, atol=1e-9)
+        np.testing.assert_allclose(geometry.voxel_centers_ras_mm()[ijk[::-1]], expected, atol=1e-9)
 
 
 def test_itk_description_round_trip():
@@ -114,11 +114,11 @@ def test_padded_grid_keeps_the_old_voxels_in_place():
     geometry = oblique()
     padded = geometry.padded((1, 2, 3), (4, 0, 5))
     assert padded.shape_kji == (10, 9, 19)
-    inner = padded.voxel_centres_ras_mm()[1:6, 2:9, 3:14]
-    np.testing.assert_allclose(inner, geometry.voxel_centres_ras_mm(), atol=1e-9)
+    inner = padded.voxel_centers_ras_mm()[1:6, 2:9, 3:14]
+    np.testing.assert_allclose(inner, geometry.voxel_centers_ras_mm(), atol=1e-9)
 
 
-def test_grids_agree_up_to_a_hundredth_of_a_millimetre():
+def test_grids_agree_up_to_a_hundredth_of_a_millimeter():
     geometry = oblique()
     for shift_mm, same in ((0.005, True), (0.05, False)):
         matrix = geometry.ijk_to_ras.copy()

@@ -52,7 +52,7 @@ def test_live_prepares_first_and_ends_like_a_registration(pair):
     parameters = reference.table_parameters()
     finish(reference.register(parameters))
     last = frames_of(registrar.live(parameters))[-1]
-    points = registrar.working.geometry.voxel_centres_ras_mm()[:, 4:-4:3, 4:-4:3].reshape(-1, 3)[::3]
+    points = registrar.working.geometry.voxel_centers_ras_mm()[:, 4:-4:3, 4:-4:3].reshape(-1, 3)[::3]
     expected = at(points, *reference.displacement_ras_mm())
     np.testing.assert_allclose(at(points, last.displacement_ras_mm, last.geometry), expected, atol=2e-3)
 
@@ -74,7 +74,7 @@ def test_frames_contain_the_initial_alignment():
     registrar = Registrar(volume_pair(), initial=rigid_lps_transform(shift), threads=1)
     frame = frames_of(registrar.live(prepared(volume_pair(), initial="none").table_parameters()))[-1]
     finish(registrar.register(registrar.table_parameters()))
-    points = volume_pair().fixed.geometry.voxel_centres_ras_mm()[4:-4:4, 4:-4:4, 4:-4:4].reshape(-1, 3)
+    points = volume_pair().fixed.geometry.voxel_centers_ras_mm()[4:-4:4, 4:-4:4, 4:-4:4].reshape(-1, 3)
     np.testing.assert_allclose(
         at(points, frame.displacement_ras_mm, frame.geometry), at(points, *registrar.displacement_ras_mm()), atol=0.05
     )

@@ -96,7 +96,7 @@ def test_equal_surfaces_have_distance_zero():
 
 
 @pytest.mark.parametrize(("axis", "steps"), [(0, 2), (1, 3), (2, 4)])
-def test_single_voxel_shifted_along_an_axis_is_that_many_millimetres_away(axis, steps):
+def test_single_voxel_shifted_along_an_axis_is_that_many_millimeters_away(axis, steps):
     shape = (9, 11, 13)
     first, second = np.zeros(shape, int), np.zeros(shape, int)
     first[3, 4, 5] = 1
@@ -156,7 +156,7 @@ def test_landmark_errors_of_known_distances():
 def test_points_are_mapped_exactly_by_an_affine_displacement():
     geometry = oblique((7, 9, 11))
     matrix, shift = np.array([[0.1, 0.02, -0.05], [0.0, -0.1, 0.07], [0.03, 0.01, 0.2]]), np.array([4.0, -5.0, 6.0])
-    displacement = geometry.voxel_centres_ras_mm() @ matrix.T + shift
+    displacement = geometry.voxel_centers_ras_mm() @ matrix.T + shift
     points = geometry.points_ras_mm(np.random.default_rng(0).uniform(0, [10, 8, 6], (50, 3)))
     mapped = map_points_ras_mm(points, displacement, geometry)
     np.testing.assert_allclose(mapped, points + points @ matrix.T + shift, atol=1e-9)

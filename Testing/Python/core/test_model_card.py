@@ -55,9 +55,9 @@ def test_listing_and_comparing_needs_no_torch(folder):
     program = f"""
 import sys; sys.path.insert(0, {str(MODULE)!r})
 import numpy as np
-from TissueElasticRegistrationLib.core.geometry import Geometry
-from TissueElasticRegistrationLib.core.model_card import list_cards, pack_state
-from TissueElasticRegistrationLib.core.model_fit import fit_problem
+from TissueElasticRegistrationLib.core.data.geometry import Geometry
+from TissueElasticRegistrationLib.core.models.model_card import list_cards, pack_state
+from TissueElasticRegistrationLib.core.models.model_fit import fit_problem
 entries = list_cards({str(folder)!r})
 print(pack_state({str(folder / "a")!r}) is not None, len(entries))
 print(fit_problem(entries[1].card, Geometry((1, 64, 48), np.eye(4)), None, ()))

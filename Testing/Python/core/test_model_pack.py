@@ -209,11 +209,11 @@ def test_weights_that_do_not_fit_the_card_are_refused(folder, data):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"schema": 2}, "version 2"),
+        ({"schema": 3}, "version 3"),
         ({"tissues": ["background", "lung", "bone", "liver", "spleen"]}, "has 8 parameters, its tissues need 10"),
         ({"tissues": ["background", "lung", "bone", "Lung"]}, "its tissues need"),
         ({"tissues": []}, "its tissues need 2"),
-        ({"regulariser": "bending"}, "regulariser 'bending'"),
+        ({"regularizer": "bending"}, "regularizer 'bending'"),
         ({"orientation": "LPS"}, "orientation 'LPS'"),
         ({"orientation": "SPL"}, "does not fit 2 dimensions"),
         ({"scale__name": "linear"}, "scale 'linear'"),

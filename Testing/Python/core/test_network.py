@@ -151,8 +151,8 @@ def test_cutting_off_the_padding_leaves_the_velocity_where_it_was(size, cell):
     def at(voxel):  # a velocity in image voxels that grows along the axis
         return 0.3 + 0.02 * voxel
 
-    centres = (torch.arange(cells, dtype=torch.float64) + 0.5) * cell - start
-    velocity = padding.velocity((at(centres) / cell).view(1, 1, -1))
+    centers = (torch.arange(cells, dtype=torch.float64) + 0.5) * cell - start
+    velocity = padding.velocity((at(centers) / cell).view(1, 1, -1))
     count = max(1, size // cell)
     new_cell = size / count
     expected = at((torch.arange(count, dtype=torch.float64) + 0.5) * new_cell) / new_cell

@@ -51,7 +51,7 @@ def test_a_volume_gives_the_same_deformation_however_its_array_is_stored(order, 
     stored = grid_of(SPL[:, order] * np.array(signs), tuple(shape[::-1][list(order)][::-1]), spacing)
     expected, grid, _ = answer(pair_on(grid_of(SPL, tuple(shape), spacing)), pack_of(MAP_3D))
     found, other, _ = answer(pair_on(stored), pack_of(MAP_3D))
-    places = np.rint(other.points_ijk(grid.voxel_centres_ras_mm())).astype(int)
+    places = np.rint(other.points_ijk(grid.voxel_centers_ras_mm())).astype(int)
     assert np.abs(expected).max() > 1
     np.testing.assert_allclose(found[places[..., 2], places[..., 1], places[..., 0]], expected, atol=2e-3)
 
@@ -66,7 +66,7 @@ def test_a_slice_gives_the_same_deformation_however_its_array_is_stored(normal):
         views.append(grid_of(axes, shape, (3.0, 3.0, 3.0)))
     expected, grid, _ = answer(pair_on(views[0]), pack_of(MAP_2D))
     found, other, _ = answer(pair_on(views[1]), pack_of(MAP_2D))
-    places = np.rint(other.points_ijk(grid.voxel_centres_ras_mm()[:1])).astype(int)
+    places = np.rint(other.points_ijk(grid.voxel_centers_ras_mm()[:1])).astype(int)
     assert np.abs(expected).max() > 1
     np.testing.assert_allclose(found[places[..., 2], places[..., 1], places[..., 0]], expected, atol=2e-3)
 
@@ -188,11 +188,11 @@ def test_images_that_a_model_cannot_register_are_refused_when_they_are_prepared(
 # --- Tissues of a hypernetwork --------------------------------------------------------------------------------------
 
 
-def seen_vector(monkeypatch, parameters: dict[str, Lame], regulariser="elastic", tissues=CLASSES, rest=("soft",)):
+def seen_vector(monkeypatch, parameters: dict[str, Lame], regularizer="elastic", tissues=CLASSES, rest=("soft",)):
     """The vector that reaches a hypernetwork for the slice phantom with these parameters, and the notes."""
-    weights = 2 if regulariser == "elastic" else 1
+    weights = 2 if regularizer == "elastic" else 1
     config = NetworkConfig(2, "hyper", weights * max(1, len(tissues)), hyper_widths=(4,), **SMALL)
-    pack = pack_of(config, regulariser=regulariser, tissues=tissues, rest=rest)
+    pack = pack_of(config, regularizer=regularizer, tissues=tissues, rest=rest)
     registrar = prepared(slice_pair(), solver=NetworkSolver(pack), initial="none")
     seen = []
     decode = pack.network.decode
@@ -210,7 +210,7 @@ def test_an_adaptive_vector_holds_every_lambda_then_every_mu(monkeypatch):
     assert notes == ()
 
 
-def test_the_diffusion_regulariser_has_one_weight_per_tissue(monkeypatch):
+def test_the_diffusion_regularizer_has_one_weight_per_tissue(monkeypatch):
     wanted = {"soft": Lame(0.5, 0.6), "lung": Lame(0.1, 0.2), "bone": Lame(10, 20), "liver": Lame(3, 4)}
     assert seen_vector(monkeypatch, wanted, "diffusion")[0] == pytest.approx([0.6, 0.2, 20, 4], rel=1e-3)
 

@@ -107,7 +107,7 @@ def scaled_and_squared(velocity: np.ndarray, steps: int) -> np.ndarray:
 
 
 def twice_as_fine(displacement: np.ndarray) -> np.ndarray:
-    """On voxels half as large, in these voxels; voxel centres are half a coarse voxel from the image's edge."""
+    """On voxels half as large, in these voxels; voxel centers are half a coarse voxel from the image's edge."""
     places = np.meshgrid(*[(np.arange(2 * size) + 0.5) / 2 - 0.5 for size in displacement.shape[1:]], indexing="ij")
     return np.stack([2 * ndimage.map_coordinates(c, places, order=1, mode="nearest") for c in displacement])
 
@@ -127,7 +127,7 @@ def squared_ncc(fixed: np.ndarray, warped: np.ndarray, window: int = 9) -> np.nd
 
 
 def paper_energy(displacement: np.ndarray, spacing_mm, lam: np.ndarray, mu: np.ndarray) -> float:
-    """Mean of μ/4 Σ (∂_i u_j + ∂_j u_i)² + λ/2 (div u)², at every voxel over all choices of its neighbours' sides."""
+    """Mean of μ/4 Σ (∂_i u_j + ∂_j u_i)² + λ/2 (div u)², at every voxel over all choices of its neighbors' sides."""
     dimension, shape = len(displacement), displacement.shape[1:]
     total = np.zeros(shape)
     for sides in itertools.product((0, 1), repeat=dimension):

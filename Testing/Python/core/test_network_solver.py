@@ -178,8 +178,8 @@ def test_refining_a_volume_takes_few_expensive_steps_and_no_more_cheap_ones_than
     assert all(0 < stage.steps <= most[stage.factor] for stage in coarse)
 
 
-@pytest.mark.parametrize(("known", "judgements"), [(False, 2), (True, 1)])
-def test_a_start_whose_objective_is_known_is_not_judged_again(monkeypatch, known, judgements):
+@pytest.mark.parametrize(("known", "judgments"), [(False, 2), (True, 1)])
+def test_a_start_whose_objective_is_known_is_not_judged_again(monkeypatch, known, judgments):
     """Judging takes half as long as a step; the start must still win over a worse end."""
     registrar = prepared(slice_pair(), solver=solver_with(helpful_pack()), initial="none")
     solver, parameters = registrar.solver, registrar.table_parameters()
@@ -195,7 +195,7 @@ def test_a_start_whose_objective_is_known_is_not_judged_again(monkeypatch, known
     monkeypatch.setattr(solver, "descend", lambda *_arguments: _ends_at(start.velocity.clone()))
     arguments = (registrar.pyramid, parameters, start.velocity, (Stage(1, 1),), objective if known else None)
     finish(solver.solve(*arguments))
-    assert sum(judged) == judgements
+    assert sum(judged) == judgments
     monkeypatch.setattr(solver, "descend", lambda *_arguments: _ends_at(torch.full_like(start.velocity, 30.0)))
     assert finish(solver.solve(*arguments)).objective_values.objective_after == pytest.approx(objective)
 
@@ -221,15 +221,15 @@ def test_a_spacing_far_from_training_is_told():
     assert any("trained on voxels of 1 to 2 mm, these have 8 mm" in note for note in registrar.notes)
 
 
-@pytest.mark.parametrize("objective", [Objective(PaperScale()), Objective(regulariser="diffusion")])
+@pytest.mark.parametrize("objective", [Objective(PaperScale()), Objective(regularizer="diffusion")])
 def test_a_model_is_refined_with_the_objective_it_was_trained_for(objective):
     with pytest.raises(ValueError, match="must use the same"):
         NetworkSolver(pack_of(MAP_2D), DirectSolver(objective))
 
 
 def test_the_solver_has_the_objective_of_the_card():
-    solver = NetworkSolver(pack_of(MAP_2D, scale="paper", regulariser="diffusion"))
-    assert (solver.objective.scale, solver.objective.regulariser) == (PaperScale(), "diffusion")
+    solver = NetworkSolver(pack_of(MAP_2D, scale="paper", regularizer="diffusion"))
+    assert (solver.objective.scale, solver.objective.regularizer) == (PaperScale(), "diffusion")
 
 
 def test_registering_changes_nothing_in_the_model_and_is_repeatable():

@@ -1,4 +1,4 @@
-"""What a registration minimises: the signs of its terms, the scales' weights, units, windows in mm."""
+"""What a registration minimizes: the signs of its terms, the scales' weights, units, windows in mm."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def test_deforming_raises_the_objective_and_zero_displacement_has_no_energy(dime
     assert still.energy == 0 and deformed.energy > 0 and deformed.total > still.total
 
 
-@pytest.mark.parametrize("regulariser", ["elastic", "diffusion"])
+@pytest.mark.parametrize("regularizer", ["elastic", "diffusion"])
 @pytest.mark.parametrize("dimension", DIMENSIONS)
-def test_terms_are_means_of_their_densities(dimension, regulariser):
+def test_terms_are_means_of_their_densities(dimension, regularizer):
     fixed, warped, mask, displacement, spacing, lam, mu = setting(dimension)
     mu = mu * textured(SHAPES[dimension], 4)
-    objective = Objective(regulariser=regulariser)
+    objective = Objective(regularizer=regularizer)
     terms = objective.terms(fixed, warped, mask, displacement, spacing, lam, mu)
     correlation, region = local_ncc(fixed, warped, mask, objective.windows(spacing))
     assert terms.similarity.item() == pytest.approx(correlation[region > 0].mean().item(), rel=1e-5)
@@ -141,7 +141,7 @@ def test_shear_in_voxels_counts_by_its_mm():
 
 
 def test_diffusion_takes_mu_as_its_weight_and_leaves_lambda_out():
-    objective, field = Objective(regulariser="diffusion"), stretch(SHAPES[3], 1, 0.1)
+    objective, field = Objective(regularizer="diffusion"), stretch(SHAPES[3], 1, 0.1)
     density = objective.energy_density(field, SPACING, 3.0, 2.0)
     np.testing.assert_allclose(density, np.full(density.shape, 2.0 / 2 * 0.01), rtol=1e-5)
     torch.testing.assert_close(objective.energy_density(field, SPACING, 77.0, 2.0), density)

@@ -28,7 +28,7 @@ def geometry(order, signs, angles=(0, 0, 0), shape=(4, 6, 8)) -> Geometry:
 @pytest.mark.parametrize("angles", [(0, 0, 0), (12, -20, 15)])
 def test_every_volume_is_turned_to_superior_posterior_left(order, signs, angles):
     grid = geometry(order, signs, angles)
-    ras = torch.tensor(np.moveaxis(grid.voxel_centres_ras_mm() @ rotation(*angles), -1, 0)[None])
+    ras = torch.tensor(np.moveaxis(grid.voxel_centers_ras_mm() @ rotation(*angles), -1, 0)[None])
     turned = axis_order(grid, "SPL", 3).turned(ras)
     for axis, (component, sign) in enumerate(((2, 1), (1, -1), (0, -1))):
         steps = torch.diff(turned[:, component], dim=axis + 1)
@@ -39,7 +39,7 @@ def test_every_volume_is_turned_to_superior_posterior_left(order, signs, angles)
 def test_every_slice_is_turned_to_how_it_is_looked_at(order, signs):
     """Superior is up, or anterior in axial slices; the patient's right is left, or anterior in sagittal ones."""
     grid = geometry(order, signs, (5, 8, -6))
-    ras = torch.tensor(np.moveaxis(grid.voxel_centres_ras_mm(), -1, 0))[:, :1].movedim(0, 1)
+    ras = torch.tensor(np.moveaxis(grid.voxel_centers_ras_mm(), -1, 0))[:, :1].movedim(0, 1)
     turned = axis_order(grid, "radiological", 2).turned(ras)[0]
     down, right = {0: ((2, -1), (1, -1)), 1: ((2, -1), (0, -1)), 2: ((1, -1), (0, -1))}[order[2]]
     assert (down[1] * torch.diff(turned[down[0]], dim=0) > 0).all()

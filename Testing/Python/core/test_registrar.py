@@ -32,7 +32,7 @@ def body_error_mm(case: PhantomCase, displacement_ras_mm: np.ndarray | float) ->
 
 
 def field_on_fixed(result, geometry) -> np.ndarray:
-    return displacement_at(result, geometry.voxel_centres_ras_mm())
+    return displacement_at(result, geometry.voxel_centers_ras_mm())
 
 
 @pytest.mark.parametrize("case", [slice_case, thorax_case])
@@ -48,10 +48,10 @@ def test_identical_images_give_nearly_no_displacement(case):
 
 def test_smooth_deformation_is_recovered_on_an_oblique_anisotropic_pair():
     pair = volume_pair()
-    centres = FIXED_GRID.voxel_centres_ras_mm()[pair.fixed_segmentation.labels_kji > 0]
-    truth = true_displacement_ras_mm(centres)
+    centers = FIXED_GRID.voxel_centers_ras_mm()[pair.fixed_segmentation.labels_kji > 0]
+    truth = true_displacement_ras_mm(centers)
     result = registered(pair, initial="none")
-    error_mm = np.linalg.norm(displacement_at(result, centres) - truth, axis=-1)
+    error_mm = np.linalg.norm(displacement_at(result, centers) - truth, axis=-1)
     assert error_mm.mean() < 0.4 * np.linalg.norm(truth, axis=-1).mean()
 
 
@@ -99,7 +99,7 @@ def test_flipped_and_transposed_slices_give_the_same_field_in_the_body(how):
     again = registered(rearranged(case, move))
     voxel_mm = geometry.spacing_ijk_mm[0]
     difference_mm = (geometry.displacement_grid(field_on_fixed(again, geometry)) - expected) * voxel_mm
-    body = move(case.fixed_segmentation.labels_kji > 0)  # in air nothing but the weakest regulariser decides
+    body = move(case.fixed_segmentation.labels_kji > 0)  # in air nothing but the weakest regularizer decides
     assert np.linalg.norm(difference_mm, axis=0)[body].mean() < 0.1
 
 

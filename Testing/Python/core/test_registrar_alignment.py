@@ -52,13 +52,13 @@ def undisturbed():
 @pytest.mark.parametrize(("shift_mm", "angles_degrees"), SHIFTS_AND_ANGLES)
 def test_displaced_header_is_found_by_auto(undisturbed, shift_mm, angles_degrees):
     case = thorax_case()
-    points = case.fixed.geometry.voxel_centres_ras_mm()[(case.fixed_segmentation.labels_kji > 0) & case.valid]
+    points = case.fixed.geometry.voxel_centers_ras_mm()[(case.fixed_segmentation.labels_kji > 0) & case.valid]
     expected = points + displacement_at(undisturbed, points)
     pair, matrix = displaced_thorax(shift_mm, angles_degrees)
     result = registered(pair)
     assert result.initial == "rigid"
     error_mm = np.linalg.norm(points + displacement_at(result, points) - moved(expected, matrix), axis=-1)
-    # A tenth of a voxel: twelve millimetres each.
+    # A tenth of a voxel: twelve millimeters each.
     assert error_mm.mean() < 1.2
 
 
@@ -88,7 +88,7 @@ def test_given_transform_that_undoes_the_displacement_gives_the_same_as_without(
         ImagePair(pair.fixed, displaced(pair.moving, matrix), pair.fixed_segmentation),
         initial=rigid_lps_transform(matrix),
     )
-    points = pair.fixed.geometry.voxel_centres_ras_mm()
+    points = pair.fixed.geometry.voxel_centers_ras_mm()
     expected = moved(points + displacement_at(plain, points), matrix)
     np.testing.assert_allclose(points + displacement_at(given, points), expected, atol=0.02)
 

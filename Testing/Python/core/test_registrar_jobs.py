@@ -34,7 +34,7 @@ def test_every_job_yields_after_bounded_steps():
     assert counts[0] >= 3 and counts[1:3] == [22, 10] and counts[3] >= 4
 
 
-def test_cancelled_registration_keeps_the_earlier_one():
+def test_canceled_registration_keeps_the_earlier_one():
     registrar = prepared(volume_pair(), initial="none", solver=quick_solver())
     finish(registrar.register(registrar.table_parameters()))
     before = registrar.displacement_ras_mm()[0]
@@ -47,7 +47,7 @@ def test_cancelled_registration_keeps_the_earlier_one():
     assert tissue_row(finish(registrar.result()), "lung").parameters == registrar.table_parameters()[2]
 
 
-def test_cancelled_registration_does_not_change_the_next_one():
+def test_canceled_registration_does_not_change_the_next_one():
     def field(cancel: bool) -> np.ndarray:
         registrar = prepared(slice_pair(), solver=quick_solver())
         if cancel:
@@ -96,7 +96,7 @@ def test_equal_runs_give_equal_fields():
     np.testing.assert_array_equal(*fields)
 
 
-@pytest.mark.parametrize("end", ["finished", "cancelled", "failed"])
+@pytest.mark.parametrize("end", ["finished", "canceled", "failed"])
 def test_thread_count_of_torch_is_restored(end):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -107,7 +107,7 @@ def test_thread_count_of_torch_is_restored(end):
         assert torch.get_num_threads() == 2
         if end == "finished":
             finish(job)
-        elif end == "cancelled":
+        elif end == "canceled":
             job.close()
         else:
             with pytest.raises(RuntimeError):

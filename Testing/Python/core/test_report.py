@@ -282,7 +282,7 @@ def test_no_deformation_leaves_the_grid_straight_even_after_rigid_alignment():
     geometry = pair.fixed.geometry.padded((1, 1, 1), (1, 1, 1))
     jacobian = np.ones(geometry.shape_kji)
     turn = np.array([[0.96, -0.28, 0.0], [0.28, 0.96, 0.0], [0.0, 0.0, 1.0]])
-    points = geometry.voxel_centres_ras_mm()
+    points = geometry.voxel_centers_ras_mm()
     moved = points @ turn.T + [5.0, -9.0, 3.0] - points
     aligned = a_result(pair, displacement_ras_mm=moved, geometry=geometry, jacobian_kji=jacobian, initial="rigid")
     resting = replace(aligned, displacement_ras_mm=np.zeros_like(points), initial="none")

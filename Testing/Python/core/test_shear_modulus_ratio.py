@@ -23,7 +23,7 @@ from TissueElasticRegistrationLib.core.stiffness.shear_modulus_ratio import (
 )
 from TissueElasticRegistrationLib.core.stiffness.stiffness_job import estimate_shear_modulus_ratio
 from TissueElasticRegistrationLib.core.stiffness.strain_index import strain_index
-from training.phantoms.finite_elements import centres_from_nodes, solve_elasticity
+from training.phantoms.finite_elements import centers_from_nodes, solve_elasticity
 
 SOFT, OTHER, THIRD = Tissue(1, "soft"), Tissue(2, "organ"), Tissue(3, "lump")
 AIR = Tissue(0, "background")
@@ -96,7 +96,7 @@ def lump(ratio: float = 4.0, poisson: float = 0.38) -> tuple[np.ndarray, np.ndar
     nodal = solve_elasticity(
         mu * 2 * poisson / (1 - 2 * poisson), mu, 2.0, np.zeros((49, 49, 2)), held, held_displacement_mm=pushed
     )
-    return np.moveaxis(centres_from_nodes(nodal, 2), -1, 0), labels, np.ones((48, 48), bool)
+    return np.moveaxis(centers_from_nodes(nodal, 2), -1, 0), labels, np.ones((48, 48), bool)
 
 
 @cache

@@ -39,8 +39,8 @@ def tensor(array):
 
 def window_around(voxel, window, shape):
     return tuple(
-        slice(max(0, centre - width // 2), min(length, centre + width // 2 + 1))
-        for centre, width, length in zip(voxel, window, shape, strict=True)
+        slice(max(0, center - width // 2), min(length, center + width // 2 + 1))
+        for center, width, length in zip(voxel, window, shape, strict=True)
     )
 
 

@@ -157,10 +157,10 @@ def test_tiny_volume_is_kept_as_it_is():
 def test_padded_array_lies_where_the_padded_grid_says_and_continues_its_border():
     grid = working_grid(oblique_geometry((20, 46, 61)))
     assert grid.before_kji != grid.after_kji
-    positions = grid.inner.voxel_centres_ras_mm()
+    positions = grid.inner.voxel_centers_ras_mm()
     padded = np.stack([grid.pad(positions[..., axis]) for axis in range(3)], -1)
     assert padded.shape[:3] == grid.geometry.shape_kji
-    same = np.linalg.norm(padded - grid.geometry.voxel_centres_ras_mm(), axis=-1) < 1e-6
+    same = np.linalg.norm(padded - grid.geometry.voxel_centers_ras_mm(), axis=-1) < 1e-6
     assert np.count_nonzero(same) == np.prod(grid.inner.shape_kji)
     np.testing.assert_allclose(padded[0, 0, 0], positions[0, 0, 0])
     np.testing.assert_allclose(padded[-1, -1, -1], positions[-1, -1, -1])

@@ -336,7 +336,7 @@ class TestWidgets:
     @pytest.mark.parametrize(
         ("widget_class", "name", "error"),
         [
-            ("QSpinBox", "colour", ValueError),
+            ("QSpinBox", "color", ValueError),
             ("QToolButton", "live", RuntimeError),
             ("QSlider", "amount", RuntimeError),
             ("QCheckBox", "count", RuntimeError),
@@ -375,5 +375,5 @@ class TestClasses:
             module.parameterNodeWrapper(type("Wrong", (), {"__annotations__": {"thing": complex}}))
 
     def test_an_unknown_parameter_is_refused_by_name(self, parameters):
-        with pytest.raises(ValueError, match="colour"):
-            parameters.getValue("colour")
+        with pytest.raises(ValueError, match="color"):
+            parameters.getValue("color")

@@ -79,8 +79,8 @@ def test_dynamic_property_is_an_attribute():
 
 
 def test_unknown_name_is_an_error():
-    with pytest.raises(AttributeError, match="QLabel has no attribute named 'colour'"):
-        qt.QLabel().colour  # noqa: B018
+    with pytest.raises(AttributeError, match="QLabel has no attribute named 'color'"):
+        qt.QLabel().color  # noqa: B018
 
 
 def test_class_name_is_that_of_the_cpp_class():

@@ -1,4 +1,4 @@
-"""The test host's stand-ins for widgets of CTK and Slicer: names of the C++ headers, behaviour of the C++ classes."""
+"""The test host's stand-ins for widgets of CTK and Slicer: names of the C++ headers, behavior of the C++ classes."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ class PanelCase:
         return self.host.views.view("Green").pixels().copy()
 
     def probe(self, step: int = 5) -> tuple[np.ndarray, np.ndarray]:
-        """Every ``step``-th pixel of what the view shows: where it is, (N, 3) RAS mm, and its colour, (N, 3) floats."""
+        """Every ``step``-th pixel of what the view shows: where it is, (N, 3) RAS mm, and its color, (N, 3) floats."""
         pixels = self.pixels()
         rows, columns = (places.ravel() for places in np.mgrid[: pixels.shape[0] : step, : pixels.shape[1] : step])
         xy = np.stack([columns, pixels.shape[0] - 1 - rows, 0 * rows], -1)

@@ -36,10 +36,10 @@ def save_universal(folder: Path, voxels: float = 0.5, **card) -> ModelCard:
     return save(folder, MAP_2D, voxels, **{**FITTING, **card})
 
 
-def save_paper(folder: Path, regulariser: str = "elastic", **card) -> ModelCard:
+def save_paper(folder: Path, regularizer: str = "elastic", **card) -> ModelCard:
     """A hypernetwork on the paper's scale for the tissues of the phantom."""
-    config = ADAPTIVE if regulariser == "elastic" else DIFFUSION
-    return save(folder, config, **{**FITTING, "regulariser": regulariser, "scale": "paper", "tissues": CLASSES, **card})
+    config = ADAPTIVE if regularizer == "elastic" else DIFFUSION
+    return save(folder, config, **{**FITTING, "regularizer": regularizer, "scale": "paper", "tissues": CLASSES, **card})
 
 
 def save_helpful(folder: Path, **card) -> ModelCard:
@@ -77,7 +77,7 @@ def damage_weights(folder: Path) -> None:
 
 def save_all(folder: Path) -> None:
     """Good packs of every kind, in folders of their own."""
-    save_helpful(folder / "helpful", training="drawn thoraxes", licence="Apache-2.0")
+    save_helpful(folder / "helpful", training="drawn thoraxes", license="Apache-2.0")
     save_universal(folder / "wild", voxels=30.0, spacing_mm=(1.0, 2.0))
     save(folder / "volumes", MAP_3D)
     save_paper(folder / "paper")

@@ -1,4 +1,4 @@
-"""The button Apply: what it needs, what it writes and where, and what a cancelled run leaves."""
+"""The button Apply: what it needs, what it writes and where, and what a canceled run leaves."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_cancel_writes_nothing(ready, monkeypatch):
     assert ready.ui.applyButton.text == "Apply"
     assert ready.ui.applyButton.enabled
     assert not ready.ui.progressBar.visible
-    assert ready.ui.statusLabel.text == "Cancelled; nothing was written."
+    assert ready.ui.statusLabel.text == "Canceled; nothing was written."
     assert node_ids(slicer.mrmlScene) == nodes
     assert dict(ready.parameters.tissueMu.items()) == values
     assert ready.transform is None

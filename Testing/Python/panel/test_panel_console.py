@@ -9,7 +9,7 @@ import slicer.util
 import vtk
 from host.scene_builders import add_bend, add_linear_transform, add_markups, add_volume, node_ids, put_under
 from panel_case import MODULE, NAME, add_pair, add_phantom
-from synthetic_pairs import CENTRE_RAS_MM, rigid_ras, true_displacement_ras_mm, volume_pair
+from synthetic_pairs import CENTER_RAS_MM, rigid_ras, true_displacement_ras_mm, volume_pair
 from vtk.util.numpy_support import numpy_to_vtk
 
 from TissueElasticRegistrationLib.core.data.progress import finish
@@ -32,7 +32,7 @@ def logic(fresh_host):
 def volumes(fresh_host):
     """A pair of oblique volumes with landmarks."""
     offsets_mm = np.array([[9, 2, -5], [-13, 6, 11], [4, -15, 3], [1, 12, 16], [-6, -9, -14]], float)
-    fixed_ras_mm = CENTRE_RAS_MM + offsets_mm
+    fixed_ras_mm = CENTER_RAS_MM + offsets_mm
     nodes = add_pair(slicer.mrmlScene, volume_pair())
     moving_ras_mm = fixed_ras_mm + true_displacement_ras_mm(fixed_ras_mm)
     return nodes._replace(
@@ -60,7 +60,7 @@ def a_spline(scene) -> slicer.vtkMRMLBSplineTransformNode:
     coefficients = vtk.vtkImageData()
     coefficients.SetDimensions(9, 9, 9)
     coefficients.SetSpacing(25, 25, 25)
-    coefficients.SetOrigin(*(CENTRE_RAS_MM - 100))
+    coefficients.SetOrigin(*(CENTER_RAS_MM - 100))
     pushes_mm = np.random.default_rng(4).uniform(-6, 6, (9**3, 3))
     coefficients.GetPointData().SetScalars(numpy_to_vtk(pushes_mm, deep=True))
     spline = slicer.vtkOrientedBSplineTransform()
@@ -85,9 +85,9 @@ def moving_points(node: slicer.vtkMRMLTransformNode, fixed_ras_mm: np.ndarray) -
 
 
 def overlap(label: int, node: slicer.vtkMRMLTransformNode | None) -> float:
-    """Dice of a tissue, counted voxel by voxel at the centres of the fixed voxels."""
+    """Dice of a tissue, counted voxel by voxel at the centers of the fixed voxels."""
     pair = volume_pair()
-    points = pair.fixed.geometry.voxel_centres_ras_mm().reshape(-1, 3)
+    points = pair.fixed.geometry.voxel_centers_ras_mm().reshape(-1, 3)
     if node is not None:
         points = moving_points(node, points)
     to_ijk = np.linalg.inv(pair.moving.geometry.ijk_to_ras)

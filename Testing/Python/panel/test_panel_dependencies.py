@@ -357,7 +357,7 @@ def test_real_torch_that_lacks_a_package_is_told_and_not_imported_again(slicer_h
         sys.modules["torchgen"] = None
         print(torch_problem())
         try:
-            import TissueElasticRegistrationLib.core.registrar
+            import TissueElasticRegistrationLib.core.registration.registrar
         except ImportError as error:
             print(loading_problem(error))
         print(torch_problem())

@@ -18,7 +18,7 @@ from TissueElasticRegistrationLib.scene.display.views import current_layers
 from TissueElasticRegistrationLib.scene.write.live_transform import show_displacement
 
 LOWEST_HU, HIGHEST_HU = -1000.0, 1000.0
-GREY_STEPS = 3.0  # rounding of the volumes, of the resampling and of the blending
+GRAY_STEPS = 3.0  # rounding of the volumes, of the resampling and of the blending
 
 
 @pytest.fixture
@@ -60,19 +60,19 @@ def deformed(points_ras_mm: np.ndarray) -> np.ndarray:
     )
 
 
-def greys(array_kji: np.ndarray, points_ras_mm: np.ndarray) -> np.ndarray:
+def grays(array_kji: np.ndarray, points_ras_mm: np.ndarray) -> np.ndarray:
     """What a view should show of a volume at these points."""
     return 255 * np.clip((sampled(array_kji, points_ras_mm) - LOWEST_HU) / (HIGHEST_HU - LOWEST_HU), 0, 1)
 
 
 def assert_shows(panel, expected) -> None:
-    """``expected`` of the points: grey values, NaN where anything goes."""
+    """``expected`` of the points: gray values, NaN where anything goes."""
     points, colors = panel.probe()
     wanted = expected(points)
     known = np.isfinite(wanted)
     assert known.sum() > 500
     error = np.abs(colors[known] - wanted[known, None])
-    assert error.max() <= GREY_STEPS, (error.max(), error.mean())
+    assert error.max() <= GRAY_STEPS, (error.max(), error.mean())
 
 
 def fade_to(panel, fraction: float) -> None:
@@ -81,11 +81,11 @@ def fade_to(panel, fraction: float) -> None:
 
 
 def fixed_at(points):
-    return greys(phantom().fixed.array_kji, points)
+    return grays(phantom().fixed.array_kji, points)
 
 
 def moving_at(points):
-    return greys(phantom().moving.array_kji, points)
+    return grays(phantom().moving.array_kji, points)
 
 
 def test_fade_goes_from_the_fixed_to_the_deformed_moving_volume(registered):
@@ -116,7 +116,7 @@ def test_before_and_after(registered):
     np.testing.assert_array_equal(registered.pixels(), after)
 
 
-def test_difference_is_grey_where_both_are_equal(registered):
+def test_difference_is_gray_where_both_are_equal(registered):
     fade_to(registered, 0.6)
     before, nodes = registered.pixels(), node_ids(slicer.mrmlScene)
     click(registered.ui.differenceCheckBox)
@@ -159,7 +159,7 @@ def test_the_grid_is_drawn_over_the_slices(registered):
 
 
 def colorful(pixels: np.ndarray) -> int:
-    """How many pixels are not grey."""
+    """How many pixels are not gray."""
     return int((np.ptp(pixels.astype(int), axis=-1) > 40).sum())
 
 

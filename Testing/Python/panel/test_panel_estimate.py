@@ -88,7 +88,7 @@ def test_landscapes_grow_while_it_searches(ready, monkeypatch):
     assert ready.ui.estimateStatusLabel.text.startswith("Estimated in ")
 
 
-def cancelled_at(panel: PanelCase, points: int) -> None:
+def canceled_at(panel: PanelCase, points: int) -> None:
     """Click, wait until that many places are known, click on Cancel."""
     click(panel.ui.estimatePushButton)
     panel.wait(lambda: known_points(panel) >= points)
@@ -96,7 +96,7 @@ def cancelled_at(panel: PanelCase, points: int) -> None:
 
 
 def test_cancel_keeps_the_best_so_far(ready):
-    cancelled_at(ready, 3)
+    canceled_at(ready, 3)
     began = time.perf_counter()
     assert run_loop(lambda: ready.widget.panel.control._runner._thread.idle, 0.5)
     assert time.perf_counter() - began < 0.5
@@ -105,7 +105,7 @@ def test_cancel_keeps_the_best_so_far(ready):
     values = latest(ready).values()
     assert values.keys() == set(TISSUES)
     assert stored(ready) == as_stored(values)
-    assert ready.ui.estimateStatusLabel.text == "Cancelled; the best values so far were taken."
+    assert ready.ui.estimateStatusLabel.text == "Canceled; the best values so far were taken."
     taken = stored(ready)
     pause(0.3)
     assert stored(ready) == taken
@@ -119,7 +119,7 @@ def test_cancel_before_anything_is_known_changes_nothing(ready):
     ready.rest()
     assert stored(ready) == before
     assert node_ids(slicer.mrmlScene) == nodes
-    assert ready.ui.estimateStatusLabel.text == "Cancelled."
+    assert ready.ui.estimateStatusLabel.text == "Canceled."
     assert not ready.ui.undoEstimateButton.visible
 
 
@@ -145,7 +145,7 @@ def test_cancel_while_candidates_are_registered_together_keeps_what_was_chosen(r
     click(ready.ui.estimatePushButton)
     ready.rest()
     assert stored(ready) == as_stored(latest(ready).values())
-    assert ready.ui.estimateStatusLabel.text == "Cancelled; the best values so far were taken."
+    assert ready.ui.estimateStatusLabel.text == "Canceled; the best values so far were taken."
 
 
 def test_cancel_during_the_shear_modulus_ratio_keeps_the_estimate(ready, monkeypatch):
@@ -157,7 +157,7 @@ def test_cancel_during_the_shear_modulus_ratio_keeps_the_estimate(ready, monkeyp
     ready.rest()
     assert stored(ready) == found
     said = ready.ui.estimateStatusLabel.text
-    assert said == "Cancelled; λ and μ stay as estimated, without shear modulus ratios."
+    assert said == "Canceled; λ and μ stay as estimated, without shear modulus ratios."
     assert latest(ready).complete and latest(ready).shear_modulus_ratio is None
     assert slicer.util.getFirstNodeByName("stiffness estimate") is not None
     click(ready.ui.undoEstimateButton)
@@ -212,7 +212,7 @@ def test_undo_restores_what_was_set(ready, points):
     ready.rest()
     before, factor = stored(ready), ready.parameters.allMu
     if points < POINTS**2:
-        cancelled_at(ready, points)
+        canceled_at(ready, points)
         ready.rest()
     else:
         estimate(ready)

@@ -63,7 +63,7 @@ def pixels(widget) -> np.ndarray:
 # --- What it says ---------------------------------------------------------------------------------------------------
 
 
-def test_before_an_estimate_there_are_only_the_tissues_in_their_colours(ready):
+def test_before_an_estimate_there_are_only_the_tissues_in_their_colors(ready):
     table = ready.ui.estimateTable
     assert visible_headings(ready) == ["Tissue"]
     assert table.horizontalHeaderItem(0).text() == "Used by the estimate"

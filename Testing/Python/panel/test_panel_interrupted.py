@@ -133,7 +133,7 @@ def test_an_estimate_goes_on_when_the_module_is_left(ready):
     assert ready.activity == "estimate"
     click(ready.ui.estimatePushButton)
     ready.rest()
-    assert ready.ui.estimateStatusLabel.text.startswith("Cancelled")
+    assert ready.ui.estimateStatusLabel.text.startswith("Canceled")
 
 
 def test_what_was_measured_is_still_there_when_the_module_is_entered_again(ready):

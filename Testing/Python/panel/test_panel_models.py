@@ -163,7 +163,7 @@ def test_the_estimate_takes_the_scale_of_the_model(ready):
     assert ready.tissue(BONE, "mu").value == round(1000 * LogScale().slider(30))
 
 
-# --- Scales and regularisers ----------------------------------------------------------------------------------------
+# --- Scales and regularizers ----------------------------------------------------------------------------------------
 
 
 def test_rows_show_the_weights_of_the_model_at_the_same_places(ready):

@@ -12,8 +12,8 @@ from host.scene_builders import node_ids
 from panel_case import NAME, add_phantom, pause, phantom
 from scipy.ndimage import map_coordinates, maximum_filter, minimum_filter
 
-INNER_VOXELS = 5  # size of the neighbourhood that is one tissue
-GREY_STEPS = 3.0
+INNER_VOXELS = 5  # size of the neighborhood that is one tissue
+GRAY_STEPS = 3.0
 
 
 @pytest.fixture
@@ -61,11 +61,11 @@ def test_live_shows_the_image_within_the_segments_and_their_color_at_the_border(
     panel.choose_inputs()
     points, colors = panel.probe()
     inner = inner_points(points)
-    assert np.mean(np.ptp(colors[inner], axis=-1) > GREY_STEPS) > 0.97
+    assert np.mean(np.ptp(colors[inner], axis=-1) > GRAY_STEPS) > 0.97
     panel.switch_live_on()
     come_to_rest(panel)
     points, colors = panel.probe()
-    assert np.mean(np.ptp(colors[inner_points(points)], axis=-1) <= GREY_STEPS) > 0.97  # moved borders are no further
+    assert np.mean(np.ptp(colors[inner_points(points)], axis=-1) <= GRAY_STEPS) > 0.97  # moved borders are no further
     segmentation = panel.nodes.segmentation.GetSegmentation()
     for segment_id in segmentation.GetSegmentIDs():
         color = tuple(int(255 * part + 0.5) for part in segmentation.GetSegment(segment_id).GetColor())

@@ -58,7 +58,7 @@ def mean_error_mm(case: PhantomCase, transform_file: Path) -> float:
     """Mean distance in the body between the displacement in the file and the true one."""
     displacement_ras_mm, geometry = read_transform(slicer.util.loadTransform(str(transform_file)))
     body = in_body(case)
-    ijk = np.rint(geometry.points_ijk(case.fixed.geometry.voxel_centres_ras_mm()[body])).astype(int)
+    ijk = np.rint(geometry.points_ijk(case.fixed.geometry.voxel_centers_ras_mm()[body])).astype(int)
     found = displacement_ras_mm[ijk[:, 2], ijk[:, 1], ijk[:, 0]]
     return np.linalg.norm(found - case.displacement_ras_mm[body], axis=1).mean()
 

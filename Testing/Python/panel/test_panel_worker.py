@@ -131,7 +131,7 @@ def test_no_callback_after_cancel_though_the_result_is_there_already(runner):
     assert not timer_is_active(runner)
 
 
-def test_cancelled_job_is_closed_before_the_timer_rests(runner):
+def test_canceled_job_is_closed_before_the_timer_rests(runner):
     gate, log = threading.Event(), []
     runner.start(gated(gate, log))
     loop_until(lambda: log == ["began"])
@@ -218,7 +218,7 @@ def test_result_arrives_while_a_callback_runs_its_own_event_loop(runner):
     assert heard.items[-1] == ("done", "inside")
 
 
-def test_failed_cleanup_of_a_cancelled_job_is_logged(runner, caplog):
+def test_failed_cleanup_of_a_canceled_job_is_logged(runner, caplog):
     def job():
         try:
             while True:

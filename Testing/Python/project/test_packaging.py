@@ -150,12 +150,12 @@ def missing_pictures(variable: str) -> list[str]:
     return [url for url in urls if url == url.removeprefix(RAW) or not (ROOT / url.removeprefix(RAW)).is_file()]
 
 
-def test_catalogue_icon_is_in_the_repository():
+def test_catalog_icon_is_in_the_repository():
     assert missing_pictures("EXTENSION_ICONURL") == []
 
 
 @pytest.mark.xfail(not (ROOT / "Resources/overview.png").exists(), reason="Resources/overview.png is still to be made")
-def test_catalogue_screenshots_are_in_the_repository():
+def test_catalog_screenshots_are_in_the_repository():
     assert missing_pictures("EXTENSION_SCREENSHOTURLS") == []
 
 

@@ -24,9 +24,9 @@ class SliceView:
         self.layers = self.logic.GetSliceCompositeNode()
         self.node.SetDimensions(COLUMNS, ROWS, 1)
         self.node.SetFieldOfView(COLUMNS, ROWS, 1)
-        # Rows and columns as in the array: x to the right, y upwards, voxel centres on pixel centres.
-        centre = [(COLUMNS - 1) / 2, (ROWS - 1) / 2, 1]
-        for row, position in enumerate(centre):
+        # Rows and columns as in the array: x to the right, y upwards, voxel centers on pixel centers.
+        center = [(COLUMNS - 1) / 2, (ROWS - 1) / 2, 1]
+        for row, position in enumerate(center):
             for column in range(3):
                 self.node.GetSliceToRAS().SetElement(row, column, float(row == column))
             self.node.GetSliceToRAS().SetElement(row, 3, position + (0.5 if row < 2 else 0))

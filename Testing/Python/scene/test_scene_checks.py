@@ -99,8 +99,8 @@ def test_new_transform_node_without_content_counts_as_identity(mrml_scene):
 
 
 def test_segmentation_of_surfaces_is_no_problem(mrml_scene):
-    centre = FIXED.points_ras_mm(np.array([8, 6, 4]))
-    surfaces = add_surface_segmentation(mrml_scene, "surfaces", {"ball": sphere(centre, 5)})
+    center = FIXED.points_ras_mm(np.array([8, 6, 4]))
+    surfaces = add_surface_segmentation(mrml_scene, "surfaces", {"ball": sphere(center, 5)})
     assert input_problem(add_inputs(mrml_scene)._replace(segmentation=surfaces)) is None
 
 
@@ -180,10 +180,10 @@ def test_volume_without_image_is_named(mrml_scene):
     assert "moving volume 'nothing in it' is empty" in input_problem(add_inputs(mrml_scene)._replace(moving=empty))
 
 
-def test_colour_volume_is_named(mrml_scene):
-    colours = mrml_scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "colours")
-    slicer.util.updateVolumeFromArray(colours, np.random.default_rng(0).normal(size=(*FIXED.shape_kji, 3)))
-    assert "'colours' has 3 values in each voxel" in input_problem(add_inputs(mrml_scene)._replace(fixed=colours))
+def test_color_volume_is_named(mrml_scene):
+    colors = mrml_scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "colors")
+    slicer.util.updateVolumeFromArray(colors, np.random.default_rng(0).normal(size=(*FIXED.shape_kji, 3)))
+    assert "'colors' has 3 values in each voxel" in input_problem(add_inputs(mrml_scene)._replace(fixed=colors))
 
 
 @pytest.mark.parametrize("single", ["fixed", "moving"])

@@ -82,7 +82,7 @@ def test_shorter_axis_ends_with_its_last_point(mrml_scene):
     assert mu[-1] == MU[-1] and best[-1] == best[len(MU) - 1]
 
 
-def test_series_have_the_colours_of_their_segments(mrml_scene):
+def test_series_have_the_colors_of_their_segments(mrml_scene):
     organs = add_colors(mrml_scene)
     organs.GetSegmentation().GetSegment("id_bone").SetColor(0.9, 0.8, 0.6)
     organs.GetSegmentation().RemoveSegment("id_lung")

@@ -104,7 +104,7 @@ def test_grid_makes_one_display_node_once(mrml_scene):
     for on in (False, True, True, False, True, False):
         show_grid(transform, on, spacing_mm=3.0)
     assert node_ids(mrml_scene) - before == {transform.GetDisplayNode().GetID()}
-    assert not transform.GetDisplayNode().GetScalarVisibility()  # else a view makes a colour node when it draws
+    assert not transform.GetDisplayNode().GetScalarVisibility()  # else a view makes a color node when it draws
 
 
 # Jacobian
@@ -195,7 +195,7 @@ def test_removed_jacobian_leaves_nothing_behind_and_the_background_alone(mrml_ho
     assert node_ids(mrml_scene) == nodes
 
 
-def test_jacobian_of_a_saved_scene_has_its_colours_and_is_used_again(mrml_host, red, mrml_scene, tmp_path):
+def test_jacobian_of_a_saved_scene_has_its_colors_and_is_used_again(mrml_host, red, mrml_scene, tmp_path):
     _, volume = add_overlay(mrml_scene, jacobian_plane())
     show_jacobian_overlay(volume, 1.0)
     pixels = red.pixels()

@@ -37,7 +37,7 @@ SHEAR = np.array([[1, 0.3, 0.2, 4], [0, 1.2, 0, -3], [0, 0.1, 0.9, 2], [0, 0, 0,
 
 def ramp_array(ijk_to_world: np.ndarray, shape=SHAPE) -> np.ndarray:
     """An image whose value at world position p is 2 R - 3 A + 5 S: linear interpolation reproduces it exactly."""
-    return transformed(ijk_to_world, Geometry(shape, np.eye(4)).voxel_centres_ras_mm()) @ [2.0, -3.0, 5.0]
+    return transformed(ijk_to_world, Geometry(shape, np.eye(4)).voxel_centers_ras_mm()) @ [2.0, -3.0, 5.0]
 
 
 def add_ct(scene):
@@ -85,11 +85,11 @@ def test_sheared_volume_is_resampled_to_the_right_place(mrml_scene, handedness):
     put_under(node, add_linear_transform(mrml_scene, "shear", SHEAR))
     image = read_volume(node)
     assert np.sign(np.linalg.det(image.geometry.ijk_to_ras)) == handedness
-    centres = image.geometry.voxel_centres_ras_mm()
-    points_ijk = transformed(np.linalg.inv(SHEAR @ matrix), centres)
+    centers = image.geometry.voxel_centers_ras_mm()
+    points_ijk = transformed(np.linalg.inv(SHEAR @ matrix), centers)
     inside = np.all((points_ijk > 0.01) & (points_ijk < np.array(SHAPE[::-1]) - 1.01), -1)
     assert inside.mean() > 0.25
-    np.testing.assert_allclose(image.array_kji[inside], centres[inside] @ [2, -3, 5], atol=1e-3)
+    np.testing.assert_allclose(image.array_kji[inside], centers[inside] @ [2, -3, 5], atol=1e-3)
 
 
 def test_sheared_volume_is_covered_completely(mrml_scene):
@@ -118,8 +118,8 @@ def test_bent_volume_shows_each_structure_where_slicer_shows_it(mrml_scene):
     chain = add_bend(mrml_scene)
     chain.SetAndObserveTransformNodeID(add_linear_transform(mrml_scene, "turn", TURN).GetID())
     for voxel in voxels_ijk:
-        centres = Geometry(SHAPE, np.eye(4)).voxel_centres_ras_mm()
-        spot = np.exp(-((centres - voxel) ** 2).sum(-1) / 4)
+        centers = Geometry(SHAPE, np.eye(4)).voxel_centers_ras_mm()
+        spot = np.exp(-((centers - voxel) ** 2).sum(-1) / 4)
         node = add_volume(mrml_scene, "spot", spot.astype(np.float32), matrix)
         markups = add_markups(mrml_scene, "there", [transformed(matrix, voxel)])
         put_under(node, chain)
@@ -137,8 +137,8 @@ def test_bent_volume_equals_simpleitk_resampling(mrml_scene):
     image = read_volume(node)
     from_parent = vtk.vtkGeneralTransform()
     transform.GetTransformFromWorld(from_parent)
-    centres = image.geometry.voxel_centres_ras_mm()
-    points = np.array([from_parent.TransformPoint(p) for p in centres.reshape(-1, 3)]).reshape(centres.shape)
+    centers = image.geometry.voxel_centers_ras_mm()
+    points = np.array([from_parent.TransformPoint(p) for p in centers.reshape(-1, 3)]).reshape(centers.shape)
     points_ijk = Geometry(SHAPE, matrix).points_ijk(points)
     inside = np.all((points_ijk > 0) & (points_ijk < np.array(SHAPE[::-1]) - 1), -1)
     source = sitk.GetImageFromArray(array.astype(np.float64))
@@ -167,11 +167,11 @@ def test_sheared_single_slice_keeps_its_content(mrml_scene):
     node = add_volume(mrml_scene, "slice", ramp_array(SHEAR @ matrix, shape), matrix)
     put_under(node, add_linear_transform(mrml_scene, "shear", SHEAR))
     image = read_volume(node)
-    centres = image.geometry.voxel_centres_ras_mm()
-    points_ijk = transformed(np.linalg.inv(SHEAR @ matrix), centres)
+    centers = image.geometry.voxel_centers_ras_mm()
+    points_ijk = transformed(np.linalg.inv(SHEAR @ matrix), centers)
     inside = np.all((points_ijk[..., :2] > 0.01) & (points_ijk[..., :2] < np.array([23, 19]) - 0.01), -1)
     assert inside.mean() > 0.4
-    np.testing.assert_allclose(image.array_kji[inside], centres[inside] @ [2, -3, 5], atol=1e-3)
+    np.testing.assert_allclose(image.array_kji[inside], centers[inside] @ [2, -3, 5], atol=1e-3)
 
 
 def test_empty_volume_is_refused_by_name(mrml_scene):
@@ -181,9 +181,9 @@ def test_empty_volume_is_refused_by_name(mrml_scene):
 
 
 def test_vector_volume_is_refused_by_name(mrml_scene):
-    node = mrml_scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "colours")
+    node = mrml_scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "colors")
     slicer.util.updateVolumeFromArray(node, np.random.default_rng(0).normal(size=(*SHAPE, 3)))
-    with pytest.raises(ValueError, match="'colours' has 3 values in each voxel"):
+    with pytest.raises(ValueError, match="'colors' has 3 values in each voxel"):
         read_volume(node)
 
 

@@ -109,11 +109,11 @@ def test_segmentation_on_another_grid_is_resampled(mrml_scene):
     target = Geometry(SHAPE, oblique_matrix())
     normal = np.array([0.3, -0.8, 0.5])
     offset = target.points_ras_mm(np.array([8, 6, 4])) @ normal
-    mask = fine.voxel_centres_ras_mm() @ normal > offset
+    mask = fine.voxel_centers_ras_mm() @ normal > offset
     node = add_segmentation(mrml_scene, "half", {"half": mask}, fine.ijk_to_ras)
     labels = read_segmentation(node, volume).labels_kji
-    heights = target.voxel_centres_ras_mm() @ normal - offset
-    indices = fine.points_ijk(target.voxel_centres_ras_mm())
+    heights = target.voxel_centers_ras_mm() @ normal - offset
+    indices = fine.points_ijk(target.voxel_centers_ras_mm())
     known = (np.abs(heights) > 0.7) & np.all((indices > 0) & (indices < 69), -1)
     assert known.mean() > 0.5
     assert np.array_equal(labels[known] == 1, heights[known] > 0)
@@ -145,13 +145,13 @@ def test_segmentation_and_volume_under_one_bend_still_fit_each_other(mrml_scene)
 def test_closed_surfaces_without_labelmap_are_rasterised(mrml_scene, under):
     matrix = {"nothing": np.eye(4), "turn": TURN, "shear": SHEAR}[under]
     target = Geometry((40, 40, 40), oblique_matrix((1, 1.2, 1.5), (-40, -20, -10)))
-    centre = target.points_ras_mm(np.array([18, 22, 17]))
-    centre_local = transformed(np.linalg.inv(matrix), centre)
-    node = add_surface_segmentation(mrml_scene, "ball", {"ball": sphere(centre_local, 12)})
+    center = target.points_ras_mm(np.array([18, 22, 17]))
+    center_local = transformed(np.linalg.inv(matrix), center)
+    node = add_surface_segmentation(mrml_scene, "ball", {"ball": sphere(center_local, 12)})
     put_under(node, add_linear_transform(mrml_scene, "above", matrix))
     volume = add_volume(mrml_scene, "CT", smooth_array(target.shape_kji, 1), target.ijk_to_ras)
     labels = read_segmentation(node, volume).labels_kji
-    offsets = (target.voxel_centres_ras_mm() - centre) @ np.linalg.inv(matrix)[:3, :3].T
+    offsets = (target.voxel_centers_ras_mm() - center) @ np.linalg.inv(matrix)[:3, :3].T
     distance = np.linalg.norm(offsets, axis=-1) - 12
     sure = np.abs(distance) > 0.8
     assert np.array_equal(labels[sure] == 1, distance[sure] < 0)

@@ -40,7 +40,7 @@ def test_rows_are_the_segments_in_order_then_unsegmented_then_background(mrml_sc
     assert ids == ["id_lung", "id_rib", "id_thing", UNSEGMENTED_ID, BACKGROUND_ID]
 
 
-def test_renamed_and_recoloured_segment_keeps_its_id(mrml_scene):
+def test_renamed_and_recolored_segment_keeps_its_id(mrml_scene):
     node = add_organs(mrml_scene)
     node.GetSegmentation().GetSegment("id_rib").SetName("Rippe")
     node.GetSegmentation().GetSegment("id_rib").SetColor(0.25, 0.5, 0.75)
@@ -48,14 +48,14 @@ def test_renamed_and_recoloured_segment_keeps_its_id(mrml_scene):
     assert row.name == "Rippe" and row.color_rgb == (0.25, 0.5, 0.75)
 
 
-def test_colour_is_the_one_shown(mrml_scene):
-    """A display node may show a segment in another colour than its own."""
+def test_color_is_the_one_shown(mrml_scene):
+    """A display node may show a segment in another color than its own."""
     node = add_organs(mrml_scene)
     node.GetDisplayNode().SetSegmentOverrideColor("id_rib", 0.1, 0.2, 0.3)
     assert rows_by_id(node)["id_rib"].color_rgb == pytest.approx((0.1, 0.2, 0.3))
 
 
-def test_segmentation_without_display_has_the_segments_own_colours(mrml_scene):
+def test_segmentation_without_display_has_the_segments_own_colors(mrml_scene):
     node = add_organs(mrml_scene)
     color = node.GetSegmentation().GetSegment("id_rib").GetColor()
     node.SetAndObserveDisplayNodeID(None)

@@ -77,7 +77,7 @@ def test_resampling_through_the_node_equals_simpleitk(mrml_scene):
     transform = displacement_transform(displacement(), WORKING)
     expected = resample(moving, transform, FIXED, outside)
     resliced = resliced_through(node, add_volume(mrml_scene, "moving", moving.array_kji, MOVING.ijk_to_ras), FIXED)
-    moving_ijk = MOVING.points_ijk(itk_transformed(transform, FIXED.voxel_centres_ras_mm().reshape(-1, 3)))
+    moving_ijk = MOVING.points_ijk(itk_transformed(transform, FIXED.voxel_centers_ras_mm().reshape(-1, 3)))
     inside = np.all((moving_ijk > 0.01) & (moving_ijk < np.array(MOVING.shape_kji[::-1]) - 1.01), -1)
     inside = inside.reshape(FIXED.shape_kji)
     assert inside.mean() > 0.3

@@ -136,14 +136,14 @@ def test_layers_remembered_during_a_difference_are_those_before_it(red, mrml_sce
 # Difference
 
 
-def test_equal_intensities_are_the_same_grey_inside_and_outside_of_the_window(red, mrml_scene):
+def test_equal_intensities_are_the_same_gray_inside_and_outside_of_the_window(red, mrml_scene):
     show_fade(*add_pair(mrml_scene), 0.4)
     show_difference(mrml_scene, True)
     assert np.unique(red.pixels()[:2, :, :3]).tolist() == [128]
 
 
 def test_difference_is_bright_where_fixed_is_brighter(red, mrml_scene):
-    """10 of a window of 100 are 25 grey values, half of them because the greys have to fit twice into 256."""
+    """10 of a window of 100 are 25 gray values, half of them because the grays have to fit twice into 256."""
     show_fade(*add_pair(mrml_scene), 0.4)
     show_difference(mrml_scene, True)
     inside = red.pixels()[:, 2:5, 0].astype(int)

@@ -144,7 +144,7 @@ def test_transform_is_in_world_coordinates_and_refers_to_the_pair(mrml_scene):
     assert outputs.transform.GetNodeReference("spatialRegistrationMoving") is inputs.moving
 
 
-def test_warped_segments_keep_id_name_colour_and_tags(mrml_scene):
+def test_warped_segments_keep_id_name_color_and_tags(mrml_scene):
     inputs = add_inputs(mrml_scene)
     original = inputs.moving_segmentation.GetSegmentation().GetSegment("id_bone")
     original.SetName("Bone")

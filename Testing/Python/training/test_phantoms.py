@@ -190,7 +190,7 @@ def test_moving_labels_are_the_fixed_labels_moved_by_the_truth(cases, dimension)
 
 
 def smallest_determinant(case):
-    """Over all corners of all cells between voxel centres, from one-sided differences."""
+    """Over all corners of all cells between voxel centers, from one-sided differences."""
     grid = case.fixed.geometry.displacement_grid(case.displacement_ras_mm)
     axes = [axis for axis in range(3) if grid.shape[axis + 1] > 1]
     cells = [grid.shape[axis + 1] - 1 for axis in axes]
@@ -250,7 +250,7 @@ def test_coronal_slice_does_not_move_out_of_plane(cases):
 @pytest.mark.parametrize("dimension", [2, 3])
 def test_valid_is_where_the_corresponding_point_lies_in_the_moving_image(cases, dimension):
     case = cases[dimension]
-    moving_ijk = case.moving.geometry.points_ijk(case.fixed.geometry.voxel_centres_ras_mm() + case.displacement_ras_mm)
+    moving_ijk = case.moving.geometry.points_ijk(case.fixed.geometry.voxel_centers_ras_mm() + case.displacement_ras_mm)
     last = np.array(case.valid.shape[::-1]) - 1
     depth = np.min(np.minimum(moving_ijk, last - moving_ijk)[..., last > 0], axis=-1)  # voxels, negative outside
     clear = np.abs(depth) > 0.02
@@ -276,7 +276,7 @@ def test_anatomy_differs_from_its_mirror_image(cases, dimension, axis):
 
 
 def middle_ras_mm(case, label):
-    return case.fixed.geometry.voxel_centres_ras_mm()[case.fixed_segmentation.labels_kji == label].mean(axis=0)
+    return case.fixed.geometry.voxel_centers_ras_mm()[case.fixed_segmentation.labels_kji == label].mean(axis=0)
 
 
 @pytest.mark.parametrize("dimension", [2, 3])
@@ -289,7 +289,7 @@ def test_liver_is_on_the_right_and_below_the_lungs(cases, dimension):
 def test_spine_is_at_the_back(cases):
     case = cases[3]
     below_ribs = case.fixed_segmentation.labels_kji[: case.valid.shape[0] // 8]
-    vertebrae = case.fixed.geometry.voxel_centres_ras_mm()[: len(below_ribs)][below_ribs == BONE]
+    vertebrae = case.fixed.geometry.voxel_centers_ras_mm()[: len(below_ribs)][below_ribs == BONE]
     assert vertebrae[:, 1].mean() < middle_ras_mm(case, SOFT)[1] - 20
 
 

@@ -22,7 +22,7 @@ from training.datasets.shapes import shape_pair
 from training.phantoms import make_case
 
 ALL_SPATIAL = replace(NO_AUGMENTATION, flips=0.5, transposes=1, swaps=0.5, views=1)
-ALL_GREY = replace(NO_AUGMENTATION, gammas=1, curves=1, inversions=0.5, noises=1)
+ALL_GRAY = replace(NO_AUGMENTATION, gammas=1, curves=1, inversions=0.5, noises=1)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_phantom_is_to_training_what_it_is_to_the_registrar(cases, dimension):
     assert pair.spacing_mm == pytest.approx(prepared.spacing_mm)
 
 
-def test_neighbouring_numbers_have_different_loads_and_subjects():
+def test_neighboring_numbers_have_different_loads_and_subjects():
     one, two = phantom_pair(2, 6, 12.0), phantom_pair(2, 7, 12.0)
     assert not np.array_equal(one.fixed_labels, two.fixed_labels)
 
@@ -170,8 +170,8 @@ def test_truth_of_random_shapes_makes_images_and_labels_alike(shape):
 def test_random_shapes_differ_in_contrast_and_number_of_labels():
     pairs = [shape_pair(np.random.default_rng(seed), (48, 40)) for seed in range(20)]
     assert len({int(pair.fixed_labels.max()) for pair in pairs}) > 4
-    first_grey = [pair.fixed[pair.fixed_labels == 1].mean() for pair in pairs if (pair.fixed_labels == 1).any()]
-    assert np.std(first_grey) > 0.15
+    first_gray = [pair.fixed[pair.fixed_labels == 1].mean() for pair in pairs if (pair.fixed_labels == 1).any()]
+    assert np.std(first_gray) > 0.15
 
 
 def test_equal_random_numbers_give_equal_shapes():
@@ -239,9 +239,9 @@ def test_a_view_from_outside_of_the_image_is_not_valid():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_other_greys_stay_between_0_and_1_and_leave_labels_alone(seed):
+def test_other_grays_stay_between_0_and_1_and_leave_labels_alone(seed):
     before = gradient_pair()
-    after = augmented(before, np.random.default_rng(seed), ALL_GREY)
+    after = augmented(before, np.random.default_rng(seed), ALL_GRAY)
     assert np.array_equal(after.fixed_labels, before.fixed_labels)
     assert after.fixed.min() >= 0 and after.fixed.max() <= 1 and after.fixed.dtype == np.float32
     assert not np.allclose(after.fixed, before.fixed, atol=0.02)

@@ -128,7 +128,7 @@ LUNG_BONE_LIVER = ("background", "lung", "bone", "liver")
         (
             {
                 "network": {"conditioning": "hyper", "parameters": 4},
-                "regulariser": "diffusion",
+                "regularizer": "diffusion",
                 "tissues": LUNG_BONE_LIVER,
             },
             ["lung mu", "bone mu", "liver mu"],

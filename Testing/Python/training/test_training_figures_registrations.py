@@ -44,7 +44,7 @@ def coronal_geometry(shape=SHAPE) -> Geometry:
 def disc_pair(shift_mm=(0.0, 0.0, 0.0), shape=SHAPE) -> ImagePair:
     """A round lung in a body; in the moving image the lung lies elsewhere. One bright mark, at the right shoulder."""
     geometry = coronal_geometry(shape)
-    points = geometry.voxel_centres_ras_mm()
+    points = geometry.voxel_centers_ras_mm()
 
     def labels(center) -> np.ndarray:
         body = np.abs(points[..., 0]) < 80
@@ -66,7 +66,7 @@ def disc_pair(shift_mm=(0.0, 0.0, 0.0), shape=SHAPE) -> ImagePair:
 def moved(pair: ImagePair, displacement_of) -> Compared:
     """A row with a known displacement, a function of points (..., 3) in RAS mm."""
     registrar = prepared(pair, initial="none")
-    points = registrar.working.geometry.voxel_centres_ras_mm()
+    points = registrar.working.geometry.voxel_centers_ras_mm()
     displacement = displacement_of(points).astype(np.float32)
     result = finish(registrar.evaluate(displacement, registrar.table_parameters()))
     return Compared("known", result, "given", False, True)
@@ -200,7 +200,7 @@ def test_the_line_below_tells_what_was_measured(known):
         if np.isfinite(tissue.dice_after):
             assert f"{tissue.tissue.name} {tissue.dice_after:.3f}" in text
     assert f"folding {row.result.negative_jacobian_percent:.2f} %" in text
-    points = known.pair.fixed.geometry.voxel_centres_ras_mm()
+    points = known.pair.fixed.geometry.voxel_centers_ras_mm()
     fall = np.exp(-((points[..., 2] / 70) ** 2))
     truth = 1 + 0.5 * np.sin(points[..., 0] / 40) * fall
     deviation = truth[known.pair.fixed_segmentation.labels_kji > 0].std()

@@ -20,7 +20,7 @@ STEPS = 5
 OBJECTIVES = {
     "log": Objective(),
     "paper": Objective(scale=PaperScale()),
-    "diffusion": Objective(regulariser="diffusion"),
+    "diffusion": Objective(regularizer="diffusion"),
     "paper's diffusion": Objective(PaperScale(), "diffusion"),
 }
 
@@ -39,7 +39,7 @@ def random_velocity(count=2):
 
 @pytest.mark.parametrize("kind", OBJECTIVES)
 @pytest.mark.parametrize("spacing_mm", [(2.0, 2.0), (1.0, 3.0)])
-def test_terms_of_each_pair_are_those_the_solvers_minimise(kind, spacing_mm):
+def test_terms_of_each_pair_are_those_the_solvers_minimize(kind, spacing_mm):
     objective, batch, velocity = OBJECTIVES[kind], random_batch(spacing_mm=spacing_mm), random_velocity()
     terms = batch_terms(objective, velocity, batch, STEPS)
     for number in range(2):

@@ -29,8 +29,8 @@ def phantom():
 class KnownModel:
     """Moves each tissue by its true displacement, shifted by two voxels for a parameter that is not the best."""
 
-    def __init__(self, regulariser="elastic", adaptive=False):
-        self.card = SimpleNamespace(regulariser=regulariser)
+    def __init__(self, regularizer="elastic", adaptive=False):
+        self.card = SimpleNamespace(regularizer=regularizer)
         self._adaptive = adaptive
         self.asked = []
 
@@ -103,8 +103,8 @@ def test_a_paired_difference_has_students_interval():
     assert (low, high) == pytest.approx((2.5 - 2.054, 2.5 + 2.054), abs=1e-3)  # t(3) = 3.182, deviation 1.291
 
 
-def paper_pack(folder, regulariser, tissues):
-    weights = 2 if regulariser == "elastic" else 1
+def paper_pack(folder, regularizer, tissues):
+    weights = 2 if regularizer == "elastic" else 1
     network = {
         "conditioning": "hyper",
         "parameters": weights * (len(tissues) or 1),
@@ -114,7 +114,7 @@ def paper_pack(folder, regulariser, tissues):
         "hyper_widths": (2,),
         "half_resolution": False,
     }
-    return str(pack_in(folder, network=network, regulariser=regulariser, tissues=tissues, scale="paper"))
+    return str(pack_in(folder, network=network, regularizer=regularizer, tissues=tissues, scale="paper"))
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +122,8 @@ def packs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("packs")
     tissues = ("background", "lung", "bone", "liver")
     return [
-        paper_pack(folder / f"{number}", regulariser, own)
-        for number, (regulariser, own) in enumerate(
+        paper_pack(folder / f"{number}", regularizer, own)
+        for number, (regularizer, own) in enumerate(
             [("elastic", tissues), ("diffusion", ()), ("elastic", ()), ("diffusion", tissues)]
         )
     ]

@@ -224,8 +224,8 @@ def test_resampling_keeps_the_extent_and_the_place_of_things():
     inside = sitk.GetArrayFromImage(result) > 0.5
     assert np.array_equal(np.argwhere(inside).min(0), [3, 2, 5])
     assert np.array_equal(np.argwhere(inside).max(0), [8, 5, 7])
-    centre = result.TransformContinuousIndexToPhysicalPoint([4.5, 3.5, 5.5])
-    assert np.allclose(centre, volume.TransformContinuousIndexToPhysicalPoint([9.5, 7.5, 5.5]))
+    center = result.TransformContinuousIndexToPhysicalPoint([4.5, 3.5, 5.5])
+    assert np.allclose(center, volume.TransformContinuousIndexToPhysicalPoint([9.5, 7.5, 5.5]))
 
 
 def test_upright_turns_any_storage_order_to_the_patient(tmp_path):

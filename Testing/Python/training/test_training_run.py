@@ -106,7 +106,7 @@ def test_a_short_run_on_two_pairs_lowers_their_objective(tiny):
     [
         {},
         {"conditioning": "hyper", "tissues": ("lung", "bone", "liver")},
-        {"conditioning": "hyper", "adaptive": False, "regulariser": "diffusion"},
+        {"conditioning": "hyper", "adaptive": False, "regularizer": "diffusion"},
         {"scale": "paper", "half_resolution": False},
     ],
 )
@@ -314,9 +314,9 @@ def test_a_configuration_survives_being_stored():
     ("options", "parameters"),
     [
         ({"adaptive": False}, 2),
-        ({"adaptive": False, "regulariser": "diffusion"}, 1),
+        ({"adaptive": False, "regularizer": "diffusion"}, 1),
         ({"tissues": ("a", "b", "c")}, 8),
-        ({"tissues": ("a", "b", "c"), "regulariser": "diffusion"}, 4),
+        ({"tissues": ("a", "b", "c"), "regularizer": "diffusion"}, 4),
     ],
 )
 def test_a_hypernetwork_gets_as_many_numbers_as_in_the_paper(options, parameters):

@@ -71,7 +71,7 @@ def test_stiff_tissue_strains_less_than_soft_tissue(volume):
     assert np.mean(strains[True]) < 0.5 * np.mean(strains[False])
 
 
-def test_tissue_that_nobody_labelled_is_not_taken_for_air(pairs):
+def test_tissue_that_nobody_labeled_is_not_taken_for_air(pairs):
     assert all(len(np.unique(pair.fixed_labels)) >= 3 for pair in pairs)
     for pair in pairs:
         assert pair.fixed[pair.fixed_labels == 0].mean() < 0.1

@@ -32,7 +32,7 @@ def pack_in(folder, **options):
     network_options = {"dimension": 2, **options.pop("network", {})}
     torch.manual_seed(0)
     network = RegistrationNetwork(NetworkConfig(**network_options))
-    options = {"regulariser": "elastic", "scale": "log", **options}
+    options = {"regularizer": "elastic", "scale": "log", **options}
     card = ModelCard(
         name="tiny",
         version="1",
@@ -40,7 +40,7 @@ def pack_in(folder, **options):
         spacing_mm=(6.0, 6.0),
         orientation="any",
         training="none",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         **options,
     )
     save_pack(folder, network, card)

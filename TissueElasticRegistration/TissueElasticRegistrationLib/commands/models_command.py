@@ -7,7 +7,7 @@ from pathlib import Path
 from ..core.models.model_card import ModelCard
 from ..core.models.model_pack import list_packs
 
-HEADINGS = ("name", "version", "images", "conditioning", "regulariser", "scale", "tissues")
+HEADINGS = ("name", "version", "images", "conditioning", "regularizer", "scale", "tissues")
 
 
 def models_text(folder: str | Path | None = None) -> str:
@@ -33,7 +33,7 @@ def _row(card: ModelCard) -> tuple[str, ...]:
         card.version,
         f"{card.dimension}D",
         card.network.conditioning,
-        card.regulariser,
+        card.regularizer,
         card.scale,
         tissues,
     )

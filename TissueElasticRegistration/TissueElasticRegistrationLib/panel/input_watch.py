@@ -52,7 +52,7 @@ class Watch:
 
 
 def segment_events(node: slicer.vtkMRMLSegmentationNode | None) -> list[Event]:
-    """Segments are added, removed, renamed, recoloured or painted."""
+    """Segments are added, removed, renamed, recolored or painted."""
     if node is None:
         return []
     segmentation, display = node.GetSegmentation(), node.GetDisplayNode()

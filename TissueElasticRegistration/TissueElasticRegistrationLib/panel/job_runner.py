@@ -54,7 +54,7 @@ class JobRunner:
 
     @property
     def busy(self) -> bool:
-        """True from `start` until the job is done, has failed or was cancelled."""
+        """True from `start` until the job is done, has failed or was canceled."""
         return self._callbacks is not None
 
     def start(
@@ -108,7 +108,7 @@ class JobRunner:
 
     def _log_cleanup_errors(self) -> None:
         for error in self._thread.take_cleanup_errors():
-            logging.error("A cancelled job failed while it was closed.", exc_info=error)
+            logging.error("A canceled job failed while it was closed.", exc_info=error)
 
 
 def _log(error: BaseException) -> None:

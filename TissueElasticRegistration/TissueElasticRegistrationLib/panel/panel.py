@@ -268,14 +268,14 @@ class RegistrationPanel:
     def _on_apply(self) -> None:
         if self.control.activity is Activity.APPLY:
             self.control.cancel()
-            show_text(self.ui.statusLabel, _("Cancelled; nothing was written."))
+            show_text(self.ui.statusLabel, _("Canceled; nothing was written."))
         elif self._node is not None and self._ready(self.ui.statusLabel):
             self.control.apply(self._request())
 
     def _on_estimate(self) -> None:
         if self.control.activity is Activity.ESTIMATE:
             self.control.cancel()
-            self.estimate.cancelled()
+            self.estimate.canceled()
         elif self._node is not None and self._ready(self.ui.estimateStatusLabel):
             request = self._request()
             self.estimate.begin(self._node, self.model.scale, self.model.has_lambda)

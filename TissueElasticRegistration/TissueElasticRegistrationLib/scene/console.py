@@ -92,7 +92,7 @@ def _session(inputs: InputNodes, options: SessionOptions) -> PairSession:
 
 def _judged(session: PairSession, transform: slicer.vtkMRMLTransformNode, values: Values) -> Job[RegistrationResult]:
     registrar = yield from session.prepared()
-    points = registrar.working.geometry.voxel_centres_ras_mm()
+    points = registrar.working.geometry.voxel_centers_ras_mm()
     fixed_to_moving = vtk.vtkGeneralTransform()
     transform.GetTransformFromWorld(fixed_to_moving)
     mapped = transformed_points(fixed_to_moving, points.reshape(-1, 3)).reshape(points.shape)

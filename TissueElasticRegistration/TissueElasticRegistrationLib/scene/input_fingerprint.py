@@ -11,7 +11,7 @@ from .transforms import ijk_to_local, linear_to_world, transform_chain
 
 
 def state_of(inputs: InputNodes) -> tuple:
-    """Changes when voxels, segments, landmarks or places of the inputs change; not with names, colours or results.
+    """Changes when voxels, segments, landmarks or places of the inputs change; not with names, colors or results.
 
     Nodes may be None or no longer in the scene.
     """

@@ -58,7 +58,7 @@ class SessionOptions:
 
 @dataclass(frozen=True)
 class Search:
-    """How an estimate searches; see `core.estimation.search.estimate`.
+    """How an estimate searches; see `core.estimation.estimate.estimate`.
 
     method: "grid" or "gradient". objective: "dice", "landmarks" or "similarity". points: of the grid for each slider,
     None for as many as the solver allows. hold_out: ids or names of tissues, hold_out_landmarks: names of landmarks,

@@ -50,7 +50,7 @@ def resample(
 
     image: its voxel indices (extent included) are mapped to local RAS mm by ``ijk_to_local``, from there to world RAS
         by ``local_to_world``.
-    linear: linear interpolation, float32; otherwise nearest neighbour in the type of the image.
+    linear: linear interpolation, float32; otherwise nearest neighbor in the type of the image.
     background: value of voxels outside of the image.
     """
     reslice = vtk.vtkImageReslice()

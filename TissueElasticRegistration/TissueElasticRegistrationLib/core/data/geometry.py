@@ -60,7 +60,7 @@ class Geometry:
 
     @property
     def origin_lps_mm(self) -> np.ndarray:
-        """Centre of voxel (0, 0, 0) in LPS mm, as ITK wants it."""
+        """Center of voxel (0, 0, 0) in LPS mm, as ITK wants it."""
         return flip_ras_lps(self.ijk_to_ras[:3, 3])
 
     @property
@@ -90,7 +90,7 @@ class Geometry:
         return bool(np.abs(self.corners_ras_mm() - other.corners_ras_mm()).max() <= tolerance_mm)
 
     def corners_ras_mm(self) -> np.ndarray:
-        """(8, 3) RAS positions of the outer corners of the grid (voxel edges, not centres)."""
+        """(8, 3) RAS positions of the outer corners of the grid (voxel edges, not centers)."""
         edges = [(-0.5, n - 0.5) for n in self.shape_kji[::-1]]
         return self.points_ras_mm(np.stack(np.meshgrid(*edges, indexing="ij"), -1).reshape(-1, 3))
 
@@ -103,19 +103,19 @@ class Geometry:
         inverse = self.ras_to_ijk
         return np.asarray(points_ras_mm) @ inverse[:3, :3].T + inverse[:3, 3]
 
-    def voxel_centres_ras_mm(self) -> np.ndarray:
-        """(K, J, I, 3) RAS mm positions of all voxel centres."""
+    def voxel_centers_ras_mm(self) -> np.ndarray:
+        """(K, J, I, 3) RAS mm positions of all voxel centers."""
         indices = np.stack(np.meshgrid(*[np.arange(n) for n in self.shape_kji], indexing="ij"), -1)[..., ::-1]
         return self.points_ras_mm(indices)
 
     def resampled(self, spacing_kji_mm, shape_kji) -> Geometry:
-        """A grid with the same axes and the same centre, other voxel size and number of voxels."""
+        """A grid with the same axes and the same center, other voxel size and number of voxels."""
         spacing_ijk = np.asarray(spacing_kji_mm, np.float64)[::-1]
         shape = tuple(int(n) for n in shape_kji)
         matrix = np.eye(4)
         matrix[:3, :3] = self.ijk_to_ras[:3, :3] / self.spacing_ijk_mm * spacing_ijk
-        centre = self.points_ras_mm((np.array(self.shape_kji[::-1]) - 1) / 2)
-        matrix[:3, 3] = centre - matrix[:3, :3] @ ((np.array(shape[::-1]) - 1) / 2)
+        center = self.points_ras_mm((np.array(self.shape_kji[::-1]) - 1) / 2)
+        matrix[:3, 3] = center - matrix[:3, :3] @ ((np.array(shape[::-1]) - 1) / 2)
         return Geometry(shape, matrix)
 
     def padded(self, before_kji, after_kji) -> Geometry:

@@ -114,7 +114,7 @@ class _Climb:
     def run(self) -> Job[Estimate]:
         here = yield from self._probed()
         sliders = here.clone().requires_grad_(True)
-        optimiser = torch.optim.Adam([sliders], betas=(0.7, 0.9))
+        optimizer = torch.optim.Adam([sliders], betas=(0.7, 0.9))
         for step in range(self._steps + 1):
             text = f"step {step} of {self._steps}"
             job = self._slope.look(sliders.detach().clone())
@@ -131,8 +131,8 @@ class _Climb:
             self._note(here, scores)
             yield EstimateProgress(end, text, self._estimate(complete=step == self._steps))
             if step < self._steps:
-                optimiser.param_groups[0]["lr"] = FIRST_STEP + (LAST_STEP - FIRST_STEP) * step / self._steps
-                self._move(sliders, slope, optimiser)
+                optimizer.param_groups[0]["lr"] = FIRST_STEP + (LAST_STEP - FIRST_STEP) * step / self._steps
+                self._move(sliders, slope, optimizer)
         yield Progress(1.0, "done")
         return self._estimate(complete=True)
 
@@ -163,11 +163,11 @@ class _Climb:
         enough = max(best.mean - self._question.tie_of_means, self._one_for_all)
         return first if first.mean >= enough else best
 
-    def _move(self, sliders: torch.Tensor, slope: torch.Tensor, optimiser: torch.optim.Optimizer) -> None:
+    def _move(self, sliders: torch.Tensor, slope: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
         # What hardly matters stays near the start: being away from it costs as much as a tie.
         away = 2 * self._question.criterion.tie * (sliders.detach() - self._start) / self._votes.sum()
         sliders.grad = (away - slope) * self._votes
-        optimiser.step()
+        optimizer.step()
         with torch.no_grad():
             sliders.clamp_(0, 1)
             sliders[self._votes[:, 0] == 0] = self._start[self._votes[:, 0] == 0]  # to the last bit

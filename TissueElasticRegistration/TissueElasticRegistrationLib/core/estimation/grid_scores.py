@@ -23,7 +23,7 @@ class Tally:
 
     def __init__(self, question: Question, points: int, notes: list[str] | None = None) -> None:
         self.question = question
-        self._has_lambda = question.registrar.solver.objective.regulariser == "elastic"
+        self._has_lambda = question.registrar.solver.objective.regularizer == "elastic"
         ends = np.linspace(0, 1, points)
         self.sliders = (ends if self._has_lambda else np.array([0.5]), ends)
         self._weights = tuple(

@@ -97,10 +97,10 @@ def _network(registrar: Registrar, search: NetworkSolver | None) -> NetworkSolve
     if search is None:
         return registrar.solver if isinstance(registrar.solver, NetworkSolver) else None
     wanted, offered = registrar.solver.objective, search.objective
-    if (offered.scale, offered.regulariser) != (wanted.scale, wanted.regulariser):
+    if (offered.scale, offered.regularizer) != (wanted.scale, wanted.regularizer):
         raise ValueError(
             f"The model '{search.pack.card.name}' cannot search for this registration: it was trained "
-            f"with the {offered.regulariser} regulariser on the {offered.scale.name} scale."
+            f"with the {offered.regularizer} regularizer on the {offered.scale.name} scale."
         )
     return search
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..data.images import CT_WINDOW_HU
-from ..physics.parameter_scale import SCALES, ParameterScale, Regulariser
+from ..physics.parameter_scale import SCALES, ParameterScale, Regularizer
 from .network_config import NetworkConfig
 
-SCHEMA = 1
+SCHEMA = 2
+SCHEMA_1_NAMES = {"regulariser": "regularizer", "licence": "license"}  # what schema 1 called differently
 CARD, WEIGHTS = "card.json", "weights.pt"
 MODELS_FOLDER = Path(__file__).resolve().parents[3] / "Resources" / "Models"
 LARGEST_CARD_BYTES = 1_000_000
@@ -43,12 +44,12 @@ class ModelCard:
     name: str
     version: str
     network: NetworkConfig
-    regulariser: Regulariser
+    regularizer: Regularizer
     scale: str
     spacing_mm: tuple[float, float]
     orientation: Orientation
     training: str
-    licence: str
+    license: str
     tissues: tuple[str, ...] = ()
     rest: tuple[str, ...] = ()
     intensity_window_hu: tuple[float, float] = CT_WINDOW_HU
@@ -69,8 +70,8 @@ class ModelCard:
 
     @property
     def has_lambda(self) -> bool:
-        """Whether λ means anything to the model: the diffusion regulariser has one weight per tissue, kept as μ."""
-        return self.regulariser == "elastic"
+        """Whether λ means anything to the model: the diffusion regularizer has one weight per tissue, kept as μ."""
+        return self.regularizer == "elastic"
 
     @property
     def parameter_scale(self) -> ParameterScale:
@@ -80,7 +81,7 @@ class ModelCard:
         if not self.name or set(self.name) & set("/\\:") or not self.version:
             raise ValueError("A model needs a version and a name without / and \\.")
         for what, value, known in (
-            ("regulariser", self.regulariser, typing.get_args(Regulariser)),
+            ("regularizer", self.regularizer, typing.get_args(Regularizer)),
             ("scale", self.scale, tuple(SCALES)),
             ("orientation", self.orientation, typing.get_args(Orientation)),
         ):
@@ -174,7 +175,7 @@ def read_card(folder: str | Path) -> ModelCard:
     folder = Path(folder)
     data = read_bytes(folder / CARD, LARGEST_CARD_BYTES)
     try:
-        content = json.loads(data.decode("utf-8"))
+        content = _current(json.loads(data.decode("utf-8")))
         card = _card(content)
     except (UnicodeDecodeError, json.JSONDecodeError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"Model pack '{folder.name}': {CARD} is not the card of a model.") from error
@@ -209,10 +210,17 @@ def read_bytes(path: Path, largest: int) -> bytes:
         raise ValueError(f"{pack}: {path.name} is missing or cannot be read.") from error
 
 
+def _current(content: dict[str, Any]) -> dict[str, Any]:
+    """The JSON object in today's schema. Raises KeyError or AttributeError if it is none of a card."""
+    if content["schema"] != 1:
+        return content
+    return {SCHEMA_1_NAMES.get(name, name): value for name, value in content.items()} | {"schema": SCHEMA}
+
+
 def _card(content: dict[str, Any]) -> ModelCard:
     """From the JSON object. Raises ValueError, TypeError or KeyError if it is none of a card."""
     if content["schema"] != SCHEMA:
-        raise ValueError(f"The format has version {content['schema']}, only {SCHEMA} can be read.")
+        raise ValueError(f"The format has version {content['schema']}, only 1 and {SCHEMA} can be read.")
     values = {entry.name: content[entry.name] for entry in dataclasses.fields(ModelCard)}
     _check_types(values)
     values["scale"] = values["scale"]["name"]
@@ -229,10 +237,10 @@ def _check_types(values: dict[str, Any]) -> None:
         for name in (
             "name",
             "version",
-            "regulariser",
+            "regularizer",
             "orientation",
             "training",
-            "licence",
+            "license",
             "sha256",
             "tissues",
             "rest",

@@ -3,7 +3,7 @@
 Everywhere: ``displacement`` is (B, D, *shape), D = 2 or 3, in voxels of its own grid, channels in the order of the
 array axes (k, j, i); voxel x of the fixed image corresponds to position x + u(x) of the moving image.
 
-Grids of different resolution are cell-centred (``align_corners=False``): a voxel of a grid coarser by f covers f
+Grids of different resolution are cell-centerd (``align_corners=False``): a voxel of a grid coarser by f covers f
 voxels, so displacements scale by exactly f, flips commute with everything, and an axis of one voxel is no special case.
 """
 
@@ -27,15 +27,15 @@ def warp(image: torch.Tensor, displacement: torch.Tensor, mode: str = "bilinear"
 
 
 def sampling_grid(displacement: torch.Tensor) -> torch.Tensor:
-    """Normalised positions x + u(x) for `grid_sample`: (B, *shape, D), last dimension in i, j, k order."""
+    """Normalized positions x + u(x) for `grid_sample`: (B, *shape, D), last dimension in i, j, k order."""
     shape = displacement.shape[2:]
     axes = []
     for axis, size in enumerate(shape):
         index = torch.arange(size, device=displacement.device, dtype=displacement.dtype)
         view = [1] * len(shape)
         view[axis] = size
-        centre = ((2 * index + 1) / size - 1).view(view)
-        axes.append(displacement[:, axis] * (2 / size) + centre)
+        center = ((2 * index + 1) / size - 1).view(view)
+        axes.append(displacement[:, axis] * (2 / size) + center)
     return torch.stack(axes[::-1], -1)
 
 

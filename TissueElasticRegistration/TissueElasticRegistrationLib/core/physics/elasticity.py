@@ -3,7 +3,7 @@
 Strain has no unit: displacements in mm, derivatives per mm, along the axes of the grid. The material is isotropic, so
 the energy on an oblique grid equals that in patient axes.
 
-Discretisation: at each voxel the mean over all 2^D combinations of one-sided differences. Linear fields are exact up to
+Discretization: at each voxel the mean over all 2^D combinations of one-sided differences. Linear fields are exact up to
 the border, no checkerboard escapes (central differences would let it), and no direction is preferred (forward
 differences alone would; a flipped image would get another result). In closed form, with q_i(a) the mean of the squared
 forward and backward differences of a along axis i, and c_i(a) their mean:
@@ -38,9 +38,9 @@ def elastic_energy(
 def diffusion_energy(
     displacement_mm: torch.Tensor, spacing_mm: Sequence[float], weight: torch.Tensor | float
 ) -> torch.Tensor:
-    """Energy density weight/2 Σ_ij (∂_i u_j)² (the paper's second regulariser); arguments as in `elastic_energy`.
+    """Energy density weight/2 Σ_ij (∂_i u_j)² (the paper's second regularizer); arguments as in `elastic_energy`.
 
-    Also penalises rotation, which is why it is not the default.
+    Also penalizes rotation, which is why it is not the default.
     """
     axes = range(_check(displacement_mm, spacing_mm))
     total = sum(_squares(_edges(displacement_mm, axis, spacing_mm[axis]), axis).sum(1, keepdim=True) for axis in axes)
@@ -52,31 +52,31 @@ def strain_invariants(displacement_mm: torch.Tensor, spacing_mm: Sequence[float]
     `elastic_energy`.
     """
     dimension = _check(displacement_mm, spacing_mm)
-    squares, centres = [], []
+    squares, centers = [], []
     for axis in range(dimension):
         edges = _edges(displacement_mm, axis, spacing_mm[axis])
         squares.append(_squares(edges, axis))
-        centres.append(_centres(edges, axis))
+        centers.append(_centers(edges, axis))
     normal = sum(squares[i][:, i] for i in range(dimension))
     shear, divergence = normal, normal
     for i in range(dimension):
         for j in range(i + 1, dimension):
-            shear = shear + 0.5 * (squares[i][:, j] + squares[j][:, i]) + centres[i][:, j] * centres[j][:, i]
-            divergence = divergence + 2 * centres[i][:, i] * centres[j][:, j]
+            shear = shear + 0.5 * (squares[i][:, j] + squares[j][:, i]) + centers[i][:, j] * centers[j][:, i]
+            divergence = divergence + 2 * centers[i][:, i] * centers[j][:, j]
     return shear.unsqueeze(1), divergence.unsqueeze(1)
 
 
 def _edges(field: torch.Tensor, axis: int, spacing: float) -> torch.Tensor:
-    """Differences per mm between neighbours along one spatial axis: one element less than voxels there."""
+    """Differences per mm between neighbors along one spatial axis: one element less than voxels there."""
     return torch.diff(field, dim=axis + 2) / spacing
 
 
 def _squares(edges: torch.Tensor, axis: int) -> torch.Tensor:
-    """Mean of the squared differences to both neighbours at each voxel (at the border: to the only one)."""
-    return _centres(edges * edges, axis)
+    """Mean of the squared differences to both neighbors at each voxel (at the border: to the only one)."""
+    return _centers(edges * edges, axis)
 
 
-def _centres(edges: torch.Tensor, axis: int) -> torch.Tensor:
+def _centers(edges: torch.Tensor, axis: int) -> torch.Tensor:
     """Edge values -> voxel values: mean of the two adjacent edges, at the border the only one, 0 for a single voxel."""
     dim = axis + 2
     count = edges.shape[dim]

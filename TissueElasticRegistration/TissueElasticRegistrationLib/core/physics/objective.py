@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 from .elasticity import diffusion_energy, elastic_energy
-from .parameter_scale import LogScale, ParameterScale, Regulariser
+from .parameter_scale import LogScale, ParameterScale, Regularizer
 from .similarity import WINDOW, local_ncc, masked_mean
 
 
@@ -29,14 +29,14 @@ class ObjectiveTerms(NamedTuple):
 
 @dataclass(frozen=True)
 class Objective:
-    """What a registration minimises.
+    """What a registration minimizes.
 
-    ``regulariser``: "elastic" (λ, μ) or "diffusion" (only μ is used, as the weight). ``window``: voxels of the local
+    ``regularizer``: "elastic" (λ, μ) or "diffusion" (only μ is used, as the weight). ``window``: voxels of the local
     correlation along axes that are not thick slices.
     """
 
     scale: ParameterScale = LogScale()
-    regulariser: Regulariser = "elastic"
+    regularizer: Regularizer = "elastic"
     window: int = WINDOW
 
     def terms(
@@ -64,7 +64,7 @@ class Objective:
 
     def similarity_weight(self, lam: torch.Tensor, mu: torch.Tensor) -> torch.Tensor | float:
         """w_sim(x) of the scale. Diffusion has one weight w: on the paper's scale 2 (1 - w), HyperMorph's loss."""
-        return self.scale.similarity_weight(mu if self.regulariser == "diffusion" else lam, mu)
+        return self.scale.similarity_weight(mu if self.regularizer == "diffusion" else lam, mu)
 
     def energy_density(
         self,
@@ -76,7 +76,7 @@ class Objective:
         """(B, 1, *shape) energy per voxel for a displacement in voxels."""
         size = torch.tensor(spacing_mm, dtype=displacement.dtype, device=displacement.device)
         displacement_mm = displacement * size.view(1, -1, *[1] * len(spacing_mm))
-        if self.regulariser == "diffusion":
+        if self.regularizer == "diffusion":
             return diffusion_energy(displacement_mm, spacing_mm, mu)
         return elastic_energy(displacement_mm, spacing_mm, lam, mu)
 

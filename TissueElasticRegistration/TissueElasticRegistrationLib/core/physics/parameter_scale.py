@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 # What λ and μ weigh: "elastic" both, "diffusion" has one weight, which is kept as μ.
-Regulariser = Literal["elastic", "diffusion"]
+Regularizer = Literal["elastic", "diffusion"]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ def range_warnings(
 ) -> tuple[str, ...]:
     """One sentence naming the tissues whose λ or μ lies at an end of the range of ``scale``; nothing if there are none.
 
-    An end at which the start value of the tissue lies (air) does not count. has_lambda: False for a regulariser on
+    An end at which the start value of the tissue lies (air) does not count. has_lambda: False for a regularizer on
     which λ has no effect.
     """
     names = [

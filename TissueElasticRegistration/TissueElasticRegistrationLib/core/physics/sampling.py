@@ -1,9 +1,9 @@
 """The moving image sampled at displaced positions, with the derivative a solver needs.
 
-The derivative of linear interpolation jumps at voxel centres, and a solver that starts at zero displacement sits
+The derivative of linear interpolation jumps at voxel centers, and a solver that starts at zero displacement sits
 exactly there: the one-sided value that `grid_sample` returns then biases it towards one end of every axis, and a
 flipped image gets another result. At the start the central-difference gradient of the image is used instead, which
-knows no direction; away from the voxel centres the exact derivative is the better one (bone error 0.17 mm instead of
+knows no direction; away from the voxel centers the exact derivative is the better one (bone error 0.17 mm instead of
 0.35 mm on thorax phantoms).
 """
 
@@ -44,7 +44,7 @@ class MovingSampler:
         return warped, valid.to(warped.dtype)
 
     def _all_gradients(self) -> torch.Tensor:
-        """Derivative of the image by the normalised coordinates of `grid_sample`, channels in i, j, k order."""
+        """Derivative of the image by the normalized coordinates of `grid_sample`, channels in i, j, k order."""
         if self._gradients is None:
             shape = self._image.shape[2:]
             self._gradients = torch.cat(

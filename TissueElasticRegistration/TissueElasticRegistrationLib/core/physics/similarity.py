@@ -1,4 +1,4 @@
-"""Local normalised cross-correlation (LNCC), squared, inside a validity mask.
+"""Local normalized cross-correlation (LNCC), squared, inside a validity mask.
 
 Images are expected on [0, 1]. ``EPSILON`` then keeps windows that hold only noise (air, blank padding) at a correlation
 near 0 instead of letting their noise be registered, and constant windows at 0 instead of NaN.
@@ -47,9 +47,9 @@ def masked_mean(values: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
 
 
 def box_sum(x: torch.Tensor, windows: tuple[int, ...]) -> torch.Tensor:
-    """Sum over a centred box of ``windows`` voxels (odd, per spatial axis), zeros outside. (B, C, *shape) -> same.
+    """Sum over a centerd box of ``windows`` voxels (odd, per spatial axis), zeros outside. (B, C, *shape) -> same.
 
-    Running sums by doubling (1, 2, 4, 8 ... neighbours): a few vectorised additions per axis, without the rounding
+    Running sums by doubling (1, 2, 4, 8 ... neighbors): a few vectorised additions per axis, without the rounding
     drift of a cumulative sum.
     """
     for axis, width in enumerate(windows, start=2):

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from ..data.geometry import Geometry, flip_ras_lps
 from ..data.images import Image, ImagePair
 from ..data.itk_bridge import sitk_volume
-from .preprocessing import intensity_windows, normalised, resampled_image
+from .preprocessing import intensity_windows, normalized, resampled_image
 
 Mode = Literal["auto", "none", "rigid"]
 
@@ -88,11 +88,11 @@ def rigid_alignment(fixed: Image, moving: Image) -> RigidAlignment:
     method.SetSmoothingSigmasPerLevel([1.0, 0.0])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
     start = sitk.Euler3DTransform()
-    start.SetCenter(_centre_lps_mm(fixed.geometry))
+    start.SetCenter(_center_lps_mm(fixed.geometry))
     best = sitk.Euler3DTransform(start)
     method.SetInitialTransform(best, inPlace=True)
     method.Execute(fixed_coarse, moving_coarse)
-    # ITK's sums differ in the last bits between equal runs; a nanometre is dropped so that the results do not.
+    # ITK's sums differ in the last bits between equal runs; a nanometer is dropped so that the results do not.
     best.SetParameters([round(value, 9) for value in best.GetParameters()])
     information = [-_metric_value(method, fixed_coarse, moving_coarse, transform) for transform in (start, best)]
     corners = flip_ras_lps(fixed.geometry.corners_ras_mm())
@@ -117,8 +117,8 @@ def _coarse(image: Image, window: tuple[float, float]) -> sitk.Image:
     new_spacing = np.maximum(spacing, size)
     shape = np.maximum(1, np.ceil(extent / new_spacing - 1e-3)).astype(int)
     grid = image.geometry.resampled(new_spacing, shape)
-    return sitk_volume(normalised(resampled_image(image, grid), window), grid)
+    return sitk_volume(normalized(resampled_image(image, grid), window), grid)
 
 
-def _centre_lps_mm(geometry: Geometry) -> list[float]:
+def _center_lps_mm(geometry: Geometry) -> list[float]:
     return flip_ras_lps(geometry.corners_ras_mm().mean(0)).tolist()

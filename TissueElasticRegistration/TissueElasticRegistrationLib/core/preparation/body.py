@@ -23,9 +23,9 @@ def outside_body(array_kji: np.ndarray, spacing_kji_mm: np.ndarray, ct: bool) ->
     image = sitk.GetImageFromArray(array_kji.astype(np.float32))
     smooth = sitk.DiscreteGaussian(image, variance=1.0, maximumKernelWidth=9, maximumError=0.1, useImageSpacing=False)
     bright = smooth > CT_BODY_HU if ct else sitk.HuangThreshold(smooth, 0, 1)
-    labelled = sitk.RelabelComponent(sitk.ConnectedComponent(bright), sortByObjectSize=True)
+    labeled = sitk.RelabelComponent(sitk.ConnectedComponent(bright), sortByObjectSize=True)
     radius = [int(round(CLOSING_MM / size)) for size in spacing_kji_mm[:0:-1]] + [0]
-    body = sitk.GetArrayFromImage(sitk.BinaryMorphologicalClosing(labelled == 1, radius)).astype(bool)
+    body = sitk.GetArrayFromImage(sitk.BinaryMorphologicalClosing(labeled == 1, radius)).astype(bool)
     return _connected_to_border(~body)
 
 

@@ -1,4 +1,4 @@
-"""Everything sliders cannot change: both images on one working grid, normalised, and labelled with tissues."""
+"""Everything sliders cannot change: both images on one working grid, normalized, and labeled with tissues."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def prepare_fixed(pair: ImagePair, finest_mm: float | None = None) -> PreparedFi
 def prepare_pair(
     pair: ImagePair, initial: sitk.Transform, finest_mm: float | None = None, fixed: PreparedFixed | None = None
 ) -> WorkingPair:
-    """Resample, normalise and label an image pair.
+    """Resample, normalize and label an image pair.
 
     initial: linear or non-linear map from fixed LPS mm to moving LPS mm, applied first. fixed: what `prepare_fixed`
     has made, which takes a while; None: it is made here, for ``finest_mm``.
@@ -92,8 +92,8 @@ def prepare_pair(
     moving = resampled_image(pair.moving, grid.geometry, initial)
     windows = intensity_windows(pair.fixed, pair.moving)
     return WorkingPair(
-        fixed=_tensor(normalised(grid.pad(fixed.values), windows[0])),
-        moving=_tensor(normalised(moving, windows[1])),
+        fixed=_tensor(normalized(grid.pad(fixed.values), windows[0])),
+        moving=_tensor(normalized(moving, windows[1])),
         fixed_mask=_tensor(fixed_mask),
         moving_mask=_tensor(moving_mask),
         labels=_tensor(grid.pad(fixed.labels)),
@@ -117,7 +117,7 @@ def is_ct(image: Image) -> bool:
     return bool(low <= CT_LOWEST_HU and high > -100)
 
 
-def normalised(array: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+def normalized(array: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     """Clipped to ``window`` and scaled to [0, 1], float32."""
     low, high = window
     return np.clip((array - low) / (high - low), 0, 1).astype(np.float32)

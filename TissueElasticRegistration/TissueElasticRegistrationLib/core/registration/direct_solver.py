@@ -1,4 +1,4 @@
-"""The direct solver: multi-resolution optimisation of the objective itself, without any network.
+"""The direct solver: multi-resolution optimization of the objective itself, without any network.
 
 The unknown is a stationary velocity on a grid half as fine as the images of each level; scaling and squaring makes the
 displacement from it, so the deformation stays invertible. The velocity is a smoothed control grid: Adam scales every
@@ -42,7 +42,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class DirectSettings:
-    """How the objective is minimised; ``learning_rate`` in voxels of the velocity grid per step (Adam).
+    """How the objective is minimized; ``learning_rate`` in voxels of the velocity grid per step (Adam).
 
     ``final_rate``: the part of the learning rate that is left at the end of each stage.
     """
@@ -68,7 +68,7 @@ REFINING_FINAL_RATE = 0.3
 
 @dataclass(frozen=True, eq=False)
 class Step(Progress):
-    """The state after one optimiser step: ``velocity`` (1, D, *velocity shape of the level) in voxels of that grid.
+    """The state after one optimizer step: ``velocity`` (1, D, *velocity shape of the level) in voxels of that grid.
 
     ``objective``: J before the step, at the step's level.
     """
@@ -90,7 +90,7 @@ class Solution:
 
 
 class DirectSolver:
-    """Minimises an `Objective` for one pair; holds no state between calls.
+    """Minimizes an `Objective` for one pair; holds no state between calls.
 
     ``settings``: one for every dimension; None for the defaults of 2D and 3D.
     """
@@ -126,7 +126,7 @@ class DirectSolver:
         stages: tuple[Stage, ...] | None = None,
         start_objective: float | None = None,
     ) -> Job[Solution]:
-        """Register, one optimiser step at a time.
+        """Register, one optimizer step at a time.
 
         start: velocity of an earlier solution of the same pair, at any resolution, for a warm start.
         stages: None for those of the settings.
@@ -175,7 +175,7 @@ class DirectSolver:
         """The steps of one stage, from a velocity at any resolution (None: zero); returns the velocity at its level.
 
         maps: Λ and Γ on the level, or a function that says what they are at each step.
-        tilt: a linear term, J - <tilt, velocity> is minimised instead of J (see `live`).
+        tilt: a linear term, J - <tilt, velocity> is minimized instead of J (see `live`).
 
         Yields twice in each step, a `Step` when it is complete: with large volumes, half of one takes a while already.
         Raises ArithmeticError if the objective is not finite any more.
@@ -187,10 +187,10 @@ class DirectSolver:
             else resize(start.detach().to(level.fixed.device), level.velocity_shape)
         )
         control = torch.zeros_like(velocity, requires_grad=True)
-        optimiser = torch.optim.Adam([control], lr=settings.learning_rate)
+        optimizer = torch.optim.Adam([control], lr=settings.learning_rate)
         for step in range(stage.steps):
-            optimiser.param_groups[0]["lr"] = stage.rate * _step_size(settings, step, stage.steps)
-            optimiser.zero_grad()
+            optimizer.param_groups[0]["lr"] = stage.rate * _step_size(settings, step, stage.steps)
+            optimizer.zero_grad()
             with torch.enable_grad():
                 current = velocity + _smoothed(control, stage.smoothing)
                 step_maps = maps() if callable(maps) else maps
@@ -201,7 +201,7 @@ class DirectSolver:
             text = f"level 1/{stage.factor}, J = {objective:.4f}"
             yield Progress((step + 0.5) / stage.steps, text)
             goal.backward()
-            optimiser.step()
+            optimizer.step()
             found = velocity + _smoothed(control.detach(), stage.smoothing)
             yield Step((step + 1) / stage.steps, text, found, objective)
         return velocity + _smoothed(control.detach(), stage.smoothing)

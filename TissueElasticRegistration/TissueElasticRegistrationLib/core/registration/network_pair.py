@@ -82,7 +82,7 @@ class NetworkPair:
     def _inputs(self, sliders: torch.Tensor) -> MapParameters | torch.Tensor:
         if self._maps is not None:
             return self._maps.with_sliders(sliders[None].to(self._device))
-        # All λ, then all μ, in the order of the card's tissues; the diffusion regulariser has one weight, kept as μ.
+        # All λ, then all μ, in the order of the card's tissues; the diffusion regularizer has one weight, kept as μ.
         lam, mu = torch.stack([self._mean(sliders, members) for members in self._members().values()]).T
         vector = torch.cat([lam, mu]) if self._card.has_lambda else mu
         return vector[None].to(self._device)

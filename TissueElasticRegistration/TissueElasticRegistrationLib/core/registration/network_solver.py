@@ -45,13 +45,13 @@ class NetworkSolver(DirectSolver):
 
     def __init__(self, pack: ModelPack, refiner: DirectSolver | None = None) -> None:
         card = pack.card
-        objective = Objective(card.parameter_scale, card.regulariser)
-        if refiner is not None and (refiner.objective.scale, refiner.objective.regulariser) != (
+        objective = Objective(card.parameter_scale, card.regularizer)
+        if refiner is not None and (refiner.objective.scale, refiner.objective.regularizer) != (
             objective.scale,
-            objective.regulariser,
+            objective.regularizer,
         ):
             raise ValueError(
-                f"The model '{card.name}' was trained with the {card.regulariser} regulariser on the "
+                f"The model '{card.name}' was trained with the {card.regularizer} regularizer on the "
                 f"{card.scale} scale, the solver that refines it must use the same."
             )
         super().__init__(
@@ -78,7 +78,7 @@ class NetworkSolver(DirectSolver):
         return (*coarse, Stage(1, steps, smoothing=SMOOTHING[dimension]))
 
     def usual_refinement(self, dimension: int) -> int:
-        """An answer alone may be wrong by millimetres."""
+        """An answer alone may be wrong by millimeters."""
         return USUAL_REFINEMENT[dimension]
 
     def answer(self, pyramid: Pyramid, parameters: TissueParameters) -> torch.Tensor:

@@ -72,7 +72,7 @@ class Registrar:
         self._notes: tuple[str, ...] = ()
 
     def prepare(self) -> Job[None]:
-        """Align, resample, normalise, label: all that does not depend on the parameters.
+        """Align, resample, normalize, label: all that does not depend on the parameters.
 
         Raises ValueError if the images do not fit each other (see `prepare_pair`).
         """
@@ -173,7 +173,7 @@ class Registrar:
     def range_warnings(self, parameters: TissueParameters) -> tuple[str, ...]:
         """One sentence if λ or μ of a tissue lies at an end of its range (see `range_ends`), also in the result."""
         objective = self.solver.objective
-        return range_warnings(parameters, self.tissues, objective.scale, objective.regulariser == "elastic")
+        return range_warnings(parameters, self.tissues, objective.scale, objective.regularizer == "elastic")
 
     def displacement_ras_mm(self) -> tuple[np.ndarray, Geometry]:
         """The current displacement (K, J, I, 3) in RAS mm and its grid: fixed to moving, with the initial alignment."""

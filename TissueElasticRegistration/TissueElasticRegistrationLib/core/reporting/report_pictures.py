@@ -90,7 +90,7 @@ def grid_line_spacing_mm(plane: Plane) -> float:
 
 def _rigid_part_ras(result: RegistrationResult) -> np.ndarray:
     """4x4 rotation and translation, fixed RAS to moving RAS mm, closest to the whole mapping (least squares)."""
-    points = result.geometry.voxel_centres_ras_mm()[:, ::4, ::4]
+    points = result.geometry.voxel_centers_ras_mm()[:, ::4, ::4]
     mapped = points + result.displacement_ras_mm[:, ::4, ::4]
     points, mapped = points.reshape(-1, 3), mapped.reshape(-1, 3)
     center, mapped_center = points.mean(0), mapped.mean(0)

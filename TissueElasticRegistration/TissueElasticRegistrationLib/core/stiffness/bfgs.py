@@ -1,4 +1,4 @@
-"""Minimise a smooth function of a dozen unknowns whose derivatives are known (BFGS), one evaluation at a time."""
+"""Minimize a smooth function of a dozen unknowns whose derivatives are known (BFGS), one evaluation at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHORTEST_FACTOR = 1e-3
 Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
-def minimise(function: Function, start: np.ndarray, evaluations: int, tolerance: float) -> Job[np.ndarray]:
+def minimize(function: Function, start: np.ndarray, evaluations: int, tolerance: float) -> Job[np.ndarray]:
     """The best place found. Stops when an accepted step gains less than ``tolerance``, or after ``evaluations``.
 
     A value that is not finite counts as a step too far.

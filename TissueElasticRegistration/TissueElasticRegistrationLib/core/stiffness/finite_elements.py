@@ -2,7 +2,7 @@
 
 The test functions (virtual fields) are the hat functions of the nodes inside the body: zero at its rim, so tractions
 there do not enter; the measured displacement at the rim, and in tissues that are not asked about, is taken as given.
-Nodes are the centres of blocks of voxels. Derivatives are only taken of the hat functions, never of voxel values.
+Nodes are the centers of blocks of voxels. Derivatives are only taken of the hat functions, never of voxel values.
 
 Borders between tissues run through elements. Within one, tissues lie beside each other and feel about the same stress,
 so their compliances add up: the modulus of an element is the harmonic mean. Adding stiffnesses instead makes every

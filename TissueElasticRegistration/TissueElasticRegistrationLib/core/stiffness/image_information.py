@@ -1,8 +1,8 @@
 """What the images themselves say about a registered displacement: how precisely they fix it, and where they still pull.
 
-A registration's own regularisation fills places without texture with the strain of a uniform body, and holds all others
+A registration's own regularization fills places without texture with the strain of a uniform body, and holds all others
 back a little. Weighted by the images' precision, without texture nothing is claimed, and their pull takes out, to
-first order, what the regularisation has held back.
+first order, what the regularization has held back.
 
 Scanners shade: the same tissue is brighter here than there, and differently in the other image. In tissue of little
 texture that would pull harder than the texture, so only differences from the mean around count.

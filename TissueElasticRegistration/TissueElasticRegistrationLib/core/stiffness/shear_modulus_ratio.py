@@ -16,7 +16,7 @@ import numpy as np
 from ..data.progress import Job, Progress, finish, part_of
 from ..data.tissues import BACKGROUND_ID, UNSEGMENTED_ID, Tissue
 from ..physics.tissue_presets import SOFT, start_weight
-from .bfgs import minimise
+from .bfgs import minimize
 from .body_forces import length_mm, unknown_forces
 from .finite_elements import NO_TISSUE, Equilibrium
 from .identifiability import at_best, require_deformation, require_match
@@ -98,7 +98,7 @@ def shear_modulus_ratio(
     images: Images | None = None,
     reference: Tissue | None = None,
 ) -> ShearModulusRatios:
-    """From a displacement (D, *shape) in voxels of its grid, D = 2 or 3, at best of a weakly regularised registration.
+    """From a displacement (D, *shape) in voxels of its grid, D = 2 or 3, at best of a weakly regularized registration.
 
     labels: (*shape) values of ``tissues``. inside: where the displacement means something, everywhere if None; the
     background is never inside. images: tells what the images say about a displacement (`image_pull`); without, it is
@@ -248,7 +248,7 @@ class _Problem:
     def search(self, begin: np.ndarray | None) -> Job[np.ndarray]:
         """The most probable unknowns; ``begin``: those of the same question on another grid."""
         start = self._start if begin is None else begin
-        return self._whole((yield from minimise(self._value, start[self._free], EVALUATIONS, TOLERANCE)))
+        return self._whole((yield from minimize(self._value, start[self._free], EVALUATIONS, TOLERANCE)))
 
     def asks_like(self, other: _Problem) -> bool:
         """Whether the unknowns are the same."""

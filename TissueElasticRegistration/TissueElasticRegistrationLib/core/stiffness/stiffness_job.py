@@ -1,4 +1,4 @@
-"""Shear modulus ratios for a prepared registrar: one weakly regularised registration, then the estimate from it."""
+"""Shear modulus ratios for a prepared registrar: one weakly regularized registration, then the estimate from it."""
 
 from __future__ import annotations
 

@@ -41,9 +41,9 @@ FLAT = _("Hardly any difference for: {names}.")
 KEPT = _("Kept to check the result: {what}.")
 LANDMARKS = _("{count} landmarks")
 VALUES_SET = _("λ and μ are set. Still at work: {text}")
-CANCELLED = _("Cancelled.")
-CANCELLED_SEARCH = _("Cancelled; the best values so far were taken.")
-CANCELLED_STIFFNESS = _("Cancelled; λ and μ stay as estimated, without shear modulus ratios.")
+CANCELED = _("Canceled.")
+CANCELED_SEARCH = _("Canceled; the best values so far were taken.")
+CANCELED_STIFFNESS = _("Canceled; λ and μ stay as estimated, without shear modulus ratios.")
 UNDONE = _("The values are what they were before the estimate.")
 
 
@@ -110,17 +110,17 @@ class EstimateSection:
         """What to say while a search tells ``text``."""
         return VALUES_SET.format(text=text) if self._taken is not None else text
 
-    def cancelled(self) -> None:
+    def canceled(self) -> None:
         """The search ends early: the best so far is taken, if there is anything yet."""
         if self.latest is None:
-            text = CANCELLED
+            text = CANCELED
         elif self._taken is not None:
-            text = CANCELLED_STIFFNESS
+            text = CANCELED_STIFFNESS
         else:
             self._taken = self.latest.values()
             self._take(self.latest)
             self._show_found()
-            text = CANCELLED_SEARCH
+            text = CANCELED_SEARCH
         show_text(self._ui.estimateStatusLabel, text)
 
     def undo(self) -> None:

@@ -21,7 +21,7 @@ from ..widgets.labels import show_text
 ELSEWHERE = ":"  # stands for no model: the entry that opens a dialog
 
 DIRECT_NAME = _("Direct solver")
-DIRECT_MEANING = _("Optimises the deformation step by step. Needs no training, takes any contrast and orientation.")
+DIRECT_MEANING = _("Optimizes the deformation step by step. Needs no training, takes any contrast and orientation.")
 CHOOSE = _("Choose a folder...")
 CHOOSE_MEANING = _("Use a model of your own: the folder with its card.json and weights.pt.")
 NOT_INSTALLED = _("The model '{name}' is not installed: choose another solver.")
@@ -32,7 +32,7 @@ ONE_FOR_ALL = _("one elasticity for the whole body")
 SUMMARY = _("{name}: {images}, {tissues}. Trained on voxels of {low:.3g} to {high:.3g} mm.")
 ZERO_TO_ONE = _("Its λ and μ are weights from {lowest:g} to {highest:g}.")
 NO_LAMBDA = _("It has one weight for each tissue, μ; λ has no effect.")
-DETAILS = _("{name} {version}\nTraining: {training}\nLicence: {licence}\n{folder}")
+DETAILS = _("{name} {version}\nTraining: {training}\nLicense: {license}\n{folder}")
 
 
 class Entry(NamedTuple):
@@ -177,5 +177,5 @@ def _summary(card: ModelCard) -> str:
 
 def _details(card: ModelCard, folder: Path) -> str:
     return DETAILS.format(
-        name=card.name, version=card.version, training=card.training, licence=card.licence, folder=folder
+        name=card.name, version=card.version, training=card.training, license=card.license, folder=folder
     )

@@ -65,9 +65,9 @@ class QualityTable:
     def show(
         self, result: RegistrationResult, found: Sequence[Finding] = (), account: Mapping[str, Any] | None = None
     ) -> None:
-        """Show a result. ``found``: what core/reporting/verdict.findings says about it, for the notes.
+        """Show a result. ``found``: what `core.reporting.verdict.findings` says about it, for the notes.
 
-        account: of the estimate that has chosen its parameters (core/estimation/account), None if none has.
+        account: of the estimate that has chosen its parameters (`core.reporting.estimate_summary`), None if none has.
         """
         held_out = {} if account is None else account["held_out"]
         kept = held_out.get("tissues", ())

@@ -43,7 +43,7 @@ def jacobian_colors() -> np.ndarray:
 
 
 def fill_color_table(node: slicer.vtkMRMLColorTableNode, colors: np.ndarray) -> None:
-    """Make the node a table of these colours (N, 3), 0 to 1, opaque."""
+    """Make the node a table of these colors (N, 3), 0 to 1, opaque."""
     with slicer.util.NodeModify(node):
         node.SetTypeToUser()
         node.SetNumberOfColors(len(colors))

@@ -35,8 +35,8 @@ def show_grid(
     """Draw the deformation as a bent grid over the slice views, or no longer; 3D views stay without it.
 
     spacing_mm: distance of the lines. None: about 20 lines along the longest side of ``region`` the first time, and
-    whatever it is (the user may have changed it in the Transforms module) later on. The lines are in one colour, so
-    that no colour node is made; the display node is made once and stays with the transform, hidden when switched off.
+    whatever it is (the user may have changed it in the Transforms module) later on. The lines are in one color, so
+    that no color node is made; the display node is made once and stays with the transform, hidden when switched off.
     Raises ValueError if the transform is missing.
     """
     require_in_scene(transform, "vtkMRMLTransformNode", "transform")

@@ -62,7 +62,7 @@ def write_landscape(
 
     What has no score (yet) is left out. For each tissue the chart has two series over the weight, on a logarithmic
     axis: the best score over all μ at each λ (solid) and over all λ at each μ (dashed).
-    segmentation: gives the colours. owner: the result transform or the parameter node. beside: where the nodes go in
+    segmentation: gives the colors. owner: the result transform or the parameter node. beside: where the nodes go in
     the subject hierarchy, beside the owner if None.
     """
     if estimate.landscape is None:

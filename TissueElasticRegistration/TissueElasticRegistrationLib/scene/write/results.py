@@ -43,7 +43,7 @@ def write_results(inputs: InputNodes, result: RegistrationResult, outputs: Outpu
 
     - transform: grid transform from parent in world RAS, referring to the fixed and the moving volume;
     - warped volume and warped segmentation (if there is one): on the fixed volume's grid, under its parent transform;
-      the segments keep ID, name, colour and tags and are drawn as outlines, the volume gets the moving volume's window
+      the segments keep ID, name, color and tags and are drawn as outlines, the volume gets the moving volume's window
       and level, both unless the nodes have a display of their own;
     - metrics table: one row for each tissue.
 

@@ -1,4 +1,4 @@
-"""Segments as the panel shows them: name, colour, terminology, whether they are empty. Without torch, without nodes."""
+"""Segments as the panel shows them: name, color, terminology, whether they are empty. Without torch, without nodes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SegmentInfo(NamedTuple):
 
     @property
     def start_weight(self) -> float:
-        """Start value of λ and of μ by name and terminology, on the log scale (`core.tissue_table`)."""
+        """Start value of λ and of μ by name and terminology, on the log scale (`core.physics.tissue_presets`)."""
         return start_weight(self)
 
 
@@ -49,7 +49,7 @@ def describe_tissues(node: slicer.vtkMRMLSegmentationNode | None, find_empty: bo
 
 
 def describe_segments(node: slicer.vtkMRMLSegmentationNode, find_empty: bool = True) -> tuple[SegmentInfo, ...]:
-    """The segments in their order, in the colours in which they are shown."""
+    """The segments in their order, in the colors in which they are shown."""
     segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
     ids = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
     empty = empty_segments(segmentation, ids) if find_empty else ()

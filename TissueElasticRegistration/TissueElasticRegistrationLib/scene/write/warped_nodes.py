@@ -43,7 +43,7 @@ def write_volume(image: vtk.vtkImageData, placement: Placement, node: slicer.vtk
 
 
 def copy_volume_display(source: slicer.vtkMRMLVolumeNode, node: slicer.vtkMRMLScalarVolumeNode) -> None:
-    """Window, level and colours of ``source`` for a new volume, fixed rather than automatic so that both compare."""
+    """Window, level and colors of ``source`` for a new volume, fixed rather than automatic so that both compare."""
     node.CreateDefaultDisplayNodes()
     shown, display = source.GetDisplayNode(), node.GetDisplayNode()
     if shown is None or not shown.IsA("vtkMRMLScalarVolumeDisplayNode"):
@@ -62,7 +62,7 @@ def show_outlines(node: slicer.vtkMRMLSegmentationNode) -> None:
 def make_segments(
     labels: Segmentation, source: slicer.vtkMRMLSegmentationNode, placement: Placement
 ) -> dict[str, slicer.vtkSegment]:
-    """Segments by ID that share one labelmap; names, colours and tags are those of the segments of ``source``.
+    """Segments by ID that share one labelmap; names, colors and tags are those of the segments of ``source``.
 
     Raises ValueError, naming ``source``, if it has no segment for one of the tissues.
     """

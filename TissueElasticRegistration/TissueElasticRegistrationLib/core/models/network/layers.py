@@ -47,7 +47,7 @@ def convolve(x: torch.Tensor, kernel: Kernel) -> torch.Tensor:
 def convolve_upsampled(x: torch.Tensor, kernel: Kernel) -> torch.Tensor:
     """`convolve` of ``x`` with every voxel repeated along every axis.
 
-    In volumes, where no gradient is needed, without making the large tensor in between: neighbours of equal value share
+    In volumes, where no gradient is needed, without making the large tensor in between: neighbors of equal value share
     one weight, so each corner of the fine cells is a convolution of ``x`` with 2^D instead of 3^D weights.
     """
     if torch.is_grad_enabled() or x.dim() == 4 or len(kernel.weight) > 1:

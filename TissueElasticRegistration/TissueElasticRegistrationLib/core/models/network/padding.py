@@ -52,11 +52,11 @@ class Padding:
         size, dim = self.shape[axis], axis + 2
         cells = max(1, size // self.cell)
         width = size / (cells * self.cell)  # of a new cell, in old ones
-        centre = (torch.arange(cells, device=velocity.device, dtype=velocity.dtype) + 0.5) * width - 0.5
-        centre = centre.clamp(0, velocity.shape[dim] - 1)
-        left = centre.floor().long().clamp(max=max(0, velocity.shape[dim] - 2))
+        center = (torch.arange(cells, device=velocity.device, dtype=velocity.dtype) + 0.5) * width - 0.5
+        center = center.clamp(0, velocity.shape[dim] - 1)
+        left = center.floor().long().clamp(max=max(0, velocity.shape[dim] - 2))
         right = (left + 1).clamp(max=velocity.shape[dim] - 1)
-        part = (centre - left).view([-1 if d == dim else 1 for d in range(velocity.dim())])
+        part = (center - left).view([-1 if d == dim else 1 for d in range(velocity.dim())])
         values = velocity.index_select(dim, left) * (1 - part) + velocity.index_select(dim, right) * part
         scale = torch.ones(velocity.shape[1], device=velocity.device, dtype=velocity.dtype)
         scale[axis] = 1 / width
