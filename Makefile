@@ -1,10 +1,12 @@
 # make demo   open the module with a made-up patient (or yours, see below), estimate, register, save everything
-# make test   check style, run all tests
+# make test   check style, run the tests of the extension
+# make test-all   the same and the tests of Testing/host, on which the tests of the panel run; what .ci/run calls
 # make test-versions   run the tests of the core with numpy and SimpleITK as each Slicer has them (Testing/versions)
 #
 # All set up what they need first, into .venv (see Testing/environment.sh); the second time that takes no time.
 #   make demo FIXED=a.nii.gz MOVING=b.nii.gz SEGMENTATION=s.nii.gz TISSUES=1=lung,2=soft,3=bone OUTPUT=results
 #   make test PYTEST_ARGS="-k elasticity"
+#   make test PYTEST_ARGS="-n 0 --pdb Testing/Python/core/test_live.py"   in one process
 #   make test PYTHON=/path/to/python3.12
 #   make test-versions-slicer-5.10
 
@@ -29,7 +31,7 @@ unexport PYTHONPATH PYTHONHOME
 
 VERSIONS := $(basename $(notdir $(wildcard Testing/versions/*.txt)))
 
-.PHONY: help environment demo test test-versions $(VERSIONS:%=test-versions-%) lint clean
+.PHONY: help environment demo test test-all test-versions $(VERSIONS:%=test-versions-%) lint clean
 
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
@@ -46,8 +48,14 @@ lint: environment
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check --quiet .
 
+# One process for each core takes one file after the other, in the order of Testing/Python/conftest.py.
+IN_PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+
 test: lint
-	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+	$(VENV_PYTHON) -m pytest $(IN_PARALLEL) --ignore Testing/Python/host $(PYTEST_ARGS)
+
+test-all: lint
+	$(VENV_PYTHON) -m pytest $(IN_PARALLEL) $(PYTEST_ARGS)
 
 test-versions: $(VERSIONS:%=test-versions-%)
 

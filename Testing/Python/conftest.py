@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 
 import pytest
+
+# Several processes run tests side by side, one for each core. torch reads this when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 HAS_SLICER = find_spec("slicer") is not None
 HAS_QT = find_spec("PySide6") is not None
@@ -20,8 +24,9 @@ def pytest_report_header():
 
 
 def pytest_collection_modifyitems(items):
-    """Tests with the whole application come last: its views stay in the scene until the process ends."""
-    items.sort(key=lambda item: "slicer_host" in getattr(item, "fixturenames", ()))
+    """Files with the whole application come last: its views stay in the scene until the process ends."""
+    last = {item.path for item in items if "slicer_host" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path in last)
 
 
 @pytest.fixture(scope="session")
