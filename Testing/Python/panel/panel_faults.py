@@ -31,12 +31,12 @@ def make_panel_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     direct = library("core.registration.direct_solver")
     stages = (direct.Stage(4, 6), direct.Stage(2, 4), direct.Stage(1, 6))
     quick = {
-        "panel.registration_panel": {"INPUT_REST_MS": INPUT_REST_MS},
-        "core.solvers.direct": {"SETTINGS_2D": direct.DirectSettings(stages)},
-        "core.live": {"FINE_STEPS": {2: 5, 3: 4}, "FINE_ROUNDS": 3, "CONVERGED": 0.0},
-        "core.estimation.uniform": {"NEIGHBOR_STEPS": {2: 3, 3: 3}},
-        "core.estimation.gradient": {"DIRECT_STEPS": 3},
-        "core.estimation.shear_modulus_ratio": {"EVALUATIONS": 4},
+        "panel.panel": {"INPUT_REST_MS": INPUT_REST_MS},
+        "core.registration.direct_solver": {"SETTINGS_2D": direct.DirectSettings(stages)},
+        "core.registration.live": {"FINE_STEPS": {2: 5, 3: 4}, "FINE_ROUNDS": 3, "CONVERGED": 0.0},
+        "core.estimation.coarse_registration": {"NEIGHBOR_STEPS": {2: 3, 3: 3}},
+        "core.estimation.gradient_search": {"DIRECT_STEPS": 3},
+        "core.stiffness.shear_modulus_ratio": {"EVALUATIONS": 4},
     }
     for module, values in quick.items():
         for name, value in values.items():
