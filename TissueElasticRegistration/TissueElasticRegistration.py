@@ -20,7 +20,7 @@ from TissueElasticRegistrationLib.core.models.model_card import DIRECT, list_car
 from TissueElasticRegistrationLib.panel.panel import RegistrationPanel
 from TissueElasticRegistrationLib.panel.parameter_node import TissueElasticRegistrationParameterNode, forget_node
 from TissueElasticRegistrationLib.panel.reloading import forget_library
-from TissueElasticRegistrationLib.scene.console import Registered, evaluate, register
+from TissueElasticRegistrationLib.scene.console import Registered, estimate_stiffness, evaluate, register
 from TissueElasticRegistrationLib.scene.console import estimate as estimate_parameters
 from TissueElasticRegistrationLib.scene.display.outlines import hide_outlines
 from TissueElasticRegistrationLib.scene.display.volume_rendering import resume_volume_rendering
@@ -254,7 +254,6 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         objective="dice",
         holdOut=(),
         holdOutLandmarks=(),
-        stiffness=True,
     ):
         """Search (λ, μ) of each tissue for this pair; returns `core.estimation.result.Estimate`, writes nothing.
 
@@ -262,14 +261,35 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         points: positions of each slider that are tried, None for 11 with a model and 5 without. method: "grid" or
         "gradient", for many tissues. objective: "dice" (overlap, needs ``movingSegmentation``), "landmarks" or
         "similarity" (inside the tissues). holdOut, holdOutLandmarks: segments and names of landmarks, or "half" for
-        every second one, that the search does not look at: they can check it. stiffness: estimate afterwards how stiff
-        tissues are relative to each other, into ``estimate.shear_modulus_ratio``. Others as in `register`.
+        every second one, that the search does not look at: they can check it. Others as in `register`.
         """
         inputs = InputNodes(fixed, moving, segmentation, movingSegmentation, fixedLandmarks, movingLandmarks)
-        search = Search(method, objective, points, holdOut, holdOutLandmarks, stiffness)
+        search = Search(method, objective, points, holdOut, holdOutLandmarks)
         return estimate_parameters(
             inputs, parameters or {}, SessionOptions(initial, device, finestMm, model), locked, search, progress
         )
+
+    def estimateStiffness(
+        self, fixed, moving, segmentation, initial="auto", device="auto", finestMm=0.0, progress=None
+    ):
+        """Experimental: estimate the ratios of the tissues' shear moduli from the deformation; writes nothing.
+
+        The result does not depend on λ and μ: the pair is registered with the same weak regularization of all tissues.
+
+        Args:
+            fixed, moving: Scalar volume nodes that show the same contrast.
+            segmentation: Segmentation node of the fixed volume.
+            initial, device, finestMm, progress: As in `register`.
+
+        Returns:
+            `core.stiffness.shear_modulus_ratio.ShearModulusRatios`: one ratio per tissue with a 95 % interval, or the
+            reason why there is none.
+
+        Raises:
+            ValueError: If the input cannot be used or the deformation does not show stiffness.
+        """
+        inputs = InputNodes(fixed, moving, segmentation)
+        return estimate_stiffness(inputs, SessionOptions(initial, device, finestMm), progress)
 
     def evaluate(
         self,

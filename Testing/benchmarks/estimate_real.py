@@ -168,7 +168,7 @@ def rows_of(case: Case, model: str) -> list[tuple]:
             hold_out = HoldOut.of(
                 [] if objective == "landmarks" else [label], case.landmarks if objective == "landmarks" else []
             )
-            found = finish(estimate(registrar, parameters, objective=objective, hold_out=hold_out, stiffness=False))
+            found = finish(estimate(registrar, parameters, objective=objective, hold_out=hold_out))
             parameters, seconds = found.parameters, time.process_time() - began
             print_found(case, model, objective, found)
         rows.append((f"{case.name}, {model}: {objective or 'none'}", *measured(case, registrar, parameters, seconds)))

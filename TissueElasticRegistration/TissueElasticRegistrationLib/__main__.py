@@ -84,9 +84,9 @@ def _add_shared_options(command: argparse.ArgumentParser) -> None:
     add("--hold-out", metavar="A,B", help="tissues that the search must not look at; they keep their values")
     add("--hold-out-landmarks", metavar="A,B|half", help="landmarks that the search must not look at")
     add(
-        "--relative-stiffness",
-        action=argparse.BooleanOptionalAction,
-        help="estimate the ratios of the tissues' shear moduli from the deformation (default: with --estimate)",
+        "--shear-modulus-ratio",
+        action="store_true",
+        help="experimental: estimate the ratios of the tissues' shear moduli from the deformation",
     )
     add(
         "--refine",

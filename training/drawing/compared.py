@@ -93,7 +93,7 @@ def _registered(
         asked = None
         if choice.method == "grid" and is_adaptive(solver):
             asked = choice.search or global_model(solver, solvers.values())
-        found = run(estimate(registrar, parameters, choice.method, points=choice.points, search=asked, stiffness=False))
+        found = run(estimate(registrar, parameters, choice.method, points=choice.points, search=asked))
         parameters = best_for_all(found) if is_global(solver) and found.landscape is not None else found.parameters
         origin = f"estimated by {choice.method}" + (f" with {asked.pack.card.name}" if asked is not None else "")
     run(registrar.register(parameters))

@@ -68,7 +68,7 @@ def register(folder: Path, *options: str) -> dict:
 
 
 def test_the_estimate_in_the_result_is_that_of_the_library(folder):
-    result = register(folder, *ESTIMATE, "--hold-out", "liver")
+    result = register(folder, *ESTIMATE, "--hold-out", "liver", "--shear-modulus-ratio")
     block = result["estimate"]
     assert block.keys() == {
         "method",
@@ -113,9 +113,7 @@ def _files(folder: Path):
 
 
 def test_held_out_landmarks_have_their_own_error(folder):
-    result = register(
-        folder, *ESTIMATE, "--objective", "landmarks", "--hold-out-landmarks", "half", "--no-relative-stiffness"
-    )
+    result = register(folder, *ESTIMATE, "--objective", "landmarks", "--hold-out-landmarks", "half")
     held_out = result["estimate"]["held_out"]
     assert len(held_out["landmarks"]) == held_out["tre_mm"]["n"] == result["tre_mm"]["n"] // 2
     assert "Those held out of the search" in (folder / "one" / "report.html").read_text(encoding="utf-8")
@@ -173,10 +171,7 @@ def test_finished_subjects_are_skipped_until_the_options_change(folder, finished
     assert main(["batch", str(folder / "pairs.csv"), *ESTIMATE, "--output", str(finished)]) == 1
     assert [Path(output).name for output in asked] == ["lost"] and rows_of(finished)[:5] == before[:5]
     asked.clear()
-    same = ("--relative-stiffness", "--output", str(finished))  # as it is done anyway
-    assert main(["batch", str(folder / "pairs.csv"), *ESTIMATE, *same]) == 1
-    assert [Path(output).name for output in asked] == ["lost"]
-    for other in (("--seed", "7"), ("--no-relative-stiffness",)):
+    for other in (("--seed", "7"), ("--shear-modulus-ratio",)):
         asked.clear()
         shutil.copytree(finished, folder / other[0])
         assert main(["batch", str(folder / "pairs.csv"), *ESTIMATE, *other, "--output", str(folder / other[0])]) == 2

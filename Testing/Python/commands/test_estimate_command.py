@@ -1,4 +1,4 @@
-"""``--estimate`` and ``--relative-stiffness``: repeatable, canceled without a trace, refused or warned of in a
+"""``--estimate`` and ``--shear-modulus-ratio``: repeatable, canceled without a trace, refused or warned of in a
 sentence.
 """
 
@@ -17,11 +17,10 @@ from networks import awake, model_card
 from synthetic_pairs import slice_case
 
 from TissueElasticRegistrationLib.__main__ import main
-from TissueElasticRegistrationLib.commands import batch_command
+from TissueElasticRegistrationLib.commands import batch_command, register_command
 from TissueElasticRegistrationLib.commands.console_progress import ProgressLine
 from TissueElasticRegistrationLib.core.data.progress import Progress
 from TissueElasticRegistrationLib.core.data.tissues import Tissue
-from TissueElasticRegistrationLib.core.estimation import estimate as search
 from TissueElasticRegistrationLib.core.estimation.coarse_registration import UniformRegistrations
 from TissueElasticRegistrationLib.core.files.landmark_files import read_landmarks
 from TissueElasticRegistrationLib.core.models.model_pack import save_pack
@@ -31,7 +30,7 @@ from TissueElasticRegistrationLib.core.stiffness.shear_modulus_ratio import Shea
 FILES = ("fixed", "moving", "segmentation", "moving_segmentation")
 QUICK = ("--model", "universal-2d", "--refine", "0")
 GRID = ("--estimate", "grid", "--grid-points", "3")
-ALONE = "--no-relative-stiffness"
+RATIO = "--shear-modulus-ratio"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -74,9 +73,9 @@ def result_of(output: Path) -> dict:
 @pytest.mark.parametrize(
     "options",
     [
-        ("--estimate", "grid", "--grid-points", "2"),
-        ("--estimate", "gradient", ALONE),
-        (*QUICK, *GRID, ALONE),
+        ("--estimate", "grid", "--grid-points", "2", RATIO),
+        ("--estimate", "gradient"),
+        (*QUICK, *GRID),
     ],
     ids=["grid", "gradient", "universal-2d"],
 )
@@ -87,7 +86,7 @@ def test_the_same_command_twice_writes_the_same_bytes(case, tmp_path, options):
         text = (tmp_path / name / "result.json").read_text(encoding="utf-8")
         texts.append(re.sub(r'"seconds": {[^}]*}|"peak_memory_mb": [0-9.]+', "", text))
     assert texts[0] == texts[1] and '"score"' in texts[0] and '"seconds"' not in texts[0]
-    assert ('"strain_index"' in texts[0]) == (ALONE not in options)
+    assert ('"strain_index"' in texts[0]) == (RATIO in options)
     pages = [(tmp_path / name / "report.html").read_bytes() for name in ("first", "second")]
     assert pages[0] == pages[1]
 
@@ -111,9 +110,9 @@ class Impatient(ProgressLine):
     [
         ("read", GRID),
         ("estimate  23 %", GRID),
-        ("estimate  30 %  shear", ("--relative-stiffness",)),
-        ("evaluate", (*QUICK, *GRID, ALONE)),
-        ("write 100 %  done", (*QUICK, *GRID, ALONE)),
+        ("shear modulus ratio  30 %", (RATIO,)),
+        ("evaluate", (*QUICK, *GRID)),
+        ("write 100 %  done", (*QUICK, *GRID)),
     ],
 )
 def test_canceling_writes_nothing_and_keeps_what_was_there(case, tmp_path, monkeypatch, capsys, moment, options):
@@ -162,7 +161,7 @@ def test_one_candidate_that_fails_does_not_end_the_search(case, tmp_path, monkey
         return right(self, lame, start)
 
     monkeypatch.setattr(UniformRegistrations, "register", fails_once)
-    assert register(case, tmp_path / "out", "--estimate", "grid", "--grid-points", "3", ALONE) == 0
+    assert register(case, tmp_path / "out", "--estimate", "grid", "--grid-points", "3") == 0
     result = result_of(tmp_path / "out")
     assert [text for text in result["warnings"] if "could not be registered: The deformation has values" in text]
     assert len(result["estimate"]["per_tissue"]) == 4
@@ -175,12 +174,24 @@ def test_shear_modulus_ratio_that_fails_is_a_warning(case, tmp_path, monkeypatch
         raise ValueError("There is not enough deformed tissue to compare stiffness.")
         yield
 
-    monkeypatch.setattr(search, "estimate_shear_modulus_ratio", fails)
-    assert register(case, tmp_path / "out", *QUICK, "--relative-stiffness") == 0
+    monkeypatch.setattr(register_command, "estimate_shear_modulus_ratio", fails)
+    assert register(case, tmp_path / "out", *QUICK, RATIO) == 0
     result = result_of(tmp_path / "out")
     assert result["estimate"]["shear_modulus_ratio"] is None
     assert "There is no shear modulus ratio: There is not enough deformed tissue" in " ".join(result["warnings"])
-    assert "could not be estimated" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "There is no shear modulus ratio" in report and "<h2>Shear modulus ratios</h2>" not in report
+
+
+def test_without_the_switch_no_shear_modulus_ratio_is_computed(case, tmp_path, monkeypatch):
+    def never(registrar):
+        raise AssertionError("It was not asked for.")
+
+    monkeypatch.setattr(register_command, "estimate_shear_modulus_ratio", never)
+    assert register(case, tmp_path / "out", *QUICK, *GRID) == 0
+    assert result_of(tmp_path / "out")["estimate"]["shear_modulus_ratio"] is None
+    assert register(case, tmp_path / "plain", *QUICK) == 0
+    assert result_of(tmp_path / "plain")["estimate"] is None
 
 
 def test_what_the_shear_modulus_ratio_warns_of_is_in_the_result(case, tmp_path, monkeypatch):
@@ -191,15 +202,15 @@ def test_what_the_shear_modulus_ratio_warns_of_is_in_the_result(case, tmp_path, 
         row = TissueModulusRatio(soft, 1.0, 1.0, 1.0, True, 0.0, 3.0)
         return ShearModulusRatios((row,), soft, 1.0, ("There is only one tissue.",))
 
-    monkeypatch.setattr(search, "estimate_shear_modulus_ratio", warns)
-    assert register(case, tmp_path / "out", *QUICK, "--relative-stiffness") == 0
+    monkeypatch.setattr(register_command, "estimate_shear_modulus_ratio", warns)
+    assert register(case, tmp_path / "out", *QUICK, RATIO) == 0
     assert "There is only one tissue." in result_of(tmp_path / "out")["warnings"]
 
 
 def test_images_that_are_the_same_tell_no_stiffness(case, tmp_path):
     """And nothing is searched for: the parameters are those of the table."""
     same = {"moving": case / "fixed.nii.gz", "moving_segmentation": case / "segmentation.nii.gz"}
-    assert register(case, tmp_path / "out", *QUICK, "--relative-stiffness", **same) == 0
+    assert register(case, tmp_path / "out", *QUICK, RATIO, **same) == 0
     result = result_of(tmp_path / "out")
     block = result["estimate"]
     assert (block["method"], block["objective"], block["grid"], block["per_tissue"]) == ("none", None, None, [])
@@ -280,10 +291,7 @@ def refused(capsys, message: str, output: Path) -> None:
 
 def test_similarity_needs_no_moving_segmentation_and_warns_of_itself(case, tmp_path):
     assert (
-        register(
-            case, tmp_path / "out", *QUICK, *GRID, ALONE, "--objective", "similarity", without="moving_segmentation"
-        )
-        == 0
+        register(case, tmp_path / "out", *QUICK, *GRID, "--objective", "similarity", without="moving_segmentation") == 0
     )
     result = result_of(tmp_path / "out")
     assert "Similarity alone rewards soft tissue that fits noise" in " ".join(result["warnings"])
@@ -295,7 +303,7 @@ def test_similarity_needs_no_moving_segmentation_and_warns_of_itself(case, tmp_p
 
 
 def test_progress_ends_the_estimate_with_what_has_come_out(case, tmp_path, capsys):
-    assert register(case, tmp_path / "out", *QUICK, *GRID, ALONE, "--hold-out", "bone") == 0
+    assert register(case, tmp_path / "out", *QUICK, *GRID, "--hold-out", "bone") == 0
     assert "estimate 100 %  λ and μ of 3 tissues by class-wise Dice\n" in capsys.readouterr().err
 
 

@@ -28,6 +28,7 @@ from TissueElasticRegistrationLib.core.reporting.pictures import data_uri
 from TissueElasticRegistrationLib.core.reporting.report import report_html
 from TissueElasticRegistrationLib.core.reporting.report_estimate import PICTURE_PIXELS, estimate_section
 from TissueElasticRegistrationLib.core.reporting.report_pictures import colors_by_label
+from TissueElasticRegistrationLib.core.reporting.report_stiffness import stiffness_section
 from TissueElasticRegistrationLib.core.stiffness.shear_modulus_ratio import ShearModulusRatios, TissueModulusRatio
 
 REASON = "Its deformation is too small to tell."
@@ -72,7 +73,6 @@ def an_estimate(pair: ImagePair, **changes) -> Estimate:
         True,
         3.0,
         held_out=(held_out,),
-        shear_modulus_ratio=a_stiffness(pair),
     )
     return replace(plain, **changes)
 
@@ -90,9 +90,9 @@ def with_landmarks(pair: ImagePair) -> ImagePair:
     return replace(pair, landmarks=Landmarks(fixed, moving, ("a", "b", "c")))
 
 
-def block(estimate: Estimate, pair: ImagePair) -> dict:
+def block(estimate: Estimate | None, pair: ImagePair, ratios: ShearModulusRatios | None = None) -> dict:
     result = shifted(pair)
-    facts = FACTS | {"estimate": estimate_account(estimate, pair, result)}
+    facts = FACTS | {"estimate": estimate_account(estimate, pair, result, ratios)}
     return json.loads(json_text(result_json(result, facts)))["estimate"]
 
 
@@ -107,7 +107,7 @@ def page_of(estimate: Estimate, pair: ImagePair) -> tuple[str, str]:
 
 def test_the_file_tells_shear_modulus_ratio_beside_what_was_searched():
     pair = a_pair()
-    found = block(an_estimate(pair), pair)
+    found = block(an_estimate(pair), pair, a_stiffness(pair))
     assert found["shear_modulus_ratio"] == {
         "reference": "9",
         "condition": 12.5,
@@ -141,14 +141,22 @@ def test_the_file_tells_shear_modulus_ratio_beside_what_was_searched():
 
 def test_the_file_has_different_keys_for_the_two_quantities():
     pair = a_pair()
-    content = result_json(shifted(pair), {"estimate": block(an_estimate(pair), pair)})
+    content = result_json(shifted(pair), {"estimate": block(an_estimate(pair), pair, a_stiffness(pair))})
     assert "relative_stiffness" not in content["estimate"] and "shear_modulus_ratio" in content["estimate"]
     assert all("shear_modulus_ratio" not in row and "relative_stiffness" in row for row in content["tissues"])
 
 
 def test_without_shear_modulus_ratio_the_key_is_null():
     pair = a_pair()
-    assert block(an_estimate(pair, shear_modulus_ratio=None), pair)["shear_modulus_ratio"] is None
+    assert block(an_estimate(pair), pair)["shear_modulus_ratio"] is None
+
+
+def test_without_a_search_the_file_has_the_same_keys_and_says_that_nothing_was_searched():
+    pair = a_pair()
+    searched, alone = block(an_estimate(pair), pair, a_stiffness(pair)), block(None, pair, a_stiffness(pair))
+    assert alone.keys() == searched.keys() and alone["held_out"].keys() == searched["held_out"].keys()
+    assert alone["method"] == "none" and alone["per_tissue"] == [] and alone["objective"] is None
+    assert alone["shear_modulus_ratio"] == searched["shear_modulus_ratio"]
 
 
 def test_held_out_landmarks_have_an_error_of_their_own():
@@ -194,8 +202,9 @@ def test_errors_of_tuned_and_of_held_out_landmarks_stand_apart():
 
 def test_the_report_tells_stiffness_only_where_the_deformation_supports_it():
     pair = a_pair()
-    _, text = page_of(an_estimate(pair), pair)
-    assert "1.8 (0.88 to 3.5)" in text and "where soft is 1" in text
+    text = re.sub(r"\s+", " ", Page(stiffness_section(a_stiffness(pair), colors_by_label(pair))).text)
+    assert "1.8 (0.88 to 3.5)" in text and "1 (reference)" in text
+    assert "Experimental" in text and "no elastography" in text
     assert f"bone: no shear modulus ratio. {REASON}" in text
     assert "7.77" not in text and "7.8" not in text and "inf" not in text
 
@@ -264,13 +273,14 @@ def test_distances_of_landmarks_are_shown_as_distances():
     assert "Distance mm" in text and "2.50 → 1.25" in text and "Distance 1.25 mm" in text and "-" not in text
 
 
-def test_shear_modulus_ratio_without_a_search_has_a_section_of_its_own():
+def test_shear_modulus_ratio_has_a_section_of_its_own_with_and_without_a_search():
     pair = a_pair()
-    estimate = an_estimate(pair, method="none", criterion="", landscape=None, held_out=())
-    rows = tuple(replace(row, votes=False, score=float("nan")) for row in estimate.per_tissue)
-    html, text = page_of(replace(estimate, per_tissue=rows), pair)
-    assert "Shear modulus ratio" in text and "1.8 (0.88 to 3.5)" in text
-    assert "search" not in text and "nan" not in html
+    for estimate in (None, an_estimate(pair)):
+        html = report_html(pair, shifted(pair), FACTS, estimate, a_stiffness(pair))
+        sections = [Page(part.split("</section>")[0]).text for part in html.split("<section>")[1:]]
+        (text,) = [text for text in sections if "Shear modulus ratio" in text]
+        assert "1.8 (0.88 to 3.5)" in text and "search" not in text and "nan" not in text
+    assert "Shear modulus ratio" not in report_html(pair, shifted(pair), FACTS, an_estimate(pair))
 
 
 def test_the_page_has_the_section_and_does_not_call_what_was_set_shear_modulus_ratio():
@@ -278,11 +288,11 @@ def test_the_page_has_the_section_and_does_not_call_what_was_set_shear_modulus_r
     result, estimate = shifted(pair), an_estimate(pair)
     asked = {"name": "other", "sha256": "a"}
     facts = FACTS | {"estimate": estimate_account(estimate, pair, result) | {"search_model": asked}}
-    html = report_html(pair, result, facts, estimate)
+    html = report_html(pair, result, facts, estimate, a_stiffness(pair))
     tables = [Page(part.split("</section>")[0]).text for part in html.split("<section>")[1:]]
     tissues = next(text for text in tables if "Folding %" in text)
     assert "Set stiffness" in tissues and "an input, not a finding" in tissues and "Shear modulus ratio" not in tissues
-    assert "asking the model “other”" in next(text for text in tables if "Shear modulus ratio" in text)
+    assert "asking the model “other”" in next(text for text in tables if "Estimate of λ and μ" in text)
     assert EVIL not in html
 
 
@@ -296,7 +306,7 @@ def test_the_table_of_a_batch_has_both_quantities_apart_and_no_unsupported_numbe
         batch_command,
         "register_files",
         lambda request, report: _written(
-            request, Registered(result, estimate, estimate_account(estimate, pair, result))
+            request, Registered(result, estimate, estimate_account(estimate, pair, result, a_stiffness(pair)))
         ),
     )
     (tmp_path / "pairs.csv").write_text("subject,fixed,moving,segmentation\nanna,a,b,c\n")

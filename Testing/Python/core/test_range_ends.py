@@ -105,7 +105,7 @@ def test_result_json_and_report_warn_once(tmp_path, estimate):
     (tmp_path / "parameters.json").write_text(json.dumps({"tissues": {"bone": {"lambda": 30, "mu": 199.5}}}))
     files = ("fixed", "moving", "segmentation", "moving_segmentation")
     words = [word for name in files for word in (f"--{name.replace('_', '-')}", str(tmp_path / f"{name}.nii.gz"))]
-    more = ["--estimate", "grid", "--grid-points", "2", "--no-relative-stiffness", "--hold-out", "bone"]
+    more = ["--estimate", "grid", "--grid-points", "2", "--hold-out", "bone"]
     assert (
         main(
             [

@@ -46,7 +46,7 @@ def take_away(panel: PanelCase, *selectors: str) -> None:
 def by_name(panel: PanelCase, **options):
     """What the logic finds for the pair with a small grid."""
     nodes = panel.nodes
-    return panel.logic.estimate(*nodes[:3], stiffness=False, **{"points": 3, **options})
+    return panel.logic.estimate(*nodes[:3], **{"points": 3, **options})
 
 
 def quality_rows(panel: PanelCase) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""The table of an estimate in the scene: one row for each tissue, shear modulus ratio only where it is supported."""
+"""The table of an estimate in the scene: one row for each tissue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from host.scene_builders import add_segmentation, node_ids
 from TissueElasticRegistrationLib.core.data.tissues import BACKGROUND_ID, Lame, Tissue, TissueParameters
 from TissueElasticRegistrationLib.core.estimation.estimate_result import Estimate, TissueEstimate
 from TissueElasticRegistrationLib.core.estimation.landscape import Landscape
-from TissueElasticRegistrationLib.core.stiffness.shear_modulus_ratio import ShearModulusRatios, TissueModulusRatio
 from TissueElasticRegistrationLib.scene.write.estimate_nodes import write_estimate
 from TissueElasticRegistrationLib.scene.write.estimate_rows import COLUMNS, estimate_rows
 
@@ -20,22 +19,15 @@ LUNG, RIBS, LIVER, SOFT = (
     Tissue(label, name, f"id_{name}") for label, name in enumerate(("lung", "ribs", "liver", "soft"), start=1)
 )
 AIR = Tissue(0, "background", BACKGROUND_ID)
-REASON = "It deforms too little."
 
 
 def estimate(**changes) -> Estimate:
-    """Liver is held out; ribs are not supported, soft is the reference."""
+    """Liver is held out."""
     scores = np.array([[0.5, 0.6, 0.9], [0.7, 0.899, 0.8]])
     rows = [TissueEstimate(AIR, Lame(0.02, 0.02), np.nan, np.nan, False, False)]
     rows += [
         TissueEstimate(tissue, Lame(2.0, 0.5), 0.9, 0.8, False, tissue is not LIVER, (0, 2))
         for tissue in (LUNG, RIBS, LIVER, SOFT)
-    ]
-    told = [
-        TissueModulusRatio(LUNG, 0.4, 0.2, 0.9, True, -0.9, 2.0),
-        TissueModulusRatio(RIBS, 3.0, 1.0, np.inf, False, 1.0, 2.0, REASON),
-        TissueModulusRatio(LIVER, 1.5, 0.7, 3.0, True, 0.3, 2.0),
-        TissueModulusRatio(SOFT, 1.0, 1.0, 1.0, True, 0, 2.0),
     ]
     weights = np.array([0.02, 2.0, 200.0])
     landscape = Landscape(weights[:2], weights, np.stack([np.full((2, 3), np.nan), *[scores] * 4]))
@@ -48,7 +40,6 @@ def estimate(**changes) -> Estimate:
         True,
         1.0,
         held_out=(LIVER,),
-        shear_modulus_ratio=ShearModulusRatios(tuple(told), SOFT, 3.0),
     )
     return dataclasses.replace(found, **changes)
 
@@ -75,38 +66,23 @@ def test_every_tissue_but_the_background_has_a_row(owner):
     assert numbers(table, "Poisson ratio") == pytest.approx([0.4] * 4)
 
 
-def test_shear_modulus_ratio_has_its_interval_and_is_empty_where_it_is_not_supported(owner):
-    table = write_estimate(estimate(), None, owner)
-    columns = [numbers(table, f"Shear modulus ratio{end}") for end in ("", " low", " high")]
-    np.testing.assert_array_equal(columns, [[0.4, np.nan, 1.5, 1], [0.2, np.nan, 0.7, 1], [0.9, np.nan, 3.0, 1]])
-    assert texts(table, "Shear modulus remark") == ["", REASON, "", "reference"]
-
-
-def test_without_stiffness_the_columns_are_there_and_empty(owner):
-    table = write_estimate(estimate(shear_modulus_ratio=None), None, owner)
-    assert table.GetNumberOfColumns() == len(COLUMNS)
-    assert np.isnan(numbers(table, "Shear modulus ratio")).all()
-
-
 def test_confidence_is_the_share_of_worse_values_for_those_that_were_searched():
     rows = {row.tissue.name: row for row in estimate_rows(estimate())}
     assert rows["lung"].confidence == pytest.approx(4 / 6)  # two of six lie within 0.005 of the best
     assert np.isnan(rows["liver"].confidence) and rows["liver"].held_out
-    assert [name for name, row in rows.items() if row.is_reference] == ["soft"]
 
 
 def test_every_column_says_what_it_means(owner):
     table = write_estimate(estimate(), None, owner)
     meanings = {column.name: table.GetColumnDescription(column.name) for column in COLUMNS}
     assert all(meanings.values())
-    assert "from the deformation and not from the search" in meanings["Shear modulus ratio"]
     assert table.GetLocked()
 
 
 def test_a_second_estimate_uses_the_same_table(mrml_scene, owner):
     first = write_estimate(estimate(), None, owner)
     before = node_ids(mrml_scene)
-    assert write_estimate(estimate(shear_modulus_ratio=None), None, owner) is first
+    assert write_estimate(estimate(held_out=()), None, owner) is first
     assert node_ids(mrml_scene) == before
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files.result_file import json_text
-from .register_command import Registered, Report, check_options, register_files, wants_stiffness
+from .register_command import Registered, Report, check_options, register_files
 
 TABLE, RECORD = "batch.csv", "subject.json"
 REQUIRED = ("fixed", "moving", "segmentation")
@@ -30,6 +30,7 @@ CHOICES = (
     "search_model",
     "hold_out",
     "hold_out_landmarks",
+    "shear_modulus_ratio",
     "refine",
     "device",
     "seed",
@@ -177,7 +178,6 @@ def _finished(request: argparse.Namespace) -> list[dict[str, Any]] | None:
 def _described(request: argparse.Namespace) -> dict[str, Any]:
     """What a result depends on: options, files and when these were changed."""
     described = {name: getattr(request, name) for name in CHOICES}
-    described["relative_stiffness"] = wants_stiffness(request)
     for name in (*FILES, "parameters"):
         file = getattr(request, name)
         described[name] = None if file is None else [os.path.abspath(file), _changed(file)]

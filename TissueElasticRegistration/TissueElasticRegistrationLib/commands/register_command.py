@@ -24,7 +24,6 @@ from ..core.data.result import RegistrationResult
 from ..core.data.tissues import BACKGROUND, BACKGROUND_ID, UNSEGMENTED_ID, Tissue, TissueParameters, find_tissue
 from ..core.estimation.criteria.hold_out import HoldOut
 from ..core.estimation.estimate import estimate as estimated
-from ..core.estimation.estimate import stiffness_alone
 from ..core.estimation.estimate_result import Estimate
 from ..core.files.image_files import read_image, write_image, write_labels, write_map, write_transform
 from ..core.files.landmark_files import read_landmarks
@@ -41,6 +40,8 @@ from ..core.registration.network_solver import NetworkSolver, solver_for
 from ..core.registration.registrar import Registrar
 from ..core.reporting.estimate_summary import estimate_account
 from ..core.reporting.report import report_html
+from ..core.stiffness.shear_modulus_ratio import ShearModulusRatios
+from ..core.stiffness.stiffness_job import estimate_shear_modulus_ratio
 
 try:
     import resource
@@ -60,7 +61,10 @@ Report = Callable[[str, float, str], None]
 
 
 class Registered(NamedTuple):
-    """What a command has found. estimate, account: None if none was asked for; the account is that of `result.json`."""
+    """What a command has found.
+
+    estimate: None if none was asked for. account: the block "estimate" of `result.json`, None if nothing was estimated.
+    """
 
     result: RegistrationResult
     estimate: Estimate | None
@@ -75,19 +79,20 @@ def register_files(options: argparse.Namespace, report: Report) -> Registered:
         report("read", 0.0, "files")
         pair = read_pair(options)
         _check_parameters(options, pair, solver)
-        registrar, result, estimate = _registered(pair, options, solver, search, report)
+        registrar, result, estimate, ratios = _registered(pair, options, solver, search, report)
         report("write", 0.0, "results")
         began = time.perf_counter()
         known = None
-        if estimate is not None:
+        if estimate is not None or options.shear_modulus_ratio:
             asked = None if search is None else model_facts(search)
-            known = estimate_account(estimate, pair, result) | {"search_model": asked}
+            known = estimate_account(estimate, pair, result, ratios) | {"search_model": asked}
         write_results(
             folder,
             pair,
             result,
             lambda: run_facts(registrar, options.seed, time.perf_counter() - began) | {"estimate": known},
             estimate,
+            ratios,
         )
         report("write", 1.0, "done")
     return Registered(result, estimate, known)
@@ -110,11 +115,6 @@ def check_options(options: argparse.Namespace) -> None:
             )
 
 
-def wants_stiffness(options: argparse.Namespace) -> bool:
-    """Whether the shear modulus ratios are estimated: with every search, unless told otherwise."""
-    return options.estimate != "none" if options.relative_stiffness is None else options.relative_stiffness
-
-
 def read_pair(options: argparse.Namespace) -> ImagePair:
     """The image pair of the command's files."""
     fixed, moving = read_image(options.fixed), read_image(options.moving)
@@ -133,6 +133,7 @@ def write_results(
     result: RegistrationResult,
     facts: Callable[[], dict],
     estimate: Estimate | None = None,
+    ratios: ShearModulusRatios | None = None,
 ) -> None:
     """The files of the contract into ``folder``; ``facts`` is asked last, when it knows how long writing took."""
     fixed = pair.fixed.geometry
@@ -142,7 +143,7 @@ def write_results(
         write_labels(result.warped_segmentation, folder / "warped_labels.nii.gz")
     jacobian = resample_array(result.jacobian_kji, result.geometry, sitk.Transform(3, sitk.sitkIdentity), fixed, 1.0)
     write_map(jacobian.astype(np.float32), fixed, folder / "jacobian.nii.gz")
-    (folder / "report.html").write_text(report_html(pair, result, facts(), estimate), encoding="utf-8")
+    (folder / "report.html").write_text(report_html(pair, result, facts(), estimate, ratios), encoding="utf-8")
     (folder / "result.json").write_text(json_text(result_json(result, facts())), encoding="utf-8")
 
 
@@ -207,7 +208,7 @@ def _check_parameters(options: argparse.Namespace, pair: ImagePair, solver: Dire
 
 def _registered(
     pair: ImagePair, options: argparse.Namespace, solver: DirectSolver, search: NetworkSolver | None, report: Report
-) -> tuple[Registrar, RegistrationResult, Estimate | None]:
+) -> tuple[Registrar, RegistrationResult, Estimate | None, ShearModulusRatios | None]:
     torch.manual_seed(options.seed)
     initial = options.initial
     if initial not in ("auto", "none", "rigid"):
@@ -223,7 +224,7 @@ def _registered(
         scale = registrar.solver.objective.scale
         set_labels.update(read_parameters(options.parameters, registrar.tissues, TissueParameters(), scale).by_label)
         parameters = read_parameters(options.parameters, registrar.tissues, parameters, scale)
-    estimate, began = None, time.perf_counter()
+    estimate, ratios, warnings, began = None, None, (), time.perf_counter()
     if options.estimate != "none":
         hold_out = HoldOut.of(held_out_tissues(options, registrar.tissues), held_out_landmarks(options, pair))
         estimate = run(
@@ -236,28 +237,27 @@ def _registered(
                 objective=options.objective,
                 hold_out=hold_out,
                 search=search,
-                stiffness=wants_stiffness(options),
             ),
         )
         parameters = estimate.parameters
         set_labels.update(tissue.label for tissue in estimate.tuned_on)
-    elif wants_stiffness(options):
-        estimate = run("estimate", stiffness_alone(registrar, parameters))
+        report("estimate", 1.0, f"λ and μ of {len(estimate.tuned_on)} tissues by {estimate.criterion_name}")
+        warnings += estimate.warnings
+    if options.shear_modulus_ratio:
+        ratios, of_ratios = _shear_modulus_ratios(registrar, report)
+        warnings += of_ratios
     estimate_seconds = time.perf_counter() - began
-    if estimate is not None:
-        report("estimate", 1.0, _in_short(estimate))
     run("register", registrar.register(parameters))
     steps = solver.usual_refinement(registrar.working.dimension) if options.refine is None else options.refine
     if steps:
         run("refine", registrar.refine(parameters, steps))
     result = run("evaluate", registrar.result())
-    if estimate is not None:
-        more = () if estimate.shear_modulus_ratio is None else estimate.shear_modulus_ratio.warnings
-        warnings = tuple(dict.fromkeys((*estimate.warnings, *more, *result.warnings)))
-        result = replace(result, seconds={**result.seconds, "estimate": estimate_seconds}, warnings=warnings)
+    warnings += result.warnings
     if _starts_unknown(pair.fixed_segmentation, set_labels):
-        result = replace(result, warnings=(*result.warnings, NOTHING_UNDERSTOOD))
-    return registrar, result, estimate
+        warnings += (NOTHING_UNDERSTOOD,)
+    seconds = {**result.seconds, "estimate": estimate_seconds}
+    result = replace(result, seconds=seconds, warnings=tuple(dict.fromkeys(warnings)))
+    return registrar, result, estimate, ratios
 
 
 def _starts_unknown(segmentation: Segmentation, set_labels: set[int]) -> bool:
@@ -267,15 +267,19 @@ def _starts_unknown(segmentation: Segmentation, set_labels: set[int]) -> bool:
     return any(tissue.label not in set_labels for tissue in unknown)
 
 
-def _in_short(estimate: Estimate) -> str:
-    """What has come out, for the line that ends the progress of an estimate."""
-    parts = [f"λ and μ of {len(estimate.tuned_on)} tissues by {estimate.criterion_name}"] if estimate.tuned_on else []
-    ratios = estimate.shear_modulus_ratio
-    if ratios is not None:
-        rows = [row for row in ratios.per_tissue if row.tissue != ratios.reference]
-        known = sum(row.supported for row in rows)
-        parts.append(f"shear modulus ratio of {known} of {len(rows)} tissues")
-    return ", ".join(parts) or "nothing"
+def _shear_modulus_ratios(registrar: Registrar, report: Report) -> tuple[ShearModulusRatios | None, tuple[str, ...]]:
+    """The ratios and their warnings. Where they cannot be estimated a warning says why: the registration goes on."""
+    stage = "shear modulus ratio"
+    job = estimate_shear_modulus_ratio(registrar)
+    try:
+        ratios = finish(job, lambda progress: _tell(report, stage, progress))
+    except (ValueError, ArithmeticError, RuntimeError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        report(stage, 1.0, "none")
+        return None, (f"There is no shear modulus ratio: {reason}",)
+    others = [row for row in ratios.per_tissue if row.tissue != ratios.reference]
+    report(stage, 1.0, f"{sum(row.supported for row in others)} of {len(others)} tissues")
+    return ratios, ratios.warnings
 
 
 def held_out_tissues(options: argparse.Namespace, tissues: tuple[Tissue, ...]) -> list[int]:

@@ -36,6 +36,7 @@ class Activity(Enum):
     LIVE = "live"
     APPLY = "apply"
     ESTIMATE = "estimate"
+    STIFFNESS = "stiffness"
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Listener:
     settled: Callable[[float, tuple[str, ...]], None] = field(default=lambda seconds, notes: None)
     applied: Callable[[object, OutputNodes, float], None] = field(default=lambda result, nodes, seconds: None)
     estimated: Callable[[object, bool], None] = field(default=lambda estimate, is_end: None)
+    stiffness_estimated: Callable[[object], None] = field(default=lambda ratios: None)
     failed: Callable[[Activity, str], None] = field(default=lambda activity, sentence: None)
 
 
@@ -105,7 +107,7 @@ class RegistrationControl:
 
         Nothing happens if this is what is shown already. After an apply or an estimate it goes on by itself.
         """
-        if self.activity in (Activity.APPLY, Activity.ESTIMATE):
+        if self.activity not in (Activity.IDLE, Activity.LIVE):
             self._wanted = request
         elif not self._same_session(request):
             self._follow_now(request)
@@ -140,12 +142,18 @@ class RegistrationControl:
         )
 
     def estimate(self, request: Request) -> None:
-        """Search this pair's values; the listener gets partial estimates, the complete one, and it again at the end."""
+        """Search this pair's values; the listener gets partial estimates and the final one."""
         self._start(
             Activity.ESTIMATE,
             request,
             lambda session: session.estimate(request.values, request.locked, request.search, ignore_unknown=True),
             self._estimated,
+        )
+
+    def estimate_stiffness(self, request: Request) -> None:
+        """Estimate the ratios of the tissues' shear moduli; values and scene stay as they are."""
+        self._start(
+            Activity.STIFFNESS, request, lambda session: session.estimate_stiffness(), self._stiffness_estimated
         )
 
     def cancel(self) -> None:
@@ -158,8 +166,8 @@ class RegistrationControl:
         self._follow_wanted()
 
     def cancel_estimate(self) -> None:
-        """Stop a search whose values nobody wants any more."""
-        if self.activity is Activity.ESTIMATE:
+        """Stop an estimate whose result nobody wants any more."""
+        if self.activity in (Activity.ESTIMATE, Activity.STIFFNESS):
             self.cancel()
 
     def stop_following(self) -> None:
@@ -280,6 +288,11 @@ class RegistrationControl:
     def _estimated(self, estimate) -> None:
         self._set(Activity.IDLE)
         self._listener.estimated(estimate, True)
+        self._follow_wanted()
+
+    def _stiffness_estimated(self, ratios) -> None:
+        self._set(Activity.IDLE)
+        self._listener.stiffness_estimated(ratios)
         self._follow_wanted()
 
     def _fail(self, activity: Activity, error: BaseException) -> None:

@@ -68,6 +68,7 @@ class RegistrationPanel:
             settled=self._on_settled,
             applied=self._on_applied,
             estimated=self.estimate.show,
+            stiffness_estimated=self.estimate.show_ratios,
             failed=self._on_failed,
         )
         self.control = RegistrationControl(listener)
@@ -281,6 +282,15 @@ class RegistrationPanel:
             self.estimate.begin(self._node, self.model.scale, self.model.has_lambda)
             self.control.estimate(request)
 
+    def _on_stiffness(self) -> None:
+        if self.control.activity is Activity.STIFFNESS:
+            self.control.cancel()
+            show_text(self.ui.estimateStatusLabel, _("Canceled."))
+        elif self._node is not None and self._ready(self.ui.estimateStatusLabel):
+            request = self._request()
+            self.estimate.begin_ratios(self._node)
+            self.control.estimate_stiffness(request)
+
     def _on_live_clicked(self) -> None:
         """Only a click asks for PyTorch; a scene that was saved with live on does not."""
         self._refusal = ""
@@ -361,7 +371,7 @@ class RegistrationPanel:
 
     def _on_activity(self, activity: Activity) -> None:
         self.ui.progressBar.visible = activity is Activity.APPLY
-        self.ui.estimateProgressBar.visible = activity is Activity.ESTIMATE
+        self.ui.estimateProgressBar.visible = activity in (Activity.ESTIMATE, Activity.STIFFNESS)
         if self._node is not None:
             self._show_problem()
         show_text(self.ui.deviceReasonLabel, self.control.device_reason)
@@ -381,7 +391,7 @@ class RegistrationPanel:
             else (self.ui.estimateProgressBar, self.ui.estimateStatusLabel)
         )
         bar.value = round(1000 * fraction)
-        show_text(label, text if activity is Activity.APPLY else self.estimate.progress_text(text))
+        show_text(label, text)
 
     def _on_shown(self, _transform, seconds: float) -> None:
         if not math.isnan(seconds):
@@ -398,8 +408,9 @@ class RegistrationPanel:
         self.display.show_pair()
 
     def _on_failed(self, activity: Activity, sentence: str) -> None:
-        label = {Activity.LIVE: self.ui.liveStatusLabel, Activity.ESTIMATE: self.ui.estimateStatusLabel}
-        show_text(label.get(activity, self.ui.statusLabel), sentence)
+        ui = self.ui
+        label = {Activity.LIVE: ui.liveStatusLabel, Activity.APPLY: ui.statusLabel}
+        show_text(label.get(activity, ui.estimateStatusLabel), sentence)
 
     # --- setting up -------------------------------------------------------------------------------------------------
 
@@ -407,6 +418,7 @@ class RegistrationPanel:
         ui = self.ui
         ui.applyButton.connect("clicked(bool)", self._on_apply)
         ui.estimatePushButton.connect("clicked(bool)", self._on_estimate)
+        ui.estimateStiffnessButton.connect("clicked(bool)", self._on_stiffness)
         ui.liveCheckBox.connect("clicked(bool)", self._on_live_clicked)
         ui.resetAllButton.connect("clicked(bool)", self._on_reset_all)
         ui.chooseTissuesButton.connect("clicked(bool)", self._on_choose_tissues)

@@ -1,4 +1,4 @@
-"""The buttons Apply and Auto-estimate: whether they can be pressed, and if not, why."""
+"""The buttons Apply, Auto-estimate and Estimate stiffness ratios: whether they can be pressed, and if not, why."""
 
 from __future__ import annotations
 
@@ -9,26 +9,34 @@ from .controller import Activity
 CANCEL = _("Cancel")
 STOP_APPLY = _("Stop the registration; nothing is written.")
 STOP_ESTIMATE = _("Stop the search; the best values so far are kept.")
+STOP_STIFFNESS = _("Stop the estimate of the stiffness ratios.")
 WAIT_FOR_ESTIMATE = _("Wait for the estimate to end, or cancel it.")
 WAIT_FOR_APPLY = _("Wait for the registration to end, or cancel it.")
+WAIT = {
+    Activity.APPLY: WAIT_FOR_APPLY,
+    Activity.ESTIMATE: WAIT_FOR_ESTIMATE,
+    Activity.STIFFNESS: WAIT_FOR_ESTIMATE,
+}
 APPLY_MEANING = _("Register from the beginning with these values and write all outputs into the scene.")
 ESTIMATE_MEANING = _("Search λ and μ of every tissue that is not locked, for this patient.")
 
 
 class RunButtons:
-    """Each starts something and cancels it while it runs; meanwhile the other one waits."""
+    """Each starts something and cancels it while it runs; meanwhile the others wait."""
 
     def __init__(self, ui) -> None:
-        self._apply, self._estimate = ui.applyButton, ui.estimatePushButton
+        self._apply, self._estimate, self._stiffness = ui.applyButton, ui.estimatePushButton, ui.estimateStiffnessButton
+        self._stiffness_text, self._stiffness_meaning = self._stiffness.text, self._stiffness.toolTip
 
     def show(self, activity: Activity, problem: str | None, estimate_problem: str | None) -> None:
         """problem: why nothing can be registered; estimate_problem: why there can be no estimate, or None."""
+        wait = WAIT.get(activity)
         _show(
             self._apply,
             _("Apply"),
             activity is Activity.APPLY,
             STOP_APPLY,
-            WAIT_FOR_ESTIMATE if activity is Activity.ESTIMATE else problem,
+            wait or problem,
             APPLY_MEANING,
         )
         _show(
@@ -36,8 +44,16 @@ class RunButtons:
             _("Auto-estimate"),
             activity is Activity.ESTIMATE,
             STOP_ESTIMATE,
-            WAIT_FOR_APPLY if activity is Activity.APPLY else estimate_problem,
+            wait or estimate_problem,
             ESTIMATE_MEANING,
+        )
+        _show(
+            self._stiffness,
+            self._stiffness_text,
+            activity is Activity.STIFFNESS,
+            STOP_STIFFNESS,
+            wait or problem,
+            self._stiffness_meaning,
         )
 
 

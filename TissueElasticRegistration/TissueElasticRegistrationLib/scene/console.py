@@ -20,6 +20,7 @@ from .transforms import transform_chain, transformed_points
 if TYPE_CHECKING:
     from ..core.data.result import RegistrationResult
     from ..core.estimation.estimate_result import Estimate
+    from ..core.stiffness.shear_modulus_ratio import ShearModulusRatios
 
 Report = Callable[[Progress], None]
 
@@ -67,6 +68,14 @@ def estimate(
     if the pair has not what the objective needs: without another one, a moving segmentation.
     """
     return finish(_session(inputs, options).estimate(values, frozenset(locked), search), report)
+
+
+def estimate_stiffness(inputs: InputNodes, options: SessionOptions, report: Report | None = None) -> ShearModulusRatios:
+    """Experimental: ratios of the tissues' shear moduli from the deformation; nothing is written into the scene.
+
+    Raises ValueError if nodes or options cannot be used, or the deformation does not show stiffness.
+    """
+    return finish(_session(inputs, options).estimate_stiffness(), report)
 
 
 def evaluate(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..core.data.tissues import TissueParameters
     from ..core.estimation.estimate_result import Estimate
     from ..core.registration.registrar import Registrar
+    from ..core.stiffness.shear_modulus_ratio import ShearModulusRatios
 
 Values = Mapping[str, Lame | tuple[float, float]]
 ALIGNMENTS = ("auto", "none", "rigid")
@@ -62,7 +63,7 @@ class Search:
 
     method: "grid" or "gradient". objective: "dice", "landmarks" or "similarity". points: of the grid for each slider,
     None for as many as the solver allows. hold_out: ids or names of tissues, hold_out_landmarks: names of landmarks,
-    or EVERY_SECOND, that the search does not look at. stiffness: whether shear modulus ratios are estimated as well.
+    or EVERY_SECOND, that the search does not look at.
     """
 
     method: str = "grid"
@@ -70,7 +71,6 @@ class Search:
     points: int | None = None
     hold_out: Collection[str] = ()
     hold_out_landmarks: Collection[str] = ()
-    stiffness: bool = True
 
 
 class PairSession:
@@ -178,9 +178,15 @@ class PairSession:
                 search.points,
                 search.objective,
                 kept_out,
-                stiffness=search.stiffness,
             )
         )
+
+    def estimate_stiffness(self) -> Job[ShearModulusRatios]:
+        """Experimental: `core.stiffness.shear_modulus_ratio.estimate_shear_modulus_ratios` of this pair."""
+        registrar = yield from part_of(self.prepared(), 0.0, 0.1)
+        from ..core.stiffness.stiffness_job import estimate_shear_modulus_ratio
+
+        return (yield from part_of(estimate_shear_modulus_ratio(registrar), 0.1, 1.0))
 
     def write(self, result: RegistrationResult, outputs: OutputNodes | None = None) -> OutputNodes:
         """The result into the scene, see `write.write_results`."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from ..data.progress import Progress
 from ..data.tissues import Lame, Tissue, TissueParameters
-from ..stiffness.shear_modulus_ratio import ShearModulusRatios
 from .landscape import Landscape
 
 
@@ -45,9 +44,7 @@ class Estimate:
     together, ready for a registration. warnings: one sentence each, about tissues without a vote and candidates that
     failed. held_out, held_out_landmarks: tissues and names of landmarks that the search has not looked at: what they
     say of the registration is independent evidence, what ``tuned_on`` says is not. criterion: what was judged by:
-    "dice", "landmarks" or "similarity" ("" without a search); criterion_name: the same for people. shear_modulus_ratio:
-    how stiff the tissues are relative to each other, from their deformation and not from the search; None if that was
-    not asked, or not possible, or not yet.
+    "dice", "landmarks" or "similarity"; criterion_name: the same for people.
     """
 
     method: str
@@ -61,7 +58,6 @@ class Estimate:
     held_out: tuple[Tissue, ...] = ()
     held_out_landmarks: tuple[str, ...] = ()
     criterion: str = "dice"
-    shear_modulus_ratio: ShearModulusRatios | None = None
 
     @property
     def tuned_on(self) -> tuple[Tissue, ...]:

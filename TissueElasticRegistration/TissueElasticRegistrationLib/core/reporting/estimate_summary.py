@@ -15,21 +15,32 @@ from ..evaluation.metrics import map_points_ras_mm, target_registration_errors
 from ..stiffness.shear_modulus_ratio import ShearModulusRatios
 
 
-def estimate_account(estimate: Estimate, pair: ImagePair, result: RegistrationResult) -> dict[str, Any]:
+def estimate_account(
+    estimate: Estimate | None, pair: ImagePair, result: RegistrationResult, ratios: ShearModulusRatios | None = None
+) -> dict[str, Any]:
     """The block "estimate": what was searched and found, and what was held out.
 
     "per_tissue" lists the tissues whose parameters were searched: "score" with what was found, "score_start" with the
     values before. "grid" holds the weights that were tried, null for a gradient search. "held_out" names tissues and
-    landmarks the search has not looked at, with the landmark error of these alone. "shear_modulus_ratio" is what the
-    deformation says, null if that was not asked or not possible. ("relative_stiffness" of the result's tissues is
-    Young's modulus, as it follows from the λ and μ they were registered with.) Infinite and unknown numbers become null
-    in the file.
+    landmarks the search has not looked at, with the landmark error of these alone. "shear_modulus_ratio" is
+    `shear_modulus_account` of the ratios, null without them. ("relative_stiffness" of the result's tissues is Young's
+    modulus, as it follows from the λ and μ they were registered with.) Without an estimate of λ and μ the method is
+    "none". Infinite and unknown numbers become null in the file.
     """
-    grid = estimate.landscape
-    errors, ratios = landmark_errors_of(pair, result, estimate.held_out_landmarks), estimate.shear_modulus_ratio
+    found = _not_searched() if estimate is None else _searched(estimate, pair, result)
+    return {**found, "shear_modulus_ratio": None if ratios is None else shear_modulus_account(ratios)}
+
+
+def _not_searched() -> dict[str, Any]:
+    held_out = {"tissues": [], "landmarks": [], "tre_mm": None}
+    return {"method": "none", "objective": None, "grid": None, "per_tissue": [], "held_out": held_out}
+
+
+def _searched(estimate: Estimate, pair: ImagePair, result: RegistrationResult) -> dict[str, Any]:
+    grid, errors = estimate.landscape, landmark_errors_of(pair, result, estimate.held_out_landmarks)
     return {
         "method": estimate.method,
-        "objective": estimate.criterion or None,
+        "objective": estimate.criterion,
         "grid": None if grid is None else {"lambda": grid.lam.tolist(), "mu": grid.mu.tolist()},
         "per_tissue": [
             {
@@ -49,7 +60,6 @@ def estimate_account(estimate: Estimate, pair: ImagePair, result: RegistrationRe
             "landmarks": list(estimate.held_out_landmarks),
             "tre_mm": None if errors is None else asdict(errors),
         },
-        "shear_modulus_ratio": None if ratios is None else shear_modulus_account(ratios),
     }
 
 

@@ -14,11 +14,13 @@ from typing import Any
 from ..data.images import ImagePair
 from ..data.result import RegistrationResult, TissueResult
 from ..estimation.estimate_result import Estimate
+from ..stiffness.shear_modulus_ratio import ShearModulusRatios
 from .html_parts import change, figure, number, section, table, tissue_name, what_columns_mean
 from .picture_planes import Plane
 from .pictures import DIFFERENCE_MEANS, VOLUME_CHANGE_MEANS
 from .report_estimate import estimate_section
 from .report_pictures import Picture, colors_by_label, report_pictures
+from .report_stiffness import stiffness_section
 from .report_style import CSS
 from .verdict import Finding, findings, verdict
 
@@ -51,11 +53,15 @@ PICTURE_NOTES = (
 
 
 def report_html(
-    pair: ImagePair, result: RegistrationResult, facts: Mapping[str, Any], estimate: Estimate | None = None
+    pair: ImagePair,
+    result: RegistrationResult,
+    facts: Mapping[str, Any],
+    estimate: Estimate | None = None,
+    ratios: ShearModulusRatios | None = None,
 ) -> str:
     """The page as text. ``facts``: as for `result_json`; its seconds and memory are left out on purpose.
 
-    estimate: where ``facts["estimate"]`` comes from, for a section of its own.
+    estimate, ratios: where ``facts["estimate"]`` comes from, for a section each.
     """
     found = findings(pair, result, facts)
     title = f"{pair.moving.name} registered to {pair.fixed.name}"
@@ -65,6 +71,7 @@ def report_html(
             _verdict(found),
             section("Tissues", _tissue_table(pair, result)),
             *([] if estimate is None else [_estimate_section(estimate, pair, result, facts)]),
+            *([] if ratios is None else [stiffness_section(ratios, colors_by_label(pair))]),
             section("Pictures", _pictures(report_pictures(pair, result))),
             section("How it was made", _provenance(pair, result, facts)),
         ]

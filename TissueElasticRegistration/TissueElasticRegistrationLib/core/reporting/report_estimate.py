@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from html import escape
 from typing import NamedTuple
@@ -12,7 +11,6 @@ from ..data.result import RegistrationResult
 from ..data.tissues import BACKGROUND
 from ..estimation.estimate_result import Estimate, TissueEstimate
 from ..estimation.landscape import FLAT
-from ..stiffness.shear_modulus_ratio import ShearModulusRatios, TissueModulusRatio
 from .estimate_summary import Evidence, confidence, evidence
 from .html_parts import NOTHING_TO_TELL, change, figure, number, section, table, tissue_name, what_columns_mean
 from .landscape_picture import SPAN, landscape_picture
@@ -28,10 +26,6 @@ JUDGED_BY = {
     "similarity": "the similarity of the images inside each tissue",
 }
 TISSUE_COLUMN = ("Tissue", "segment or label of the fixed image")
-STIFFNESS_COLUMN = (
-    "Shear modulus ratio",
-    "resistance to a change of shape (μ) relative to the reference, from the deformation alone, with its 95 % interval",
-)
 EVIDENCE_COLUMNS = (("Measure", ""), ("Before", "before the registration"), ("After", "after the registration"))
 NO_EVIDENCE = (
     "Nothing that was measured is independent of the search. Hold a tissue or landmarks out of it to see "
@@ -65,8 +59,6 @@ def estimate_section(
     estimate: Estimate, pair: ImagePair, result: RegistrationResult, colors: Colors, model: str | None = None
 ) -> str:
     """HTML of the section. model: name of the network that was asked, None for the direct solver."""
-    if not estimate.tuned_on:
-        return section("Shear modulus ratios", "\n".join(_stiffness_alone(estimate, colors)))
     parts = [f"<p>{_what_was_done(estimate, model)} {NO_ELASTOGRAPHY}</p>", *_tissues(estimate, colors)]
     if estimate.landscape is not None:
         parts += _landscapes(estimate)
@@ -106,7 +98,7 @@ def _tissues(estimate: Estimate, colors: Colors) -> list[str]:
         for place, row in enumerate(estimate.per_tissue)
         if row.tissue.label != BACKGROUND
     ]
-    return [table(titles, rows), *_stiffness_notes(estimate.shear_modulus_ratio), what_columns_mean(titles)]
+    return [table(titles, rows), what_columns_mean(titles)]
 
 
 def _columns(estimate: Estimate) -> list[Column]:
@@ -140,9 +132,6 @@ def _columns(estimate: Estimate) -> list[Column]:
                 _for_voters(lambda place, _: number(confidence(estimate, place), ".2f")),
             )
         )
-    if estimate.shear_modulus_ratio is not None:
-        told = _stiffness_cells(estimate.shear_modulus_ratio)
-        columns.append(Column(*STIFFNESS_COLUMN, lambda _, row: told.get(row.tissue.label, NOTHING_TO_TELL)))
     return columns
 
 
@@ -155,46 +144,6 @@ def _origin(row: TissueEstimate, estimate: Estimate) -> str:
     if row.votes:
         return "search"
     return "kept, held out" if row.tissue in estimate.held_out else "kept"
-
-
-def _stiffness_alone(estimate: Estimate, colors: Colors) -> list[str]:
-    if estimate.shear_modulus_ratio is None:
-        return ["<p>Shear modulus ratios could not be estimated; the warnings say why.</p>"]
-    cells = _stiffness_cells(estimate.shear_modulus_ratio)
-    rows = [
-        (tissue_name(row.tissue.name, colors.get(row.tissue.label)), [cells[row.tissue.label]])
-        for row in estimate.shear_modulus_ratio.per_tissue
-    ]
-    return [table([TISSUE_COLUMN, STIFFNESS_COLUMN], rows), *_stiffness_notes(estimate.shear_modulus_ratio)]
-
-
-def _stiffness_cells(stiffness: ShearModulusRatios) -> dict[int, str]:
-    """By label: a number only where the deformation supports it."""
-    return {
-        row.tissue.label: "1, the reference" if row.tissue == stiffness.reference else _stiffness_cell(row)
-        for row in stiffness.per_tissue
-    }
-
-
-def _stiffness_cell(row: TissueModulusRatio) -> str:
-    if not (row.supported and math.isfinite(row.mu)):
-        return NOTHING_TO_TELL
-    interval = f"{row.low:.2g} to {row.high:.2g}" if math.isfinite(row.high) else f"{row.low:.2g} or more"
-    return f"{row.mu:.2g} ({interval})"
-
-
-def _stiffness_notes(stiffness: ShearModulusRatios | None) -> list[str]:
-    if stiffness is None:
-        return []
-    notes = [
-        f"The shear modulus ratio is what the deformation alone says, whatever λ and μ are: how much each tissue "
-        f"resists a change of shape, where {stiffness.reference.name} is 1, with a 95 % interval. It is no "
-        "measurement in kPa."
-    ]
-    notes += [
-        f"{row.tissue.name}: no shear modulus ratio. {row.reason}" for row in stiffness.per_tissue if not row.supported
-    ]
-    return ['<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"]
 
 
 def _landscapes(estimate: Estimate) -> list[str]:

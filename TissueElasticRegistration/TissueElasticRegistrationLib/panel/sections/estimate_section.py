@@ -14,6 +14,7 @@ from ...core.physics.tuning import on_scale
 from ...scene.nodes import InputNodes
 from ...scene.write.estimate_nodes import write_estimate
 from ...scene.write.estimate_rows import estimate_rows
+from ...scene.write.stiffness_table import write_shear_modulus_ratios
 from ...scene.write.tissue_nodes import SegmentInfo, describe_tissues
 from ..choices import EstimateMethod
 from ..parameter_node import (
@@ -34,23 +35,24 @@ from .landscape_view import LandscapeView
 
 if TYPE_CHECKING:
     from ...core.estimation.estimate_result import Estimate
+    from ...core.stiffness.shear_modulus_ratio import ShearModulusRatios
 
 VISIBLE = 0.005  # relative difference of weights that are shown with three digits
 DONE = _("Estimated in {seconds:.1f} s.")
 FLAT = _("Hardly any difference for: {names}.")
 KEPT = _("Kept to check the result: {what}.")
 LANDMARKS = _("{count} landmarks")
-VALUES_SET = _("λ and μ are set. Still at work: {text}")
 CANCELED = _("Canceled.")
 CANCELED_SEARCH = _("Canceled; the best values so far were taken.")
-CANCELED_STIFFNESS = _("Canceled; λ and μ stay as estimated, without shear modulus ratios.")
+RATIOS_DONE = _("Stiffness ratios estimated for {count} of {total} tissues.")
 UNDONE = _("The values are what they were before the estimate.")
 
 
 class EstimateSection:
     """What it finds belongs to the segmentation that was chosen when the search began.
 
-    latest: the last `Estimate`, also a partial one; None before there is anything.
+    latest: the last `Estimate`, also a partial one; None before there is anything. ratios: the last
+    `ShearModulusRatios`, None before there are any.
     """
 
     def __init__(self, ui) -> None:
@@ -58,7 +60,7 @@ class EstimateSection:
         self._view = LandscapeView(ui.landscapeWidget)
         self._table = EstimateTable(ui.estimateTable, self._on_held_out, self._on_taken)
         self._shown_node: TissueElasticRegistrationParameterNode | None = None
-        self._node: TissueElasticRegistrationParameterNode | None = None  # of the search
+        self._node: TissueElasticRegistrationParameterNode | None = None  # of what was estimated
         self._inputs: InputNodes | None = None
         self._before: Tuning | None = None
         self._used_before: dict[str, Lame] = {}
@@ -67,6 +69,7 @@ class EstimateSection:
         self._is_in_use = False
         self._taken: dict[str, Lame] | None = None  # what the sliders got, on the scale of the search
         self.latest: Estimate | None = None
+        self.ratios: ShearModulusRatios | None = None
         ui.undoEstimateButton.connect("clicked(bool)", self.undo)
 
     def update(self, node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]) -> None:
@@ -78,7 +81,7 @@ class EstimateSection:
         ui.holdOutLandmarksCheckBox.setVisible(None not in (node.fixedLandmarks, node.movingLandmarks))
         is_empty = self._table.set_tissues(tissues)
         ui.estimateTable.setVisible(bool(tissues))
-        if is_empty and self.latest is not None:
+        if is_empty and self._node is not None:
             self._show_found()
         self._table.show_switches(held_out_ids(node), self._ids_in_use(node))
 
@@ -86,38 +89,43 @@ class EstimateSection:
         self, node: TissueElasticRegistrationParameterNode, scale: ParameterScale = SCALE, has_lambda: bool = True
     ) -> None:
         """A search starts; what is set now is what `undo` goes back to. scale: of the values that it will find."""
+        ratios = self.ratios if self._inputs == inputs_of(node) else None
         self.forget()
-        self._node, self._inputs, self._before = node, inputs_of(node), tuning_of(node)
+        self._node, self._inputs, self._before, self.ratios = node, inputs_of(node), tuning_of(node), ratios
         self._used_before = used_values(node, describe_tissues(node.segmentation, find_empty=False))
         self._scale, self._has_lambda = scale, has_lambda
+        self._show_found()
 
     def show(self, estimate: Estimate, is_end: bool) -> None:
-        """A partial estimate; the complete one, whose values go into the sliders; and the end."""
+        """A partial estimate, or the final one, whose values go into the sliders."""
         self.latest = estimate
         self._view.show(estimate)
-        if estimate.complete:
-            is_new = estimate.values() != self._taken
-            if is_new:
-                self._taken = estimate.values()
-                self._take(estimate)
-            if is_new or is_end:
-                write_estimate(estimate, self._node.segmentation, self._node.parameterNode, self._node.fixedVolume)
-        self._show_found()
         if is_end:
+            self._take(estimate)
+            write_estimate(estimate, self._node.segmentation, self._node.parameterNode, self._node.fixedVolume)
             show_text(self._ui.estimateStatusLabel, _summary(estimate))
+        self._show_found()
 
-    def progress_text(self, text: str) -> str:
-        """What to say while a search tells ``text``."""
-        return VALUES_SET.format(text=text) if self._taken is not None else text
+    def begin_ratios(self, node: TissueElasticRegistrationParameterNode) -> None:
+        """The estimate of the shear modulus ratios starts; what was found for other inputs is shown no longer."""
+        if self._inputs != inputs_of(node):
+            self.forget()
+            self._node, self._inputs = node, inputs_of(node)
+
+    def show_ratios(self, ratios: ShearModulusRatios) -> None:
+        """The shear modulus ratios into the table and the scene."""
+        self.ratios = ratios
+        write_shear_modulus_ratios(ratios, self._node.parameterNode, self._node.fixedVolume)
+        self._show_found()
+        others = [row for row in ratios.per_tissue if row.tissue != ratios.reference]
+        text = RATIOS_DONE.format(count=sum(row.supported for row in others), total=len(others))
+        show_text(self._ui.estimateStatusLabel, "\n".join((text, *ratios.warnings)))
 
     def canceled(self) -> None:
         """The search ends early: the best so far is taken, if there is anything yet."""
         if self.latest is None:
             text = CANCELED
-        elif self._taken is not None:
-            text = CANCELED_STIFFNESS
         else:
-            self._taken = self.latest.values()
             self._take(self.latest)
             self._show_found()
             text = CANCELED_SEARCH
@@ -132,7 +140,7 @@ class EstimateSection:
 
     def forget(self) -> None:
         """The scene closes, another segmentation is chosen, or another search begins."""
-        self._node = self._inputs = self._before = self.latest = self._taken = None
+        self._node = self._inputs = self._before = self.latest = self._taken = self.ratios = None
         self._is_in_use = False
         self._view.clear()
         self._table.clear()
@@ -144,6 +152,7 @@ class EstimateSection:
         return self.latest if self._is_in_use and inputs == self._inputs else None
 
     def _take(self, estimate: Estimate) -> None:
+        self._taken = estimate.values()
         take_values(self._node, self._values(estimate))
         self._is_in_use = True
         self._ui.undoEstimateButton.visible = True
@@ -156,7 +165,10 @@ class EstimateSection:
         taken = {} if self._taken is None else on_scale(self._taken, self._scale, SCALE)
         before = self._used_before
         changed = [key for key, found in taken.items() if key in before and not _same(found, before[key])]
-        self._table.show(estimate_rows(self.latest), self._has_lambda, changed)
+        if self.latest is not None:
+            self._table.show(estimate_rows(self.latest), self._has_lambda, changed)
+        if self.ratios is not None:
+            self._table.show_ratios(self.ratios)
         self._table.show_switches(held_out_ids(self._node), self._ids_in_use(self._node))
 
     def _ids_in_use(self, node: TissueElasticRegistrationParameterNode) -> set[str]:
@@ -195,5 +207,4 @@ def _summary(estimate: Estimate) -> str:
     kept += [LANDMARKS.format(count=len(estimate.held_out_landmarks))] if estimate.held_out_landmarks else []
     if kept:
         text += " " + KEPT.format(what=", ".join(kept))
-    ratios = estimate.shear_modulus_ratio
-    return "\n".join((text, *estimate.warnings, *(() if ratios is None else ratios.warnings)))
+    return "\n".join((text, *estimate.warnings))

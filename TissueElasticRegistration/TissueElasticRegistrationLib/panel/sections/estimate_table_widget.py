@@ -16,6 +16,7 @@ from ..widgets.number_texts import stiffness_text, weight_text
 from ..widgets.table_widgets import NOT_KNOWN, Cell, Column
 
 if TYPE_CHECKING:
+    from ...core.stiffness.shear_modulus_ratio import ShearModulusRatios, TissueModulusRatio
     from ...scene.write.estimate_rows import EstimateRow
     from ...scene.write.tissue_nodes import SegmentInfo
 
@@ -30,9 +31,9 @@ COLUMNS = (
     Column(
         _("Shear\nmodulus\nratio"),
         _(
-            "How stiff a tissue is compared with the reference tissue (1), with its 95 % interval. It follows from the "
-            "deformation, not from λ and μ. It is no elastography: only ratios, and only where the deformation tells "
-            "them."
+            "Experimental: how stiff a tissue is compared with the reference tissue (1), with its 95 % interval. It "
+            "follows from the deformation, not from λ and μ. It is no elastography: only ratios, and only where the "
+            "deformation supports them."
         ),
     ),
     Column(
@@ -128,24 +129,37 @@ class EstimateTable:
     def show(self, found: Sequence[EstimateRow], has_lambda: bool, changed: Collection[str] = ()) -> None:
         """An estimate, also a partial one. changed: ids of the tissues whose values can be put back one by one."""
         by_id = {row.tissue.id: row for row in found}
-        reference = next((row.tissue.name for row in found if row.is_reference), "")
         before = dict(self._cells)
         for number, tissue in enumerate(self._tissues):
             row = by_id.get(tissue.id)
             if row is not None:
                 self._table.setRowHidden(number, False)
-                for column, cell in _cells(row, has_lambda, reference).items():
+                for column, cell in _cells(row, has_lambda).items():
                     self._write(number, column, cell)
                 if tissue.id in changed and tissue.id not in self._buttons:
                     self._add_button(number, tissue.id)
-        shown = [TISSUE, LAMBDA, MU, POISSON] if has_lambda else [TISSUE, MU]
-        shown += [STIFFNESS] if any(row.shear_modulus_ratio is not None for row in found) else []
-        shown += (
-            [CONFIDENCE] if any(row.votes and (row.flat or row.confidence == row.confidence) for row in found) else []
-        )
-        shown += [TAKE] if self._buttons else []
-        if self._cells != before or shown != self._shown:
-            self._show_columns(shown)
+        shown = {TISSUE, LAMBDA, MU, POISSON} if has_lambda else {TISSUE, MU}
+        if any(row.votes and (row.flat or row.confidence == row.confidence) for row in found):
+            shown.add(CONFIDENCE)
+        if self._buttons:
+            shown.add(TAKE)
+        self._refit(before, shown | ({STIFFNESS} & {*self._shown}))
+
+    def show_ratios(self, ratios: ShearModulusRatios) -> None:
+        """Shear modulus ratios, beside an estimate or alone."""
+        by_id = {row.tissue.id: row for row in ratios.per_tissue}
+        before = dict(self._cells)
+        for number, tissue in enumerate(self._tissues):
+            row = by_id.get(tissue.id)
+            if row is not None:
+                self._table.setRowHidden(number, False)
+                self._write(number, STIFFNESS, _ratio_cell(row, ratios))
+        self._refit(before, {*self._shown, STIFFNESS})
+
+    def _refit(self, before: dict[tuple[int, int], Cell], shown: set[int]) -> None:
+        """Show these columns, unless nothing is different from ``before``."""
+        if self._cells != before or sorted(shown) != self._shown:
+            self._show_columns(sorted(shown))
 
     def _write(self, row: int, column: int, cell: Cell) -> None:
         if self._cells.get((row, column)) == cell:
@@ -192,31 +206,30 @@ class EstimateTable:
             self._on_held_out(self._tissues[item.row()].id, item.checkState() != qt.Qt.Checked)
 
 
-def _cells(row: EstimateRow, has_lambda: bool, reference: str) -> dict[int, Cell]:
+def _cells(row: EstimateRow, has_lambda: bool) -> dict[int, Cell]:
     """The cells of one tissue by column."""
     name = row.tissue.name
-    cells = {STIFFNESS: _stiffness(row, reference)}
     if not row.votes:
         nothing = Cell(NOT_KNOWN, (HELD_OUT if row.held_out else KEEPS).format(name=name))
-        return cells | dict.fromkeys((LAMBDA, MU, POISSON, CONFIDENCE), nothing)
+        return dict.fromkeys((LAMBDA, MU, POISSON, CONFIDENCE), nothing)
     tip = SEARCHED.format(name=name, score=row.score, before=row.start_score)
     weights = {
         LAMBDA: weight_text(row.lame.lam),
         MU: weight_text(row.lame.mu),
         POISSON: f"{row.lame.poisson_ratio:.2f}",
     }
-    cells |= {column: Cell(text if has_lambda or column == MU else NOT_KNOWN, tip) for column, text in weights.items()}
+    cells = {column: Cell(text if has_lambda or column == MU else NOT_KNOWN, tip) for column, text in weights.items()}
     return cells | {CONFIDENCE: _confidence(row)}
 
 
-def _stiffness(row: EstimateRow, reference: str) -> Cell:
-    if row.is_reference:
-        return Cell(REFERENCE, REFERENCE_MEANING.format(name=row.tissue.name))
-    if not row.has_shear_modulus_ratio:
-        return Cell(NOT_KNOWN, row.shear_modulus_ratio.reason if row.shear_modulus_ratio is not None else "")
-    told = row.shear_modulus_ratio
-    ratio, low, high = (stiffness_text(value) for value in (told.mu, told.low, told.high))
-    meaning = STIFFNESS_MEANING.format(name=row.tissue.name, ratio=ratio, reference=reference, low=low, high=high)
+def _ratio_cell(row: TissueModulusRatio, ratios: ShearModulusRatios) -> Cell:
+    name, reference = row.tissue.name, ratios.reference
+    if row.tissue == reference:
+        return Cell(REFERENCE, REFERENCE_MEANING.format(name=name))
+    if not row.supported:
+        return Cell(NOT_KNOWN, row.reason)
+    ratio, low, high = (stiffness_text(value) for value in (row.mu, row.low, row.high))
+    meaning = STIFFNESS_MEANING.format(name=name, ratio=ratio, reference=reference.name, low=low, high=high)
     return Cell(f"{ratio} ({low}–{high})", meaning)
 
 

@@ -13,7 +13,6 @@ from .vtk_tables import vtk_table
 
 if TYPE_CHECKING:
     from ...core.estimation.estimate_result import Estimate
-    from ...core.stiffness.shear_modulus_ratio import TissueModulusRatio
 
 UNKNOWN = float("nan")
 
@@ -22,8 +21,7 @@ class EstimateRow(NamedTuple):
     """What an estimate says about one tissue.
 
     votes: whether ``lame`` comes from the search. confidence: share of the values tried that are worse, NaN where that
-    is not known. shear_modulus_ratio: None where it was not estimated (yet). is_reference: the others are relative to
-    this tissue.
+    is not known.
     """
 
     tissue: Tissue
@@ -34,22 +32,12 @@ class EstimateRow(NamedTuple):
     score: float
     start_score: float
     confidence: float
-    shear_modulus_ratio: TissueModulusRatio | None
-    is_reference: bool
-
-    @property
-    def has_shear_modulus_ratio(self) -> bool:
-        """Whether the deformation tells how stiff it is relative to the reference."""
-        return self.shear_modulus_ratio is not None and self.shear_modulus_ratio.supported
 
 
 def estimate_rows(estimate: Estimate) -> tuple[EstimateRow, ...]:
     """Every tissue but the background, in the order of the estimate."""
     from ...core.reporting.estimate_summary import confidence
 
-    measured = estimate.shear_modulus_ratio
-    ratios = {} if measured is None else {row.tissue.id: row for row in measured.per_tissue}
-    reference = None if measured is None else measured.reference.id
     held_out = {tissue.id for tissue in estimate.held_out}
     return tuple(
         EstimateRow(
@@ -61,8 +49,6 @@ def estimate_rows(estimate: Estimate) -> tuple[EstimateRow, ...]:
             row.score,
             row.start_score,
             confidence(estimate, number) if row.votes else UNKNOWN,
-            ratios.get(row.tissue.id),
-            row.tissue.id == reference,
         )
         for number, row in enumerate(estimate.per_tissue)
         if row.tissue.id != BACKGROUND_ID
@@ -85,19 +71,6 @@ COLUMNS = (
         "Poisson ratio",
         "Follows from λ and μ; 0 freely compressible, 0.5 incompressible",
         lambda row: row.lame.poisson_ratio,
-    ),
-    _Column(
-        "Shear modulus ratio",
-        "Shear modulus relative to the reference tissue, from the deformation and not from "
-        "the search; empty where the deformation does not tell it",
-        lambda row: _told(row, "mu"),
-    ),
-    _Column("Shear modulus ratio low", "Lower end of its 95 % interval", lambda row: _told(row, "low")),
-    _Column("Shear modulus ratio high", "Upper end of its 95 % interval", lambda row: _told(row, "high")),
-    _Column(
-        "Shear modulus remark",
-        "The reference tissue, or why there is no shear modulus ratio",
-        lambda row: _shear_modulus_remark(row),
     ),
     _Column(
         "Confidence",
@@ -125,15 +98,3 @@ def _use(row: EstimateRow) -> str:
     if row.held_out:
         return "held out"
     return "estimated" if row.votes else "kept"
-
-
-def _told(row: EstimateRow, name: str) -> float:
-    if row.is_reference:
-        return 1.0
-    return getattr(row.shear_modulus_ratio, name) if row.has_shear_modulus_ratio else UNKNOWN
-
-
-def _shear_modulus_remark(row: EstimateRow) -> str:
-    if row.is_reference:
-        return "reference"
-    return "" if row.shear_modulus_ratio is None else row.shear_modulus_ratio.reason
