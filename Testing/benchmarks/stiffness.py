@@ -30,8 +30,12 @@ from TissueElasticRegistrationLib.core.data.tissues import Tissue, TissueParamet
 from TissueElasticRegistrationLib.core.estimation.grid_search import estimate_by_grid
 from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
-from TissueElasticRegistrationLib.core.stiffness.shear_modulus_ratio import ShearModulusRatios, shear_modulus_ratio
-from TissueElasticRegistrationLib.core.stiffness.stiffness_job import WEAK, estimate_shear_modulus_ratio
+from TissueElasticRegistrationLib.core.stiffness.shear_modulus_ratio import (
+    WEAK,
+    ShearModulusRatios,
+    estimate_shear_modulus_ratios,
+    ratios_from_displacement,
+)
 from training.phantoms import LOADS, PhantomCase, make_case
 
 TISSUES = {1: "lung", 2: "bone", 3: "liver"}
@@ -66,7 +70,7 @@ def main() -> None:
         finish(registrar.prepare())
         began = process_time()
         try:
-            report = finish(estimate_shear_modulus_ratio(registrar))
+            report = finish(estimate_shear_modulus_ratios(registrar))
         except ValueError as error:
             print(f"{number + 1}: {load}, no answer: {error}", flush=True)
             continue
@@ -120,7 +124,7 @@ def _parts(answers: Answers, load: str, case: PhantomCase, tissues: tuple[Tissue
     if registered.shape == true.shape:
         displacements["registered, without images"] = registered
     for name, displacement in displacements.items():
-        report = shear_modulus_ratio(displacement, spacing_mm, labels, tissues, inside=valid)
+        report = finish(ratios_from_displacement(displacement, spacing_mm, labels, tissues, inside=valid))
         _note(answers[name], load, case, _ratios(report))
 
 

@@ -20,7 +20,7 @@ from TissueElasticRegistrationLib.core.estimation.criteria.hold_out import HoldO
 from TissueElasticRegistrationLib.core.estimation.grid_search import estimate_by_grid
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 from TissueElasticRegistrationLib.core.reporting.estimate_summary import shear_modulus_account
-from TissueElasticRegistrationLib.core.stiffness.stiffness_job import estimate_shear_modulus_ratio
+from TissueElasticRegistrationLib.core.stiffness.shear_modulus_ratio import estimate_shear_modulus_ratios
 
 NAMES = "1=lung,2=bone,3=liver,4=soft"
 HEADER = "subject,fixed,moving,segmentation,moving_segmentation,landmarks\n"
@@ -95,7 +95,7 @@ def test_the_estimate_in_the_result_is_that_of_the_library(folder):
     used = {tissue["id"]: (tissue["lambda"], tissue["mu"]) for tissue in result["tissues"]}
     assert all(used[row["id"]] == (row["lambda"], row["mu"]) for row in block["per_tissue"])
     assert result["seconds"]["estimate"] > 0
-    stiffness = shear_modulus_account(finish(estimate_shear_modulus_ratio(registrar)))
+    stiffness = shear_modulus_account(finish(estimate_shear_modulus_ratios(registrar)))
     for row, told in zip(stiffness["per_tissue"], block["shear_modulus_ratio"]["per_tissue"], strict=True):
         assert (row["id"], row["supported"], row["reason"]) == (told["id"], told["supported"], told["reason"])
         assert told["mu"] == pytest.approx(row["mu"], rel=1e-5)

@@ -174,7 +174,7 @@ def test_shear_modulus_ratio_that_fails_is_a_warning(case, tmp_path, monkeypatch
         raise ValueError("There is not enough deformed tissue to compare stiffness.")
         yield
 
-    monkeypatch.setattr(register_command, "estimate_shear_modulus_ratio", fails)
+    monkeypatch.setattr(register_command, "estimate_shear_modulus_ratios", fails)
     assert register(case, tmp_path / "out", *QUICK, RATIO) == 0
     result = result_of(tmp_path / "out")
     assert result["estimate"]["shear_modulus_ratio"] is None
@@ -187,7 +187,7 @@ def test_without_the_switch_no_shear_modulus_ratio_is_computed(case, tmp_path, m
     def never(registrar):
         raise AssertionError("It was not asked for.")
 
-    monkeypatch.setattr(register_command, "estimate_shear_modulus_ratio", never)
+    monkeypatch.setattr(register_command, "estimate_shear_modulus_ratios", never)
     assert register(case, tmp_path / "out", *QUICK, *GRID) == 0
     assert result_of(tmp_path / "out")["estimate"]["shear_modulus_ratio"] is None
     assert register(case, tmp_path / "plain", *QUICK) == 0
@@ -202,7 +202,7 @@ def test_what_the_shear_modulus_ratio_warns_of_is_in_the_result(case, tmp_path, 
         row = TissueModulusRatio(soft, 1.0, 1.0, 1.0, True, 0.0, 3.0)
         return ShearModulusRatios((row,), soft, 1.0, ("There is only one tissue.",))
 
-    monkeypatch.setattr(register_command, "estimate_shear_modulus_ratio", warns)
+    monkeypatch.setattr(register_command, "estimate_shear_modulus_ratios", warns)
     assert register(case, tmp_path / "out", *QUICK, RATIO) == 0
     assert "There is only one tissue." in result_of(tmp_path / "out")["warnings"]
 

@@ -13,20 +13,25 @@ from synthetic_pairs import pair_of, prepared, quick_solver, thorax_case
 from TissueElasticRegistrationLib.core.data.progress import finish
 from TissueElasticRegistrationLib.core.data.tissues import Tissue
 from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver
-from TissueElasticRegistrationLib.core.stiffness.image_information import ImagePull, image_pull
+from TissueElasticRegistrationLib.core.stiffness.image_information import ImageInformation, image_information
 from TissueElasticRegistrationLib.core.stiffness.shear_modulus_ratio import (
-    FIRST_NODES,
-    MOST_NODES,
+    MAX_NODES,
+    MAX_NODES_FIRST_PASS,
     ShearModulusRatios,
     TissueModulusRatio,
-    shear_modulus_ratio,
+    estimate_shear_modulus_ratios,
+    ratios_from_displacement,
 )
-from TissueElasticRegistrationLib.core.stiffness.stiffness_job import estimate_shear_modulus_ratio
 from TissueElasticRegistrationLib.core.stiffness.strain_index import strain_index
 from training.phantoms.finite_elements import centers_from_nodes, solve_elasticity
 
 SOFT, OTHER, THIRD = Tissue(1, "soft"), Tissue(2, "organ"), Tissue(3, "lump")
 AIR = Tissue(0, "background")
+
+
+def shear_modulus_ratio(*arguments, **options) -> ShearModulusRatios:
+    """The ratios from a displacement, computed to the end."""
+    return finish(ratios_from_displacement(*arguments, **options))
 
 
 def of(report: ShearModulusRatios, tissue: Tissue) -> TissueModulusRatio:
@@ -111,7 +116,7 @@ def lump_report(scale: float = 1.0) -> ShearModulusRatios:
 @pytest.mark.parametrize(("dimension", "spacing_mm"), [(2, (2.0, 2.0)), (2, (2.0, 3.5)), (3, (3.0, 2.0, 4.0))])
 @pytest.mark.parametrize("ratio", [0.3, 4.0])
 def test_layers_under_the_same_stress_have_the_ratio_of_their_strains(dimension, spacing_mm, ratio, monkeypatch):
-    monkeypatch.setitem(MOST_NODES, 3, 800)  # coarser than the voxels in 3D, as in a patient
+    monkeypatch.setitem(MAX_NODES, 3, 800)  # coarser than the voxels in 3D, as in a patient
     displacement, labels = sheared_bar(dimension, spacing_mm, ratio)
     report = shear_modulus_ratio(displacement, spacing_mm, labels, (AIR, SOFT, OTHER))
     assert report.reference == SOFT and of(report, SOFT).mu == 1
@@ -158,11 +163,13 @@ def test_the_orientation_of_the_grid_does_not_matter():
 
 def test_the_orientation_of_the_images_does_not_matter():
     displacement, labels = sheared_bar(2, (2.0, 3.5), 4.0)
-    slopes, pull = np.random.default_rng(0).normal(0, 3, (2, 2, *labels.shape))
+    slopes, score = np.random.default_rng(0).normal(0, 3, (2, 2, *labels.shape))
     slopes[0] *= 3
 
     def say(turn):
-        return lambda _: ImagePull(turn(slopes)[:, None] * turn(slopes)[None], turn(pull), turn(labels[None])[0] > 0)
+        return lambda _: ImageInformation(
+            turn(slopes)[:, None] * turn(slopes)[None], turn(score), turn(labels[None])[0] > 0
+        )
 
     def lain(field):
         return field[::-1].transpose(0, 2, 1)
@@ -175,11 +182,11 @@ def test_the_orientation_of_the_images_does_not_matter():
 def test_a_first_grid_that_is_too_coarse_is_left_out(monkeypatch):
     displacement, labels = sheared_bar(3, (3.0, 2.0, 4.0), 4.0)
     precision = np.broadcast_to(100 * np.eye(3)[..., None, None, None], (3, 3, *labels.shape))
-    seen = ImagePull(precision, np.zeros(displacement.shape), labels > 0)
-    monkeypatch.setitem(MOST_NODES, 3, 250)
+    seen = ImageInformation(precision, np.zeros(displacement.shape), labels > 0)
+    monkeypatch.setitem(MAX_NODES, 3, 250)
     reports = []
     for nodes in (8, 250):
-        monkeypatch.setitem(FIRST_NODES, 3, nodes)
+        monkeypatch.setitem(MAX_NODES_FIRST_PASS, 3, nodes)
         reports.append(
             shear_modulus_ratio(displacement, (3.0, 2.0, 4.0), labels, (AIR, SOFT, OTHER), images=lambda _: seen)
         )
@@ -219,7 +226,7 @@ def test_a_tissue_thinner_than_the_grid_is_not_supported():
     assert row.low < np.exp(row.strain_index) < row.high
 
 
-def test_a_tissue_of_few_voxels_is_not_asked():
+def test_a_tissue_of_few_voxels_is_left_out():
     displacement_mm, labels, _ = lump()
     labels = labels.copy()
     labels[5:9, 5:9] = 3
@@ -252,15 +259,17 @@ def test_the_strain_index_is_the_logarithm_of_shear_and_blind_to_dilation():
 # -- images ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_images_pull_a_wrong_displacement_towards_the_true_one():
+def test_the_score_of_a_wrong_displacement_points_towards_the_true_one():
     registrar = registrar_of(thorax_slice(), initial="none")
     solve = DirectSolver().solve(registrar.pyramid, registrar.table_parameters())
     found = finish(solve).displacement
-    pull = image_pull(registrar.pyramid, (found + torch.tensor([0.0, 0.5]).view(1, 2, 1, 1))[0].double().numpy())
-    assert pull.correlation > 0.9
-    assert pull.precision.shape == (2, *found.shape[1:]) and pull.pull.shape == found.shape[1:]
-    assert pull.pull[1].sum() < 0 and abs(pull.pull[0].sum()) < abs(pull.pull[1].sum())
-    assert np.linalg.eigvalsh(np.moveaxis(pull.precision, (0, 1), (2, 3))).min() > -1e-6
+    information = image_information(
+        registrar.pyramid, (found + torch.tensor([0.0, 0.5]).view(1, 2, 1, 1))[0].double().numpy()
+    )
+    assert information.correlation > 0.9
+    assert information.fisher_information.shape == (2, *found.shape[1:]) and information.score.shape == found.shape[1:]
+    assert information.score[1].sum() < 0 and abs(information.score[0].sum()) < abs(information.score[1].sum())
+    assert np.linalg.eigvalsh(np.moveaxis(information.fisher_information, (0, 1), (2, 3))).min() > -1e-6
 
 
 # -- the job ---------------------------------------------------------------------------------------------------------
@@ -268,7 +277,7 @@ def test_the_images_pull_a_wrong_displacement_towards_the_true_one():
 
 @cache
 def slice_report() -> ShearModulusRatios:
-    return finish(estimate_shear_modulus_ratio(registrar_of(thorax_slice())))
+    return finish(estimate_shear_modulus_ratios(registrar_of(thorax_slice())))
 
 
 def test_a_thorax_has_soft_lungs_and_hard_bones():
@@ -283,7 +292,7 @@ def test_the_estimate_does_not_depend_on_what_was_registered_and_changes_nothing
     registrar = registrar_of(thorax_slice())
     finish(registrar.register(registrar.table_parameters()))
     before = registrar.displacement_ras_mm()[0].copy()
-    report = finish(estimate_shear_modulus_ratio(registrar))
+    report = finish(estimate_shear_modulus_ratios(registrar))
     np.testing.assert_array_equal(registrar.displacement_ras_mm()[0], before)
     assert report == slice_report()
 
@@ -291,7 +300,7 @@ def test_the_estimate_does_not_depend_on_what_was_registered_and_changes_nothing
 def test_the_estimate_may_be_dropped_at_any_step():
     registrar = registrar_of(thorax_slice())
     fractions = []
-    job = estimate_shear_modulus_ratio(registrar)
+    job = estimate_shear_modulus_ratios(registrar)
     for progress in job:
         fractions.append(progress.fraction)
         if len(fractions) == 30:
@@ -306,12 +315,12 @@ def test_an_unprepared_registrar_is_refused():
     from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 
     with pytest.raises(ValueError, match="not prepared"):
-        finish(estimate_shear_modulus_ratio(Registrar(thorax_slice())))
+        finish(estimate_shear_modulus_ratios(Registrar(thorax_slice())))
 
 
 def test_volumes_can_be_estimated(monkeypatch):
-    monkeypatch.setitem(MOST_NODES, 3, 800)  # quick rather than good
+    monkeypatch.setitem(MAX_NODES, 3, 800)  # quick rather than good
     registrar = prepared(pair_of(thorax_case()), solver=quick_solver())
-    report = finish(estimate_shear_modulus_ratio(registrar))
+    report = finish(estimate_shear_modulus_ratios(registrar))
     mu = {row.tissue.name: row.mu for row in report.per_tissue}
     assert mu["lung"] < mu["bone"] and np.isfinite(list(mu.values())).all()

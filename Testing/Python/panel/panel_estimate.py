@@ -76,6 +76,12 @@ def take_button(panel: PanelCase, segment_id: str):
     return slicer.util.findChild(panel.ui.estimateTable, f"estimateTake_{segment_id}")
 
 
+def estimate_stiffness(panel: PanelCase) -> None:
+    """Click, and wait for the end."""
+    click(panel.ui.estimateStiffnessButton)
+    panel.rest()
+
+
 class Searches:
     """Estimates of the panel wait before they go on, so that a test can look for as long as it takes.
 
@@ -110,8 +116,3 @@ class Searches:
 def is_partial(progress) -> bool:
     """Something new is known."""
     return hasattr(progress, "estimate")
-
-
-def is_searched(progress) -> bool:
-    """λ and μ are found, the shear modulus ratio is still to come."""
-    return is_partial(progress) and progress.estimate.complete and progress.text == "shear modulus ratio"

@@ -36,7 +36,7 @@ def make_panel_quick(monkeypatch: pytest.MonkeyPatch) -> None:
         "core.registration.live": {"FINE_STEPS": {2: 5, 3: 4}, "FINE_ROUNDS": 3, "CONVERGED": 0.0},
         "core.estimation.coarse_registration": {"NEIGHBOR_STEPS": {2: 3, 3: 3}},
         "core.estimation.gradient_search": {"DIRECT_STEPS": 3},
-        "core.stiffness.shear_modulus_ratio": {"EVALUATIONS": 4},
+        "core.stiffness.modulus_posterior": {"EVALUATIONS": 4},
     }
     for module, values in quick.items():
         for name, value in values.items():

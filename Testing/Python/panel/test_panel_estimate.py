@@ -23,7 +23,6 @@ from panel_estimate import (
     as_stored,
     estimate,
     is_partial,
-    is_searched,
     known_points,
     landscape,
     latest,
@@ -123,20 +122,6 @@ def test_cancel_before_anything_is_known_changes_nothing(ready):
     assert not ready.ui.undoEstimateButton.visible
 
 
-def test_values_are_taken_before_the_shear_modulus_ratio_and_only_once(ready, monkeypatch):
-    search = Searches(monkeypatch, is_searched)
-    click(ready.ui.estimatePushButton)
-    ready.wait(lambda: stored(ready) != ({}, {}))
-    assert ready.activity == "estimate" and latest(ready).shear_modulus_ratio is None
-    assert stored(ready) == as_stored(latest(ready).values())
-    ready.wait(lambda: "λ and μ are set" in ready.ui.estimateStatusLabel.text)
-    type_value(ready.tissue(LIVER, "muBox"), "3.3")
-    search.go_on_to_the_end()
-    ready.rest()
-    assert latest(ready).shear_modulus_ratio is not None
-    assert stored(ready)[1][LIVER] == 3.3, "what the user sets meanwhile stays"
-
-
 def test_cancel_while_candidates_are_registered_together_keeps_what_was_chosen(ready, monkeypatch):
     Searches(monkeypatch, lambda progress: progress.text.startswith("all tissues together"))
     click(ready.ui.estimatePushButton)
@@ -146,35 +131,6 @@ def test_cancel_while_candidates_are_registered_together_keeps_what_was_chosen(r
     ready.rest()
     assert stored(ready) == as_stored(latest(ready).values())
     assert ready.ui.estimateStatusLabel.text == "Canceled; the best values so far were taken."
-
-
-def test_cancel_during_the_shear_modulus_ratio_keeps_the_estimate(ready, monkeypatch):
-    Searches(monkeypatch, is_searched)
-    click(ready.ui.estimatePushButton)
-    ready.wait(lambda: stored(ready) != ({}, {}))
-    found = stored(ready)
-    click(ready.ui.estimatePushButton)
-    ready.rest()
-    assert stored(ready) == found
-    said = ready.ui.estimateStatusLabel.text
-    assert said == "Canceled; λ and μ stay as estimated, without shear modulus ratios."
-    assert latest(ready).complete and latest(ready).shear_modulus_ratio is None
-    assert slicer.util.getFirstNodeByName("stiffness estimate") is not None
-    click(ready.ui.undoEstimateButton)
-    ready.rest()
-    assert stored(ready) == ({}, {})
-
-
-def test_undo_during_the_shear_modulus_ratio_stays_undone(ready, monkeypatch):
-    search = Searches(monkeypatch, is_searched)
-    click(ready.ui.estimatePushButton)
-    ready.wait(lambda: ready.ui.undoEstimateButton.visible)
-    click(ready.ui.undoEstimateButton)
-    search.go_on_to_the_end()
-    ready.rest()
-    assert stored(ready) == ({}, {})
-    assert latest(ready).shear_modulus_ratio is not None
-    assert not ready.ui.undoEstimateButton.visible
 
 
 def test_one_candidate_that_fails_does_not_end_the_search(ready, monkeypatch):
@@ -192,17 +148,6 @@ def test_one_candidate_that_fails_does_not_end_the_search(ready, monkeypatch):
     assert known_points(ready) == POINTS**2 - 1
     assert stored(ready)[0].keys() == set(TISSUES)
     assert "could not be registered: no way" in ready.ui.estimateStatusLabel.text
-
-
-def test_stiffness_that_fails_leaves_the_values(ready, monkeypatch):
-    def fails(_registrar):
-        raise ValueError("There is not enough deformed tissue to compare stiffness.")
-        yield
-
-    monkeypatch.setattr(library("core.estimation.estimate"), "estimate_shear_modulus_ratio", fails)
-    estimate(ready)
-    assert stored(ready) == as_stored(latest(ready).values())
-    assert "There is no shear modulus ratio: There is not enough" in ready.ui.estimateStatusLabel.text
 
 
 @pytest.mark.parametrize("points", [2, POINTS**2])

@@ -65,14 +65,11 @@ def by_button(panel: PanelCase, model: str, points: int = 3, **choices: str) -> 
 
 def facts(found: Estimate) -> dict[str, list]:
     """All numbers of an estimate by the name of the tissue; the background has another one in the scene."""
-    named = {
+    return {
         row.tissue.name: [row.lame.lam, row.lame.mu, row.score, row.start_score, row.votes, row.flat]
         for row in found.per_tissue
         if row.tissue.label != 0
     }
-    for row in found.shear_modulus_ratio.per_tissue:
-        named[row.tissue.name] += [row.mu, row.low, row.high, row.supported]
-    return named
 
 
 def assert_same(one: Estimate, other: Estimate) -> None:

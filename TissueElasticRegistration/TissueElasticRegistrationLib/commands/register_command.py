@@ -40,8 +40,7 @@ from ..core.registration.network_solver import NetworkSolver, solver_for
 from ..core.registration.registrar import Registrar
 from ..core.reporting.estimate_summary import estimate_account
 from ..core.reporting.report import report_html
-from ..core.stiffness.shear_modulus_ratio import ShearModulusRatios
-from ..core.stiffness.stiffness_job import estimate_shear_modulus_ratio
+from ..core.stiffness.shear_modulus_ratio import ShearModulusRatios, estimate_shear_modulus_ratios
 
 try:
     import resource
@@ -270,7 +269,7 @@ def _starts_unknown(segmentation: Segmentation, set_labels: set[int]) -> bool:
 def _shear_modulus_ratios(registrar: Registrar, report: Report) -> tuple[ShearModulusRatios | None, tuple[str, ...]]:
     """The ratios and their warnings. Where they cannot be estimated a warning says why: the registration goes on."""
     stage = "shear modulus ratio"
-    job = estimate_shear_modulus_ratio(registrar)
+    job = estimate_shear_modulus_ratios(registrar)
     try:
         ratios = finish(job, lambda progress: _tell(report, stage, progress))
     except (ValueError, ArithmeticError, RuntimeError) as error:

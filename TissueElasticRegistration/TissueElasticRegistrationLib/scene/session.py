@@ -184,9 +184,9 @@ class PairSession:
     def estimate_stiffness(self) -> Job[ShearModulusRatios]:
         """Experimental: `core.stiffness.shear_modulus_ratio.estimate_shear_modulus_ratios` of this pair."""
         registrar = yield from part_of(self.prepared(), 0.0, 0.1)
-        from ..core.stiffness.stiffness_job import estimate_shear_modulus_ratio
+        from ..core.stiffness.shear_modulus_ratio import estimate_shear_modulus_ratios
 
-        return (yield from part_of(estimate_shear_modulus_ratio(registrar), 0.1, 1.0))
+        return (yield from part_of(estimate_shear_modulus_ratios(registrar), 0.1, 1.0))
 
     def write(self, result: RegistrationResult, outputs: OutputNodes | None = None) -> OutputNodes:
         """The result into the scene, see `write.write_results`."""

@@ -8,46 +8,57 @@ import numpy as np
 
 from ..data.progress import Job, Progress
 
-LONGEST_STEP = 1.5  # of any unknown
-SUFFICIENT = 1e-4
-SHORTEST_FACTOR = 1e-3
+MAX_STEP = 1.5  # of any unknown
+SUFFICIENT_DECREASE = 1e-4
+MIN_STEP_FACTOR = 1e-3
 
 Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
 def minimize(function: Function, start: np.ndarray, evaluations: int, tolerance: float) -> Job[np.ndarray]:
-    """The best place found. Stops when an accepted step gains less than ``tolerance``, or after ``evaluations``.
+    """Find a minimum near ``start``.
 
-    A value that is not finite counts as a step too far.
+    Args:
+        function: Returns value and gradient at (N,) unknowns. A value that is not finite counts as a step too far.
+        start: (N,), where to begin.
+        evaluations: How often the function may be evaluated.
+        tolerance: Stop when an accepted step decreases the value by less.
+
+    Yields:
+        Progress before each evaluation.
+
+    Returns:
+        The best point that was evaluated, (N,).
     """
-    place = start.astype(float)
-    value, slope = function(place)
-    inverse = np.eye(len(place)) / max(1.0, float(np.abs(slope).max()))
+    point = start.astype(float)
+    value, gradient = function(point)
+    inverse = np.eye(len(point)) / max(1.0, float(np.abs(gradient).max()))
     used = 1
     while used < evaluations:
-        direction = -inverse @ slope
-        if direction @ slope >= 0:  # rounding has spoilt the estimate of the curvature
-            inverse = np.eye(len(place)) / max(1.0, float(np.abs(slope).max()))
-            direction = -inverse @ slope
-        direction *= min(1.0, LONGEST_STEP / max(float(np.abs(direction).max()), 1e-300))
+        direction = -inverse @ gradient
+        if direction @ gradient >= 0:  # rounding has spoiled the estimate of the curvature
+            inverse = np.eye(len(point)) / max(1.0, float(np.abs(gradient).max()))
+            direction = -inverse @ gradient
+        direction *= min(1.0, MAX_STEP / max(float(np.abs(direction).max()), 1e-300))
         factor, moved = 1.0, None
-        while moved is None and used < evaluations and factor > SHORTEST_FACTOR:
-            yield Progress(used / evaluations, "comparing with elastic equilibrium")
-            candidate = place + factor * direction
-            found, found_slope = function(candidate)
+        while moved is None and used < evaluations and factor > MIN_STEP_FACTOR:
+            yield Progress(used / evaluations, "fitting elastic equilibrium")
+            candidate = point + factor * direction
+            candidate_value, candidate_gradient = function(candidate)
             used += 1
-            if np.isfinite(found) and found <= value + SUFFICIENT * factor * float(direction @ slope):
+            limit = value + SUFFICIENT_DECREASE * factor * float(direction @ gradient)
+            if np.isfinite(candidate_value) and candidate_value <= limit:
                 moved = candidate
             else:
                 factor *= 0.3
         if moved is None:
             break
-        step, change, gain = moved - place, found_slope - slope, value - found
-        place, value, slope = moved, found, found_slope
+        step, change, gain = moved - point, candidate_gradient - gradient, value - candidate_value
+        point, value, gradient = moved, candidate_value, candidate_gradient
         inverse = _updated(inverse, step, change)
         if gain < tolerance:
             break
-    return place
+    return point
 
 
 def _updated(inverse: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarray:

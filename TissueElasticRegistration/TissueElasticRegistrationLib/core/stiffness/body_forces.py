@@ -6,24 +6,30 @@ from itertools import product
 
 import numpy as np
 
-from .finite_elements import Equilibrium
+from .finite_elements import FiniteElementBody
 
 SMOOTH, CONSTANT = 0, 1
 NODES_APART = {2: 6, 3: 4}  # from one smooth force to the next
 
 
-def unknown_forces(body: Equilibrium) -> tuple[np.ndarray, np.ndarray]:
-    """(F, M) forces on the free unknowns for a force density of 1, and (M,) their groups SMOOTH or CONSTANT.
+def unknown_forces(body: FiniteElementBody) -> tuple[np.ndarray, np.ndarray]:
+    """The forces that may act on a body, each for a force density of 1.
 
     The constant ones are the weight of each tissue, in an unknown direction and with an unknown density.
+
+    Args:
+        body: The body, with F free unknowns.
+
+    Returns:
+        (F, M) forces on the free unknowns, and (M,) their groups, SMOOTH or CONSTANT.
     """
     volumes = body.node_volumes_mm[body.free]
     whole = volumes.sum(axis=1)
-    places = np.argwhere(body.free.reshape(body.shape)) / NODES_APART[body.dimension]
+    positions = np.argwhere(body.free.reshape(body.shape)) / NODES_APART[body.dimension]
     columns, groups = [], []
-    lowest, highest = np.floor(places.min(axis=0)), np.ceil(places.max(axis=0))
+    lowest, highest = np.floor(positions.min(axis=0)), np.ceil(positions.max(axis=0))
     for knot in product(*[np.arange(a, b + 1) for a, b in zip(lowest, highest, strict=True)]):
-        share = np.prod(np.clip(1 - np.abs(places - knot), 0, None), axis=1)
+        share = np.prod(np.clip(1 - np.abs(positions - knot), 0, None), axis=1)
         if (share > 0).any():
             columns.append(share * whole)
             groups.append(SMOOTH)
@@ -35,6 +41,6 @@ def unknown_forces(body: Equilibrium) -> tuple[np.ndarray, np.ndarray]:
     return forces, np.repeat(groups, body.dimension)
 
 
-def length_mm(body: Equilibrium) -> float:
-    """Over which a smooth force changes."""
+def length_mm(body: FiniteElementBody) -> float:
+    """The length over which a smooth force changes."""
     return float(np.mean(body.size_mm)) * NODES_APART[body.dimension]

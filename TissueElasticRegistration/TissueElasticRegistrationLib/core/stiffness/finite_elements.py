@@ -1,13 +1,13 @@
-"""The equilibrium of the body on a coarse grid, for λ and μ of every tissue (Galerkin, Q1 elements).
+"""Linear elasticity of the body on a coarse grid, for λ and μ of every tissue (Galerkin, Q1 elements).
 
 The test functions (virtual fields) are the hat functions of the nodes inside the body: zero at its rim, so tractions
-there do not enter; the measured displacement at the rim, and in tissues that are not asked about, is taken as given.
+there do not enter; the measured displacement at the rim, and in tissues that are not modeled, is prescribed.
 Nodes are the centers of blocks of voxels. Derivatives are only taken of the hat functions, never of voxel values.
 
-Borders between tissues run through elements. Within one, tissues lie beside each other and feel about the same stress,
+Borders between tissues run through elements. Within one, tissues lie beside each other under about the same stress,
 so their compliances add up: the modulus of an element is the harmonic mean. Adding stiffnesses instead makes every
-border too stiff, and the answer for the tissue behind it too soft (a sheared bar of layers, ratio 4: 24 % too soft with
-16 nodes in a layer, 42 % with eight; with the harmonic mean both are exact).
+border too stiff, and the estimate for the tissue behind it too soft (a sheared bar of layers, ratio 4: 24 % too soft
+with 16 nodes in a layer, 42 % with eight; with the harmonic mean both are exact).
 """
 
 from __future__ import annotations
@@ -17,27 +17,32 @@ from itertools import product
 
 import numpy as np
 
-from .block_tridiagonal import Factors, factorise
-from .matrices import product as matrix_product
+from .block_tridiagonal import Factors, factorize
+from .block_tridiagonal import product as matrix_product
 
 NO_TISSUE = -1
 GAUSS = (0.5 - 0.5 / 3**0.5, 0.5 + 0.5 / 3**0.5)
-MOST_GIVEN = 0.5  # a node with more than this share of tissue that is not asked about around it is given
+MAX_UNMODELED_SHARE = 0.5  # a node with more tissue around it that is not modeled is prescribed
 
 
-class Equilibrium:
-    """Internal forces of a displacement at the free nodes, and their inverse.
+class FiniteElementBody:
+    """The body as finite elements: internal forces of a displacement at the free nodes, and their inverse.
 
-    Arrays: displacements and forces are (nodes, D), D components along the axes of the grid in mm; ``free`` marks the
-    nodes inside the body; vectors of free unknowns are (F,) with F = D * number of free nodes. Parameters are moduli
-    (2, T): λ and μ of the T tissues asked about.
+    Displacements and forces are (nodes, D), D components along the axes of the grid in mm; ``free`` marks the nodes
+    inside the body; vectors of free unknowns are (F,) with F = D * number of free nodes. Moduli are (2, T): λ and μ of
+    the T modeled tissues.
     """
 
     def __init__(
         self, tissue_numbers: np.ndarray, inside: np.ndarray, spacing_mm: Sequence[float], factors: Sequence[int]
     ) -> None:
-        """tissue_numbers: per voxel the number of its tissue, 0 to T - 1, or NO_TISSUE. inside: per voxel whether it
-        belongs to the body. factors: voxels of a block along each axis.
+        """Divide the body into elements.
+
+        Args:
+            tissue_numbers: Number of the tissue of every voxel, 0 to T - 1, or NO_TISSUE.
+            inside: Whether each voxel belongs to the body.
+            spacing_mm: Size of a voxel along each axis.
+            factors: Voxels per node along each axis.
         """
         self.dimension = tissue_numbers.ndim
         self.factors = tuple(factors)
@@ -49,7 +54,7 @@ class Equilibrium:
         in_body = self._cell_values(inside).all(axis=1)
         self._elements = self._element_nodes()
         self._shares = np.stack([(self._cells == number).mean(axis=1) for number in range(self.count)])  # (T, E)
-        self._filled = self._shares.sum(axis=0)  # the share of every element that is asked about
+        self._filled = self._shares.sum(axis=0)  # the share of every element that is modeled
         self._unit = self._unit_matrices()
         self.free = self._free_nodes(in_body)
         self.node_volumes_mm = self._node_volumes()
@@ -71,30 +76,30 @@ class Equilibrium:
         """(nodes, C) -> (C, *voxel shape), linear between nodes, constant beyond the outer ones."""
         values = np.moveaxis(values.reshape(*self.shape, -1), -1, 0)
         for axis, (n, f, voxels) in enumerate(zip(self.shape, self.factors, self._voxel_shape, strict=True), start=1):
-            place = np.clip((np.arange(voxels) + 0.5) / f - 0.5, 0, n - 1)
-            low = np.minimum(place.astype(int), max(n - 2, 0))
-            share = (place - low).reshape(-1, *[1] * (self.dimension - axis))
+            position = np.clip((np.arange(voxels) + 0.5) / f - 0.5, 0, n - 1)
+            low = np.minimum(position.astype(int), max(n - 2, 0))
+            share = (position - low).reshape(-1, *[1] * (self.dimension - axis))
             high = np.minimum(low + 1, n - 1)
             values = (1 - share) * np.take(values, low, axis=axis) + share * np.take(values, high, axis=axis)
         return values
 
-    def factorised(self, moduli: np.ndarray) -> Factors:
-        """The stiffness matrix of the free nodes for these moduli, factorised."""
+    def factorized_stiffness(self, moduli: np.ndarray) -> Factors:
+        """The stiffness matrix of the free nodes for these moduli, factorized."""
         matrices = self._element_matrices(moduli).ravel()[self._kept]
-        flat = np.bincount(self._places, matrices, self._ends[-1])
+        flat = np.bincount(self._entries, matrices, self._ends[-1])
         blocks = [
             flat[a:b].reshape(shape)
             for a, b, shape in zip(self._ends[:-1], self._ends[1:], self._block_shapes, strict=True)
         ]
-        return factorise(blocks[::2], blocks[1::2])
+        return factorize(blocks[::2], blocks[1::2])
 
-    def forces(self, moduli: np.ndarray, displacement_mm: np.ndarray) -> np.ndarray:
+    def internal_forces(self, moduli: np.ndarray, displacement_mm: np.ndarray) -> np.ndarray:
         """Internal forces (F,) of a displacement (nodes, D)."""
         local = self._gathered(displacement_mm)
         per_element = np.einsum("eab,eb->ea", self._element_matrices(moduli), local)
         return np.bincount(self._unknown_of, per_element.ravel(), self.unknowns + 1)[:-1]
 
-    def works(self, moduli: np.ndarray, virtual_mm: np.ndarray, displacement_mm: np.ndarray) -> np.ndarray:
+    def work_gradient(self, moduli: np.ndarray, virtual_mm: np.ndarray, displacement_mm: np.ndarray) -> np.ndarray:
         """(2, T): derivatives by log moduli of the work of a displacement's stress on a virtual field, (nodes, D) each.
 
         They add up to that work.
@@ -102,7 +107,7 @@ class Equilibrium:
         first, second = self._gathered(virtual_mm), self._gathered(displacement_mm)
         return self._by_tissue(moduli, first[:, :, None] * second[:, None, :])
 
-    def traces(self, moduli: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    def trace_gradient(self, moduli: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """(2, T): derivatives by log moduli of trace(left' A right) with the stiffness matrix A; (F, M) each."""
         parts = []
         for k, slab in enumerate(self._slabs):
@@ -115,17 +120,17 @@ class Equilibrium:
             else:
                 parts.append(np.zeros(0))
         products = np.zeros(self._kept.shape)
-        products[self._kept] = np.concatenate(parts)[self._places]
+        products[self._kept] = np.concatenate(parts)[self._entries]
         return self._by_tissue(moduli, products.reshape(len(self._elements), self._width, self._width))
 
-    def full(self, free_values: np.ndarray, given: np.ndarray | None = None) -> np.ndarray:
-        """(nodes, D) with ``free_values`` (F,) at the free nodes, and ``given`` or zero elsewhere."""
-        values = np.zeros((len(self.free), self.dimension)) if given is None else given.copy()
+    def nodal_values(self, free_values: np.ndarray, prescribed: np.ndarray | None = None) -> np.ndarray:
+        """(nodes, D) with ``free_values`` (F,) at the free nodes, and ``prescribed`` or zero elsewhere."""
+        values = np.zeros((len(self.free), self.dimension)) if prescribed is None else prescribed.copy()
         values[self.free] = free_values.reshape(-1, self.dimension)
         return values
 
     def positions_mm(self) -> np.ndarray:
-        """(nodes, D) of all nodes."""
+        """Positions (nodes, D) of all nodes."""
         return np.indices(self.shape).reshape(self.dimension, -1).T * self.size_mm
 
     def _cell_values(self, values: np.ndarray) -> np.ndarray:
@@ -172,9 +177,9 @@ class Equilibrium:
         touching = np.bincount(self._elements.ravel(), minlength=int(np.prod(self.shape)))
         corners = self._elements.shape[1]
         inside = np.bincount(self._elements.ravel(), np.repeat(in_body, corners), len(touching))
-        given = (self._cells == NO_TISSUE).mean(axis=1)
-        given = np.bincount(self._elements.ravel(), np.repeat(given, corners), len(touching)) / corners
-        return (touching == corners) & (inside == corners) & (given < MOST_GIVEN)
+        unmodeled = (self._cells == NO_TISSUE).mean(axis=1)
+        unmodeled = np.bincount(self._elements.ravel(), np.repeat(unmodeled, corners), len(touching)) / corners
+        return (touching == corners) & (inside == corners) & (unmodeled < MAX_UNMODELED_SHARE)
 
     def _node_volumes(self) -> np.ndarray:
         """(nodes, T) volume of every tissue around each node."""
@@ -210,11 +215,11 @@ class Equilibrium:
         kept = (row >= 0) & (column >= 0) & (column_slab <= row_slab)
         row, column, row_slab, column_slab = row[kept], column[kept], row_slab[kept], column_slab[kept]
         within = (row - begins[row_slab]) * sizes[column_slab] + column - begins[column_slab]
-        self._places = self._ends[2 * row_slab + (column_slab < row_slab)] + within
+        self._entries = self._ends[2 * row_slab + (column_slab < row_slab)] + within
         self._kept = kept.ravel()
 
     def _element_moduli(self, moduli: np.ndarray) -> np.ndarray:
-        """(2, E): harmonic means over the tissues asked about, times their share."""
+        """(2, E): harmonic means over the modeled tissues, times their share."""
         compliance = (1 / moduli) @ self._shares
         return np.divide(self._filled**2, compliance, out=np.zeros_like(compliance), where=compliance > 0)
 

@@ -1,11 +1,11 @@
-"""What the images themselves say about a registered displacement: how precisely they fix it, and where they still pull.
+"""Score and Fisher information of a registered displacement: what the images alone say about it, and how precisely.
 
-A registration's own regularization fills places without texture with the strain of a uniform body, and holds all others
-back a little. Weighted by the images' precision, without texture nothing is claimed, and their pull takes out, to
-first order, what the regularization has held back.
+A registration's own regularization fills regions without texture with the strain of a uniform body, and reduces all
+other deformation a little. Weighted by the Fisher information, regions without texture count nothing, and the score
+restores, to first order, what the regularization has suppressed.
 
 Scanners shade: the same tissue is brighter here than there, and differently in the other image. In tissue of little
-texture that would pull harder than the texture, so only differences from the mean around count.
+texture that would outweigh the texture, so only differences from the local mean count.
 """
 
 from __future__ import annotations
@@ -20,31 +20,40 @@ from ..physics.deformation import central_difference, smoothed
 from ..physics.sampling import MovingSampler
 from ..preparation.pyramid import Pyramid
 
-HUBER = 2.5  # residuals beyond this many standard deviations count less
+HUBER_SD = 2.5  # residuals beyond this many standard deviations count less
 MAD_TO_SD = 1.4826
-SMALLEST_NOISE = 1e-4  # of the intensity range; images without any noise are drawn
-SHADING_VOXELS = 9  # width of the window of the mean around
+MIN_NOISE = 1e-4  # of the intensity range; images without any noise are synthetic
+SHADING_VOXELS = 9  # width of the window of the local mean
 
 
 @dataclass(frozen=True, eq=False)
-class ImagePull:
-    """Per voxel: ``precision`` (D, D, *shape) in 1/mm², ``pull`` (D, *shape) in 1/mm, and where both images are valid.
+class ImageInformation:
+    """What the images say about a displacement u, per voxel.
 
-    Near the displacement u the images' log likelihood of u + d is pull·d - 1/2 d·precision·d, summed over the voxels.
-    ``correlation`` of the fixed and the warped image in the body, 0 if there is none.
+    The log likelihood of u + d is score·d - 1/2 d·fisher_information·d, summed over the voxels, for small d.
+
+    fisher_information: (D, D, *shape) in 1/mm². score: (D, *shape) in 1/mm. valid: (*shape), where both images are
+    valid. correlation: of the fixed and the warped image in the body, 0 if there is none.
     """
 
-    precision: np.ndarray
-    pull: np.ndarray
+    fisher_information: np.ndarray
+    score: np.ndarray
     valid: np.ndarray
     correlation: float = 1.0
 
 
 @torch.no_grad()
-def image_pull(pyramid: Pyramid, displacement: np.ndarray) -> ImagePull:
-    """For a displacement (D, *working shape) in voxels of the working grid, of images that show the same contrast.
+def image_information(pyramid: Pyramid, displacement: np.ndarray) -> ImageInformation:
+    """Score and Fisher information of a displacement, for images that show the same contrast.
 
     The noise is taken from the images' difference, after the best common gain and without shading.
+
+    Args:
+        pyramid: The prepared images.
+        displacement: (D, *working shape) in voxels of the working grid, fixed to moving.
+
+    Returns:
+        What the images say about it, on the working grid.
     """
     pair, level = pyramid.pair, pyramid.level(1)
     placed = torch.from_numpy(displacement)[None].to(level.fixed)
@@ -64,10 +73,10 @@ def image_pull(pyramid: Pyramid, displacement: np.ndarray) -> ImagePull:
     gain, offset, correlation = _fit(warped[body], fixed[body])
     residual, slopes = fixed - gain * warped - offset, gain * slopes
     outliers = _huber(residual, _noise(residual, body)) * body
-    residual, slopes = residual - _mean_around(residual[None], outliers)[0], slopes - _mean_around(slopes, outliers)
+    residual, slopes = residual - _local_mean(residual[None], outliers)[0], slopes - _local_mean(slopes, outliers)
     noise = _noise(residual, body)
     weight = body * _huber(residual, noise) / noise**2
-    return ImagePull(
+    return ImageInformation(
         (weight * slopes[:, None] * slopes[None]).cpu().numpy(),
         (weight * residual * slopes).cpu().numpy(),
         valid.cpu().numpy(),
@@ -79,24 +88,24 @@ def _fit(x: torch.Tensor, y: torch.Tensor) -> tuple[float, float, float]:
     """Gain and offset of the line y = gain x + offset, and the correlation; 1, their difference and 0 for constants."""
     if x.numel() < 2 or float(x.var()) == 0 or float(y.var()) == 0:
         return 1.0, 0.0, 0.0
-    together = float(((x - x.mean()) * (y - y.mean())).mean())
-    gain = together / float(x.var(unbiased=False))
+    covariance = float(((x - x.mean()) * (y - y.mean())).mean())
+    gain = covariance / float(x.var(unbiased=False))
     return (
         gain,
         float(y.mean()) - gain * float(x.mean()),
-        together / float(x.std(unbiased=False) * y.std(unbiased=False)),
+        covariance / float(x.std(unbiased=False) * y.std(unbiased=False)),
     )
 
 
 def _noise(residual: torch.Tensor, body: torch.Tensor) -> float:
-    return max(MAD_TO_SD * float(residual[body].abs().median()), SMALLEST_NOISE) if bool(body.any()) else 1.0
+    return max(MAD_TO_SD * float(residual[body].abs().median()), MIN_NOISE) if bool(body.any()) else 1.0
 
 
 def _huber(residual: torch.Tensor, noise: float) -> torch.Tensor:
-    return torch.clamp(HUBER * noise / residual.abs().clamp(min=1e-12), max=1.0)
+    return torch.clamp(HUBER_SD * noise / residual.abs().clamp(min=1e-12), max=1.0)
 
 
-def _mean_around(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def _local_mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Weighted means of (C, *shape) over a window around every voxel."""
     sums = torch.cat([weight[None] * values, weight[None]])[None]
     pool = F.avg_pool2d if weight.dim() == 2 else F.avg_pool3d

@@ -13,7 +13,7 @@ import torch
 from ..physics.elasticity import strain_invariants
 
 # Fewer voxels say more about noise and about the neighbors than about the tissue.
-FEWEST_VOXELS = 50
+MIN_VOXELS = 50
 
 
 def strain_index(
@@ -21,19 +21,28 @@ def strain_index(
     spacing_mm: Sequence[float],
     labels: np.ndarray,
     inside: np.ndarray,
-    wanted: Iterable[int],
+    tissue_labels: Iterable[int],
 ) -> dict[int, float]:
-    """-log of the rms shear strain in every tissue, by label; NaN for less than 50 voxels or no shear at all.
+    """Negative logarithm of the rms shear strain of every tissue.
 
-    displacement_mm: (D, *shape) along the axes of the grid; labels: (*shape) ints; inside: (*shape) bool, where the
-    displacement means something. Differences between tissues are estimates of the log shear modulus ratio.
+    Differences between tissues are estimates of the logarithm of their shear modulus ratio.
+
+    Args:
+        displacement_mm: (D, *shape), components along the axes of the grid.
+        spacing_mm: Size of a voxel along each axis.
+        labels: (*shape) integers.
+        inside: (*shape), where the displacement is valid.
+        tissue_labels: Labels of the tissues.
+
+    Returns:
+        The index by label; NaN for less than MIN_VOXELS voxels or no shear at all.
     """
     field = torch.from_numpy(np.ascontiguousarray(displacement_mm, dtype=np.float64))[None]
     squares, divergence = (part[0, 0].numpy() for part in strain_invariants(field, spacing_mm))
     shear = np.maximum(squares - divergence / len(displacement_mm), 0.0)
     found = {}
-    for label in wanted:
+    for label in tissue_labels:
         region = inside & (labels == label)
-        mean = float(shear[region].mean()) if region.sum() >= FEWEST_VOXELS else 0.0
+        mean = float(shear[region].mean()) if region.sum() >= MIN_VOXELS else 0.0
         found[label] = -0.5 * float(np.log(mean)) if mean > 0 else float("nan")
     return found
