@@ -17,16 +17,43 @@ RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def flip_ras_lps(vectors: np.ndarray) -> np.ndarray:
-    """Points or vectors (..., 3) in mm from RAS to LPS or back (the same flip both ways)."""
+    """Points or vectors in mm from RAS to LPS or back (the same flip both ways).
+
+    Args:
+        vectors: (..., 3) in mm, RAS or LPS.
+
+    Returns:
+        (..., 3) of the same type, in the other frame.
+
+    Example:
+        >>> flip_ras_lps([1.0, 2.0, 3.0]).tolist()
+        [-1.0, -2.0, 3.0]
+    """
     return np.asarray(vectors) * np.array([-1.0, -1.0, 1.0], dtype=np.asarray(vectors).dtype)
 
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """An immutable grid in space: array shape and the 4x4 matrix from voxel indices (i, j, k, 1) to RAS mm.
+    """An immutable grid in space: array shape and the affine matrix from voxel indices to patient space.
 
-    Raises ValueError for a shape without voxels, a matrix that is not a finite affine, or axes that are singular or not
-    perpendicular (a sheared grid has no spacing to measure strain with).
+    Attributes:
+        shape_kji: Number of voxels along the axes k, j, i of the array (slice, row, column).
+        ijk_to_ras: 4x4 matrix from voxel indices (i, j, k, 1) to RAS mm, float64 and read-only.
+
+    Raises:
+        ValueError: The shape has no voxels, the matrix is not a finite affine, or the axes are singular or not
+            perpendicular (a sheared grid has no spacing to measure strain with).
+
+    Example:
+        Four slices of 3 mm, five rows of 2 mm, six columns of 1 mm:
+
+        >>> geometry = Geometry((4, 5, 6), np.diag([1.0, 2.0, 3.0, 1.0]))
+        >>> geometry.spacing_kji_mm.tolist()
+        [3.0, 2.0, 1.0]
+        >>> geometry.points_ras_mm([1, 1, 1]).tolist()
+        [1.0, 2.0, 3.0]
+        >>> geometry.origin_lps_mm.tolist() == [0, 0, 0]
+        True
     """
 
     shape_kji: tuple[int, int, int]
@@ -52,7 +79,17 @@ class Geometry:
 
     @classmethod
     def from_lps(cls, shape_kji, origin_lps_mm, spacing_ijk_mm, direction_lps) -> Geometry:
-        """From ITK's description: origin and direction columns in LPS, spacing in i, j, k order."""
+        """A grid from ITK's description of it.
+
+        Args:
+            shape_kji: Number of voxels along k, j, i.
+            origin_lps_mm: Center of voxel (0, 0, 0), (3,) in LPS mm.
+            spacing_ijk_mm: Voxel sizes in mm in i, j, k order.
+            direction_lps: 3x3 unit axes in LPS, columns i, j, k; nested or as nine numbers, row by row.
+
+        Raises:
+            ValueError: As for the class itself.
+        """
         matrix = np.eye(4)
         matrix[:3, :3] = np.asarray(direction_lps, np.float64).reshape(3, 3) * np.asarray(spacing_ijk_mm, np.float64)
         matrix[:3, 3] = origin_lps_mm
@@ -84,7 +121,12 @@ class Geometry:
         return np.linalg.inv(self.ijk_to_ras)
 
     def agrees_with(self, other: Geometry, tolerance_mm: float = 1e-2) -> bool:
-        """Same shape, and no corner voxel further apart than ``tolerance_mm``."""
+        """Whether both grids have the same shape and lie in the same place.
+
+        Args:
+            other: The grid to compare with.
+            tolerance_mm: Largest distance allowed between corresponding corners.
+        """
         if self.shape_kji != other.shape_kji:
             return False
         return bool(np.abs(self.corners_ras_mm() - other.corners_ras_mm()).max() <= tolerance_mm)
@@ -95,11 +137,30 @@ class Geometry:
         return self.points_ras_mm(np.stack(np.meshgrid(*edges, indexing="ij"), -1).reshape(-1, 3))
 
     def points_ras_mm(self, points_ijk: np.ndarray) -> np.ndarray:
-        """Voxel index points (..., 3) in i, j, k order to RAS mm."""
+        """Positions in space of points given in voxel indices.
+
+        Args:
+            points_ijk: (..., 3) voxel indices in i, j, k order; fractions and positions outside of the
+                grid are allowed.
+
+        Returns:
+            (..., 3) in RAS mm.
+        """
         return np.asarray(points_ijk) @ self.ijk_to_ras[:3, :3].T + self.ijk_to_ras[:3, 3]
 
     def points_ijk(self, points_ras_mm: np.ndarray) -> np.ndarray:
-        """RAS mm points (..., 3) to voxel index points in i, j, k order."""
+        """Voxel indices of points in space, the inverse of `points_ras_mm`.
+
+        Args:
+            points_ras_mm: (..., 3) in RAS mm.
+
+        Returns:
+            (..., 3) voxel indices in i, j, k order, not rounded.
+
+        Example:
+            >>> Geometry((4, 5, 6), np.diag([1.0, 2.0, 4.0, 1.0])).points_ijk([1.0, 2.0, 6.0]).tolist()
+            [1.0, 1.0, 1.5]
+        """
         inverse = self.ras_to_ijk
         return np.asarray(points_ras_mm) @ inverse[:3, :3].T + inverse[:3, 3]
 
@@ -109,7 +170,20 @@ class Geometry:
         return self.points_ras_mm(indices)
 
     def resampled(self, spacing_kji_mm, shape_kji) -> Geometry:
-        """A grid with the same axes and the same center, other voxel size and number of voxels."""
+        """A grid with the same axes and the same center, other voxel size and number of voxels.
+
+        Args:
+            spacing_kji_mm: New voxel sizes in mm in k, j, i order.
+            shape_kji: New number of voxels in k, j, i order.
+
+        Raises:
+            ValueError: A size is not positive or the shape has no voxels.
+
+        Example:
+            >>> coarse = Geometry((4, 6, 8), np.eye(4)).resampled((2.0, 2.0, 2.0), (2, 3, 4))
+            >>> coarse.spacing_kji_mm.tolist(), coarse.points_ras_mm([0, 0, 0]).tolist()
+            ([2.0, 2.0, 2.0], [0.5, 0.5, 0.5])
+        """
         spacing_ijk = np.asarray(spacing_kji_mm, np.float64)[::-1]
         shape = tuple(int(n) for n in shape_kji)
         matrix = np.eye(4)
@@ -119,18 +193,53 @@ class Geometry:
         return Geometry(shape, matrix)
 
     def padded(self, before_kji, after_kji) -> Geometry:
-        """The same voxels with further ones in front of and behind each axis."""
+        """The same voxels with further ones in front of and behind each axis.
+
+        Args:
+            before_kji: Number of voxels to add before the first one along k, j, i.
+            after_kji: Number of voxels to add behind the last one along k, j, i.
+
+        Raises:
+            ValueError: Negative numbers leave no voxels.
+
+        Example:
+            >>> wider = Geometry((4, 5, 6), np.eye(4)).padded((1, 0, 0), (1, 2, 3))
+            >>> wider.shape_kji, wider.points_ras_mm([0, 0, 0]).tolist()
+            ((6, 7, 9), [0.0, 0.0, -1.0])
+        """
         before, after = np.asarray(before_kji, int), np.asarray(after_kji, int)
         matrix = self.ijk_to_ras.copy()
         matrix[:3, 3] = self.points_ras_mm(-before[::-1])
         return Geometry(tuple(np.array(self.shape_kji) + before + after), matrix)
 
     def displacement_ras_mm(self, displacement_grid: np.ndarray) -> np.ndarray:
-        """(3, K, J, I) in voxels, channels k, j, i -> (K, J, I, 3) float32 in RAS mm, same direction of the mapping."""
+        """A displacement in voxels of this grid as a displacement in mm, same direction of the mapping.
+
+        Args:
+            displacement_grid: (3, K, J, I) in voxels of this grid, channels k, j, i.
+
+        Returns:
+            (K, J, I, 3) float32 in RAS mm.
+
+        Example:
+            One voxel along k is one slice distance upwards:
+
+            >>> one_slice = np.zeros((3, 1, 1, 1))
+            >>> one_slice[0] = 1.0
+            >>> Geometry((1, 1, 1), np.diag([1.0, 2.0, 3.0, 1.0])).displacement_ras_mm(one_slice).tolist()
+            [[[[0.0, 0.0, 3.0]]]]
+        """
         return np.stack(_mixed(self.ijk_to_ras[:3, :3], np.asarray(displacement_grid, np.float32)[::-1]), -1)
 
     def displacement_grid(self, displacement_ras_mm: np.ndarray) -> np.ndarray:
-        """(K, J, I, 3) in RAS mm -> (3, K, J, I) in voxels of this grid, channels k, j, i. Inverse of the above."""
+        """A displacement in mm as a displacement in voxels of this grid, the inverse of `displacement_ras_mm`.
+
+        Args:
+            displacement_ras_mm: (K, J, I, 3) in RAS mm.
+
+        Returns:
+            (3, K, J, I) float32 in voxels of this grid, channels k, j, i, same direction of the mapping.
+        """
         components = np.moveaxis(np.asarray(displacement_ras_mm, np.float32), -1, 0)
         return np.stack(_mixed(self.ras_to_ijk[:3, :3], components)[::-1])
 

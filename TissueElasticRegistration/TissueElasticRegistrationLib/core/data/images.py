@@ -16,9 +16,16 @@ CT_WINDOW_HU = (-980.0, 700.0)  # what becomes 0 and 1 where both images are CTs
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """A scalar volume. ``array_kji``: (K, J, I); a single slice (K = 1) is a 2D image. ``name`` is used in messages.
+    """A scalar volume; a single slice (K = 1) is a 2D image.
 
-    Raises ValueError, naming the image, if it is not a finite, non-constant scalar volume that fits its geometry.
+    Attributes:
+        array_kji: (K, J, I) intensities in any numeric type.
+        geometry: Where the voxels lie.
+        name: What messages call the image.
+
+    Raises:
+        ValueError: Naming the image: it is not one finite, non-constant scalar volume that fits its geometry, or has
+            fewer than ``MINIMUM_VOXELS_PER_AXIS`` rows or columns.
     """
 
     array_kji: np.ndarray
@@ -57,11 +64,19 @@ class Image:
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """Labels of one image. ``labels_kji``: (K, J, I) integers, 0 is background, every other value is one of
-    ``tissues``.
+    """The labels of one image.
 
-    Raises ValueError, naming the segmentation, if it is empty (unless it ``may_be_empty``), does not fit its geometry
-    or holds an unlisted value.
+    Attributes:
+        labels_kji: (K, J, I) integers, 0 is background, every other value is the label of one of ``tissues``.
+        geometry: Where the voxels lie.
+        tissues: What the labels mean; background is listed only if it was named.
+        name: What messages call the segmentation.
+        may_be_empty: Whether background alone is allowed, as for a segmentation that was warped out of the
+            field of view.
+
+    Raises:
+        ValueError: Naming the segmentation: it is empty (unless it ``may_be_empty``), does not fit its geometry, is not
+            of integers or holds an unlisted value.
     """
 
     labels_kji: np.ndarray
@@ -86,7 +101,20 @@ class Segmentation:
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
-    """Corresponding points: row n of ``fixed_ras_mm`` (N, 3) and of ``moving_ras_mm`` (N, 3) show the same anatomy."""
+    """Corresponding points: row n of both arrays shows the same anatomy.
+
+    Attributes:
+        fixed_ras_mm: (N, 3) in RAS mm, in the fixed image.
+        moving_ras_mm: (N, 3) in RAS mm, in the moving image.
+        names: One name per row, or none.
+
+    Raises:
+        ValueError: The lists differ in length, are not of points, or hold coordinates that are not finite.
+
+    Example:
+        >>> Landmarks(np.zeros((3, 3)), np.ones((3, 3))).all_names
+        ('1', '2', '3')
+    """
 
     fixed_ras_mm: np.ndarray
     moving_ras_mm: np.ndarray
@@ -114,10 +142,14 @@ class Landmarks:
 
 @dataclass(frozen=True, eq=False)
 class ImagePair:
-    """Everything a registration needs; ``fixed_segmentation`` decides which tissue is where.
+    """Everything a registration needs, in one physical space (parent transforms applied).
 
-    All geometries are in one physical space (parent transforms applied). ``moving_segmentation`` and ``landmarks`` are
-    used for evaluation only.
+    Attributes:
+        fixed: The image that stays where it is.
+        moving: The image that is deformed.
+        fixed_segmentation: Decides which tissue is where.
+        moving_segmentation: No registration uses it: for evaluation, and to estimate λ and μ by overlap.
+        landmarks: No registration uses them: for evaluation, and to estimate λ and μ by their distance.
     """
 
     fixed: Image
@@ -130,8 +162,15 @@ class ImagePair:
 def matched_to(segmentation: Segmentation, reference: Segmentation) -> Segmentation:
     """``segmentation`` renumbered so that tissues of the same name (ignoring case) have equal labels.
 
-    Not by ID: Slicer's "Segment_2" is whatever was drawn second. Tissues that ``reference`` lacks get labels above
-    all of its own.
+    Not by ID: Slicer's "Segment_2" is whatever was drawn second.
+
+    Args:
+        segmentation: What is to be renumbered.
+        reference: Whose labels count.
+
+    Returns:
+        A copy with the labels of ``reference``, or ``segmentation`` itself if they are equal already. Tissues that
+        ``reference`` lacks get labels above all of its own.
     """
     by_name = {tissue.name.casefold(): tissue.label for tissue in reference.tissues}
     free = 1 + max((tissue.label for tissue in reference.tissues), default=0)

@@ -10,7 +10,13 @@ from .images import Image, Segmentation
 
 
 def sitk_volume(array_kji: np.ndarray, geometry: Geometry) -> sitk.Image:
-    """A (K, J, I) array, or (K, J, I, C) with C components per voxel, as a SimpleITK image on its grid."""
+    """An array as a SimpleITK image on its grid.
+
+    Args:
+        array_kji: (K, J, I), or (K, J, I, C) with C components per voxel. Truth values become uint8 and half precision
+            single precision, as ITK knows neither.
+        geometry: Where the voxels lie.
+    """
     if array_kji.dtype == bool:
         array_kji = array_kji.astype(np.uint8)
     elif array_kji.dtype == np.float16:
@@ -35,9 +41,13 @@ def sitk_labels(segmentation: Segmentation) -> sitk.Image:
 
 
 def geometry_of(volume: sitk.Image) -> Geometry:
-    """Grid of the first three dimensions of a SimpleITK image; a 2D image lies in the plane z = 0 and is 1 mm thick.
+    """Grid of the first three dimensions of a SimpleITK image.
 
-    Raises ValueError if the axes are singular or not perpendicular.
+    Args:
+        volume: 2D, 3D or more; a 2D image lies in the plane z = 0 and is 1 mm thick.
+
+    Raises:
+        ValueError: The axes are singular or not perpendicular.
     """
     dimension = volume.GetDimension()
     used = min(dimension, 3)
@@ -50,16 +60,30 @@ def geometry_of(volume: sitk.Image) -> Geometry:
 
 
 def displacement_transform(displacement_ras_mm: np.ndarray, geometry: Geometry) -> sitk.DisplacementFieldTransform:
-    """Resampling transform fixed -> moving in LPS mm from (K, J, I, 3) in RAS mm on ``geometry``.
+    """A displacement as ITK's resampling transform, fixed -> moving.
 
     Outside of ``geometry`` ITK's transform is the identity (Slicer's continues the border displacement).
+
+    Args:
+        displacement_ras_mm: (K, J, I, 3) in RAS mm, fixed point x to moving point x + d(x).
+        geometry: The grid the displacement is given on.
+
+    Returns:
+        The same mapping in LPS mm.
     """
     field = flip_ras_lps(np.asarray(displacement_ras_mm, np.float64))
     return sitk.DisplacementFieldTransform(sitk_volume(field, geometry))
 
 
 def affine_transform(fixed_to_moving_ras: np.ndarray) -> sitk.AffineTransform:
-    """A 4x4 matrix from fixed RAS to moving RAS mm as the same mapping in LPS."""
+    """A matrix between RAS frames as ITK's transform between LPS frames.
+
+    Args:
+        fixed_to_moving_ras: 4x4, from fixed RAS mm to moving RAS mm.
+
+    Returns:
+        The same mapping in LPS mm.
+    """
     flip = np.diag([-1.0, -1.0, 1.0, 1.0])
     matrix = flip @ np.asarray(fixed_to_moving_ras, np.float64) @ flip
     transform = sitk.AffineTransform(3)
@@ -71,11 +95,18 @@ def affine_transform(fixed_to_moving_ras: np.ndarray) -> sitk.AffineTransform:
 def resample(
     image: Image, transform: sitk.Transform, reference: Geometry, default_value: float, nearest: bool = False
 ) -> np.ndarray:
-    """The image at the transformed voxel centers of ``reference``: (K, J, I) in the image's own type.
+    """The image at the transformed voxel centers of another grid.
 
-    transform: resampling direction, reference point -> image point, LPS mm. Linear interpolation unless ``nearest``;
-    whole numbers are rounded (ITK itself would cut off the fraction, half a unit of bias). ``default_value`` is
-    what points outside of the image get.
+    Args:
+        image: What is to be resampled.
+        transform: Resampling direction: reference point -> image point, in LPS mm.
+        reference: The grid of the result.
+        default_value: What points outside of the image get.
+        nearest: Nearest neighbor instead of linear interpolation.
+
+    Returns:
+        (K, J, I) in the image's own type. Whole numbers are rounded (ITK itself would cut off the fraction, half a
+        unit of bias).
     """
     return resample_array(image.array_kji, image.geometry, transform, reference, default_value, nearest)
 
@@ -88,7 +119,19 @@ def resample_array(
     default_value: float,
     nearest: bool = False,
 ) -> np.ndarray:
-    """`resample` for values (K, J, I) on ``geometry`` that need not be a valid `Image`, such as labels or masks."""
+    """`resample` for values that need not be a valid `Image`, such as labels or masks.
+
+    Args:
+        values_kji: (K, J, I) on ``geometry``.
+        geometry: Where the values lie.
+        transform: Resampling direction: reference point -> point of ``geometry``, in LPS mm.
+        reference: The grid of the result.
+        default_value: What points outside of ``geometry`` get.
+        nearest: Nearest neighbor instead of linear interpolation.
+
+    Returns:
+        (K, J, I) in the type of ``values_kji``, whole numbers rounded.
+    """
     dtype = values_kji.dtype
     source = sitk_volume(values_kji, geometry)
     round_off = not nearest and np.issubdtype(dtype, np.integer)

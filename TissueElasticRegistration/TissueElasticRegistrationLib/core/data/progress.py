@@ -14,7 +14,12 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Progress:
-    """``fraction`` of the job in [0, 1] that is done, and in a few words what is going on."""
+    """A step of a job.
+
+    Attributes:
+        fraction: How much of the job is done, in [0, 1].
+        text: In a few words, what is going on.
+    """
 
     fraction: float
     text: str
@@ -24,7 +29,23 @@ Job = Generator[Progress, None, Result]
 
 
 def finish(job: Job[Result], report: Callable[[Progress], None] | None = None) -> Result:
-    """Run a job to its end, telling ``report`` every step, and return its result."""
+    """Run a job to its end.
+
+    Args:
+        job: The generator to exhaust.
+        report: Called with every step.
+
+    Returns:
+        The result of the job.
+
+    Example:
+        >>> def count():
+        ...     yield Progress(0.5, "halfway")
+        ...     return 42
+        >>> finish(count(), report=print)
+        Progress(fraction=0.5, text='halfway')
+        42
+    """
     while True:
         try:
             progress = next(job)
@@ -35,9 +56,19 @@ def finish(job: Job[Result], report: Callable[[Progress], None] | None = None) -
 
 
 def part_of(job: Job[Result], begin: float, end: float, text: str | None = None) -> Job[Result]:
-    """The same job as a part of a longer one: its fractions 0 to 1 become ``begin`` to ``end``.
+    """The same job as a part of a longer one.
 
-    text: what is going on in the longer one, instead of the job's own words.
+    Args:
+        job: The part.
+        begin: Fraction of the longer job at which the part begins: its own 0.
+        end: Fraction of the longer job at which the part ends: its own 1.
+        text: What is going on in the longer job, instead of the part's own words.
+
+    Yields:
+        The steps of the part as plain `Progress` of the longer job.
+
+    Returns:
+        The result of the part.
     """
     while True:
         try:
@@ -48,7 +79,19 @@ def part_of(job: Job[Result], begin: float, end: float, text: str | None = None)
 
 
 def part_as_it_is(job: Job[Result], begin: float, end: float) -> Job[Result]:
-    """Like `part_of`, but the steps stay of their kind, with all that they carry."""
+    """Like `part_of`, but the steps stay of their kind, with all that they carry.
+
+    Args:
+        job: The part.
+        begin: Fraction of the longer job at which the part begins: its own 0.
+        end: Fraction of the longer job at which the part ends: its own 1.
+
+    Yields:
+        The steps of the part, their fraction being that of the longer job.
+
+    Returns:
+        The result of the part.
+    """
     while True:
         try:
             progress = next(job)

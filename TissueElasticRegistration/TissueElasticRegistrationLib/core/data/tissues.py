@@ -21,9 +21,14 @@ UNSEGMENTED_ID = "unsegmented"
 
 @dataclass(frozen=True)
 class Tissue:
-    """One tissue: its ``label`` in the label array, the ``name`` shown, and a stable ``id`` (segment ID or label).
+    """One tissue of a segmentation.
 
-    is_named: False if the name came with a color, from a color table, and does not say which tissue it is.
+    Attributes:
+        label: Its value in the label array.
+        name: What is shown.
+        id: What stays the same when the name changes: the segment ID, or else the label.
+        terminology: What the segment's terminology entry says in words, or nothing.
+        is_named: False if the name came with a color, from a color table, and does not say which tissue it is.
     """
 
     label: int
@@ -39,8 +44,19 @@ class Tissue:
 
 @dataclass(frozen=True)
 class Lame:
-    """Lamé parameters of one tissue as relative weights (no unit). Raises ValueError if one is negative or not
-    finite.
+    """Lamé parameters of one tissue as relative weights (no unit).
+
+    Attributes:
+        lam: λ, resists a change of volume.
+        mu: μ, resists every change of shape.
+
+    Raises:
+        ValueError: One of them is negative or not finite.
+
+    Example:
+        >>> tissue = Lame(lam=2.0, mu=0.5)
+        >>> tissue.poisson_ratio, tissue.stiffness
+        (0.4, 1.4)
     """
 
     lam: float
@@ -64,20 +80,43 @@ class Lame:
 
 @dataclass(frozen=True)
 class TissueParameters:
-    """λ and μ for every label of a segmentation, ``default`` for labels that are not listed."""
+    """λ and μ for every label of a segmentation.
+
+    Attributes:
+        by_label: Parameters of single labels.
+        default: Those of labels that are not listed.
+
+    Example:
+        >>> parameters = TissueParameters({1: Lame(0.5, 0.5)}).with_tissue(2, Lame(30.0, 30.0))
+        >>> parameters[2], parameters[7]
+        (Lame(lam=30.0, mu=30.0), Lame(lam=1.0, mu=1.0))
+    """
 
     by_label: Mapping[int, Lame] = field(default_factory=dict)
     default: Lame = Lame(1.0, 1.0)
 
     def __getitem__(self, label: int) -> Lame:
+        """Parameters of a label, ``default`` if it is not listed."""
         return self.by_label.get(label, self.default)
 
     def with_tissue(self, label: int, lame: Lame) -> TissueParameters:
-        """A copy in which one tissue has other parameters."""
+        """A copy in which one tissue has other parameters.
+
+        Args:
+            label: Of the tissue.
+            lame: Its new parameters.
+        """
         return TissueParameters({**self.by_label, label: lame}, self.default)
 
     def maps(self, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Λ(x) and Γ(x) (the paper's λ and μ maps) for integer ``labels``: two float32 tensors of the same shape."""
+        """The paper's maps Λ(x) and Γ(x): λ and μ at every voxel.
+
+        Args:
+            labels: Integers of any shape.
+
+        Returns:
+            λ and μ, two float32 tensors of the shape and on the device of ``labels``.
+        """
         import torch  # here, so that a scene can be read and described without torch
 
         size = int(labels.max()) + 1
@@ -89,7 +128,19 @@ class TissueParameters:
 
 
 def find_tissue(tissues: Iterable[Tissue], key: str) -> Tissue:
-    """The tissue with this id or name (names ignore case). Raises ValueError listing the known ones."""
+    """The tissue with this id or name (names ignore case).
+
+    Args:
+        tissues: Where to look.
+        key: The id or the name.
+
+    Raises:
+        ValueError: There is none; the message lists the known ones.
+
+    Example:
+        >>> find_tissue([Tissue(1, "Lung"), Tissue(2, "Liver")], "liver").label
+        2
+    """
     tissues = tuple(tissues)
     for tissue in tissues:
         if key == tissue.id or key.casefold() == tissue.name.casefold():
