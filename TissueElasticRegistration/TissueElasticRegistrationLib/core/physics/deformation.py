@@ -3,8 +3,10 @@
 Everywhere: ``displacement`` is (B, D, *shape), D = 2 or 3, in voxels of its own grid, channels in the order of the
 array axes (k, j, i); voxel x of the fixed image corresponds to position x + u(x) of the moving image.
 
-Grids of different resolution are cell-centerd (``align_corners=False``): a voxel of a grid coarser by f covers f
+Grids of different resolution are cell-centered (``align_corners=False``): a voxel of a grid coarser by f covers f
 voxels, so displacements scale by exactly f, flips commute with everything, and an axis of one voxel is no special case.
+
+Shapes are not checked here: arguments that do not fit each other end in PyTorch's RuntimeError.
 """
 
 from __future__ import annotations
@@ -19,15 +21,32 @@ INVERSION_TOLERANCE = 1e-4
 
 
 def warp(image: torch.Tensor, displacement: torch.Tensor, mode: str = "bilinear") -> torch.Tensor:
-    """image(x + u(x)): (B, C, *shape) sampled at the displaced voxels, border values continued outside.
+    """An image sampled at the displaced voxels, image(x + u(x)); border values continue outside.
 
-    mode: "bilinear" (linear in every dimension) or "nearest" (labels).
+    Args:
+        image: (B, C, *shape) floating point, on the grid that the displacement leads into.
+        displacement: (B, D, *shape) in voxels.
+        mode: "bilinear" (linear in every dimension) or "nearest" (labels).
+
+    Returns:
+        (B, C, *shape) on the grid of the displacement, differentiable by both arguments if linear.
+
+    Raises:
+        RuntimeError: Batch size, dimension or type of the two differ (PyTorch's own).
+        ValueError: There is no such mode (PyTorch's own).
     """
     return F.grid_sample(image, sampling_grid(displacement), mode=mode, padding_mode="border", align_corners=False)
 
 
 def sampling_grid(displacement: torch.Tensor) -> torch.Tensor:
-    """Normalized positions x + u(x) for `grid_sample`: (B, *shape, D), last dimension in i, j, k order."""
+    """Normalized positions x + u(x) for PyTorch's `grid_sample`.
+
+    Args:
+        displacement: (B, D, *shape) in voxels, channels k, j, i.
+
+    Returns:
+        (B, *shape, D), -1 and 1 being the outer voxel edges, last dimension in i, j, k order.
+    """
     shape = displacement.shape[2:]
     axes = []
     for axis, size in enumerate(shape):
@@ -40,17 +59,37 @@ def sampling_grid(displacement: torch.Tensor) -> torch.Tensor:
 
 
 def inside(displacement: torch.Tensor) -> torch.Tensor:
-    """(B, 1, *shape) of 0 and 1: whether x + u(x) lies within the voxels of the grid (outer voxel edges included)."""
+    """Whether x + u(x) lies within the voxels of the grid (outer voxel edges included).
+
+    Args:
+        displacement: (B, D, *shape) in voxels.
+
+    Returns:
+        (B, 1, *shape) of 0 and 1, in the type of the displacement.
+    """
     return (sampling_grid(displacement).abs().amax(-1) <= 1).unsqueeze(1).to(displacement.dtype)
 
 
 def compose(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Displacement of x -> y + second(y) with y = x + first(x)."""
+    """One deformation after another: the displacement of x -> y + second(y) with y = x + first(x).
+
+    Args:
+        first: (B, D, *shape) in voxels.
+        second: (B, D, *shape) in voxels of the same grid, its border values continued outside.
+    """
     return first + warp(second, first)
 
 
 def integrate(velocity: torch.Tensor, steps: int = INTEGRATION_STEPS) -> torch.Tensor:
-    """Displacement after unit time of a stationary velocity (same shape and unit), by scaling and squaring."""
+    """Displacement after unit time of a stationary velocity, by scaling and squaring (Arsigny et al. 2006).
+
+    Args:
+        velocity: (B, D, *shape) in voxels per unit time.
+        steps: Number of squarings, so 2^steps small steps: the first displacement is velocity / 2^steps.
+
+    Returns:
+        (B, D, *shape) in voxels.
+    """
     displacement = velocity / 2**steps
     for _ in range(steps):
         displacement = compose(displacement, displacement)
@@ -62,6 +101,13 @@ def invert(displacement: torch.Tensor, iterations: int = 60) -> torch.Tensor:
 
     Damped fixed-point iteration: the undamped one diverges where the deformation doubles a length, this one where it
     makes it four times as long.
+
+    Args:
+        displacement: (B, D, *shape) in voxels.
+        iterations: At most so many; then the last iterate is returned, without an error.
+
+    Returns:
+        (B, D, *shape) in voxels of the same grid.
     """
     inverse = -displacement
     for _ in range(iterations):
@@ -73,7 +119,18 @@ def invert(displacement: torch.Tensor, iterations: int = 60) -> torch.Tensor:
 
 
 def resize(field: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-    """A displacement or velocity on another grid over the same extent, its values in voxels of that grid."""
+    """A displacement or velocity on another grid over the same extent, its values in voxels of that grid.
+
+    Args:
+        field: (B, D, *old shape) in voxels of the old grid.
+        shape: Number of voxels of the new grid along its D axes.
+
+    Returns:
+        (B, D, *shape), linearly interpolated; ``field`` itself if the shape is already that.
+
+    Raises:
+        ValueError: ``shape`` has another number of axes than the field.
+    """
     old = field.shape[2:]
     shape = tuple(shape)
     if tuple(old) == shape:
@@ -84,7 +141,11 @@ def resize(field: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
 
 
 def smoothed(field: torch.Tensor) -> torch.Tensor:
-    """Binomial filter (1 2 1)/4 along every spatial axis with border values continued; any (B, C, *shape)."""
+    """Binomial filter (1 2 1)/4 along every spatial axis, with border values continued.
+
+    Args:
+        field: (B, C, *shape), any number of axes.
+    """
     for dim in range(2, field.dim()):
         count = field.shape[dim]
         if count > 1:
@@ -95,18 +156,29 @@ def smoothed(field: torch.Tensor) -> torch.Tensor:
 
 
 def jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
-    """det(I + ∂u/∂x) by central differences, one-sided at the border: (B, *shape), no unit.
+    """det(I + ∂u/∂x) by central differences, one-sided at the border.
 
-    1 keeps the volume, below 1 shrinks from fixed to moving, at or below 0 the deformation folds.
+    Args:
+        displacement: (B, D, *shape) in voxels.
+
+    Returns:
+        (B, *shape), no unit: 1 keeps the volume, below 1 shrinks from fixed to moving, at or below 0
+        the deformation folds.
     """
     return _determinant([central_difference(displacement, axis) for axis in range(displacement.shape[1])])
 
 
 def folding(displacement: torch.Tensor) -> torch.Tensor:
-    """Voxels at which the deformation folds: (B, *shape) bool, strict.
+    """Voxels at which the deformation folds, strict.
 
     A voxel counts if the determinant is not positive for any of the 2^D combinations of forward and backward
     differences, that is in any corner of the adjacent cells; central differences alone would miss most folds.
+
+    Args:
+        displacement: (B, D, *shape) in voxels.
+
+    Returns:
+        (B, *shape) bool.
     """
     dimension = displacement.shape[1]
     sides = [_one_sided(displacement, axis) for axis in range(dimension)]
@@ -129,7 +201,15 @@ def _one_sided(field: torch.Tensor, axis: int) -> tuple[torch.Tensor, torch.Tens
 
 
 def central_difference(field: torch.Tensor, axis: int) -> torch.Tensor:
-    """Derivative per voxel along one spatial axis of (B, C, *shape): one-sided at the border, 0 for a single voxel."""
+    """Derivative per voxel along one spatial axis.
+
+    Args:
+        field: (B, C, *shape).
+        axis: Which of the spatial axes, from 0.
+
+    Returns:
+        (B, C, *shape): one-sided at the border, 0 where the axis has a single voxel.
+    """
     backward, forward = _one_sided(field, axis)
     return 0.5 * (backward + forward)
 

@@ -26,10 +26,15 @@ def elastic_energy(
 
     Args:
         displacement_mm: (B, D, *shape) in mm along the axes of the grid, channels in the order of the axes (k, j, i).
-        spacing_mm: voxel size per axis, the same order.
-        lam, mu: weights, numbers or tensors that broadcast to (B, 1, *shape).
+        spacing_mm: Voxel size per axis, in the same order.
+        lam: λ, a number or a tensor that broadcasts to (B, 1, *shape).
+        mu: μ, likewise.
 
-    Returns: (B, 1, *shape). Zero for translation and infinitesimal rotation.
+    Returns:
+        (B, 1, *shape), in the unit of the weights. Zero for translation and infinitesimal rotation.
+
+    Raises:
+        ValueError: Channels, axes and spacings differ in number, or a spacing is not positive.
     """
     shear, divergence = strain_invariants(displacement_mm, spacing_mm)
     return mu * shear + 0.5 * lam * divergence
@@ -38,9 +43,20 @@ def elastic_energy(
 def diffusion_energy(
     displacement_mm: torch.Tensor, spacing_mm: Sequence[float], weight: torch.Tensor | float
 ) -> torch.Tensor:
-    """Energy density weight/2 Σ_ij (∂_i u_j)² (the paper's second regularizer); arguments as in `elastic_energy`.
+    """Energy density weight/2 Σ_ij (∂_i u_j)² (the paper's second regularizer).
 
     Also penalizes rotation, which is why it is not the default.
+
+    Args:
+        displacement_mm: (B, D, *shape) in mm along the axes of the grid, channels in the order of the axes (k, j, i).
+        spacing_mm: Voxel size per axis, in the same order.
+        weight: A number or a tensor that broadcasts to (B, 1, *shape).
+
+    Returns:
+        (B, 1, *shape), in the unit of the weight.
+
+    Raises:
+        ValueError: Channels, axes and spacings differ in number, or a spacing is not positive.
     """
     axes = range(_check(displacement_mm, spacing_mm))
     total = sum(_squares(_edges(displacement_mm, axis, spacing_mm[axis]), axis).sum(1, keepdim=True) for axis in axes)
@@ -48,8 +64,17 @@ def diffusion_energy(
 
 
 def strain_invariants(displacement_mm: torch.Tensor, spacing_mm: Sequence[float]) -> tuple[torch.Tensor, torch.Tensor]:
-    """1/4 Σ_ij (∂_i u_j + ∂_j u_i)² and (div u)² at every voxel, each (B, 1, *shape); arguments as in
-    `elastic_energy`.
+    """The two invariants of the strain that the elastic energy weighs by μ and by λ/2.
+
+    Args:
+        displacement_mm: (B, D, *shape) in mm along the axes of the grid, channels in the order of the axes (k, j, i).
+        spacing_mm: Voxel size per axis, in the same order.
+
+    Returns:
+        1/4 Σ_ij (∂_i u_j + ∂_j u_i)² and (div u)² at every voxel, each (B, 1, *shape), no unit.
+
+    Raises:
+        ValueError: Channels, axes and spacings differ in number, or a spacing is not positive.
     """
     dimension = _check(displacement_mm, spacing_mm)
     squares, centers = [], []
@@ -90,6 +115,7 @@ def _centers(edges: torch.Tensor, axis: int) -> torch.Tensor:
 
 
 def _check(displacement_mm: torch.Tensor, spacing_mm: Sequence[float]) -> int:
+    """Number of axes D; ValueError if channels or spacings are not D in number or a spacing is not positive."""
     dimension = displacement_mm.dim() - 2
     if displacement_mm.shape[1] != dimension or len(spacing_mm) != dimension:
         raise ValueError(

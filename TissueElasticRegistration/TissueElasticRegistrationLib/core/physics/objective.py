@@ -17,13 +17,19 @@ from .similarity import WINDOW, local_ncc, masked_mean
 
 
 class ObjectiveTerms(NamedTuple):
-    """J = energy - similarity, each a scalar tensor."""
+    """The two terms of J = energy - similarity, each a scalar tensor.
+
+    Attributes:
+        similarity: Weighted mean local correlation.
+        energy: Mean energy density, times the weight that was asked for.
+    """
 
     similarity: torch.Tensor
     energy: torch.Tensor
 
     @property
     def total(self) -> torch.Tensor:
+        """J, which is minimized."""
         return self.energy - self.similarity
 
 
@@ -31,8 +37,10 @@ class ObjectiveTerms(NamedTuple):
 class Objective:
     """What a registration minimizes.
 
-    ``regularizer``: "elastic" (λ, μ) or "diffusion" (only μ is used, as the weight). ``window``: voxels of the local
-    correlation along axes that are not thick slices.
+    Attributes:
+        scale: The scale of λ and μ, which also says what the similarity weighs.
+        regularizer: "elastic" (λ, μ) or "diffusion" (only μ is used, as the weight).
+        window: Voxels of the local correlation along axes that are not thick slices.
     """
 
     scale: ParameterScale = LogScale()
@@ -53,17 +61,34 @@ class Objective:
         """Similarity and energy of one displacement.
 
         Args:
-            fixed, warped, mask: (B, 1, *shape) images on [0, 1] and where both are valid.
+            fixed: (B, 1, *shape) fixed image on [0, 1].
+            warped: (B, 1, *shape) warped moving image on [0, 1].
+            mask: (B, 1, *shape), 1 where both images are valid, 0 elsewhere.
             displacement: (B, D, *shape) in voxels, channels in the order of the axes.
-            spacing_mm: voxel size per axis. lam, mu: Λ(x), Γ(x), (B, 1, *shape).
-            weight: factor on the energy.
+            spacing_mm: Voxel size per axis.
+            lam: Λ(x), (B, 1, *shape).
+            mu: Γ(x), (B, 1, *shape).
+            weight: Factor on the energy.
+
+        Raises:
+            ValueError: Images of different shapes, or a displacement that does not fit its spacing.
         """
         correlation, region = local_ncc(fixed, warped, mask, self.windows(spacing_mm))
         similarity = masked_mean(self.similarity_weight(lam, mu) * correlation, region)
         return ObjectiveTerms(similarity, weight * self.energy_density(displacement, spacing_mm, lam, mu).mean())
 
     def similarity_weight(self, lam: torch.Tensor, mu: torch.Tensor) -> torch.Tensor | float:
-        """w_sim(x) of the scale. Diffusion has one weight w: on the paper's scale 2 (1 - w), HyperMorph's loss."""
+        """w_sim(x) of the scale.
+
+        Diffusion has one weight w: on the paper's scale 2 (1 - w), HyperMorph's loss.
+
+        Args:
+            lam: Λ(x), (B, 1, *shape).
+            mu: Γ(x), (B, 1, *shape).
+
+        Returns:
+            (B, 1, *shape), or one number where it is the same everywhere.
+        """
         return self.scale.similarity_weight(mu if self.regularizer == "diffusion" else lam, mu)
 
     def energy_density(
@@ -73,7 +98,20 @@ class Objective:
         lam: torch.Tensor | float,
         mu: torch.Tensor | float,
     ) -> torch.Tensor:
-        """(B, 1, *shape) energy per voxel for a displacement in voxels."""
+        """Energy per voxel of a displacement in voxels.
+
+        Args:
+            displacement: (B, D, *shape) in voxels, channels in the order of the axes.
+            spacing_mm: Voxel size per axis.
+            lam: Λ(x), a number or (B, 1, *shape).
+            mu: Γ(x), a number or (B, 1, *shape).
+
+        Returns:
+            (B, 1, *shape).
+
+        Raises:
+            ValueError: Channels, axes and spacings differ in number, or a spacing is not positive.
+        """
         size = torch.tensor(spacing_mm, dtype=displacement.dtype, device=displacement.device)
         displacement_mm = displacement * size.view(1, -1, *[1] * len(spacing_mm))
         if self.regularizer == "diffusion":

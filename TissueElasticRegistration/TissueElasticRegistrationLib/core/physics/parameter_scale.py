@@ -19,8 +19,20 @@ Regularizer = Literal["elastic", "diffusion"]
 class LogScale:
     """Weight 10^(-1.7 + 4 s) for slider s: 0.02 to 200, the same factor per step everywhere; similarity weight 1.
 
-    Not the paper's scale: there, moving a slider from end to end changes the strain energy by about a tenth, here
-    50-fold.
+    Not the paper's scale: there, moving a slider from end to end changes the strain energy by about a
+    tenth, here 50-fold.
+
+    Attributes:
+        name: What files and results call the scale.
+        exponent_low: Power of ten at slider 0.
+        exponent_high: Power of ten at slider 1.
+
+    Example:
+        >>> scale = LogScale()
+        >>> round(scale.weight(0.0), 3), round(scale.weight(1.0), 1)
+        (0.02, 199.5)
+        >>> round(scale.slider(1.0), 3)
+        0.425
     """
 
     name: str = "log"
@@ -29,14 +41,23 @@ class LogScale:
 
     @property
     def lowest(self) -> float:
+        """Weight at slider 0."""
         return 10**self.exponent_low
 
     @property
     def highest(self) -> float:
+        """Weight at slider 1."""
         return 10**self.exponent_high
 
     def weight(self, slider: float) -> float:
-        """Weight at slider position ``slider`` in [0, 1]."""
+        """Weight at a slider position.
+
+        Args:
+            slider: Position in [0, 1].
+
+        Raises:
+            ValueError: The position lies outside of [0, 1].
+        """
         return 10 ** (self.exponent_low + (self.exponent_high - self.exponent_low) * _unit(slider))
 
     def slider(self, weight: float) -> float:
@@ -46,20 +67,38 @@ class LogScale:
         return min(1.0, (math.log10(weight) - self.exponent_low) / (self.exponent_high - self.exponent_low))
 
     def similarity_weight(self, lam_map: torch.Tensor, mu_map: torch.Tensor) -> torch.Tensor | float:
-        """w_sim(x) = 1: image forces act in every tissue, also in the stiff ones."""
+        """w_sim(x) = 1: image forces act in every tissue, also in the stiff ones.
+
+        Args:
+            lam_map: Λ(x), not used.
+            mu_map: Γ(x), not used.
+        """
         return 1.0
 
 
 @dataclass(frozen=True)
 class PaperScale:
-    """Weight = slider, both in [0, 1], similarity weight 2 - Λ - Γ (Reithmeir et al. 2024, Eq. 1)."""
+    """Weight = slider, both in [0, 1], similarity weight 2 - Λ - Γ (Reithmeir et al. 2024, Eq. 1).
+
+    Attributes:
+        name: What files and results call the scale.
+        lowest: Weight at slider 0.
+        highest: Weight at slider 1.
+    """
 
     name: str = "paper"
     lowest: float = 0.0
     highest: float = 1.0
 
     def weight(self, slider: float) -> float:
-        """Weight at slider position ``slider`` in [0, 1]: the same number."""
+        """Weight at a slider position: the same number.
+
+        Args:
+            slider: Position in [0, 1].
+
+        Raises:
+            ValueError: The position lies outside of [0, 1].
+        """
         return _unit(slider)
 
     def slider(self, weight: float) -> float:
@@ -67,7 +106,12 @@ class PaperScale:
         return min(max(weight, 0.0), 1.0)
 
     def similarity_weight(self, lam_map: torch.Tensor, mu_map: torch.Tensor) -> torch.Tensor | float:
-        """w_sim(x) = 2 - Λ(x) - Γ(x), never negative as both are at most 1."""
+        """w_sim(x) = 2 - Λ(x) - Γ(x), never negative as both are at most 1.
+
+        Args:
+            lam_map: Λ(x), (B, 1, *shape).
+            mu_map: Γ(x), (B, 1, *shape).
+        """
         return 2.0 - lam_map - mu_map
 
 
@@ -76,7 +120,16 @@ SCALES: dict[str, ParameterScale] = {"log": LogScale(), "paper": PaperScale()}
 
 
 def check_parameters(parameters: TissueParameters, scale: ParameterScale, names: dict[int, str]) -> None:
-    """Raise ValueError naming the tissue if one of its parameters lies outside of the range of ``scale``."""
+    """Refuse parameters outside of the range of a scale.
+
+    Args:
+        parameters: What is to be checked; ``default`` is not.
+        scale: Its range counts, with a tolerance of a millionth for rounding.
+        names: Label -> name, for the message.
+
+    Raises:
+        ValueError: Naming the tissue, one of its parameters lies outside.
+    """
     tolerance = 1e-6 * scale.highest
     for label, lame in parameters.by_label.items():
         for symbol, value in (("λ", lame.lam), ("μ", lame.mu)):
@@ -89,19 +142,37 @@ def check_parameters(parameters: TissueParameters, scale: ParameterScale, names:
 
 
 def rescaled(lame: Lame, source: ParameterScale, target: ParameterScale) -> Lame:
-    """The parameters at the same slider positions on another scale."""
+    """The parameters at the same slider positions on another scale.
+
+    Args:
+        lame: Weights on ``source``; beyond its range the end of the range counts.
+        source: The scale they come from.
+        target: The scale they are wanted on.
+    """
     return Lame(target.weight(source.slider(lame.lam)), target.weight(source.slider(lame.mu)))
 
 
 def clipped(lame: Lame, scale: ParameterScale) -> Lame:
-    """The nearest parameters within the range of ``scale``."""
+    """The nearest parameters within the range of a scale.
+
+    Args:
+        lame: Any weights.
+        scale: Whose range counts.
+    """
     return Lame(*(min(max(weight, scale.lowest), scale.highest) for weight in (lame.lam, lame.mu)))
 
 
 def with_equal_ratio(before: Lame, after: Lame, scale: ParameterScale) -> Lame:
-    """``after``, in which one weight has moved, with the other moved by the same factor: λ/μ as it was ``before``.
+    """The parameters of a tissue after one of its two sliders was moved while λ/μ is held.
 
-    Both stop where the first of them comes to the end of the range. Where one weight is 0 there is no ratio to keep.
+    Args:
+        before: The parameters before.
+        after: The parameters after, in which one weight has moved.
+        scale: Whose range counts.
+
+    Returns:
+        ``after`` with the other weight moved by the same factor. Both stop where the first of them comes to the end of
+        the range. Where one weight was 0 there is no ratio to keep.
     """
     if min(before.lam, before.mu) <= 0:
         return clipped(after, scale)

@@ -14,10 +14,18 @@ AT_END = 0.005  # of the length of a slider
 def range_warnings(
     parameters: TissueParameters, tissues: Iterable[Tissue], scale: ParameterScale, has_lambda: bool = True
 ) -> tuple[str, ...]:
-    """One sentence naming the tissues whose λ or μ lies at an end of the range of ``scale``; nothing if there are none.
+    """One sentence naming the tissues whose λ or μ lies at an end of its range.
 
-    An end at which the start value of the tissue lies (air) does not count. has_lambda: False for a regularizer on
-    which λ has no effect.
+    An end at which the start value of the tissue lies (air) does not count.
+
+    Args:
+        parameters: λ and μ of every tissue.
+        tissues: Which tissues to look at.
+        scale: Whose range counts.
+        has_lambda: False for a regularizer on which λ has no effect.
+
+    Returns:
+        The sentence, or nothing if there are no such tissues.
     """
     names = [
         tissue.name

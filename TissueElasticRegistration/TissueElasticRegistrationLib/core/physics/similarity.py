@@ -20,15 +20,19 @@ def local_ncc(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Squared local correlation of two images and the region in which it is defined.
 
+    Computed in float32 whatever the input, as half precision cancels catastrophically in E[x²] - E[x]².
+
     Args:
-        fixed, warped: (B, 1, *shape) float32 on [0, 1], 2D or 3D. Only ``warped`` receives a gradient.
+        fixed: (B, 1, *shape) float32 on [0, 1], 2D or 3D; receives no gradient.
+        warped: (B, 1, *shape) float32 on [0, 1]; the only argument that receives a gradient.
         mask: (B, 1, *shape), 1 where both images are valid, 0 elsewhere (outside of the moving image); None: all valid.
-        window: odd number of voxels per axis (k, j, i order), or one number for all axes.
+        window: Odd number of voxels per axis (k, j, i order), or one number for all axes.
 
     Returns:
-        correlation (B, 1, *shape) in [0, 1], 0 outside of the region; region (B, 1, *shape) of 0 and 1.
+        The correlation, (B, 1, *shape) in [0, 1], 0 outside of the region; and the region, (B, 1, *shape) of 0 and 1.
 
-    Computed in float32 whatever the input, as half precision cancels catastrophically in E[x²] - E[x]².
+    Raises:
+        ValueError: The images differ in shape, or a window is not odd and positive for every axis.
     """
     if fixed.shape != warped.shape:
         raise ValueError(f"The images to compare have different shapes: {tuple(fixed.shape)}, {tuple(warped.shape)}.")
@@ -42,15 +46,30 @@ def local_ncc(
 
 
 def masked_mean(values: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
-    """Mean of ``values`` (already 0 outside of ``region``) over the region; 0 for an empty region."""
+    """Mean over a region; 0 for an empty region.
+
+    Args:
+        values: (B, 1, *shape), already 0 outside of the region.
+        region: (B, 1, *shape) of 0 and 1.
+
+    Returns:
+        A scalar tensor.
+    """
     return values.sum() / region.sum().clamp_min(1.0)
 
 
 def box_sum(x: torch.Tensor, windows: tuple[int, ...]) -> torch.Tensor:
-    """Sum over a centerd box of ``windows`` voxels (odd, per spatial axis), zeros outside. (B, C, *shape) -> same.
+    """Sum over a centered box, zeros outside.
 
-    Running sums by doubling (1, 2, 4, 8 ... neighbors): a few vectorised additions per axis, without the rounding
-    drift of a cumulative sum.
+    Running sums by doubling (1, 2, 4, 8 ... neighbors): a few vectorized additions per axis, without the rounding drift
+    of a cumulative sum.
+
+    Args:
+        x: (B, C, *shape).
+        windows: Voxels of the box per spatial axis, odd.
+
+    Returns:
+        (B, C, *shape).
     """
     for axis, width in enumerate(windows, start=2):
         if width > 1:
@@ -59,6 +78,7 @@ def box_sum(x: torch.Tensor, windows: tuple[int, ...]) -> torch.Tensor:
 
 
 def _running_sum(x: torch.Tensor, width: int, axis: int) -> torch.Tensor:
+    """Sum over ``width`` neighbors along one axis, centered, zeros outside."""
     length = x.shape[axis]
     radius = width // 2
     padding = [0, 0] * (x.dim() - 1 - axis) + [radius, radius]
@@ -106,6 +126,7 @@ class _LocalNCC(torch.autograd.Function):
 
 
 def _windows(window: int | tuple[int, ...], dimension: int) -> tuple[int, ...]:
+    """The window per axis; ValueError unless it is one odd positive number for each of ``dimension`` axes."""
     windows = (window,) * dimension if isinstance(window, int) else tuple(window)
     if len(windows) != dimension or any(width < 1 or width % 2 == 0 for width in windows):
         raise ValueError(f"The window must be {dimension} odd positive numbers, not {windows}.")

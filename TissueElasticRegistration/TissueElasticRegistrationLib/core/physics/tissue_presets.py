@@ -69,7 +69,14 @@ _ONLY_BESIDE = {"lobe": {"upper", "middle", "lower", "lung", "pulmonary"}, "rena
 
 
 class Described(Protocol):
-    """A tissue of the core or a row of the panel: what may say which tissue it is (see `Tissue`)."""
+    """What may say which tissue it is: a tissue of the core or a row of the panel.
+
+    Attributes:
+        id: Segment ID or label.
+        name: What is shown.
+        terminology: What the segment's terminology entry says in words, or nothing.
+        is_named: False if the name came with a color and says nothing.
+    """
 
     id: str
     name: str
@@ -81,7 +88,15 @@ AnyTissue = TypeVar("AnyTissue", bound=Described)
 
 
 def table_weight(*texts: str) -> float:
-    """The start weight (for λ and for μ) of a tissue described by its name, terminology or both; 1 if unknown."""
+    """The start weight (for λ and for μ) of a tissue that texts describe; 1 if unknown.
+
+    Args:
+        *texts: Its name, its terminology or both; whole words count, in any case, singular or plural.
+
+    Example:
+        >>> table_weight("Ribs"), table_weight("Segment_1", "Lung"), table_weight("Segment_1")
+        (30.0, 0.5, 1.0)
+    """
     weight = _known_weight(*texts)
     return SOFT if weight is None else weight
 
@@ -103,10 +118,12 @@ def unknown_segments(tissues: Iterable[AnyTissue]) -> tuple[AnyTissue, ...]:
 
 
 def _texts(tissue: Described) -> tuple[str, ...]:
+    """The texts that may say which tissue it is: the terminology, and the name unless it came with a color."""
     return (tissue.name, tissue.terminology) if tissue.is_named else (tissue.terminology,)
 
 
 def _known_weight(*texts: str) -> float | None:
+    """The weight of the first group of ``_WORDS`` of which one of the texts has a word; None if there is no such group."""
     words = {_singular(word) for text in texts for word in re.findall(r"[a-z]+", _CAMEL_CASE.sub(" ", text).lower())}
     for weight, names in _WORDS:
         for name in names.split():
@@ -121,12 +138,14 @@ def _singular(word: str) -> str:
 
 
 def table_parameters(tissues: Iterable[Tissue], scale: ParameterScale) -> TissueParameters:
-    """Start values for every tissue (λ = μ, ν = 0.25).
+    """Start values for every tissue (λ = μ, so ν = 0.25).
 
     Air 0.02, fluid 0.05, heart muscle 0.2, lung 0.5, soft tissue and liver 1, bone 30, and 0.5 for what lies inside the
     body without a segment.
 
-    On the paper's scale the values are those at the same slider positions.
+    Args:
+        tissues: The tissues of a segmentation; background counts as air unless it is one of them.
+        scale: Where the weights are wanted: on the paper's scale those at the same slider positions.
     """
     weights = {tissue.label: start_weight(tissue) for tissue in tissues}
     weights.setdefault(BACKGROUND, AIR)
@@ -134,7 +153,12 @@ def table_parameters(tissues: Iterable[Tissue], scale: ParameterScale) -> Tissue
 
 
 def from_table(weight: float, scale: ParameterScale) -> Lame:
-    """λ = μ = a weight of the table, on another scale at the same slider position."""
+    """λ = μ = a weight of the table, on another scale at the same slider position.
+
+    Args:
+        weight: On the log scale.
+        scale: Where it is wanted.
+    """
     log = LogScale()
     return Lame(weight, weight) if scale.name == log.name else rescaled(Lame(weight, weight), log, scale)
 
@@ -142,7 +166,14 @@ def from_table(weight: float, scale: ParameterScale) -> Lame:
 def soft_stiffness(tissues: Iterable[tuple[str, Lame]], scale: ParameterScale) -> float:
     """Stiffness of the body's soft tissue as it is set now, or as the table would set it if there is none.
 
-    tissues: name and parameters of each. Stiffness has no absolute size; all are told relative to this one.
+    Stiffness has no absolute size; all are told relative to this one.
+
+    Args:
+        tissues: Name and parameters of each.
+        scale: The scale of the parameters.
+
+    Returns:
+        Young's modulus in the unit of the weights.
     """
     for name, lame in tissues:
         if name.casefold() in _SOFT_NAMES:

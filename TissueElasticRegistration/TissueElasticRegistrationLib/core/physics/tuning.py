@@ -13,9 +13,14 @@ DIGITS = 12  # of a slider position
 def scaled_together(
     values: Mapping[str, Lame], locked: Collection[str], decades_lam: float, decades_mu: float, scale: ParameterScale
 ) -> dict[str, Lame]:
-    """All tissues stiffer or softer at once: λ times 10^decades_lam, μ times 10^decades_mu, within the scale's range.
+    """All tissues stiffer or softer at once, within the scale's range.
 
-    Tissues whose id is in ``locked`` stay as they are.
+    Args:
+        values: Tissue id -> parameters.
+        locked: Ids of the tissues that stay as they are.
+        decades_lam: λ is multiplied by 10 to this power.
+        decades_mu: μ is multiplied by 10 to this power.
+        scale: Whose range counts.
     """
     return {
         key: lame
@@ -32,7 +37,13 @@ def slider_shift(decades: float) -> float:
 
 
 def on_scale(values: Mapping[str, Lame], source: ParameterScale, target: ParameterScale) -> dict[str, Lame]:
-    """The values at the same slider positions of another scale; there and back, what was typed is the same again."""
+    """The values at the same slider positions of another scale; there and back, what was typed is the same again.
+
+    Args:
+        values: Tissue id -> weights on ``source``.
+        source: The scale they come from.
+        target: The scale they are wanted on.
+    """
     if source == target:
         return dict(values)
     return {
@@ -47,10 +58,17 @@ def with_values(
     values: Mapping[str, Lame | tuple[float, float]],
     ignore_unknown: bool = False,
 ) -> TissueParameters:
-    """``parameters`` with other values for the tissues named by their id or name; (λ, μ) or `Lame`.
+    """``parameters`` with other values for some tissues.
 
-    ignore_unknown: skip keys that fit no tissue (a segment that is gone, unsegmented tissue where there is none);
-    otherwise they raise ValueError listing the known ones.
+    Args:
+        parameters: The values of all tissues.
+        tissues: The tissues of the segmentation.
+        values: Id or name of a tissue -> (λ, μ) or `Lame`.
+        ignore_unknown: Skip keys that fit no tissue (a segment that is gone, unsegmented tissue where there is none).
+
+    Raises:
+        ValueError: A key fits no tissue, unless ``ignore_unknown``; the message lists the known ones. Or a value is
+            negative or not finite.
     """
     tissues = tuple(tissues)
     known = {key for tissue in tissues for key in (tissue.id, tissue.name.casefold())}
@@ -63,7 +81,12 @@ def with_values(
 
 
 def by_id(parameters: TissueParameters, tissues: Iterable[Tissue]) -> dict[str, Lame]:
-    """The parameters of each tissue under its id."""
+    """The parameters of each tissue under its id.
+
+    Args:
+        parameters: By label.
+        tissues: The tissues of the segmentation.
+    """
     return {tissue.id: parameters[tissue.label] for tissue in tissues}
 
 
