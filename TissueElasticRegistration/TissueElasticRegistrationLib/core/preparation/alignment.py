@@ -25,13 +25,19 @@ LEAST_GAIN = 0.15
 
 @dataclass(frozen=True, eq=False)
 class InitialAlignment:
-    """``transform`` maps fixed LPS mm to moving LPS mm; ``kind``: "none", "rigid" or "given"."""
+    """The map that is applied before any deformation.
+
+    Attributes:
+        transform: From fixed LPS mm to moving LPS mm.
+        kind: "none", "rigid" or "given".
+    """
 
     transform: sitk.Transform
     kind: str
 
     @property
     def is_identity(self) -> bool:
+        """Whether there is nothing to apply."""
         return self.kind == "none"
 
 
@@ -41,7 +47,14 @@ NO_ALIGNMENT = InitialAlignment(sitk.Transform(3, sitk.sitkIdentity), "none")
 def initial_alignment(pair: ImagePair, wanted: Mode | sitk.Transform) -> InitialAlignment:
     """The alignment to start from. Single slices are never aligned automatically (their plane is the user's choice).
 
-    Raises ValueError if a rigid alignment is wanted and the images do not overlap enough for it.
+    Args:
+        pair: The images to align.
+        wanted: A transform from fixed LPS mm to moving LPS mm; or "none"; or "rigid"; or "auto", which is rigid if that
+            moves a corner by more than ``LEAST_MOTION_MM`` and raises the mutual information by more than the part
+            ``LEAST_GAIN``, and none otherwise.
+
+    Raises:
+        ValueError: A rigid alignment is wanted and the images do not overlap enough for it.
     """
     if isinstance(wanted, sitk.Transform):
         return InitialAlignment(wanted, "given")
@@ -63,8 +76,13 @@ def initial_alignment(pair: ImagePair, wanted: Mode | sitk.Transform) -> Initial
 
 @dataclass(frozen=True, eq=False)
 class RigidAlignment:
-    """``motion_mm``: how far the alignment moves the fixed volume's most distant corner; ``gain``: relative increase of
-    the mutual information over no alignment."""
+    """A rigid alignment and what it is worth.
+
+    Attributes:
+        transform: From fixed LPS mm to moving LPS mm.
+        motion_mm: How far it moves the most distant corner of the fixed volume.
+        gain: Relative increase of the mutual information over no alignment.
+    """
 
     transform: sitk.Transform
     motion_mm: float
@@ -72,7 +90,15 @@ class RigidAlignment:
 
 
 def rigid_alignment(fixed: Image, moving: Image) -> RigidAlignment:
-    """Rigid alignment by mutual information on coarse images; deterministic (all voxels, one thread)."""
+    """Rigid alignment by mutual information on coarse images; deterministic (all voxels, one thread).
+
+    Args:
+        fixed: The image that stays.
+        moving: The image that is aligned to it.
+
+    Raises:
+        RuntimeError: ITK's own: the images do not overlap, at the start or on the way.
+    """
     windows = intensity_windows(fixed, moving)
     fixed_coarse, moving_coarse = _coarse(fixed, windows[0]), _coarse(moving, windows[1])
     method = sitk.ImageRegistrationMethod()

@@ -14,11 +14,19 @@ CLOSING_MM = 8.0
 
 
 def outside_body(array_kji: np.ndarray, spacing_kji_mm: np.ndarray, ct: bool) -> np.ndarray:
-    """(K, J, I) bool: dark voxels connected to the border of their slice, without holes of the body such as lungs.
+    """Air around the body: dark voxels connected to the border of their slice, without holes of the body such as lungs.
 
-    Brighter than ``CT_BODY_HU`` in CT, than Huang's fuzzy threshold elsewhere (Otsu's falls between muscle and fat in
-    MR). The largest component is the body (a couch is not), its surface is closed over small gaps, and each slice is
-    filled separately because the lungs of a cropped volume are open at its ends.
+    The body is brighter than ``CT_BODY_HU`` in CT, than Huang's fuzzy threshold elsewhere (Otsu's falls between muscle
+    and fat in MR). The largest component is the body (a couch is not), its surface is closed over small gaps, and each
+    slice is filled separately because the lungs of a cropped volume are open at its ends.
+
+    Args:
+        array_kji: (K, J, I) intensities, Hounsfield units if ``ct``.
+        spacing_kji_mm: Voxel sizes along k, j, i.
+        ct: Whether the image is a CT.
+
+    Returns:
+        (K, J, I) bool.
     """
     image = sitk.GetImageFromArray(array_kji.astype(np.float32))
     smooth = sitk.DiscreteGaussian(image, variance=1.0, maximumKernelWidth=9, maximumError=0.1, useImageSpacing=False)

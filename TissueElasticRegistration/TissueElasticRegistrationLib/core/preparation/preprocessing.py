@@ -24,11 +24,20 @@ UNSEGMENTED_NAME = "unsegmented"
 
 @dataclass(frozen=True, eq=False)
 class WorkingPair:
-    """An image pair on its working grid; tensors are (1, 1, *shape), *shape* without the slice axis for single slices.
+    """An image pair on its working grid.
 
-    fixed, moving: float32 on [0, 1]; moving is already aligned by the initial transform. fixed_mask, moving_mask: 1
-    where the image has values. labels: int32, values of ``tissues``. spacing_mm and pooled_axes: per axis of the
-    tensors.
+    Tensors are (1, 1, *shape), *shape without the slice axis for single slices.
+
+    Attributes:
+        fixed: Fixed image, float32 on [0, 1].
+        moving: Moving image, float32 on [0, 1], already aligned by the initial transform.
+        fixed_mask: 1 where the fixed image has values, else 0.
+        moving_mask: 1 where the moving image has values, else 0.
+        labels: int32, labels of ``tissues``.
+        tissues: The tissues there are, background first.
+        spacing_mm: Voxel size per axis of the tensors.
+        pooled_axes: Per axis of the tensors, whether it may be averaged over (thick slices may not).
+        geometry: The padded working grid in space.
     """
 
     fixed: torch.Tensor
@@ -47,13 +56,24 @@ class WorkingPair:
         return len(self.spacing_mm)
 
     def volume(self, tensor: torch.Tensor) -> np.ndarray:
-        """A tensor (1, *shape) or (1, 1, *shape) of this grid as an array (K, J, I)."""
+        """A tensor of this grid as an array (K, J, I).
+
+        Args:
+            tensor: (1, *shape) or (1, 1, *shape), on any device.
+        """
         return tensor.detach().cpu().numpy().reshape(self.geometry.shape_kji)
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedFixed:
-    """What `prepare_pair` needs of the fixed image; no initial alignment changes it. Arrays (K, J, I) on grid.inner."""
+    """What `prepare_pair` needs of the fixed image; no initial alignment changes it.
+
+    Attributes:
+        grid: The working grid.
+        values: (K, J, I) float32 on ``grid.inner``, intensities of the image.
+        labels: (K, J, I) int32 on ``grid.inner``.
+        tissues: What the labels mean, background first.
+    """
 
     grid: WorkingGrid
     values: np.ndarray
@@ -64,7 +84,9 @@ class PreparedFixed:
 def prepare_fixed(pair: ImagePair, finest_mm: float | None = None) -> PreparedFixed:
     """Resample and label the fixed image.
 
-    finest_mm: smallest voxel of the working grid; None: as fine as the image and the voxel budget allow.
+    Args:
+        pair: The images; only the fixed one and its segmentation are looked at.
+        finest_mm: Smallest voxel of the working grid; None: as fine as the image and the voxel budget allow.
     """
     grid = working_grid(pair.fixed.geometry, finest_mm)
     values = resampled_image(pair.fixed, grid.inner)
@@ -76,10 +98,14 @@ def prepare_pair(
 ) -> WorkingPair:
     """Resample, normalize and label an image pair.
 
-    initial: linear or non-linear map from fixed LPS mm to moving LPS mm, applied first. fixed: what `prepare_fixed`
-    has made, which takes a while; None: it is made here, for ``finest_mm``.
+    Args:
+        pair: The images.
+        initial: Linear or non-linear map from fixed LPS mm to moving LPS mm, applied first.
+        finest_mm: Smallest voxel of the working grid; None: as fine as the image and the voxel budget allow.
+        fixed: What `prepare_fixed` has made, which takes a while; None: it is made here, for ``finest_mm``.
 
-    Raises ValueError if the images do not overlap, or if one is a single slice and the other a volume.
+    Raises:
+        ValueError: The images do not overlap, or one is a single slice and the other a volume.
     """
     if (pair.fixed.array_kji.shape[0] == 1) != (pair.moving.array_kji.shape[0] == 1):
         raise ValueError(f"'{pair.fixed.name}' and '{pair.moving.name}' must both be volumes or both be single slices.")
@@ -105,7 +131,15 @@ def prepare_pair(
 
 
 def intensity_windows(fixed: Image, moving: Image) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The intensities that become 0 and 1, for each image: one HU window for two CTs, percentiles of each otherwise."""
+    """The intensities that become 0 and 1: one HU window for two CTs, percentiles of each image otherwise.
+
+    Args:
+        fixed: Fixed image.
+        moving: Moving image.
+
+    Returns:
+        The window of the fixed and that of the moving image, (lowest, highest) each.
+    """
     if is_ct(fixed) and is_ct(moving):
         return CT_WINDOW_HU, CT_WINDOW_HU
     return _percentile_window(fixed), _percentile_window(moving)
@@ -118,15 +152,29 @@ def is_ct(image: Image) -> bool:
 
 
 def normalized(array: np.ndarray, window: tuple[float, float]) -> np.ndarray:
-    """Clipped to ``window`` and scaled to [0, 1], float32."""
+    """Intensities clipped to a window and scaled to [0, 1].
+
+    Args:
+        array: Any shape.
+        window: What becomes 0 and what becomes 1.
+
+    Returns:
+        float32 of the same shape.
+    """
     low, high = window
     return np.clip((array - low) / (high - low), 0, 1).astype(np.float32)
 
 
 def resampled_image(image: Image, geometry: Geometry, transform: sitk.Transform | None = None) -> np.ndarray:
-    """``image`` on another grid, float32 (K, J, I): averaged over voxels that become one, then interpolated linearly.
+    """An image on another grid: averaged over voxels that become one, then interpolated linearly.
 
-    transform: from ``geometry``'s LPS mm to the image's; None for identity. Outside, the image's lowest value.
+    Args:
+        image: What is to be resampled.
+        geometry: The grid wanted.
+        transform: From LPS mm of ``geometry`` to LPS mm of the image; None for identity.
+
+    Returns:
+        (K, J, I) float32; outside of the image its lowest value.
     """
     values, grid = image.array_kji, image.geometry
     ratio = geometry.spacing_kji_mm / grid.spacing_kji_mm
@@ -140,7 +188,16 @@ def resampled_image(image: Image, geometry: Geometry, transform: sitk.Transform 
 
 
 def field_of_view(source: Geometry, target: Geometry, transform: sitk.Transform) -> np.ndarray:
-    """(K, J, I) float32 on ``target``: 1 where ``transform`` (target to source, LPS mm) leads into ``source``."""
+    """Where a transform leads into another grid.
+
+    Args:
+        source: The grid to hit.
+        target: The grid of the result.
+        transform: From target to source, LPS mm.
+
+    Returns:
+        (K, J, I) float32 on ``target``: 1 inside of ``source``, else 0.
+    """
     ones = np.ones(source.shape_kji, np.uint8)
     return resample_array(ones, source, transform, target, 0, nearest=True).astype(np.float32)
 
@@ -148,10 +205,19 @@ def field_of_view(source: Geometry, target: Geometry, transform: sitk.Transform)
 def tissue_labels(
     segmentation: Segmentation, fixed: np.ndarray, geometry: Geometry, ct: bool
 ) -> tuple[np.ndarray, tuple[Tissue, ...]]:
-    """Labels (K, J, I) int32 on ``geometry`` and the tissues they stand for, background first.
+    """The tissue of every voxel of a grid.
 
     Unsegmented voxels outside of the body stay background; those inside become the tissue "unsegmented", unless the
     user has named the background and so decided what it is.
+
+    Args:
+        segmentation: Of the fixed image, on any grid.
+        fixed: (K, J, I) intensities of the fixed image on ``geometry``.
+        geometry: The grid of the result.
+        ct: Whether the fixed image is a CT (see `outside_body`).
+
+    Returns:
+        Labels (K, J, I) int32 on ``geometry`` and the tissues they stand for, background first.
     """
     labels = resample_array(
         segmentation.labels_kji.astype(np.int32), segmentation.geometry, _identity(), geometry, BACKGROUND, nearest=True

@@ -14,7 +14,16 @@ from .preprocessing import WorkingPair
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """One resolution. Tensors are (1, 1, *shape); ``velocity_shape`` is the coarser grid of the unknown velocity."""
+    """One resolution of a working pair; tensors are (1, 1, *shape).
+
+    Attributes:
+        fixed: Fixed image, averaged.
+        fixed_mask: 1 where at least half of the voxel is valid.
+        sampler: The moving image at this resolution.
+        spacing_mm: Voxel size per axis of the tensors.
+        velocity_shape: The grid of the unknown velocity: half as many voxels along every axis that may be pooled.
+        factors: How many voxels of the working grid make one of this level, per axis.
+    """
 
     fixed: torch.Tensor
     fixed_mask: torch.Tensor
@@ -25,17 +34,28 @@ class Level:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Number of voxels per axis of the tensors."""
         return tuple(self.fixed.shape[2:])
 
     def parameter_maps(self, lam: torch.Tensor, mu: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Λ and Γ of the working grid averaged over the voxels of this level."""
+        """The maps of the working grid averaged over the voxels of this level.
+
+        Args:
+            lam: Λ (1, 1, *working shape).
+            mu: Γ (1, 1, *working shape).
+
+        Returns:
+            Λ and Γ, (1, 1, *shape) each.
+        """
         return _pool(lam, self.factors), _pool(mu, self.factors)
 
 
 class Pyramid:
     """Levels of a working pair, built when first asked for. Thick slices are never averaged across.
 
-    The levels lie on ``device``, the working pair stays where it is.
+    Args:
+        pair: The working pair, which stays where it is.
+        device: Where the levels lie.
     """
 
     def __init__(self, pair: WorkingPair, device: torch.device | str = "cpu") -> None:
@@ -45,13 +65,24 @@ class Pyramid:
         self._labels: torch.Tensor | None = None
 
     def level(self, factor: int) -> Level:
-        """The level with voxels ``factor`` times larger along every axis that may be pooled."""
+        """The level with voxels ``factor`` times larger along every axis that may be pooled.
+
+        Args:
+            factor: A power of two; 1 is the working grid.
+        """
         if factor not in self._levels:
             self._levels[factor] = self._build(factor)
         return self._levels[factor]
 
     def parameter_maps(self, parameters: TissueParameters) -> tuple[torch.Tensor, torch.Tensor]:
-        """Λ and Γ (1, 1, *shape) on the working grid."""
+        """Λ and Γ on the working grid.
+
+        Args:
+            parameters: λ and μ of every label.
+
+        Returns:
+            Two tensors (1, 1, *shape) on the pyramid's device.
+        """
         if self._labels is None:
             self._labels = self.pair.labels.long().to(self.device)  # the type of an index: no conversion every time
         return parameters.maps(self._labels)

@@ -17,8 +17,13 @@ PADDING_MULTIPLE = 16
 
 @dataclass(frozen=True, eq=False)
 class WorkingGrid:
-    """``inner`` covers the fixed image, ``geometry`` is ``inner`` padded so that every pooled axis can be halved
-    often.
+    """The grid of a registration: that of the fixed image at working resolution, padded for pooling.
+
+    Attributes:
+        inner: Covers the fixed image.
+        before_kji: Number of voxels added before the first one along k, j, i.
+        after_kji: Number of voxels added behind the last one along k, j, i.
+        pooled_kji: Which axes may be pooled; thick slices and very short axes may not.
     """
 
     inner: Geometry
@@ -28,10 +33,12 @@ class WorkingGrid:
 
     @property
     def geometry(self) -> Geometry:
+        """``inner`` padded so that every pooled axis can be halved four times."""
         return self.inner.padded(self.before_kji, self.after_kji)
 
     @property
     def is_slice(self) -> bool:
+        """Whether the fixed image is a single slice, so that the tensors are 2D."""
         return self.inner.shape_kji[0] == 1
 
     @property
@@ -45,12 +52,32 @@ class WorkingGrid:
         return self.pooled_kji[1 if self.is_slice else 0 :]
 
     def pad(self, array_kji: np.ndarray) -> np.ndarray:
-        """An array on ``inner`` continued with its border values to ``geometry``."""
+        """An array continued with its border values to ``geometry``.
+
+        Args:
+            array_kji: (K, J, I) on ``inner``.
+        """
         return np.pad(array_kji, list(zip(self.before_kji, self.after_kji, strict=True)), mode="edge")
 
 
 def working_grid(fixed: Geometry, finest_mm: float | None = None) -> WorkingGrid:
-    """The working grid of a fixed image, never finer than its finest axis, ``finest_mm`` or the voxel budget."""
+    """The working grid of a fixed image.
+
+    Isotropic where the data is: voxels as fine as the finest in-plane axis, never finer than ``finest_mm``, and
+    coarser in steps of 2 % until their number is within the budget (about 6 % fewer voxels of a volume at each step,
+    so that little of the budget is left unused). Slices more than twice as thick as that stay as they are, and are
+    not pooled across.
+
+    The pooled axes are padded to multiples of 16: the coarsest level of the solver has voxels eight times as large, and
+    the velocity half of its voxels. Axes of fewer than 16 voxels are left alone.
+
+    Args:
+        fixed: Grid of the fixed image.
+        finest_mm: Smallest voxel allowed; None: as fine as the image and the voxel budget allow.
+
+    Returns:
+        A grid with the axes and the center of the fixed image, covering all of it.
+    """
     spacing = fixed.spacing_kji_mm
     extent = spacing * np.array(fixed.shape_kji)
     single = fixed.shape_kji[0] == 1
