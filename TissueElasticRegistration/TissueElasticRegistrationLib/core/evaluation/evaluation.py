@@ -1,6 +1,4 @@
-"""From a solved displacement to the result people see: field in mm, warped images, and what happened to every
-tissue.
-"""
+"""From a solved displacement to the result people see: field in mm, warped images, what happened to every tissue."""
 
 from __future__ import annotations
 
@@ -40,9 +38,24 @@ def evaluate(
     objective: Objective,
     seconds: dict[str, float],
 ) -> Job[RegistrationResult]:
-    """Everything a `RegistrationResult` holds; yields `Progress` between the slow parts.
+    """Everything a `RegistrationResult` holds, as a job.
 
-    displacement: (1, D, *working shape), voxels of the working grid, fixed to moving, without the initial alignment.
+    Args:
+        pair: The images that were registered.
+        working: The same on the working grid.
+        initial: The alignment that came first.
+        displacement: (1, D, *working shape), voxels of the working grid, fixed to moving, without
+            the initial alignment.
+        objective_values: What the solver has reached.
+        parameters: λ and μ that were used.
+        objective: What was minimized.
+        seconds: How long the parts before took; "evaluate" is added.
+
+    Yields:
+        `Progress` between the slow parts.
+
+    Returns:
+        The result.
     """
     began = time.perf_counter()
     yield Progress(0.0, "displacement in mm")
@@ -85,9 +98,16 @@ def evaluate(
 def total_displacement_ras_mm(
     geometry: Geometry, initial: InitialAlignment, displacement: torch.Tensor
 ) -> tuple[np.ndarray, Geometry]:
-    """(K, J, I, 3) RAS mm, fixed point x to moving point x + d(x), initial alignment included, on the padded grid.
+    """The whole mapping as a displacement in mm, initial alignment included, on a grid that is wider by a margin.
 
-    displacement: (1, D, *shape) in voxels of ``geometry``, which may be coarser than the working grid.
+    Args:
+        geometry: The working grid, or a coarser one.
+        initial: The alignment that came first.
+        displacement: (1, D, *shape) in voxels of ``geometry``, fixed to moving, without the initial alignment; on the
+            grid of a single slice D = 2.
+
+    Returns:
+        (K, J, I, 3) float32 in RAS mm, fixed point x to moving point x + d(x), and the padded grid it lies on.
     """
     field = displacement[0].detach().cpu().numpy()
     if len(field) == 2:
@@ -193,5 +213,9 @@ def _warnings(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, 
 
 
 def padded_array(array_kji: np.ndarray) -> np.ndarray:
-    """An array of the working grid (or a coarser one) on the grid of the total displacement."""
+    """An array of the working grid (or a coarser one) on the grid of the total displacement.
+
+    Args:
+        array_kji: (K, J, I); its border values are continued.
+    """
     return np.pad(array_kji, MARGIN_VOXELS, mode="edge")

@@ -12,7 +12,20 @@ HAUSDORFF_PERCENTILE = 95
 
 
 def dice(labels_a_kji: np.ndarray, labels_b_kji: np.ndarray, label: int) -> float:
-    """2 |A ∩ B| / (|A| + |B|) of one label in two arrays of one grid; not a number if it is absent in either."""
+    """Overlap 2 |A ∩ B| / (|A| + |B|) of one label in two arrays of one grid.
+
+    Args:
+        labels_a_kji: (K, J, I) integers.
+        labels_b_kji: (K, J, I) integers.
+        label: Which label.
+
+    Returns:
+        0 to 1; NaN if the label is absent in either.
+
+    Example:
+        >>> float(dice(np.array([[[1, 1, 0]]]), np.array([[[0, 1, 1]]]), 1))
+        0.5
+    """
     in_a, in_b = labels_a_kji == label, labels_b_kji == label
     size_a, size_b = np.count_nonzero(in_a), np.count_nonzero(in_b)
     if size_a == 0 or size_b == 0:
@@ -23,13 +36,22 @@ def dice(labels_a_kji: np.ndarray, labels_b_kji: np.ndarray, label: int) -> floa
 def surface_distances(
     labels_a_kji: np.ndarray, labels_b_kji: np.ndarray, label: int, geometry: Geometry
 ) -> tuple[float, float]:
-    """95 % Hausdorff distance and mean surface distance of one label, both in mm, the same in both directions.
+    """95 % Hausdorff distance and mean surface distance of one label, the same in both directions.
 
     For every surface voxel of A the distance to the nearest surface voxel of B, and the other way round; the results
     are the 95th percentile (linear interpolation) and the mean of *all* these distances together. A surface voxel has a
     face neighbor inside the grid that is not part of the label: where the field of view cuts a structure there is no
     surface. Distances are those of voxel centers, so nothing finer than a voxel is resolved. A single slice is measured
-    in its plane. Not a number if the label has no surface in one of the two.
+    in its plane.
+
+    Args:
+        labels_a_kji: (K, J, I) integers.
+        labels_b_kji: (K, J, I) integers on the same grid.
+        label: Which label.
+        geometry: The grid of both.
+
+    Returns:
+        Both in mm; NaN if the label has no surface in one of the two.
     """
     box = _joint_box(labels_a_kji == label, labels_b_kji == label)
     if box is None:
@@ -50,9 +72,16 @@ def surface_distances(
 def target_registration_errors(
     fixed_ras_mm: np.ndarray, moving_ras_mm: np.ndarray, mapped_ras_mm: np.ndarray
 ) -> LandmarkErrors:
-    """Distances in mm of corresponding points (N, 3): fixed to moving (before), mapped fixed to moving (after).
+    """Distances of corresponding points without and with a registration.
 
-    mapped_ras_mm: where the registration says the fixed points lie in the moving image (`map_points_ras_mm`).
+    Args:
+        fixed_ras_mm: (N, 3) points of the fixed image.
+        moving_ras_mm: (N, 3) the same points in the moving image.
+        mapped_ras_mm: (N, 3) where the registration says the fixed points lie in the
+            moving image (`map_points_ras_mm`).
+
+    Returns:
+        Errors in mm: fixed to moving (before) and mapped fixed to moving (after).
     """
     before_mm = np.linalg.norm(np.asarray(fixed_ras_mm) - moving_ras_mm, axis=1)
     after_mm = np.linalg.norm(np.asarray(mapped_ras_mm) - moving_ras_mm, axis=1)
@@ -66,9 +95,17 @@ def target_registration_errors(
 
 
 def map_points_ras_mm(points_ras_mm: np.ndarray, displacement_ras_mm: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """x + d(x) for points (N, 3) and a displacement (K, J, I, 3) on ``geometry``, all RAS mm, fixed to moving.
+    """Points of the fixed image where a displacement puts them, x + d(x), in the moving one.
 
     Trilinear interpolation; beyond the outermost voxel centers the border displacement continues, as Slicer does it.
+
+    Args:
+        points_ras_mm: (N, 3) in RAS mm.
+        displacement_ras_mm: (K, J, I, 3) in RAS mm on ``geometry``, fixed to moving.
+        geometry: The grid of the displacement.
+
+    Returns:
+        (N, 3) in RAS mm.
     """
     points = np.asarray(points_ras_mm, np.float64)
     highest = np.array(geometry.shape_kji) - 1
@@ -84,7 +121,12 @@ def map_points_ras_mm(points_ras_mm: np.ndarray, displacement_ras_mm: np.ndarray
 
 
 def percent(mask_kji: np.ndarray, region_kji: np.ndarray | None = None) -> float:
-    """Percentage of the voxels of ``region_kji`` (bool; None: all) that are in ``mask_kji`` (bool); NaN of none."""
+    """Percentage of the voxels of a region that are in a mask; NaN of an empty region.
+
+    Args:
+        mask_kji: bool.
+        region_kji: bool of the same shape; None: all voxels.
+    """
     inside = mask_kji if region_kji is None else mask_kji[region_kji]
     return 100.0 * np.count_nonzero(inside) / inside.size if inside.size else float("nan")
 
@@ -103,9 +145,18 @@ def _joint_box(in_a: np.ndarray, in_b: np.ndarray) -> tuple[slice, ...] | None:
 
 
 def jacobian_determinant_kji(displacement_grid: np.ndarray) -> np.ndarray:
-    """det(I + ∂u/∂x) (K, J, I) of a displacement (3, K, J, I) in voxels, channels k, j, i; no unit.
+    """det(I + ∂u/∂x) of a displacement: the numpy counterpart of `deformation.jacobian_determinant`.
 
-    Central differences, one-sided at the border: the numpy counterpart of `deformation.jacobian_determinant`.
+    Central differences, one-sided at the border.
+
+    Args:
+        displacement_grid: (3, K, J, I) in voxels, channels k, j, i; at least two voxels along every axis.
+
+    Returns:
+        (K, J, I) float32, no unit.
+
+    Raises:
+        ValueError: An axis has a single voxel (numpy's own).
     """
     gradient = np.stack([np.stack(np.gradient(component), -1) for component in displacement_grid], -2)
     return np.linalg.det(gradient + np.eye(3, dtype=gradient.dtype)).astype(np.float32)

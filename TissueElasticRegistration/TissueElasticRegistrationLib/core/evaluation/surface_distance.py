@@ -17,13 +17,29 @@ NO_SURFACE = 2**14  # voxels along a row; its square times any voxel size exceed
 
 
 def surface(mask_kji: np.ndarray) -> np.ndarray:
-    """Voxels of the mask (K, J, I) that have a face neighbor within the array outside of the mask, bool."""
+    """The surface of a mask: its voxels that have a face neighbor within the array outside of it.
+
+    Args:
+        mask_kji: (K, J, I) bool.
+
+    Returns:
+        (K, J, I) bool.
+    """
     contour = sitk.LabelContour(sitk.GetImageFromArray(mask_kji.astype(np.uint8)), fullyConnected=False)
     return sitk.GetArrayFromImage(contour).astype(bool)
 
 
 def nearest_surface_mm(from_kji: np.ndarray, to_kji: np.ndarray, spacing_kji_mm: np.ndarray) -> np.ndarray:
-    """Distance in mm of every voxel of ``from_kji`` (bool) to the nearest voxel of ``to_kji`` (bool, not empty)."""
+    """Distance of every voxel of one mask to the nearest voxel of another.
+
+    Args:
+        from_kji: (K, J, I) bool, N voxels of which are set.
+        to_kji: (K, J, I) bool, not empty.
+        spacing_kji_mm: Voxel sizes along k, j, i.
+
+    Returns:
+        (N,) in mm, in the order of `numpy.nonzero`.
+    """
     points_kji = np.stack(np.nonzero(from_kji)).astype(np.int32)
     squared_mm2, is_open = _search_rows(points_kji, to_kji, np.asarray(spacing_kji_mm, np.float32))
     distances_mm = np.sqrt(squared_mm2)
