@@ -19,10 +19,15 @@ from .nifti_header import nifti_fault
 
 
 def read_image(path: str | os.PathLike, name: str | None = None) -> Image:
-    """One scalar volume, or one slice (K = 1), with the pixel type of the file. ``name`` is by default the file's name.
+    """One scalar volume, or one slice (K = 1), with the pixel type of the file.
 
-    Raises ValueError naming the file: missing, not an image, incomplete, several volumes or components, values that are
-    not finite, constant, axes that are singular or not perpendicular.
+    Args:
+        path: A file in any format SimpleITK reads.
+        name: What messages call the image; by default the file's name.
+
+    Raises:
+        ValueError: Naming the file: missing, not an image, incomplete, several volumes or components, values that are
+            not finite, constant, axes that are singular or not perpendicular.
     """
     volume = read_volume(path)
     if volume.GetNumberOfComponentsPerPixel() > 1 or "complex" in volume.GetPixelIDTypeAsString():
@@ -35,7 +40,14 @@ def read_image(path: str | os.PathLike, name: str | None = None) -> Image:
 
 
 def read_volume(path: str | os.PathLike) -> sitk.Image:
-    """A file as SimpleITK reads it, of at most three dimensions longer than one voxel. Raises ValueError as above."""
+    """A file as SimpleITK reads it, of at most three dimensions longer than one voxel.
+
+    Args:
+        path: A file in any format SimpleITK reads.
+
+    Raises:
+        ValueError: Naming the file: missing, a folder, empty, not an image, incomplete, or several volumes.
+    """
     file = Path(path)
     if not file.exists():
         raise ValueError(f"{path}: there is no such file.")
@@ -61,13 +73,28 @@ def read_volume(path: str | os.PathLike) -> sitk.Image:
 
 
 def scalar_array(volume: sitk.Image) -> np.ndarray:
-    """(K, J, I) values of a volume with one component; leading axes of length one are added or dropped."""
+    """Values of a volume with one component; leading axes of length one are added or dropped.
+
+    Args:
+        volume: Of at most three dimensions longer than one voxel.
+
+    Returns:
+        (K, J, I), a copy.
+    """
     array = sitk.GetArrayFromImage(volume)
     return array.reshape((1, 1, *array.shape)[-3:] if array.ndim < 3 else array.shape[-3:])
 
 
 def grid_of_file(volume: sitk.Image, path: str | os.PathLike) -> Geometry:
-    """`geometry_of`, with the file's name in the error."""
+    """`geometry_of`, with the file's name in the error.
+
+    Args:
+        volume: What was read from the file.
+        path: The file, for the message.
+
+    Raises:
+        ValueError: Naming the file: the axes are singular or not perpendicular.
+    """
     try:
         return geometry_of(volume)
     except ValueError as error:
@@ -76,24 +103,45 @@ def grid_of_file(volume: sitk.Image, path: str | os.PathLike) -> Geometry:
 
 
 def write_image(image: Image, path: str | os.PathLike) -> None:
-    """Write with the image's own pixel type, compressed where the format knows compression."""
+    """Write with the image's own pixel type, compressed where the format knows compression.
+
+    Args:
+        image: What is to be written.
+        path: Where; the ending decides the format.
+    """
     sitk.WriteImage(sitk_image(image), str(path), useCompression=True)
 
 
 def write_map(values_kji: np.ndarray, geometry: Geometry, path: str | os.PathLike) -> None:
-    """Write a computed volume (such as the Jacobian) that need not be a valid `Image`: it may be constant."""
+    """Write a computed volume (such as the Jacobian) that need not be a valid `Image`: it may be constant.
+
+    Args:
+        values_kji: (K, J, I).
+        geometry: Where the voxels lie.
+        path: Where to write; the ending decides the format.
+    """
     sitk.WriteImage(sitk_volume(values_kji, geometry), str(path), useCompression=True)
 
 
 def write_labels(segmentation: Segmentation, path: str | os.PathLike) -> None:
-    """Write the label values in the smallest integer type that holds them."""
+    """Write the label values in the smallest integer type that holds them.
+
+    Args:
+        segmentation: What is to be written.
+        path: Where; the ending decides the format.
+    """
     sitk.WriteImage(sitk_labels(segmentation), str(path), useCompression=True)
 
 
 def write_transform(displacement_ras_mm: np.ndarray, geometry: Geometry, path: str | os.PathLike) -> None:
-    """Write (K, J, I, 3) RAS mm as an ITK displacement field (.h5) in LPS mm, resampling direction fixed -> moving.
+    """Write a displacement as an ITK displacement field in LPS mm, resampling direction fixed -> moving.
 
     The file holds no time stamps: the same displacement gives the same bytes.
+
+    Args:
+        displacement_ras_mm: (K, J, I, 3) in RAS mm, fixed point x to moving point x + d(x).
+        geometry: The grid of the displacement.
+        path: An .h5 file.
     """
     sitk.WriteTransform(displacement_transform(displacement_ras_mm, geometry), str(path))
     clear_object_times(Path(path))

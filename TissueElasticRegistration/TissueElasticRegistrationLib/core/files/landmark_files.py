@@ -16,9 +16,17 @@ NAME_COLUMN = "name"
 
 
 def read_landmarks(path: str | os.PathLike) -> Landmarks:
-    """Landmarks from a csv whose header names fixed_x ... moving_z in any order (LPS mm) and optionally ``name``.
+    """Corresponding landmarks of two images from a csv file.
 
-    Raises ValueError naming the file: missing, columns missing, a value that is no finite number, no rows.
+    Args:
+        path: A file whose header names fixed_x, fixed_y, fixed_z, moving_x, moving_y and moving_z in any order (LPS
+            mm), and optionally ``name``.
+
+    Returns:
+        The landmarks in RAS mm; without names they are numbered from 1.
+
+    Raises:
+        ValueError: Naming the file: missing, not readable, columns missing, a value that is no finite number, no rows.
     """
     rows = _rows(path)
     names = []

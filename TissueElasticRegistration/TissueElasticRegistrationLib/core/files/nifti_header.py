@@ -23,7 +23,17 @@ FLOAT_TYPES = {16: "f4", 64: "f8"}  # NIfTI data type codes
 
 
 def nifti_fault(path: Path) -> str | None:
-    """What is wrong with a NIfTI-1 file, as the end of a sentence; None if nothing is or it is another kind of file."""
+    """What is wrong with a NIfTI-1 file.
+
+    Args:
+        path: An existing file of any kind.
+
+    Returns:
+        The fault as the end of a sentence; None if there is none or it is another kind of file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
     opener = gzip.open if _is_gzip(path) else open
     try:
         with opener(path, "rb") as stream:
@@ -42,7 +52,7 @@ def _is_gzip(path: Path) -> bool:
 
 
 def _fault_of_header(header: bytes, order: str) -> str | None:
-    """Voxel sizes and, where the header declares them as used, the sform and qform."""
+    """Fault of the voxel sizes and, where the header declares them as used, of the sform and qform."""
     sizes = _numbers(header, order, "8h", 40)[1:4]
     voxel_mm = _numbers(header, order, "8f", 76)[1:4][sizes > 1]
     if not np.all(np.isfinite(voxel_mm)) or np.any(voxel_mm == 0):

@@ -12,13 +12,20 @@ from pathlib import Path
 
 @contextmanager
 def output_folder(path: str | os.PathLike, replaces: Iterable[str] = ()) -> Iterator[Path]:
-    """A place to write results to; they appear in folder ``path`` all together when the block ends without an error.
+    """A place to write results to; they appear in the folder all together when the block ends without an error.
 
-    replaces: file names that belong to these results; those left from an earlier run and not written now are removed,
-        so that the folder never mixes two runs. Other files in ``path`` stay.
+    After an error nothing is left behind, neither files nor folders.
 
-    After an error nothing is left behind, neither files nor folders. Raises ValueError at once, before the block runs,
-    if ``path`` cannot be created or written.
+    Args:
+        path: The folder, made with its parents if it does not exist. Other files in it stay.
+        replaces: File names that belong to these results; those left from an earlier run and not written now are
+            removed, so that the folder never mixes two runs.
+
+    Yields:
+        The folder to write to in the meantime.
+
+    Raises:
+        ValueError: ``path`` cannot be created or written; at once, before the block runs.
     """
     folder = Path(path)
     created = _create(folder)

@@ -13,10 +13,20 @@ from ..physics.parameter_scale import SCALES, ParameterScale, check_parameters, 
 def read_parameters(
     path: str | os.PathLike, tissues: Iterable[Tissue], base: TissueParameters, scale: ParameterScale
 ) -> TissueParameters:
-    """``base`` with the parameters of the file; tissues are found by name or id, "scale" is optional ("log").
+    """Parameters of tissues from a file.
 
-    Raises ValueError naming the file for anything that is not of this form, an unknown tissue, or a value that is
-    negative or outside of the range of its scale.
+    Args:
+        path: The json file; "scale" in it is optional ("log").
+        tissues: The tissues there are; those in the file are found by name or id.
+        base: The parameters of tissues that the file does not name.
+        scale: Where the parameters are wanted: those of another scale are taken at the same slider positions.
+
+    Returns:
+        ``base`` with the parameters of the file.
+
+    Raises:
+        ValueError: Naming the file: it is not of this form, names an unknown tissue, or holds a value that is negative
+            or outside of the range of its scale.
     """
     tissues = tuple(tissues)
     content = _json(path)

@@ -15,13 +15,16 @@ SIGNIFICANT_DIGITS = 6
 
 
 def result_json(result: RegistrationResult, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of ``result.json``: plain values, None where something could not be measured.
+    """The content of ``result.json``; two equal runs differ in ``seconds`` and ``peak_memory_mb`` only.
 
-    facts: what the result does not know: ``model`` (name, version, sha256), ``solver``, ``device``, ``seed``,
-        ``versions`` (package -> version), ``peak_memory_mb``, ``estimate`` (as in the contract, None for none), and
-        optionally ``seconds`` that add to or replace those of the result.
+    Args:
+        result: What has come out.
+        facts: What the result does not know: ``model`` (name, version, sha256), ``solver``, ``device``, ``seed``,
+            ``versions`` (package -> version), ``peak_memory_mb``, ``estimate`` (as in the contract, None for none), and
+            optionally ``seconds`` that add to or replace those of the result.
 
-    Two equal runs differ in ``seconds`` and ``peak_memory_mb`` only.
+    Returns:
+        Plain values, None where something could not be measured.
     """
     model = facts.get("model") or {}
     seconds = {**result.seconds, **(facts.get("seconds") or {})}
@@ -50,7 +53,14 @@ def result_json(result: RegistrationResult, facts: Mapping[str, Any]) -> dict[st
 
 
 def json_text(content: Mapping[str, Any]) -> str:
-    """The text of the file, for people to read as well. Raises ValueError for values that JSON does not know."""
+    """The text of the file, for people to read as well.
+
+    Args:
+        content: Plain values.
+
+    Raises:
+        ValueError: Values that JSON does not know (NaN, infinity).
+    """
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

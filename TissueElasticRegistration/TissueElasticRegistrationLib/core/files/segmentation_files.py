@@ -19,7 +19,21 @@ HIGHEST_LABEL = 65535
 
 
 def parse_tissue_names(text: str) -> dict[int, str]:
-    """``"1=lung,2=soft"`` to {1: "lung", 2: "soft"}. Raises ValueError for anything else."""
+    """The names of labels as the command line gives them.
+
+    Args:
+        text: Such as "1=lung,2=soft".
+
+    Returns:
+        Label -> name.
+
+    Raises:
+        ValueError: The text is of another form, or a label or a name occurs twice.
+
+    Example:
+        >>> parse_tissue_names("1=lung,2=soft")
+        {1: 'lung', 2: 'soft'}
+    """
     names: dict[int, str] = {}
     for entry in text.split(","):
         label, separator, name = entry.partition("=")
@@ -39,18 +53,22 @@ def parse_tissue_names(text: str) -> dict[int, str]:
 def read_segmentation(
     path: str | os.PathLike, reference: Image, names: Mapping[int, str] | None = None, names_must_occur: bool = True
 ) -> Segmentation:
-    """The segmentation of ``reference``, on its grid.
+    """The segmentation of an image, on its grid.
 
-    A label map must lie on the grid of its image; its label values stay, tissues are called by ``names`` (label ->
-    name) or else by their value; background (0) is a tissue only if it is named.
+    A label map must lie on the grid of its image; its label values stay, and background (0) is a tissue only if it is
+    named. A .seg.nrrd (recognized by its header) carries names, IDs and terminology itself and may lie on another grid:
+    it is resampled (nearest), its segments become labels 1 to N in their order, the later one wins where two overlap.
 
-    A .seg.nrrd (recognized by its header) carries names, IDs and terminology itself and may lie on another grid: it is
-    resampled (nearest), its segments become labels 1 to N in their order, the later one wins where two overlap.
+    Args:
+        path: A label map or a .seg.nrrd.
+        reference: The image that is segmented.
+        names: Label -> name of the tissues of a label map; the others are called by their value.
+        names_must_occur: Whether a named label (other than 0) that is not in the file is an error; switch it off for
+            the moving image, which need not show every tissue.
 
-    names_must_occur: whether a named label (other than 0) that is not in the file is an error; switch it off for the
-        moving image, which need not show every tissue.
-
-    Raises ValueError naming the file.
+    Raises:
+        ValueError: Naming the file: it is not readable as in `read_volume`, empty, on another grid, holds values that
+            are not whole numbers from 0 to 65535, or does not fit ``names``.
     """
     volume = read_volume(path)
     if any(volume.HasMetaDataKey(f"Segment{n}_ID") for n in range(2)):
@@ -157,10 +175,21 @@ def _segments_of_header(volume: sitk.Image, path) -> Iterator[_Segment]:
 
 
 def terminology_text(tags: str) -> str:
-    """What a segment's terminology entry says in words: type, its modifier and the region, such as "Rib Left".
+    """What a segment's terminology entry says in words: type, its modifier and the region.
 
-    An entry is ``TerminologyEntry:context~category~type~modifier~context~region~modifier``, codes are
-    ``scheme^value^meaning``. Slicer's placeholder for a segment nobody described, type "Tissue", says nothing: "".
+    An entry is ``TerminologyEntry:context~category~type~modifier~context~region~modifier``,
+    codes are ``scheme^value^meaning``.
+
+    Args:
+        tags: Of the segment, separated by "|".
+
+    Returns:
+        Such as "Rib Left". "" if there is no entry, or for Slicer's placeholder for a segment nobody described, type
+        "Tissue", which says nothing.
+
+    Example:
+        >>> terminology_text("TerminologyEntry:a~SCT^1^Tissue~SCT^2^Rib~SCT^3^Left~b~^^~^^")
+        'Rib Left'
     """
     entries = [tag.removeprefix("TerminologyEntry:") for tag in tags.split("|") if tag.startswith("TerminologyEntry:")]
     parts = (entries[0].split("~") if entries else []) + [""] * 7

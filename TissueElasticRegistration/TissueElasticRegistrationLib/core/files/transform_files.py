@@ -8,9 +8,13 @@ import SimpleITK as sitk
 
 
 def read_transform(path: str | os.PathLike) -> sitk.Transform:
-    """A 3D transform from fixed to moving LPS mm in any format ITK reads (.h5, .tfm, .txt, .mat).
+    """An initial alignment from a file.
 
-    Raises ValueError naming the file if it is missing, no transform, or not three-dimensional.
+    Args:
+        path: A 3D transform from fixed to moving LPS mm in any format ITK reads (.h5, .tfm, .txt, .mat).
+
+    Raises:
+        ValueError: Naming the file: it is missing, no transform, or not three-dimensional.
     """
     if not os.path.isfile(path):
         raise ValueError(f"{path}: there is no such file (--initial is auto, none, rigid or a transform file).")
