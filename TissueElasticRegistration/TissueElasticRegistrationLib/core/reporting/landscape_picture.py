@@ -38,9 +38,17 @@ def landscape_picture(
 ) -> np.ndarray:
     """A square heat map with λ from left to right and μ from bottom to top.
 
-    scores: (λ, μ), NaN where nothing is known yet: gray. The best score is yellow, ``span`` below it and less is dark
-    violet. chosen: indices of the point to mark with a ring. hatched: bool (λ, μ), cells that are as good as the best.
-    pixels: side of the picture; everything in it grows along.
+    The best score is yellow, ``span`` below it and less is dark violet.
+
+    Args:
+        scores: (λ, μ), NaN where nothing is known yet: gray.
+        chosen: Indices of the point to mark with a ring.
+        hatched: bool (λ, μ), cells that are as good as the best.
+        pixels: Side of the picture; everything in it grows along.
+        span: Loss against the best score at which the colors end.
+
+    Returns:
+        (pixels, pixels, 3) uint8.
     """
     rows, columns = np.mgrid[:pixels, :pixels].astype(float) + 0.5
     a = (columns * scores.shape[0] / pixels).astype(int)

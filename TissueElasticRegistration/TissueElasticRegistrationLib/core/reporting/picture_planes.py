@@ -20,9 +20,12 @@ EDGES = {_LEFT: ("R", "L"), _POSTERIOR: ("A", "P"), _INFERIOR: ("S", "I")}
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """``geometry``: (1, rows, columns), pixel (0, 0) top left, i to the viewer's right, j down, square pixels.
+    """A plane through the fixed image with square pixels.
 
-    edges: what lies at the left, right, top and bottom edge of the picture: R, L, A, P, S or I.
+    Attributes:
+        name: "axial", "coronal" or "sagittal".
+        geometry: (1, rows, columns), pixel (0, 0) top left, i to the viewer's right, j down.
+        edges: What lies at the left, right, top and bottom edge of the picture: R, L, A, P, S or I.
     """
 
     name: str
@@ -31,17 +34,31 @@ class Plane:
 
     @property
     def pixel_mm(self) -> float:
+        """Side of a pixel in mm."""
         return float(self.geometry.spacing_ijk_mm[0])
 
     def pixels(self, points_ras_mm: np.ndarray) -> np.ndarray:
-        """(..., 2) column and row (in pixels) of points (..., 3) in RAS mm, projected along the plane's normal."""
+        """Points in space on the plane, projected along its normal.
+
+        Args:
+            points_ras_mm: (..., 3) in RAS mm.
+
+        Returns:
+            (..., 2) column and row in pixels.
+        """
         return self.geometry.points_ijk(points_ras_mm)[..., :2]
 
 
 def picture_planes(segmentation: Segmentation) -> list[Plane]:
     """Axial, coronal and sagittal planes through the middle of the labels, along the closest axes of their grid.
 
-    A single slice has one plane. The middle is the median of the labeled voxels, so every plane shows some of them.
+    The middle is the median of the labeled voxels, so every plane shows some of them.
+
+    Args:
+        segmentation: Of the fixed image, with at least one labeled voxel.
+
+    Returns:
+        Three planes; one for a single slice.
     """
     geometry = segmentation.geometry
     labeled = segmentation.labels_kji != BACKGROUND

@@ -37,13 +37,26 @@ JACOBIAN_RANGE = 2.0  # colors saturate at 1/2 and 2
 
 
 def gray(values: np.ndarray, window: tuple[float, float]) -> np.ndarray:
-    """Gray values (rows, columns) with ``window`` from black to white."""
+    """Gray values with a window from black to white.
+
+    Args:
+        values: (rows, columns).
+        window: What becomes black and what becomes white.
+
+    Returns:
+        (rows, columns, 3) uint8.
+    """
     shade = np.rint(255 * windowed(values, window)).astype(np.uint8)
     return np.repeat(shade[..., None], 3, axis=2)
 
 
 def windowed(values: np.ndarray, window: tuple[float, float]) -> np.ndarray:
-    """Values clipped to ``window`` and scaled to [0, 1]."""
+    """Values clipped to a window and scaled to [0, 1].
+
+    Args:
+        values: Any shape.
+        window: What becomes 0 and what becomes 1.
+    """
     low, high = window
     return np.clip((np.asarray(values, np.float64) - low) / (high - low), 0, 1)
 
@@ -54,7 +67,13 @@ def tissue_color(number: int) -> tuple[int, int, int]:
 
 
 def outlined(picture: np.ndarray, labels: np.ndarray, colors: dict[int, tuple[int, int, int]]) -> np.ndarray:
-    """A copy with the inner edge of every label (rows, columns) drawn in its color; labels without one are left out."""
+    """A copy with the inner edge of every label drawn in its color.
+
+    Args:
+        picture: (rows, columns, 3) uint8.
+        labels: (rows, columns) integers.
+        colors: Label -> RGB from 0 to 255; labels without a color are left out.
+    """
     edge = np.zeros(labels.shape, bool)
     edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
     edge[:, 1:] |= labels[:, 1:] != labels[:, :-1]
@@ -67,7 +86,16 @@ def outlined(picture: np.ndarray, labels: np.ndarray, colors: dict[int, tuple[in
 
 
 def difference(fixed: np.ndarray, moving: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Fixed minus moving (windowed to [0, 1]): dark where negative, gray where equal, bright where positive."""
+    """Fixed minus moving: dark where negative, gray where equal, bright where positive.
+
+    Args:
+        fixed: (rows, columns), windowed to [0, 1].
+        moving: (rows, columns), windowed to [0, 1].
+        valid: (rows, columns) bool, where both images have values.
+
+    Returns:
+        (rows, columns, 3) uint8; ``OUTSIDE`` where not valid.
+    """
     steps = EQUAL + 127 * np.clip((fixed - moving) / DIFFERENCE_RANGE, -1, 1)
     picture = np.repeat(np.rint(steps).astype(np.uint8)[..., None], 3, axis=2)
     picture[~valid] = OUTSIDE
@@ -75,7 +103,14 @@ def difference(fixed: np.ndarray, moving: np.ndarray, valid: np.ndarray) -> np.n
 
 
 def jacobian(determinant: np.ndarray) -> np.ndarray:
-    """Blue where the volume shrinks, white where it stays, red where it grows (logarithmic); folding in magenta."""
+    """Blue where the volume shrinks, white where it stays, red where it grows (logarithmic); folding in magenta.
+
+    Args:
+        determinant: (rows, columns), no unit.
+
+    Returns:
+        (rows, columns, 3) uint8.
+    """
     folded = determinant <= 0
     growth = np.log(np.where(folded, 1, determinant)) / np.log(JACOBIAN_RANGE)
     picture = diverging(growth)
@@ -84,14 +119,27 @@ def jacobian(determinant: np.ndarray) -> np.ndarray:
 
 
 def diverging(values: np.ndarray) -> np.ndarray:
-    """-1 blue, 0 white, 1 red, saturated beyond."""
+    """Colors from blue by way of white to red.
+
+    Args:
+        values: Any shape: -1 is blue, 0 white, 1 red, saturated beyond.
+
+    Returns:
+        (..., 3) uint8.
+    """
     strength = np.clip(np.abs(values), 0, 1)[..., None]
     end = np.where(np.asarray(values)[..., None] < 0, BLUE, RED)
     return np.rint((1 - strength) * np.array(WHITE) + strength * end).astype(np.uint8)
 
 
 def with_curves(picture: np.ndarray, curves: list[np.ndarray], color: tuple[int, int, int] = GRID_LINE) -> np.ndarray:
-    """A copy with smooth lines through the points (N, 2: column, row) of each curve, less than a pixel apart."""
+    """A copy with smooth lines drawn along curves.
+
+    Args:
+        picture: (rows, columns, 3) uint8.
+        curves: Each (N, 2: column, row), points less than a pixel apart; those outside of the picture are left out.
+        color: RGB from 0 to 255.
+    """
     cover = np.zeros(picture.shape[:2])
     for curve in curves:
         corner = np.floor(curve).astype(int)
@@ -106,7 +154,11 @@ def with_curves(picture: np.ndarray, curves: list[np.ndarray], color: tuple[int,
 
 
 def png(picture: np.ndarray) -> bytes:
-    """A PNG file with 8 bit RGB; equal pictures give equal bytes."""
+    """A PNG file with 8 bit RGB; equal pictures give equal bytes.
+
+    Args:
+        picture: (rows, columns, 3) uint8.
+    """
     rows, columns, _ = picture.shape
     above = np.vstack([np.zeros((1, columns, 3), np.uint8), picture[:-1]])
     filtered = np.empty((rows, 1 + 3 * columns), np.uint8)

@@ -59,9 +59,14 @@ def report_html(
     estimate: Estimate | None = None,
     ratios: ShearModulusRatios | None = None,
 ) -> str:
-    """The page as text. ``facts``: as for `result_json`; its seconds and memory are left out on purpose.
+    """The page as text.
 
-    estimate, ratios: where ``facts["estimate"]`` comes from, for a section each.
+    Args:
+        pair: The images that were registered.
+        result: What has come out.
+        facts: As for `result_json`; its seconds and memory are left out on purpose.
+        estimate: Where ``facts["estimate"]`` comes from, for a section of its own.
+        ratios: Of shear moduli, where they were estimated, for a section of their own.
     """
     found = findings(pair, result, facts)
     title = f"{pair.moving.name} registered to {pair.fixed.name}"

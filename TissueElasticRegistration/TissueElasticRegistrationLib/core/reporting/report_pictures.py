@@ -23,7 +23,12 @@ ROUND_LENGTHS_MM = (1, 2, 5, 10, 20, 50)
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """An RGB array with what it shows."""
+    """An RGB array with what it shows.
+
+    Attributes:
+        caption: What it shows.
+        rgb: (rows, columns, 3) uint8.
+    """
 
     caption: str
     rgb: np.ndarray
@@ -36,7 +41,15 @@ def colors_by_label(pair: ImagePair) -> dict[int, tuple[int, int, int]]:
 
 
 def report_pictures(pair: ImagePair, result: RegistrationResult) -> list[tuple[Plane, list[Picture]]]:
-    """Seven pictures for each plane, always in the same order. Outlines are those of the fixed image's tissues."""
+    """Seven pictures for each plane, always in the same order. Outlines are those of the fixed image's tissues.
+
+    Args:
+        pair: The images that were registered.
+        result: What has come out.
+
+    Returns:
+        The planes (see `picture_planes`), each with its pictures.
+    """
     windows = intensity_windows(pair.fixed, pair.moving)
     return [(plane, _of_plane(pair, result, plane, windows)) for plane in picture_planes(pair.fixed_segmentation)]
 
@@ -76,7 +89,18 @@ def _of_plane(pair: ImagePair, result: RegistrationResult, plane: Plane, windows
 def on_plane(
     values_kji: np.ndarray, geometry: Geometry, plane: Plane, nearest: bool = False, outside: float | None = None
 ) -> np.ndarray:
-    """(rows, columns) of a volume; what lies outside of it gets its lowest value or ``outside``."""
+    """A volume on a plane.
+
+    Args:
+        values_kji: (K, J, I).
+        geometry: Where the voxels lie.
+        plane: The plane.
+        nearest: Nearest neighbor instead of linear interpolation.
+        outside: What lies outside of the volume; None: its lowest value.
+
+    Returns:
+        (rows, columns) in the type of the values.
+    """
     default = float(values_kji.min()) if outside is None else outside
     identity = sitk.Transform(3, sitk.sitkIdentity)
     return resample_array(values_kji, geometry, identity, plane.geometry, default, nearest)[0]
@@ -108,7 +132,15 @@ def _curves(result: RegistrationResult, plane: Plane, spacing_mm: float) -> list
 
 
 def grid_lines(plane: Plane, spacing_mm: float) -> list[np.ndarray]:
-    """Horizontal and vertical lines across a plane, each as points (N, 2: column, row) half a pixel apart."""
+    """Horizontal and vertical lines across a plane.
+
+    Args:
+        plane: The plane.
+        spacing_mm: Distance of the lines.
+
+    Returns:
+        For each line its points (N, 2: column, row), half a pixel apart.
+    """
     rows, columns = plane.geometry.shape_kji[1:]
     step = spacing_mm / plane.pixel_mm
     along_row, along_column = np.arange(0, columns, 0.5), np.arange(0, rows, 0.5)
@@ -120,9 +152,17 @@ def grid_lines(plane: Plane, spacing_mm: float) -> list[np.ndarray]:
 
 
 def mapped_pixels(curves: list[np.ndarray], result: RegistrationResult, plane: Plane) -> list[np.ndarray]:
-    """Points (N, 2: column, row) of a plane through the fixed image, where the deformation puts them, projected on it.
+    """Points of a plane through the fixed image, where the deformation puts them, projected on it.
 
     If the images were aligned first, the rigid motion that fits best is taken out, so that the deformation is seen.
+
+    Args:
+        curves: Each (N, 2: column, row).
+        result: The registration that moves them.
+        plane: The plane.
+
+    Returns:
+        The curves, each (N, 2: column, row).
     """
     undo = np.linalg.inv(np.eye(4) if result.initial == "none" else _rigid_part_ras(result))
     mapped_curves = []

@@ -23,7 +23,13 @@ UNCOVERED_CAUTION_PERCENT = 1.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One measurement: what it is about, what it says, and how much it should worry the reader."""
+    """One measurement and what it says.
+
+    Attributes:
+        level: How much it should worry the reader.
+        topic: What it is about, in a word or two.
+        sentence: What it says.
+    """
 
     level: Level
     topic: str
@@ -31,7 +37,13 @@ class Finding:
 
 
 def findings(pair: ImagePair, result: RegistrationResult, facts: Mapping[str, Any]) -> list[Finding]:
-    """All findings, in a fixed order of topics; the result's own warnings last."""
+    """All findings, in a fixed order of topics; the result's own warnings last.
+
+    Args:
+        pair: The images that were registered.
+        result: What has come out.
+        facts: As for `result_json`: its "estimate" says what the parameters were chosen by.
+    """
     return [
         _folding(result),
         _tuned(_landmarks(pair, result), facts),
