@@ -68,10 +68,20 @@ SIGNIFICANT_DIGITS = 6
 
 
 def register_list(options: argparse.Namespace, report: Report) -> list[tuple[str, str]]:
-    """Register all pairs of the csv; returns the subjects that failed, each with one sentence.
+    """Register all pairs of a csv.
 
-    Subjects that were finished before, with the same files and options, are skipped. The table is written anew after
-    every subject. Raises ValueError if the list cannot be used, before anything is registered, or if all of them fail.
+    Subjects that were finished before, with the same files and options, are skipped. The table is written anew
+    after every subject.
+
+    Args:
+        options: Those of the command line.
+        report: Called with stage, fraction and text.
+
+    Returns:
+        The subjects that failed, each with one sentence.
+
+    Raises:
+        ValueError: The list cannot be used, before anything is registered; or all subjects fail.
     """
     if options.scheduler is not None:
         raise ValueError(
@@ -110,9 +120,16 @@ def register_list(options: argparse.Namespace, report: Report) -> list[tuple[str
 
 
 def read_list(options: argparse.Namespace) -> dict[str, argparse.Namespace]:
-    """For each subject what the command ``register`` would be given. Paths in the csv start from its folder.
+    """For each subject what the command ``register`` would be given.
 
-    Raises ValueError naming the file and line: columns missing or unknown, a name twice, a required entry empty.
+    Args:
+        options: Those of the command line; paths in the csv ``options.pairs`` start from its folder.
+
+    Returns:
+        Subject -> options, in the order of the lines.
+
+    Raises:
+        ValueError: Naming the file and line: columns missing or unknown, a name twice, a required entry empty.
     """
     path = Path(options.pairs)
     requests: dict[str, argparse.Namespace] = {}

@@ -20,6 +20,9 @@ class ProgressLine:
     """One line on stderr that is rewritten on a terminal, and a line every few seconds elsewhere.
 
     Call it with stage, fraction and text: ``progress("register", 0.3, "level 1/4")``.
+
+    Args:
+        stream: Where to write; None: stderr.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -30,6 +33,13 @@ class ProgressLine:
         self._open = False
 
     def __call__(self, stage: str, fraction: float, text: str) -> None:
+        """Show a step, unless the one before is too recent; the last step of a stage is always shown.
+
+        Args:
+            stage: What is done.
+            fraction: How much of the stage is done, in [0, 1].
+            text: What is going on.
+        """
         self._show(f"{stage} {100 * fraction:3.0f} %  {text}", fraction >= 1)
 
     def close(self) -> None:
@@ -40,7 +50,12 @@ class ProgressLine:
 
     @contextmanager
     def busy(self, stage: str, text: str) -> Iterator[None]:
-        """For a block that cannot tell how far it is: shows the seconds it has taken so far."""
+        """For a block that cannot tell how far it is: shows the seconds it has taken so far.
+
+        Args:
+            stage: What is done.
+            text: What is going on.
+        """
         began, ended = time.monotonic(), threading.Event()
 
         def tick() -> None:

@@ -11,9 +11,13 @@ HEADINGS = ("name", "version", "images", "conditioning", "regularizer", "scale",
 
 
 def models_text(folder: str | Path | None = None) -> str:
-    """A table of the packs in ``folder`` (None: those of the module), then why others cannot be used.
+    """A table of the model packs there are, then why others cannot be used.
 
-    Raises ValueError if a folder was named and does not exist.
+    Args:
+        folder: Where the packs are; None: those that come with the module.
+
+    Raises:
+        ValueError: A folder was named and does not exist.
     """
     if folder is not None and not Path(folder).is_dir():
         raise ValueError(f"--folder {folder}: there is no such folder.")

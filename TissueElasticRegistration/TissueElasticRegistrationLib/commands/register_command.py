@@ -62,7 +62,10 @@ Report = Callable[[str, float, str], None]
 class Registered(NamedTuple):
     """What a command has found.
 
-    estimate: None if none was asked for. account: the block "estimate" of `result.json`, None if nothing was estimated.
+    Attributes:
+        result: The registration.
+        estimate: None if none was asked for.
+        account: The block "estimate" of ``result.json``; None if nothing was estimated.
     """
 
     result: RegistrationResult
@@ -71,7 +74,18 @@ class Registered(NamedTuple):
 
 
 def register_files(options: argparse.Namespace, report: Report) -> Registered:
-    """Run the command; ``report`` is told stage, fraction and text. Raises ValueError for any bad input."""
+    """Run the command.
+
+    Args:
+        options: Those of the command line (see `__main__`).
+        report: Called with stage, fraction and text.
+
+    Returns:
+        What was written to the output folder.
+
+    Raises:
+        ValueError: Any bad input, in one sentence; nothing is written then.
+    """
     check_options(options)
     solver, search = _solver(options.model), search_solver(options)
     with output_folder(options.output, OUTPUT_FILES) as folder:
@@ -98,7 +112,14 @@ def register_files(options: argparse.Namespace, report: Report) -> Registered:
 
 
 def check_options(options: argparse.Namespace) -> None:
-    """Refuse what no pair could be registered with. Raises ValueError."""
+    """Refuse what no pair could be registered with.
+
+    Args:
+        options: Those of the command line.
+
+    Raises:
+        ValueError: Options that contradict each other, or a device that is not there.
+    """
     try:
         choose_device(options.device)
     except ValueError as error:
@@ -115,7 +136,14 @@ def check_options(options: argparse.Namespace) -> None:
 
 
 def read_pair(options: argparse.Namespace) -> ImagePair:
-    """The image pair of the command's files."""
+    """The image pair of the command's files.
+
+    Args:
+        options: Those of the command line.
+
+    Raises:
+        ValueError: Naming the file that is at fault.
+    """
     fixed, moving = read_image(options.fixed), read_image(options.moving)
     names = parse_tissue_names(options.tissues) if options.tissues else None
     moving_segmentation = None
@@ -134,7 +162,16 @@ def write_results(
     estimate: Estimate | None = None,
     ratios: ShearModulusRatios | None = None,
 ) -> None:
-    """The files of the contract into ``folder``; ``facts`` is asked last, when it knows how long writing took."""
+    """The files of the contract (``OUTPUT_FILES``).
+
+    Args:
+        folder: Where to write.
+        pair: The images that were registered.
+        result: What has come out.
+        facts: As for `result_json`; asked for once more at the end, when it knows how long writing took.
+        estimate: For a section of its own in the report.
+        ratios: Of shear moduli, for a section of their own in the report.
+    """
     fixed = pair.fixed.geometry
     write_transform(result.displacement_ras_mm, result.geometry, folder / "transform.h5")
     write_image(result.warped, folder / "warped.nii.gz")
@@ -147,7 +184,14 @@ def write_results(
 
 
 def thread_count(pair: ImagePair) -> int | None:
-    """Threads for torch. In 2D the steps are so small that waiting for a second one costs more than it brings."""
+    """Threads for torch. In 2D the steps are so small that waiting for a second one costs more than it brings.
+
+    Args:
+        pair: The images to register.
+
+    Returns:
+        As many as the process may use processors; None if that is not known.
+    """
     if pair.fixed.geometry.shape_kji[0] == 1:
         return 1
     # In a container or a batch job the process may use fewer processors than the computer has.
@@ -162,7 +206,17 @@ def _solver(model: str, option: str = "--model") -> DirectSolver:
 
 
 def search_solver(options: argparse.Namespace) -> NetworkSolver | None:
-    """The solver of ``--search-model``. Raises ValueError if it is none of a model, or nothing asks for it."""
+    """The solver of ``--search-model``.
+
+    Args:
+        options: Those of the command line.
+
+    Returns:
+        None if the option is not given.
+
+    Raises:
+        ValueError: It is none of a model, or nothing asks for it.
+    """
     if options.search_model is None:
         return None
     if options.estimate != "grid" or options.search_model == "direct":
@@ -171,7 +225,13 @@ def search_solver(options: argparse.Namespace) -> NetworkSolver | None:
 
 
 def run_facts(registrar: Registrar, seed: int, write_seconds: float) -> dict:
-    """What the last result of the registrar does not know about its run (see `result_json`)."""
+    """What the last result of a registrar does not know about its run (see `result_json`).
+
+    Args:
+        registrar: Of the run.
+        seed: What the random numbers started from.
+        write_seconds: How long writing took.
+    """
     return {
         "model": model_facts(registrar.solver),
         "solver": registrar.solver.name,
@@ -191,7 +251,14 @@ def run_facts(registrar: Registrar, seed: int, write_seconds: float) -> dict:
 
 
 def model_facts(solver: DirectSolver) -> dict[str, str | None]:
-    """Name, version and, of a network, checksum."""
+    """Name, version and, of a network, checksum.
+
+    Args:
+        solver: What registers.
+
+    Returns:
+        ``name``, ``version`` and ``sha256``, None for a solver without a network.
+    """
     if not isinstance(solver, NetworkSolver):
         return {"name": "direct", "version": __version__, "sha256": None}
     card = solver.pack.card
@@ -282,8 +349,17 @@ def _shear_modulus_ratios(registrar: Registrar, report: Report) -> tuple[ShearMo
 
 
 def held_out_tissues(options: argparse.Namespace, tissues: tuple[Tissue, ...]) -> list[int]:
-    """Labels of the tissues of ``--hold-out``. Raises ValueError for unknown ones, listing those there are, and if
-    nothing is left to search.
+    """The tissues of ``--hold-out``.
+
+    Args:
+        options: Those of the command line.
+        tissues: The tissues there are.
+
+    Returns:
+        Their labels.
+
+    Raises:
+        ValueError: An unknown tissue (the message lists those there are), or nothing is left to search.
     """
     names = [name.strip() for name in (options.hold_out or "").split(",") if name.strip()]
     try:
@@ -297,7 +373,18 @@ def held_out_tissues(options: argparse.Namespace, tissues: tuple[Tissue, ...]) -
 
 
 def held_out_landmarks(options: argparse.Namespace, pair: ImagePair) -> list[str]:
-    """Names of the landmarks of ``--hold-out-landmarks``; "half" is every second one. Raises ValueError for none."""
+    """The landmarks of ``--hold-out-landmarks``; "half" is every second one.
+
+    Args:
+        options: Those of the command line.
+        pair: The images, with the landmarks there are.
+
+    Returns:
+        Their names.
+
+    Raises:
+        ValueError: There are no landmarks, or none is named.
+    """
     wanted = options.hold_out_landmarks
     if not wanted:
         return []
