@@ -35,23 +35,41 @@ Transforms = Collection[slicer.vtkMRMLTransformNode]
 
 
 class Box(NamedTuple):
-    """A box along the axes of world RAS, in mm."""
+    """A box along the axes of world RAS, in mm.
+
+    Attributes:
+        lowest: (3,) its smallest coordinates.
+        highest: (3,) its largest coordinates.
+    """
 
     lowest: np.ndarray
     highest: np.ndarray
 
     def overlap_with(self, other: Box) -> float:
-        """The common part, as a fraction of the smaller box along each axis, multiplied; 0 if they are apart."""
+        """How much of two boxes is the same space.
+
+        Args:
+            other: The other box.
+
+        Returns:
+            The common part, as a fraction of the smaller box along each axis, multiplied; 0 if they are apart.
+        """
         common = np.minimum(self.highest, other.highest) - np.maximum(self.lowest, other.lowest)
         sizes = np.minimum(self.highest - self.lowest, other.highest - other.lowest)
         return float(np.prod(np.clip(common / np.maximum(sizes, 1e-9), 0, 1)))
 
 
 def input_problem(inputs: InputNodes) -> str | None:
-    """Why these nodes cannot be registered, one sentence that names them; None if nothing speaks against it.
+    """Why these nodes cannot be registered.
 
-    Members may be None, of the wrong kind or no longer in the scene; nothing is raised. Voxels are not looked at: a
-    constant image or a segmentation that only looks as if it overlapped is found by `read.read_pair`.
+    Voxels are not looked at: a constant image or a segmentation that only looks as if it overlapped is
+    found by `read.read_pair`.
+
+    Args:
+        inputs: Members may be None, of the wrong kind or no longer in the scene; nothing is raised.
+
+    Returns:
+        One sentence that names the nodes; None if nothing speaks against them.
     """
     try:
         _check_chosen(inputs)
@@ -66,27 +84,45 @@ def input_problem(inputs: InputNodes) -> str | None:
 
 
 def objective_problem(objective: str, inputs: InputNodes) -> str | None:
-    """What is missing for an estimate that judges by ``objective``, one sentence; None if nothing is.
+    """What is missing for an estimate.
 
-    objective: "dice", "landmarks" or "similarity", which needs nothing more than a registration.
+    Args:
+        objective: What it judges by: "dice", "landmarks" or "similarity", which needs nothing more than a registration.
+        inputs: The nodes that were chosen.
+
+    Returns:
+        One sentence; None if nothing is missing.
     """
     given = {"dice": (inputs.moving_segmentation,), "landmarks": (inputs.fixed_landmarks, inputs.moving_landmarks)}
     return NEEDED_TO_JUDGE[objective] if None in given.get(objective, ()) else None
 
 
 def model_problem(card: ModelCard, inputs: InputNodes, finest_mm: float, tissues: Iterable[Named]) -> str | None:
-    """Why a model cannot register these nodes, one sentence; None if it can. Only for nodes without `input_problem`.
+    """Why a model cannot register these nodes.
 
-    finest_mm: 0 for as fine as the images allow. tissues: all that have parameters.
+    Args:
+        card: Of the model.
+        inputs: Nodes without an `input_problem`.
+        finest_mm: Smallest voxel of the working grid; 0 for as fine as the images allow.
+        tissues: All that have parameters.
+
+    Returns:
+        One sentence; None if it can.
     """
     fixed = volume_geometry(inputs.fixed, results_of_pair(inputs.fixed, inputs.moving))
     return fit_problem(card, fixed, finest_mm or None, tissues)
 
 
 def input_hints(inputs: InputNodes) -> tuple[str, ...]:
-    """What is worth saying about nodes that can be registered, one sentence each; none if there is a problem.
+    """What is worth saying about nodes that can be registered.
 
     Looks for empty segments, so it takes longer than `input_problem`: ask when the nodes change.
+
+    Args:
+        inputs: The nodes that were chosen.
+
+    Returns:
+        One sentence each; none if there is an `input_problem`.
     """
     if input_problem(inputs) is not None:
         return ()

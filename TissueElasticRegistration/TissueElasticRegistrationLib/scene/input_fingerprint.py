@@ -11,9 +11,15 @@ from .transforms import ijk_to_local, linear_to_world, transform_chain
 
 
 def state_of(inputs: InputNodes) -> tuple:
-    """Changes when voxels, segments, landmarks or places of the inputs change; not with names, colors or results.
+    """A value that changes when the inputs of a registration change.
 
-    Nodes may be None or no longer in the scene.
+    That is when voxels, segments, landmarks or places change; not with names, colors or results.
+
+    Args:
+        inputs: Members may be None or no longer in the scene.
+
+    Returns:
+        Something to compare with ``==`` only.
     """
     results = []
     if all(node is not None and node.GetScene() is not None for node in (inputs.fixed, inputs.moving)):

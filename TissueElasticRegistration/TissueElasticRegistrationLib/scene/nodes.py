@@ -14,7 +14,16 @@ TRANSFORM_ROLE = "Transform"
 
 
 class InputNodes(NamedTuple):
-    """MRML nodes of one image pair, in the order of `read.read_pair`; the last three are used for evaluation only."""
+    """MRML nodes of one image pair, in the order of `read.read_pair`; the last three are used for evaluation only.
+
+    Attributes:
+        fixed: The volume that stays where it is.
+        moving: The volume that is deformed.
+        segmentation: Of the fixed volume: which tissue is where.
+        moving_segmentation: Of the moving volume.
+        fixed_landmarks: In the fixed volume.
+        moving_landmarks: The same points in the moving volume.
+    """
 
     fixed: slicer.vtkMRMLScalarVolumeNode
     moving: slicer.vtkMRMLScalarVolumeNode
@@ -25,7 +34,14 @@ class InputNodes(NamedTuple):
 
 
 class OutputNodes(NamedTuple):
-    """MRML nodes a registration is written to; None stands for "the one written last time, or a new one"."""
+    """MRML nodes a registration is written to; None stands for "the one written last time, or a new one".
+
+    Attributes:
+        transform: Grid transform from parent, fixed to moving.
+        warped_volume: The moving volume on the grid of the fixed one.
+        warped_segmentation: The moving segmentation on the grid of the fixed volume.
+        metrics_table: One row for each tissue.
+    """
 
     transform: slicer.vtkMRMLTransformNode | None = None
     warped_volume: slicer.vtkMRMLScalarVolumeNode | None = None
@@ -34,7 +50,16 @@ class OutputNodes(NamedTuple):
 
 
 def require_in_scene(node: slicer.vtkMRMLNode | None, class_name: str, what: str) -> None:
-    """Raise ValueError, naming the node, if it is missing, of the wrong kind or no longer in a scene."""
+    """Refuse a node that cannot be used.
+
+    Args:
+        node: The node, or None.
+        class_name: The MRML class it must be of or derived from.
+        what: What messages call it, such as "fixed volume".
+
+    Raises:
+        ValueError: Naming the node: it is missing, of the wrong kind or no longer in a scene.
+    """
     if node is None:
         raise ValueError(f"There is no {what}.")
     if not node.IsA(class_name):
@@ -44,7 +69,15 @@ def require_in_scene(node: slicer.vtkMRMLNode | None, class_name: str, what: str
 
 
 def require_scalar_volume(node: slicer.vtkMRMLVolumeNode | None, what: str = "volume") -> None:
-    """Raise ValueError, naming the node, if it is no volume in a scene with one value in each voxel."""
+    """Refuse a node that is no scalar volume.
+
+    Args:
+        node: The node, or None.
+        what: What messages call it.
+
+    Raises:
+        ValueError: Naming the node: it is no volume in a scene with one value in each voxel.
+    """
     require_in_scene(node, "vtkMRMLVolumeNode", what)
     if is_empty(node.GetImageData()):
         raise ValueError(f"The {what} '{node.GetName()}' is empty.")
@@ -57,6 +90,10 @@ def nodes_of_class(scene: slicer.vtkMRMLScene, class_name: str) -> list[slicer.v
     """All nodes of a class or one derived from it, oldest first.
 
     Not slicer.util.getNodesByClass: it takes a scene and then looks into slicer.mrmlScene.
+
+    Args:
+        scene: Where to look.
+        class_name: The MRML class.
     """
     return [scene.GetNthNodeByClass(n, class_name) for n in range(scene.GetNumberOfNodesByClass(class_name))]
 
@@ -64,14 +101,25 @@ def nodes_of_class(scene: slicer.vtkMRMLScene, class_name: str) -> list[slicer.v
 def link_transform(
     transform: slicer.vtkMRMLTransformNode, fixed: slicer.vtkMRMLNode, moving: slicer.vtkMRMLNode
 ) -> None:
-    """Mark a transform as the result for this pair: it is found again, and never taken for a part of the input."""
+    """Mark a transform as the result for a pair: it is found again, and never taken for a part of the input.
+
+    Args:
+        transform: The result.
+        fixed: Fixed volume of the pair.
+        moving: Moving volume of the pair.
+    """
     transform.SetAttribute(ROLE_ATTRIBUTE, TRANSFORM_ROLE)
     transform.SetNodeReferenceID(slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole(), fixed.GetID())
     transform.SetNodeReferenceID(slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole(), moving.GetID())
 
 
 def results_of_pair(fixed: slicer.vtkMRMLNode, moving: slicer.vtkMRMLNode) -> list[slicer.vtkMRMLTransformNode]:
-    """All transforms in the scene that `link_transform` marked for this pair, oldest first."""
+    """All transforms in the scene that `link_transform` marked for a pair, oldest first.
+
+    Args:
+        fixed: Fixed volume of the pair, in a scene.
+        moving: Moving volume of the pair.
+    """
     pair_ids = [fixed.GetID(), moving.GetID()]
     roles = (
         slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole(),
@@ -86,7 +134,15 @@ def results_of_pair(fixed: slicer.vtkMRMLNode, moving: slicer.vtkMRMLNode) -> li
 
 
 def find_outputs(inputs: InputNodes, given: OutputNodes | None = None) -> OutputNodes:
-    """The output nodes that exist already: the given ones, else those the last registration of the pair has left."""
+    """The output nodes that exist already.
+
+    Args:
+        inputs: The pair.
+        given: Nodes that were chosen.
+
+    Returns:
+        The given ones, else those the last registration of the pair has left; None where there is neither.
+    """
     given = given or OutputNodes()
     transform = given.transform or next(reversed(results_of_pair(inputs.fixed, inputs.moving)), None)
     if transform is None:

@@ -8,14 +8,27 @@ from .nodes import PREFIX
 
 
 def owned_node(owner: slicer.vtkMRMLNode, role: str) -> slicer.vtkMRMLNode | None:
-    """The node `make_owned_node` has made for this owner and role, None if there is none (any more)."""
+    """The node `make_owned_node` has made for an owner, None if there is none (any more).
+
+    Args:
+        owner: The node that refers to it.
+        role: What the owner has it for.
+    """
     return owner.GetNodeReference(PREFIX + role)
 
 
 def make_owned_node(
     owner: slicer.vtkMRMLNode, role: str, class_name: str, name: str, beside: slicer.vtkMRMLNode | None = None
 ) -> slicer.vtkMRMLNode:
-    """The owner's node for this role: the one made before, or a new one with a free name, placed beside ``beside``."""
+    """The owner's node for a role: the one made before, or a new one.
+
+    Args:
+        owner: The node that refers to it, in a scene.
+        role: What the owner has it for.
+        class_name: MRML class of a new one.
+        name: Of a new one; a number is added if another node has it.
+        beside: Where a new one goes in the subject hierarchy; None: nowhere in particular.
+    """
     node = owned_node(owner, role)
     if node is None:
         node = owner.GetScene().AddNewNodeByClass(class_name, owner.GetScene().GenerateUniqueName(name))
@@ -26,7 +39,12 @@ def make_owned_node(
 
 
 def remove_owned_node(owner: slicer.vtkMRMLNode, role: str) -> None:
-    """Remove what `make_owned_node` made; nothing happens if there is nothing."""
+    """Remove what `make_owned_node` made; nothing happens if there is nothing.
+
+    Args:
+        owner: The node that refers to it.
+        role: What the owner has it for.
+    """
     node = owned_node(owner, role)
     if node is not None:
         remove_with_parts(node)
@@ -45,7 +63,12 @@ def remove_with_parts(node: slicer.vtkMRMLNode) -> None:
 
 
 def place_beside(sibling: slicer.vtkMRMLNode, node: slicer.vtkMRMLNode) -> None:
-    """Into the folder or patient of ``sibling`` in the subject hierarchy, if the scene has one that knows both."""
+    """Into the folder or patient of another node in the subject hierarchy, if the scene has one that knows both.
+
+    Args:
+        sibling: The node that is there already.
+        node: The node that goes there.
+    """
     hierarchy = node.GetScene().GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
     if hierarchy is None:
         return

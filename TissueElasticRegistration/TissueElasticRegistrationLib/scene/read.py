@@ -30,10 +30,18 @@ Transforms = Collection[slicer.vtkMRMLTransformNode]
 
 
 def read_volume(node: slicer.vtkMRMLVolumeNode, ignored: Transforms = ()) -> Image:
-    """A scalar volume in world RAS, named as its node. Parent transforms in ``ignored`` are taken as identity.
+    """A scalar volume in world RAS, named as its node.
 
     Parent transforms that are linear and keep the axes perpendicular only change the geometry. A sheared or bent volume
     is resampled (linear, float32) into a grid that covers it; there its lowest value fills what lies outside.
+
+    Args:
+        node: The volume.
+        ignored: Parent transforms that are taken as identity.
+
+    Raises:
+        ValueError: Naming the node: it is no scalar volume in a scene, constant, not finite, or its axes do
+            not span space.
     """
     geometry = volume_geometry(node, ignored)
     image = node.GetImageData()
@@ -52,7 +60,15 @@ def read_volume(node: slicer.vtkMRMLVolumeNode, ignored: Transforms = ()) -> Ima
 
 
 def volume_geometry(node: slicer.vtkMRMLVolumeNode, ignored: Transforms = ()) -> Geometry:
-    """The grid in world RAS on which `read_volume` returns a volume."""
+    """The grid in world RAS on which `read_volume` returns a volume.
+
+    Args:
+        node: The volume.
+        ignored: Parent transforms that are taken as identity.
+
+    Raises:
+        ValueError: Naming the node: it is no scalar volume in a scene, or its axes do not span space.
+    """
     require_scalar_volume(node)
     return native_geometry(node, ignored) or covering_geometry(node, ignored)
 
@@ -63,10 +79,21 @@ def read_segmentation(
     segment_ids: Collection[str] | None = None,
     ignored: Transforms = (),
 ) -> Segmentation:
-    """Segments as labels on the grid of a volume (or on a grid in world RAS), in the order of ``segment_ids``.
+    """Segments as labels on a grid.
 
-    Labels are 1..N, a tissue's id is its segment ID; later segments win where they overlap. Without ``segment_ids`` all
-    segments are read. Segments without a voxel on the grid keep their label and tissue: see `absent_tissues`.
+    Args:
+        node: The segmentation.
+        reference: A volume on whose grid the labels are wanted, or a grid in world RAS.
+        segment_ids: Which segments, in which order; None: all.
+        ignored: Parent transforms that are taken as identity.
+
+    Returns:
+        Labels 1..N in the order of the segments, later ones win where they overlap; a tissue's id is its segment ID.
+        Segments without a voxel on the grid keep their label and tissue: see `absent_tissues`.
+
+    Raises:
+        ValueError: Naming the node: it is not in a scene, lacks one of the segments, is empty, cannot be turned into
+            voxels, or does not overlap with the reference.
     """
     require_in_scene(node, "vtkMRMLSegmentationNode", "segmentation")
     geometry = reference if isinstance(reference, Geometry) else volume_geometry(reference, ignored)
@@ -98,10 +125,19 @@ def absent_tissues(segmentation: Segmentation) -> tuple[Tissue, ...]:
 def read_landmarks(
     fixed_markups: slicer.vtkMRMLMarkupsNode, moving_markups: slicer.vtkMRMLMarkupsNode, ignored: Transforms = ()
 ) -> Landmarks:
-    """The defined control points of two markups nodes in world RAS mm; point n of one shows the same as n of the other.
+    """The defined control points of two markups nodes; point n of one shows the same as n of the other.
 
-    Points that are defined in neither are skipped; a point defined in only one of the nodes is an error, because all
-    later ones might then be paired wrongly.
+    Args:
+        fixed_markups: In the fixed volume.
+        moving_markups: In the moving volume.
+        ignored: Parent transforms that are taken as identity.
+
+    Returns:
+        World RAS mm. Points that are defined in neither are skipped; labels that are not unique are not used as names.
+
+    Raises:
+        ValueError: Naming the nodes: there is no point, or one is defined in only one of them, because all later ones
+            might then be paired wrongly.
     """
     fixed_points, moving_points = _defined_points(fixed_markups, ignored), _defined_points(moving_markups, ignored)
     if not fixed_points:
@@ -144,9 +180,22 @@ def read_pair(
 ) -> ImagePair:
     """All nodes of a registration as one pair in world RAS; `nodes.InputNodes` has the same order.
 
-    Transforms that a former registration of this pair has written are no part of the input: the moving nodes may stay
-    under them. ``ignored``: further transforms that count as absent. Segments of the moving image get the labels of
-    their counterparts in the fixed one (`matched_to`).
+    Transforms that a former registration of this pair has written are no part of the input: the moving nodes may
+    stay under them.
+
+    Args:
+        fixed: The volume that stays where it is.
+        moving: The volume that is deformed.
+        segmentation: Of the fixed volume.
+        moving_segmentation: Of the moving volume; its segments get the labels of their counterparts in the
+            fixed one (`matched_to`).
+        fixed_landmarks: In the fixed volume.
+        moving_landmarks: The same points in the moving volume.
+        ignored: Further transforms that count as absent.
+
+    Raises:
+        ValueError: Naming the node: what the other functions of this file refuse, or landmarks
+            without their counterpart.
     """
     if (fixed_landmarks is None) != (moving_landmarks is None):
         lonely = (fixed_landmarks or moving_landmarks).GetName()

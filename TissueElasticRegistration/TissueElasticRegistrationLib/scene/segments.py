@@ -18,7 +18,12 @@ COARSE_STEP = 4
 
 
 def segment_tissues(node: slicer.vtkMRMLSegmentationNode, segment_ids: list[str]) -> tuple[Tissue, ...]:
-    """One tissue for each segment, labels 1..N in the given order, the segment ID as id."""
+    """One tissue for each segment, labels 1..N in the given order, the segment ID as id.
+
+    Args:
+        node: The segmentation.
+        segment_ids: Which segments, in which order.
+    """
     colors = node.GetLabelmapConversionColorTableNode()
     segments = {segment_id: node.GetSegmentation().GetSegment(segment_id) for segment_id in segment_ids}
     return tuple(
@@ -33,9 +38,19 @@ def labels_on_grid(
     local_to_world: vtk.vtkAbstractTransform,
     geometry: Geometry,
 ) -> np.ndarray:
-    """Labels 1..N in the order of ``segment_ids`` on a grid in world RAS: (K, J, I) int16, 0 for background.
+    """Segments as labels on a grid; where they overlap the later one wins.
 
-    Where segments overlap the later one wins. Raises RuntimeError if the segments cannot be turned into voxels.
+    Args:
+        segmentation: Any representation.
+        segment_ids: Which segments, in which order.
+        local_to_world: From the segmentation's own RAS to world RAS.
+        geometry: The grid, in world RAS.
+
+    Returns:
+        (K, J, I) int16, labels 1..N in the order of ``segment_ids``, 0 for background.
+
+    Raises:
+        RuntimeError: The segments cannot be turned into voxels.
     """
     if not segmentation.ContainsRepresentation(BINARY_LABELMAP):
         segmentation = _rasterised(segmentation, segment_ids, local_to_world, geometry)
@@ -61,6 +76,10 @@ def empty_segments(segmentation: slicer.vtkSegmentation, segment_ids: list[str])
 
     Slicer puts new segments into the labelmap of the first one, so the voxels must be asked; a coarse look first finds
     most segments in a fraction of the time.
+
+    Args:
+        segmentation: Any representation.
+        segment_ids: Which segments to look at.
     """
     empty: set[str] = set()
     values_seen: dict[int, set[int]] = {}
@@ -136,7 +155,12 @@ def _reference(geometry: Geometry) -> slicer.vtkOrientedImageData:
 
 
 def oriented_image(array_kji: np.ndarray, ijk_to_ras: np.ndarray) -> slicer.vtkOrientedImageData:
-    """A copy of an array (K, J, I) as the kind of image that segments hold."""
+    """A copy of an array as the kind of image that segments hold.
+
+    Args:
+        array_kji: (K, J, I).
+        ijk_to_ras: 4x4 matrix from voxel indices (i, j, k, 1) to RAS mm.
+    """
     image = fill_image(slicer.vtkOrientedImageData(), array_kji)
     image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))
     return image
@@ -157,9 +181,12 @@ def terminology_of(segment: slicer.vtkSegment) -> str:
 def is_named(segment: slicer.vtkSegment, colors: slicer.vtkMRMLColorTableNode | None) -> bool:
     """False if the segment's name and color are those of an entry of one of Slicer's own color tables.
 
-    colors: the table with which a label map became the segmentation. Slicer takes the names from it, whatever the
-    labels show: GenericAnatomyColors calls 1 "tissue" and 2 "bone". A table that a user has loaded has no singleton
-    tag, and names that were made for the image.
+    Slicer takes the names from it, whatever the labels show: GenericAnatomyColors calls 1 "tissue" and 2 "bone". A
+    table that a user has loaded has no singleton tag, and names that were made for the image.
+
+    Args:
+        segment: The segment.
+        colors: The table with which a label map became the segmentation, if that is known.
     """
     if colors is None or not colors.GetSingletonTag():
         return True

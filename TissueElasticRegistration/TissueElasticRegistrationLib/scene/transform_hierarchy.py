@@ -19,13 +19,19 @@ Transforms = Collection[slicer.vtkMRMLTransformNode]
 def put_under(
     moving: slicer.vtkMRMLTransformableNode, transform: slicer.vtkMRMLTransformNode, fixed: slicer.vtkMRMLVolumeNode
 ) -> None:
-    """Put the moving volume (or its segmentation or landmarks) with all its parent transforms under ``transform``.
+    """Put the moving volume (or its segmentation or landmarks) with all its parent transforms under a result transform.
 
-    ``transform`` is the result transform, marked by `nodes.link_transform`. Former results of the same pair are taken
-    out of the chain. What else is under moving's parent transforms comes along. Nothing happens if it is there already.
+    Former results of the same pair are taken out of the chain. What else is under moving's parent transforms comes
+    along. Nothing happens if it is there already.
 
-    Raises ValueError, naming the nodes, and changes nothing, if the transform is not the result of a registration to
-    ``fixed`` or has a parent itself, or if the fixed volume would move as well.
+    Args:
+        moving: What goes under the transform.
+        transform: The result transform, marked by `nodes.link_transform`.
+        fixed: The fixed volume of the pair.
+
+    Raises:
+        ValueError: Naming the nodes, and nothing is changed: the transform is not the result of a registration to
+            ``fixed`` or has a parent itself, or the fixed volume would move as well.
     """
     require_in_scene(moving, "vtkMRMLTransformableNode", "moving node")
     require_in_scene(transform, "vtkMRMLTransformNode", "result transform")
@@ -52,30 +58,53 @@ def put_under(
 
 
 def take_off(moving: slicer.vtkMRMLTransformableNode, transform: slicer.vtkMRMLTransformNode) -> None:
-    """Undo `put_under`; moving's own parent transforms stay. Nothing happens if it is not under ``transform``."""
+    """Undo `put_under`; moving's own parent transforms stay. Nothing happens if it is not under the transform.
+
+    Args:
+        moving: What was put under the transform.
+        transform: The result transform.
+    """
     for node in [moving, *transform_chain(moving)]:
         if node.GetParentTransformNode() is transform:
             node.SetAndObserveTransformNodeID(transform.GetTransformNodeID())
 
 
 def is_under(moving: slicer.vtkMRMLTransformableNode, transform: slicer.vtkMRMLTransformNode) -> bool:
-    """Whether the transform is one of moving's parent transforms."""
+    """Whether a transform is one of moving's parent transforms.
+
+    Args:
+        moving: Any node that can have a parent transform.
+        transform: The transform.
+    """
     return transform in transform_chain(moving)
 
 
 def shared_parent(
     moving: slicer.vtkMRMLTransformableNode, other: slicer.vtkMRMLTransformableNode, results: Transforms = ()
 ) -> slicer.vtkMRMLTransformableNode | None:
-    """Moving's outermost transform (moving itself if it has none) if the other node would move together with it.
+    """What keeps one node from being moved without the other.
 
-    results: transforms that count as absent.
+    Args:
+        moving: The node that is to be moved.
+        other: The node that is to stay.
+        results: Transforms that count as absent.
+
+    Returns:
+        Moving's outermost transform (moving itself if it has none) if the other node would move together with
+        it, else None.
     """
     outermost = [moving, *transform_chain(moving, results)][-1]
     return outermost if outermost in (other, *transform_chain(other, results)) else None
 
 
 def shared_parent_problem(moving: slicer.vtkMRMLNode, other: slicer.vtkMRMLNode, shared: slicer.vtkMRMLNode) -> str:
-    """One sentence about what `shared_parent` found."""
+    """One sentence about what `shared_parent` found.
+
+    Args:
+        moving: The node that is to be moved.
+        other: The node that is to stay.
+        shared: What was found.
+    """
     if shared is other:
         return f"'{other.GetName()}' belongs to the fixed image and cannot be moved."
     return (

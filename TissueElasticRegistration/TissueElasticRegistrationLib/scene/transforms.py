@@ -18,7 +18,12 @@ LATTICE_POINTS_PER_AXIS = 25  # where a parent transform is sampled to find the 
 def transform_chain(
     node: slicer.vtkMRMLTransformableNode, ignored: Collection[slicer.vtkMRMLTransformNode] = ()
 ) -> list[slicer.vtkMRMLTransformNode]:
-    """Parent transforms of a node, innermost first; those in ``ignored`` are left out."""
+    """Parent transforms of a node, innermost first.
+
+    Args:
+        node: Any node that can have a parent transform.
+        ignored: Those that are left out.
+    """
     chain = []
     parent = node.GetParentTransformNode()
     while parent is not None:
@@ -29,7 +34,14 @@ def transform_chain(
 
 
 def linear_to_world(chain: list[slicer.vtkMRMLTransformNode]) -> np.ndarray | None:
-    """The 4x4 matrix of a chain from local to world RAS, None if one of the transforms is not linear."""
+    """The matrix of a chain of transforms.
+
+    Args:
+        chain: Parent transforms, innermost first.
+
+    Returns:
+        4x4, from local to world RAS mm; None if one of the transforms is not linear.
+    """
     local_to_world = np.eye(4)
     for transform_node in chain:
         matrix = vtk.vtkMatrix4x4()
@@ -57,9 +69,17 @@ def general_to_world(chain: list[slicer.vtkMRMLTransformNode]) -> vtk.vtkAbstrac
 def native_geometry(
     volume_node: slicer.vtkMRMLVolumeNode, ignored: Collection[slicer.vtkMRMLTransformNode] = ()
 ) -> Geometry | None:
-    """The volume's own grid in world RAS; None if its parent transforms bend or shear it, so that it is no grid there.
+    """The volume's own grid in world RAS.
 
-    Raises ValueError, naming the node, if its axes do not span space.
+    Args:
+        volume_node: A volume that is not empty.
+        ignored: Parent transforms that are taken as identity.
+
+    Returns:
+        None if its parent transforms bend or shear it, so that it is no grid there.
+
+    Raises:
+        ValueError: Naming the node: its axes do not span space.
     """
     local_to_world = linear_to_world(transform_chain(volume_node, ignored))
     if local_to_world is None:
@@ -84,6 +104,10 @@ def covering_geometry(
 
     Slices stay slices: the k axis is normal to the plane that fits the transformed rows and columns, because tilting
     thick slices would blur them. A single slice stays a single slice.
+
+    Args:
+        volume_node: A volume that is not empty.
+        ignored: Parent transforms that are taken as identity.
     """
     sizes = shape_kji(volume_node)[::-1]
     edges = [np.linspace(-0.5, n - 0.5, min(n + 1, LATTICE_POINTS_PER_AXIS)) for n in sizes]
@@ -115,7 +139,15 @@ def _perpendicular_axes(axes: np.ndarray) -> np.ndarray:
 
 
 def transformed_points(transform: vtk.vtkAbstractTransform, points: np.ndarray) -> np.ndarray:
-    """Points (N, 3) through a VTK transform."""
+    """Points through a VTK transform.
+
+    Args:
+        transform: Any VTK transform.
+        points: (N, 3).
+
+    Returns:
+        (N, 3) float64.
+    """
     source, target = vtk.vtkPoints(), vtk.vtkPoints()
     source.SetData(numpy_to_vtk(np.ascontiguousarray(points, np.float64), deep=True))
     target.SetDataTypeToDouble()

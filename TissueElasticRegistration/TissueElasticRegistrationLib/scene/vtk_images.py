@@ -11,9 +11,13 @@ from ..core.data.geometry import Geometry
 
 
 def fill_image(image: vtk.vtkImageData, array_kji: np.ndarray) -> vtk.vtkImageData:
-    """Put a copy of an array (K, J, I) or (K, J, I, channels) into a VTK image and return the image.
+    """Put a copy of an array into a VTK image and return the image.
 
     Types Slicer cannot store become the nearest it can: bool uint8, other integers int32, other floats float32.
+
+    Args:
+        image: Its voxels are replaced; origin, spacing and directions stay.
+        array_kji: (K, J, I) or (K, J, I, channels).
     """
     if array_kji.dtype == bool:
         array_kji = array_kji.astype(np.uint8)
@@ -46,12 +50,18 @@ def resample(
     linear: bool,
     background: float,
 ) -> np.ndarray:
-    """A scalar image on another grid in world RAS: (K, J, I), a new array.
+    """A scalar image on another grid in world RAS.
 
-    image: its voxel indices (extent included) are mapped to local RAS mm by ``ijk_to_local``, from there to world RAS
-        by ``local_to_world``.
-    linear: linear interpolation, float32; otherwise nearest neighbor in the type of the image.
-    background: value of voxels outside of the image.
+    Args:
+        image: Its voxel indices (extent included) are what ``ijk_to_local`` maps; its own geometry is not used.
+        ijk_to_local: 4x4, from voxel indices (i, j, k, 1) to local RAS mm.
+        local_to_world: From local to world RAS mm.
+        geometry: The grid wanted.
+        linear: Linear interpolation, float32; otherwise nearest neighbor in the type of the image.
+        background: Value of voxels outside of the image.
+
+    Returns:
+        (K, J, I), a new array.
     """
     reslice = vtk.vtkImageReslice()
     reslice.SetInputData(_in_voxel_coordinates(image))

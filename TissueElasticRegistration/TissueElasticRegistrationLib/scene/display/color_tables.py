@@ -43,7 +43,12 @@ def jacobian_colors() -> np.ndarray:
 
 
 def fill_color_table(node: slicer.vtkMRMLColorTableNode, colors: np.ndarray) -> None:
-    """Make the node a table of these colors (N, 3), 0 to 1, opaque."""
+    """Make a node a table of colors.
+
+    Args:
+        node: What is filled.
+        colors: (N, 3) RGB from 0 to 1, opaque.
+    """
     with slicer.util.NodeModify(node):
         node.SetTypeToUser()
         node.SetNumberOfColors(len(colors))

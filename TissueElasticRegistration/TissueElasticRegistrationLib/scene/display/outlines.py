@@ -24,7 +24,14 @@ COLOR_TOLERANCE = 1e-4  # scene files have six digits
 
 
 class Change(NamedTuple):
-    """Of ``Get<name>(*key)`` of a display node, from the user's own value to another one."""
+    """What has been changed of a display node, from the user's own value to another one.
+
+    Attributes:
+        name: Of the property: ``Get<name>(*key)``.
+        key: The ID of a segment, or nothing.
+        before: The user's own value.
+        shown: The value that was set.
+    """
 
     name: str
     key: list[str]
@@ -37,11 +44,15 @@ def show_outlines(inputs: InputNodes, at_rest: bool = True) -> None:
 
     Those of the fixed volume always. Those of the moving one, if they are visible, in the colors of the fixed ones of
     the same name, and under the result as long as the moving volume is. Segmentations without a display stay without.
-    at_rest: False hides the moving ones for the moment. They are resampled in the main thread whenever the result
-    changes, which takes longer than all else that a picture needs.
-
     Cheap if nothing has changed since the last call; what the user has changed since then stays.
-    Raises ValueError, naming the nodes, if the moving segments cannot be put under the result.
+
+    Args:
+        inputs: The pair.
+        at_rest: False hides the moving ones for the moment. They are resampled in the main thread whenever the result
+            changes, which takes longer than all else that a picture needs.
+
+    Raises:
+        ValueError: Naming the nodes: the moving segments cannot be put under the result.
     """
     results = results_of_pair(inputs.fixed, inputs.moving)
     fixed, moving = inputs.segmentation, inputs.moving_segmentation

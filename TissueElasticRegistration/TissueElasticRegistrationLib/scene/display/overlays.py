@@ -34,10 +34,18 @@ def show_grid(
 ) -> None:
     """Draw the deformation as a bent grid over the slice views, or no longer; 3D views stay without it.
 
-    spacing_mm: distance of the lines. None: about 20 lines along the longest side of ``region`` the first time, and
-    whatever it is (the user may have changed it in the Transforms module) later on. The lines are in one color, so
-    that no color node is made; the display node is made once and stays with the transform, hidden when switched off.
-    Raises ValueError if the transform is missing.
+    The lines are in one color, so that no color node is made; the display node is made once and stays with the
+    transform, hidden when switched off.
+
+    Args:
+        transform: The result transform.
+        on: Whether the grid is shown.
+        spacing_mm: Distance of the lines. None: about 20 lines along the longest side of ``region`` the first time, and
+            whatever it is (the user may have changed it in the Transforms module) later on.
+        region: A volume that shows how large the lines' region is.
+
+    Raises:
+        ValueError: The transform is missing.
     """
     require_in_scene(transform, "vtkMRMLTransformNode", "transform")
     display = transform.GetDisplayNode()
@@ -75,11 +83,18 @@ def grid_spacing_mm(region: slicer.vtkMRMLVolumeNode) -> float:
 def write_jacobian_overlay(
     jacobian_kji: np.ndarray, geometry: Geometry, transform: slicer.vtkMRMLTransformNode
 ) -> slicer.vtkMRMLScalarVolumeNode:
-    """Put the Jacobian determinant (K, J, I) of a deformation on ``geometry`` (world RAS) into a volume, and return it.
+    """Put the Jacobian determinant of a deformation into a volume, and return it.
 
     Its colors are those of `jacobian_colors`. The volume and its colors are made once for each transform, beside it in
     the subject hierarchy; then the array is overwritten in place, with one event. The user's window and level stay.
-    Raises ValueError if the array does not fit or the transform is missing.
+
+    Args:
+        jacobian_kji: (K, J, I), no unit.
+        geometry: Its grid, in world RAS.
+        transform: The result transform that it belongs to.
+
+    Raises:
+        ValueError: The array does not fit the grid, or the transform is missing.
     """
     require_in_scene(transform, "vtkMRMLTransformNode", "transform")
     if jacobian_kji.shape != geometry.shape_kji:
@@ -103,7 +118,12 @@ def write_jacobian_overlay(
 
 
 def show_jacobian_overlay(volume: slicer.vtkMRMLScalarVolumeNode, opacity: float) -> None:
-    """Show what `write_jacobian_overlay` returned in the foreground of all views; the background stays."""
+    """Show what `write_jacobian_overlay` returned in the foreground of all views; the background stays.
+
+    Args:
+        volume: The overlay.
+        opacity: 0 to 1.
+    """
     for view in nodes_of_class(volume.GetScene(), "vtkMRMLSliceCompositeNode"):
         with slicer.util.NodeModify(view):
             view.SetForegroundVolumeID(volume.GetID())
@@ -143,9 +163,13 @@ def jacobian_overlay_of(transform: slicer.vtkMRMLTransformNode) -> slicer.vtkMRM
 
 
 def write_jacobian_of_transform(transform: slicer.vtkMRMLTransformNode) -> slicer.vtkMRMLScalarVolumeNode:
-    """`write_jacobian_overlay` for the displacement in a result transform, a rigid alignment in it changes nothing.
+    """`write_jacobian_overlay` for the displacement in a result transform; a rigid alignment in it changes nothing.
 
-    Raises ValueError like `read_transform`.
+    Args:
+        transform: The result transform.
+
+    Raises:
+        ValueError: Naming the node: it holds no grid transform from parent.
     """
     displacement_ras_mm, geometry = read_transform(transform)
     jacobian_kji = jacobian_determinant_kji(geometry.displacement_grid(displacement_ras_mm))

@@ -24,7 +24,16 @@ DIFFERENCE_COLORS = "differenceColors"
 
 
 class Layers(NamedTuple):
-    """What one view shows: IDs of volumes (None: nothing) and how they are put together."""
+    """What one view shows.
+
+    Attributes:
+        background_id: ID of the volume behind, None for nothing.
+        foreground_id: ID of the volume in front, None for nothing.
+        label_id: ID of the label map on top, None for nothing.
+        foreground_opacity: 0 to 1.
+        label_opacity: 0 to 1.
+        compositing: How background and foreground are put together, a constant of vtkMRMLSliceCompositeNode.
+    """
 
     background_id: str | None
     foreground_id: str | None
@@ -35,9 +44,13 @@ class Layers(NamedTuple):
 
 
 def current_layers(scene: slicer.vtkMRMLScene) -> dict[str, Layers]:
-    """What every view shows, by ID of its slice composite node; for `restore_layers`.
+    """What every view shows, for `restore_layers`.
 
-    While the difference is on: what the views showed before.
+    Args:
+        scene: Where the views are.
+
+    Returns:
+        ID of the slice composite node -> layers; while the difference is on, what the views showed before.
     """
     layers = {}
     for view in _views(scene):
@@ -54,7 +67,12 @@ def current_layers(scene: slicer.vtkMRMLScene) -> dict[str, Layers]:
 
 
 def restore_layers(scene: slicer.vtkMRMLScene, layers: dict[str, Layers]) -> None:
-    """Show again what `current_layers` saw; views that are gone are left out, volumes that are gone stay away."""
+    """Show again what `current_layers` saw.
+
+    Args:
+        scene: Where the views are.
+        layers: By ID of the slice composite node; views that are gone are left out, volumes that are gone stay away.
+    """
     show_difference(scene, False)
     for view in _views(scene):
         if view.GetID() in layers:
@@ -64,10 +82,17 @@ def restore_layers(scene: slicer.vtkMRMLScene, layers: dict[str, Layers]) -> Non
 
 
 def show_fade(fixed: slicer.vtkMRMLVolumeNode, moving: slicer.vtkMRMLVolumeNode, opacity: float) -> None:
-    """Fixed in the background of every view, moving in front of it; ``opacity`` 0 shows fixed, 1 moving.
+    """Fixed in the background of every view, moving in front of it.
 
     The label layer stays as it is; a difference is switched off. Cheap enough for a slider that is dragged.
-    Raises ValueError, naming the node, if a volume is missing.
+
+    Args:
+        fixed: The volume behind.
+        moving: The volume in front.
+        opacity: 0 shows fixed, 1 moving.
+
+    Raises:
+        ValueError: Naming the node: a volume is missing.
     """
     require_in_scene(fixed, "vtkMRMLVolumeNode", "fixed volume")
     require_in_scene(moving, "vtkMRMLVolumeNode", "moving volume")
@@ -83,8 +108,12 @@ def show_difference(scene: slicer.vtkMRMLScene, on: bool) -> None:
 
     Meant for the two volumes of the first view that shows two; views with other volumes stay as they are, and so does
     everything if there is no such view. While it is on, both volumes share the background's window and level (equal
-    intensities are to be equally bright) and have colors of their own; all of this is put back when it is switched
-    off, also in a scene that was saved and loaded in between.
+    intensities are to be equally bright) and have colors of their own; all of this is put back when it is switched off,
+    also in a scene that was saved and loaded in between.
+
+    Args:
+        scene: Where the views are.
+        on: Whether the difference is shown.
     """
     for view in _views(scene):
         _leave_subtraction(view)

@@ -14,9 +14,15 @@ PAUSED = PREFIX + "VolumeRenderingPaused"
 
 
 def pause_volume_rendering(volume: slicer.vtkMRMLVolumeNode) -> bool:
-    """Switch off the volume rendering of this volume, and resume that of others; True if it is off because of this.
+    """Switch off the volume rendering of one volume, and resume that of others.
 
     It stays on where the user has switched it on again since.
+
+    Args:
+        volume: The volume.
+
+    Returns:
+        Whether it is off because of this.
     """
     displays = [volume.GetNthDisplayNode(n) for n in range(volume.GetNumberOfDisplayNodes())]
     displays = [display for display in displays if display is not None and display.IsA(DISPLAY_CLASS)]

@@ -27,7 +27,13 @@ SYMBOLS = {LAMBDA: "λ", MU: "μ"}
 
 
 class LandscapeNodes(NamedTuple):
-    """table: one row for each tissue, λ and μ. profiles: what the series of the chart are drawn from."""
+    """The nodes of a landscape.
+
+    Attributes:
+        table: One row for each tissue, λ and μ.
+        profiles: What the series of the chart are drawn from.
+        chart: The best score at each weight.
+    """
 
     table: slicer.vtkMRMLTableNode
     profiles: slicer.vtkMRMLTableNode
@@ -40,9 +46,18 @@ def write_estimate(
     owner: slicer.vtkMRMLNode,
     beside: slicer.vtkMRMLNode | None = None,
 ) -> slicer.vtkMRMLTableNode:
-    """Write the table of an estimate and, if it has one, its landscape; arguments as for `write_landscape`.
+    """Write the table of an estimate and, if it has one, its landscape.
 
-    Returns the table. The landscape of an earlier estimate goes when the new one has none.
+    The landscape of an earlier estimate goes when the new one has none.
+
+    Args:
+        estimate: What is to be written.
+        segmentation: Gives the colors.
+        owner: The result transform or the parameter node, which refers to the nodes.
+        beside: Where the nodes go in the subject hierarchy, beside the owner if None.
+
+    Returns:
+        The table.
     """
     table = make_owned_node(owner, SUMMARY, "vtkMRMLTableNode", "stiffness estimate", beside or owner)
     fill_estimate_table(table, estimate)
@@ -58,12 +73,17 @@ def write_landscape(
 ) -> LandscapeNodes | None:
     """Write an estimate's landscape into nodes that ``owner`` refers to; they are made once and then overwritten.
 
-    None, and nodes of an earlier one are removed, for an estimate without a landscape.
-
     What has no score (yet) is left out. For each tissue the chart has two series over the weight, on a logarithmic
     axis: the best score over all μ at each λ (solid) and over all λ at each μ (dashed).
-    segmentation: gives the colors. owner: the result transform or the parameter node. beside: where the nodes go in
-    the subject hierarchy, beside the owner if None.
+
+    Args:
+        estimate: What is to be written.
+        segmentation: Gives the colors.
+        owner: The result transform or the parameter node.
+        beside: Where the nodes go in the subject hierarchy, beside the owner if None.
+
+    Returns:
+        None, and nodes of an earlier one are removed, for an estimate without a landscape.
     """
     if estimate.landscape is None:
         _remove_landscape(owner)

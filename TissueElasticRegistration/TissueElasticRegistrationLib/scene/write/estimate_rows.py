@@ -20,8 +20,15 @@ UNKNOWN = float("nan")
 class EstimateRow(NamedTuple):
     """What an estimate says about one tissue.
 
-    votes: whether ``lame`` comes from the search. confidence: share of the values tried that are worse, NaN where that
-    is not known.
+    Attributes:
+        tissue: Which tissue.
+        lame: Its λ and μ.
+        votes: Whether ``lame`` comes from the search.
+        held_out: Whether the search was not to look at the tissue.
+        flat: Whether λ and μ hardly change the score.
+        score: What the search judged by, at these λ and μ.
+        start_score: The same at the values before the search.
+        confidence: Share of the values tried that are worse, NaN where that is not known.
     """
 
     tissue: Tissue
@@ -35,7 +42,11 @@ class EstimateRow(NamedTuple):
 
 
 def estimate_rows(estimate: Estimate) -> tuple[EstimateRow, ...]:
-    """Every tissue but the background, in the order of the estimate."""
+    """Every tissue but the background, in the order of the estimate.
+
+    Args:
+        estimate: Finished or not.
+    """
     from ...core.reporting.estimate_summary import confidence
 
     held_out = {tissue.id for tissue in estimate.held_out}
@@ -84,7 +95,12 @@ COLUMNS = (
 
 
 def fill_estimate_table(node: slicer.vtkMRMLTableNode, estimate: Estimate) -> None:
-    """Replace the node's table; results are for reading, so the node is locked."""
+    """Replace the table of a node; results are for reading, so the node is locked.
+
+    Args:
+        node: What is filled.
+        estimate: What is to be shown.
+    """
     rows = estimate_rows(estimate)
     with slicer.util.NodeModify(node):
         node.SetAndObserveTable(vtk_table({column.name: [column.value(row) for row in rows] for column in COLUMNS}))

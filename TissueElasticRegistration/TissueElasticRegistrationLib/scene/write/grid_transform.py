@@ -1,4 +1,4 @@
-"""A displacement field in a transform node, rewritten in place when it changes (the panel does so many times a second).
+"""A displacement field in a transform node, rewritten in place when it changes: the panel does so many times a second.
 
 A registration's displacement says "fixed point x corresponds to moving point x + d(x)": the transform *from parent* in
 Slicer's terms, if the moving objects are put under the node.
@@ -20,11 +20,20 @@ INVERSE_TOLERANCE_MM = 1e-4  # Slicer's default of 0.01 mm is the error it leave
 
 
 def write_transform(displacement_ras_mm: np.ndarray, geometry: Geometry, node: slicer.vtkMRMLTransformNode) -> None:
-    """Store a displacement (K, J, I, 3) in RAS mm on ``geometry`` (world RAS) as the node's grid transform from parent.
+    """Store a displacement as a node's grid transform from parent.
 
-    Linear interpolation between the voxels; beyond the grid the displacement at its border continues. A grid transform
-    of the same shape and geometry is kept and its array overwritten. Either way observers get one TransformModified-
-    Event. Raises ValueError, naming the node, and leaves the node as it is if the field does not fit or is not finite.
+    Linear interpolation between the voxels; beyond the grid the displacement at its border continues. A
+    grid transform of the same shape and geometry is kept and its array overwritten. Either way observers
+    get one TransformModifiedEvent.
+
+    Args:
+        displacement_ras_mm: (K, J, I, 3) in RAS mm, fixed point x to moving point x + d(x).
+        geometry: Its grid, in world RAS.
+        node: Where it goes.
+
+    Raises:
+        ValueError: Naming the node, which is left as it is: the field does not fit or is not finite, or the node is
+            missing or of a kind that cannot hold a grid.
     """
     require_in_scene(node, "vtkMRMLTransformNode", "transform")
     check_displacement(displacement_ras_mm, geometry, node.GetName())
@@ -39,9 +48,16 @@ def write_transform(displacement_ras_mm: np.ndarray, geometry: Geometry, node: s
 
 
 def read_transform(node: slicer.vtkMRMLTransformNode) -> tuple[np.ndarray, Geometry]:
-    """What `write_transform` stored: a copy of the displacement (K, J, I, 3) in RAS mm, from parent, and its grid.
+    """What `write_transform` stored.
 
-    Raises ValueError, naming the node, if it holds no grid transform from parent.
+    Args:
+        node: Where it was stored.
+
+    Returns:
+        A copy of the displacement (K, J, I, 3) in RAS mm, from parent, and its grid in world RAS.
+
+    Raises:
+        ValueError: Naming the node: it holds no grid transform from parent.
     """
     grid = _own_grid(node)
     if grid is None:
@@ -50,7 +66,16 @@ def read_transform(node: slicer.vtkMRMLTransformNode) -> tuple[np.ndarray, Geome
 
 
 def check_displacement(displacement_ras_mm: np.ndarray, geometry: Geometry, name: str) -> None:
-    """Raise ValueError if a displacement does not fit its grid or is not finite."""
+    """Refuse a displacement that cannot be written.
+
+    Args:
+        displacement_ras_mm: Should be (K, J, I, 3) and finite.
+        geometry: Its grid.
+        name: Of the node, for the message.
+
+    Raises:
+        ValueError: It does not fit its grid or is not finite.
+    """
     if displacement_ras_mm.shape != (*geometry.shape_kji, 3):
         raise ValueError(
             f"The displacement for '{name}' must have the shape {(*geometry.shape_kji, 3)}, "

@@ -22,10 +22,20 @@ def show_displacement(
 ) -> slicer.vtkMRMLTransformNode:
     """Write a displacement (see `write_transform`) into the pair's result transform, with moving under it.
 
-    deformed: False leaves the moving volume where it is, to be seen as it was.
+    If anything fails, a new transform is removed again.
 
-    The transform is the given one, or the one of an earlier registration of the pair, or a new one. If anything fails,
-    a new one is removed again. Raises ValueError like `write_transform` and `put_under`.
+    Args:
+        inputs: The pair.
+        displacement_ras_mm: (K, J, I, 3) in RAS mm, fixed point x to moving point x + d(x).
+        geometry: Its grid, in world RAS.
+        outputs: Its transform is the one to write.
+        deformed: False leaves the moving volume where it is, to be seen as it was.
+
+    Returns:
+        The transform: the given one, or the one of an earlier registration of the pair, or a new one.
+
+    Raises:
+        ValueError: As in `write_transform` and `put_under`.
     """
     transform = find_outputs(inputs, outputs).transform
     made = transform is None

@@ -46,12 +46,24 @@ COLUMNS = (
 
 
 def metrics_table(result: RegistrationResult) -> vtk.vtkTable:
-    """One row for each tissue: text as vtkStringArray, numbers as vtkDoubleArray, not a number where not measured."""
+    """The metrics of a registration, one row for each tissue.
+
+    Args:
+        result: The registration.
+
+    Returns:
+        Text as vtkStringArray, numbers as vtkDoubleArray, NaN where not measured.
+    """
     return vtk_table({column.name: [column.value(row) for row in result.tissues] for column in COLUMNS})
 
 
 def write_metrics(table: vtk.vtkTable, node: slicer.vtkMRMLTableNode) -> None:
-    """Replace the node's table; results are for reading, so the node is locked."""
+    """Replace the table of a node; results are for reading, so the node is locked.
+
+    Args:
+        table: What `metrics_table` has made.
+        node: What is filled.
+    """
     node.SetAndObserveTable(table)
     for column in COLUMNS:
         node.SetColumnUnitLabel(column.name, column.unit)

@@ -47,13 +47,21 @@ def write_results(inputs: InputNodes, result: RegistrationResult, outputs: Outpu
       and level, both unless the nodes have a display of their own;
     - metrics table: one row for each tissue.
 
-    ``outputs`` says which nodes to overwrite. For those not given, the nodes a former registration of the pair has left
-    (known by references of the transform node) are used again, with what the user has changed about their display; only
-    what is missing is made, beside the fixed volume in the subject hierarchy. To keep former results, give a new
-    transform node.
+    For nodes not given, those a former registration of the pair has left (known by references of the transform node)
+    are used again, with what the user has changed about their display; only what is missing is made, beside the fixed
+    volume in the subject hierarchy. To keep former results, give a new transform node.
 
-    Raises ValueError, naming the node, for inputs that are gone and outputs that are inputs or of the wrong kind. If
-    anything fails, new nodes are removed again.
+    Args:
+        inputs: The pair.
+        result: What is to be written.
+        outputs: Which nodes to overwrite.
+
+    Returns:
+        The nodes that were written; no warped segmentation if there is none.
+
+    Raises:
+        ValueError: Naming the node: an input is gone, an output is an input or of the wrong kind. New nodes are removed
+            again, as after any other failure.
     """
     require_scalar_volume(inputs.fixed, "fixed volume")
     require_in_scene(inputs.moving, "vtkMRMLVolumeNode", "moving volume")
@@ -120,7 +128,9 @@ def _completed(inputs: InputNodes, outputs: OutputNodes, with_segmentation: bool
 def free_name(field: str, inputs: InputNodes) -> str:
     """A name for a new output node that tells what it is and that no other node in the scene has.
 
-    field: one of `OutputNodes`.
+    Args:
+        field: Of `OutputNodes`.
+        inputs: The pair.
     """
     pair = f"{inputs.moving.GetName()} to {inputs.fixed.GetName()}"
     source = inputs.moving_segmentation or inputs.moving

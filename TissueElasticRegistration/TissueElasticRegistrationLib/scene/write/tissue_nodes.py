@@ -15,8 +15,15 @@ UNSEGMENTED_COLOR = (0.55, 0.55, 0.55)
 
 
 class SegmentInfo(NamedTuple):
-    """One row of the panel. ``id``: the segment's ID, or BACKGROUND_ID or UNSEGMENTED_ID; ``color_rgb``: 0 to 1;
-    ``is_named``: see `Tissue`.
+    """One row of the panel.
+
+    Attributes:
+        id: The segment's ID, or BACKGROUND_ID or UNSEGMENTED_ID.
+        name: What is shown.
+        color_rgb: 0 to 1.
+        terminology: What its terminology entry says in words, or nothing.
+        is_empty: Whether it has no voxel.
+        is_named: See `Tissue`.
     """
 
     id: str
@@ -39,9 +46,13 @@ BACKGROUND = SegmentInfo(BACKGROUND_ID, "background", BACKGROUND_COLOR)
 def describe_tissues(node: slicer.vtkMRMLSegmentationNode | None, find_empty: bool = True) -> tuple[SegmentInfo, ...]:
     """All rows of the panel: the segments in their order, then unsegmented body tissue, then background.
 
-    find_empty: look at the voxels (3 to 30 ms for 440 x 285 x 133 voxels and 20 segments). False, for whoever asks at
-    every move of a slider: a quarter of a millisecond, and no segment counts as empty.
-    Nothing at all without a segmentation or for one that is no longer in the scene.
+    Args:
+        node: The segmentation.
+        find_empty: Look at the voxels, which takes milliseconds. False, for whoever asks at every move of a slider:
+            much faster, and no segment counts as empty.
+
+    Returns:
+        Nothing at all without a segmentation or for one that is no longer in the scene.
     """
     if node is None or node.GetScene() is None:
         return ()
@@ -49,7 +60,12 @@ def describe_tissues(node: slicer.vtkMRMLSegmentationNode | None, find_empty: bo
 
 
 def describe_segments(node: slicer.vtkMRMLSegmentationNode, find_empty: bool = True) -> tuple[SegmentInfo, ...]:
-    """The segments in their order, in the colors in which they are shown."""
+    """The segments in their order, in the colors in which they are shown.
+
+    Args:
+        node: The segmentation.
+        find_empty: Look at the voxels; False: no segment counts as empty.
+    """
     segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
     ids = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
     empty = empty_segments(segmentation, ids) if find_empty else ()

@@ -8,7 +8,14 @@ import vtk
 
 
 def vtk_table(columns: Mapping[str, Iterable[str | float]]) -> vtk.vtkTable:
-    """One column for each name, in order: text as vtkStringArray, numbers (NaN included) as vtkDoubleArray."""
+    """Columns as the table a table node holds.
+
+    Args:
+        columns: Title -> values, in the order wanted.
+
+    Returns:
+        Text as vtkStringArray, numbers (NaN included) as vtkDoubleArray.
+    """
     table = vtk.vtkTable()
     for name, values in columns.items():
         values = list(values)

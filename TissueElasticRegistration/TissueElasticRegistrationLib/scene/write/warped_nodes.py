@@ -16,17 +16,28 @@ from ..transforms import ijk_to_local, native_geometry
 
 
 class Placement(NamedTuple):
-    """Where an output grid goes: its 4x4 matrix to the node's own RAS, and the parent transform that does the rest."""
+    """Where an output grid goes.
+
+    Attributes:
+        ijk_to_local: 4x4 matrix from voxel indices (i, j, k, 1) to the node's own RAS mm.
+        parent_transform_id: The parent transform that does the rest.
+    """
 
     ijk_to_local: np.ndarray
     parent_transform_id: str | None
 
 
 def placement_like(fixed: slicer.vtkMRMLVolumeNode, geometry: Geometry) -> Placement:
-    """The fixed volume's own matrix and parent transform where ``geometry`` (world RAS) is the fixed volume's grid.
+    """Where a node goes that is to lie on the fixed volume's grid.
 
-    So the output matches the fixed volume voxel by voxel, for modules that look at no transforms as well, and follows
-    when the fixed volume is moved later. Where the fixed volume was bent or sheared: world RAS without a parent.
+    Args:
+        fixed: The fixed volume.
+        geometry: The grid of the output, in world RAS.
+
+    Returns:
+        The fixed volume's own matrix and parent transform where ``geometry`` is its grid. So the output matches the
+        fixed volume voxel by voxel, for modules that look at no transforms as well, and follows when the fixed volume
+        is moved later. Where the fixed volume was bent or sheared: world RAS without a parent.
     """
     native = native_geometry(fixed)
     if native is not None and native.agrees_with(geometry):
@@ -35,7 +46,13 @@ def placement_like(fixed: slicer.vtkMRMLVolumeNode, geometry: Geometry) -> Place
 
 
 def write_volume(image: vtk.vtkImageData, placement: Placement, node: slicer.vtkMRMLScalarVolumeNode) -> None:
-    """Put a VTK image (voxel coordinates) into a volume node."""
+    """Put a VTK image into a volume node.
+
+    Args:
+        image: In voxel coordinates.
+        placement: Where it goes.
+        node: What is filled.
+    """
     with slicer.util.NodeModify(node):
         node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(placement.ijk_to_local))
         node.SetAndObserveImageData(image)
@@ -43,7 +60,12 @@ def write_volume(image: vtk.vtkImageData, placement: Placement, node: slicer.vtk
 
 
 def copy_volume_display(source: slicer.vtkMRMLVolumeNode, node: slicer.vtkMRMLScalarVolumeNode) -> None:
-    """Window, level and colors of ``source`` for a new volume, fixed rather than automatic so that both compare."""
+    """Window, level and colors of one volume for a new one, fixed rather than automatic so that both compare.
+
+    Args:
+        source: The volume whose display is copied.
+        node: The new volume.
+    """
     node.CreateDefaultDisplayNodes()
     shown, display = source.GetDisplayNode(), node.GetDisplayNode()
     if shown is None or not shown.IsA("vtkMRMLScalarVolumeDisplayNode"):
@@ -62,9 +84,18 @@ def show_outlines(node: slicer.vtkMRMLSegmentationNode) -> None:
 def make_segments(
     labels: Segmentation, source: slicer.vtkMRMLSegmentationNode, placement: Placement
 ) -> dict[str, slicer.vtkSegment]:
-    """Segments by ID that share one labelmap; names, colors and tags are those of the segments of ``source``.
+    """Segments that share one labelmap.
 
-    Raises ValueError, naming ``source``, if it has no segment for one of the tissues.
+    Args:
+        labels: Their voxels.
+        source: The segmentation whose segments give names, colors and tags.
+        placement: Where the labelmap goes.
+
+    Returns:
+        Segment ID -> segment.
+
+    Raises:
+        ValueError: Naming ``source``: it has no segment for one of the tissues.
     """
     highest = max(tissue.label for tissue in labels.tissues)
     values = labels.labels_kji.astype(np.uint8 if highest < 2**8 else np.int32)
@@ -85,7 +116,13 @@ def make_segments(
 def write_segments(
     segments: dict[str, slicer.vtkSegment], placement: Placement, node: slicer.vtkMRMLSegmentationNode
 ) -> None:
-    """Replace the segments of a node; how it shows segments with known IDs stays, and so do surfaces shown in 3D."""
+    """Replace the segments of a node; how it shows segments with known IDs stays, and so do surfaces shown in 3D.
+
+    Args:
+        segments: Segment ID -> segment.
+        placement: Where the labelmap goes.
+        node: What is filled.
+    """
     node.CreateDefaultDisplayNodes()
     segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
     forgets = display.GetRemoveUnusedDisplayProperties()
