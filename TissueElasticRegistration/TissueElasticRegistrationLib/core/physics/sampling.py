@@ -65,7 +65,7 @@ class MovingSampler:
 
 
 class _SymmetricSample(torch.autograd.Function):
-    """Linear interpolation whose derivative by the position is the interpolated central-difference gradient of the image."""
+    """Linear interpolation; its derivative is the central-difference gradient of the image, interpolated."""
 
     @staticmethod
     def forward(ctx, grid, image, gradients):

@@ -123,7 +123,7 @@ def _texts(tissue: Described) -> tuple[str, ...]:
 
 
 def _known_weight(*texts: str) -> float | None:
-    """The weight of the first group of ``_WORDS`` of which one of the texts has a word; None if there is no such group."""
+    """The weight of the first group of ``_WORDS`` of which one of the texts has a word; None if there is none."""
     words = {_singular(word) for text in texts for word in re.findall(r"[a-z]+", _CAMEL_CASE.sub(" ", text).lower())}
     for weight, names in _WORDS:
         for name in names.split():
