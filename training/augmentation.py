@@ -18,8 +18,20 @@ CURVE_RESOLUTION = 256
 class AugmentationSettings:
     """Shares of the pairs that are changed in a way, and by how much.
 
-    ``gamma``: largest exponent, its inverse the smallest. ``zoom``: largest magnification, its inverse the smallest,
-    which also stands for other voxel sizes. ``turn``: largest angle in degrees.
+    Attributes:
+        flips: Chance that an axis is flipped.
+        transposes: Share of the pairs whose axes are exchanged, if all are equally long and of equal voxels.
+        swaps: Share of the pairs whose fixed and moving image are exchanged.
+        inversions: Share of the pairs in which dark and bright are exchanged.
+        gammas: Share of the pairs whose intensities are raised to a power.
+        gamma: Largest exponent, its inverse the smallest.
+        curves: Share of the pairs whose intensities go through a random curve.
+        unlike: Share of the pairs whose fixed image alone is inverted.
+        noises: Share of the pairs with noise.
+        noise: Largest standard deviation of it; intensities lie on [0, 1].
+        views: Share of the pairs that are magnified, turned and shifted.
+        zoom: Largest magnification, its inverse the smallest, which also stands for other voxel sizes.
+        turn: Largest angle in degrees.
     """
 
     flips: float = 0.5
@@ -29,7 +41,7 @@ class AugmentationSettings:
     gammas: float = 0.4
     gamma: float = 2.5
     curves: float = 0.1
-    unlike: float = 0.05  # the fixed image alone is inverted
+    unlike: float = 0.05
     noises: float = 0.3
     noise: float = 0.03
     views: float = 0.3
@@ -43,7 +55,13 @@ NO_AUGMENTATION = AugmentationSettings(
 
 
 def augmented(pair: TrainingPair, generator: np.random.Generator, settings: AugmentationSettings) -> TrainingPair:
-    """A changed copy of a pair. The true displacement is dropped: training does not look at it."""
+    """A changed copy of a pair. The true displacement is dropped: training does not look at it.
+
+    Args:
+        pair: What is to be changed.
+        generator: Draws what is changed.
+        settings: How often and by how much.
+    """
     pair = replace(pair, displacement=None)
     if pair.moving_labels is not None and generator.random() < settings.swaps:
         pair = pair.swapped()

@@ -14,10 +14,15 @@ INTENSITY_STEPS = 65535  # images are stored as 16-bit numbers
 
 
 class CaseFolder:
-    """Numbered pairs, ``make(number)`` of which are written when first asked for and read afterwards.
+    """Numbered pairs that are written when first asked for and read afterwards.
 
-    ``make`` must always return the same pair for a number: then training does not depend on what the folder already
-    held. Several processes may fill the folder at once.
+    Several processes may fill the folder at once.
+
+    Args:
+        folder: Where the files are.
+        make: Makes the pair of a number. It must always return the same one: then training does not depend on what the
+            folder already held.
+        keep: How many pairs stay in memory.
     """
 
     def __init__(self, folder: str | Path, make: Callable[[int], TrainingPair], keep: int = 4096) -> None:
@@ -37,6 +42,7 @@ class CaseFolder:
         return self._read[number]
 
     def path(self, number: int) -> Path:
+        """The file of a number."""
         return self._folder / f"{number:06d}.npz"
 
     def fill(self, numbers: range) -> None:

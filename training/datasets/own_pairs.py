@@ -21,7 +21,14 @@ SPLITS = ("train", "validation")
 def own_pairs(folder: str | Path, split: str, dimension: int, finest_mm: float | None = None) -> list[TrainingPair]:
     """The pairs of one split; in 2D all their slices.
 
-    Raises ValueError naming the table or the file if something is missing or cannot be learnt from.
+    Args:
+        folder: Where ``pairs.csv`` is.
+        split: "train" or "validation".
+        dimension: 2 or 3.
+        finest_mm: Voxels are not made smaller than this.
+
+    Raises:
+        ValueError: Naming the table or the file: something is missing or cannot be learnt from.
     """
     table = Path(folder).expanduser() / TABLE
     rows = [row for row in _rows(table) if row["split"] == split]

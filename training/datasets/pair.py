@@ -14,11 +14,16 @@ import torch
 class TrainingPair:
     """A fixed and a moving image on one grid, as the registrar hands them to a network.
 
-    fixed, moving: (*shape) float32 on [0, 1], 2D or 3D. fixed_labels: (*shape) uint8, the tissues whose sliders are
-    drawn, 0 is the background. moving_labels: the same structures in the moving image, None if unknown. spacing_mm: per
-    axis. displacement: (D, *shape) float32 in voxels, fixed point x corresponds to moving point x + displacement(x);
-    None if unknown. valid: (*shape) booleans, where the fixed image has values and, if the displacement is known, a
-    counterpart in the moving image.
+    Attributes:
+        fixed: (*shape) float32 on [0, 1], 2D or 3D.
+        moving: (*shape) float32 on [0, 1].
+        fixed_labels: (*shape) uint8, the tissues whose sliders are drawn, 0 is the background.
+        moving_labels: (*shape) uint8, the same structures in the moving image, None if unknown.
+        spacing_mm: Voxel size per axis.
+        displacement: (D, *shape) float32 in voxels, fixed point x corresponds to moving point x + displacement(x);
+            None if unknown.
+        valid: (*shape) booleans, where the fixed image has values and, if the displacement is known, a counterpart in
+            the moving image; None: everywhere.
     """
 
     fixed: np.ndarray
@@ -31,10 +36,15 @@ class TrainingPair:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Number of voxels per axis."""
         return self.fixed.shape
 
     def swapped(self) -> TrainingPair:
-        """Fixed and moving exchanged. The true displacement is not inverted but dropped."""
+        """Fixed and moving exchanged. The true displacement is not inverted but dropped.
+
+        Raises:
+            ValueError: The moving image has no labels.
+        """
         if self.moving_labels is None:
             raise ValueError("A pair without labels of the moving image cannot be swapped.")
         return replace(
@@ -48,7 +58,11 @@ class TrainingPair:
         )
 
     def merged(self, tissues: int | None) -> TrainingPair:
-        """Labels above ``tissues`` become background; None keeps all."""
+        """Labels above a number become background.
+
+        Args:
+            tissues: The number; None keeps all.
+        """
         if tissues is None:
             return self
         fixed, moving = (
@@ -58,7 +72,11 @@ class TrainingPair:
         return replace(self, fixed_labels=fixed, moving_labels=moving)
 
     def fitted(self, shape: Sequence[int]) -> TrainingPair:
-        """Cropped or padded around its center to another shape. Padding repeats the border and is not valid."""
+        """Cropped or padded around its center to another shape. Padding repeats the border and is not valid.
+
+        Args:
+            shape: Voxels wanted per axis.
+        """
         shape = tuple(shape)
         if shape == self.shape:
             return self
@@ -79,10 +97,17 @@ class TrainingPair:
 
 
 class Batch(NamedTuple):
-    """Pairs of one shape: images and mask (B, 1, *shape) float32, labels (B, *shape) int64.
+    """Pairs of one shape.
 
-    sliders: (B, C, 2) positions of λ and μ of every tissue in [0, 1]. spacing: voxel size per axis relative to the
-    smallest; an absolute size has no influence on an energy of strains. number: of the step.
+    Attributes:
+        fixed: (B, 1, *shape) float32 on [0, 1].
+        moving: (B, 1, *shape) float32 on [0, 1].
+        labels: (B, *shape) int64.
+        mask: (B, 1, *shape) float32, 1 where a pair is valid.
+        sliders: (B, C, 2) positions of λ and μ of every tissue in [0, 1].
+        spacing: Voxel size per axis relative to the smallest; an absolute size has no influence on an
+            energy of strains.
+        number: Of the step.
     """
 
     fixed: torch.Tensor
@@ -95,7 +120,16 @@ class Batch(NamedTuple):
 
 
 def collate(pairs: Sequence[TrainingPair], sliders: np.ndarray, number: int = 0) -> Batch:
-    """Stack pairs; ``sliders`` (B, C, 2). Raises ValueError if their shapes or proportions of voxels differ."""
+    """Stack pairs.
+
+    Args:
+        pairs: B pairs of one shape.
+        sliders: (B, C, 2) positions in [0, 1].
+        number: Of the step.
+
+    Raises:
+        ValueError: The shapes of the pairs or the proportions of their voxels differ.
+    """
     if len({pair.shape for pair in pairs}) > 1:
         raise ValueError(f"Pairs of one batch have different shapes: {sorted({pair.shape for pair in pairs})}.")
     spacings = [relative_spacing(pair.spacing_mm) for pair in pairs]

@@ -22,7 +22,13 @@ REPLACEMENTS = 10_000_000
 
 
 def phantom_folder(cache: str | Path, dimension: int, spacing_mm: float) -> CaseFolder:
-    """The cached phantoms of one dimension and voxel size."""
+    """The cached phantoms of one dimension and voxel size.
+
+    Args:
+        cache: Folder for data that is made once.
+        dimension: 2 or 3.
+        spacing_mm: Voxel size.
+    """
     return CaseFolder(
         Path(cache).expanduser() / f"phantoms-{dimension}d-{spacing_mm:g}mm",
         lambda number: phantom_pair(dimension, number, spacing_mm),
@@ -30,12 +36,24 @@ def phantom_folder(cache: str | Path, dimension: int, spacing_mm: float) -> Case
 
 
 def phantom_pair(dimension: int, number: int, spacing_mm: float) -> TrainingPair:
-    """Subject ``number`` as a training pair."""
+    """A subject as a training pair.
+
+    Args:
+        dimension: 2 or 3.
+        number: Of the subject.
+        spacing_mm: Voxel size.
+    """
     return as_training_pair(phantom_case(dimension, number, spacing_mm))
 
 
 def phantom_case(dimension: int, number: int, spacing_mm: float | None = None) -> PhantomCase:
-    """Subject ``number``; the loads take turns. One whose motion cannot be inverted (1 of 600) is replaced."""
+    """A subject; the loads take turns. One whose motion cannot be inverted (1 of 600) is replaced.
+
+    Args:
+        dimension: 2 or 3.
+        number: Of the subject.
+        spacing_mm: Voxel size; None: see `make_case`.
+    """
     load = load_of(number)
     try:
         return make_case(dimension, number, load=load, spacing_mm=spacing_mm)
@@ -71,7 +89,17 @@ def as_training_pair(case: PhantomCase) -> TrainingPair:
 
 
 def fill_in_background(cache: str | Path, dimension: int, spacing_mm: float, count: int) -> subprocess.Popen:
-    """Make the first ``count`` phantoms in another process of lowest priority; training goes on meanwhile."""
+    """Make phantoms in another process of lowest priority; training goes on meanwhile.
+
+    Args:
+        cache: Folder for data that is made once.
+        dimension: 2 or 3.
+        spacing_mm: Voxel size.
+        count: The first so many.
+
+    Returns:
+        The process.
+    """
     command = [
         sys.executable,
         "-m",

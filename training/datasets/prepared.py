@@ -24,11 +24,20 @@ LEAST_BODY = 0.2  # part of a slice that must be body for it to be worth learnin
 def prepared_pairs(
     fixed: Path, moving: Path, segmentation: Path, dimension: int, finest_mm: float | None = None
 ) -> list[TrainingPair]:
-    """One volume, or in 2D every slice that shows enough of the body; ``finest_mm``: voxels are not made smaller.
+    """One volume, or in 2D every slice that shows enough of the body.
 
     The images are taken as they lie in space, and turned as a network will see them that was not trained with every
     orientation. Labels of the moving image are left out: they would need a body of their own to be swapped.
-    Raises ValueError naming the file for what cannot be read.
+
+    Args:
+        fixed: File of the fixed image.
+        moving: File of the moving image.
+        segmentation: File of the tissues of the fixed image.
+        dimension: 2 or 3.
+        finest_mm: Voxels are not made smaller than this.
+
+    Raises:
+        ValueError: Naming the file that cannot be read.
     """
     fixed_image, moving_image = read_image(fixed), read_image(moving)
     images = ImagePair(fixed_image, moving_image, read_segmentation(segmentation, fixed_image))

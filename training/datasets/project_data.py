@@ -51,7 +51,14 @@ def real_pairs(
 ) -> list[TrainingPair]:
     """Real pairs as the registrar prepares them, without any truth; in 2D every slice that shows enough of the body.
 
-    Raises ValueError for unknown cases.
+    Args:
+        data: Folder of the data sets.
+        cases: Names of pairs.
+        dimension: 2 or 3.
+        finest_mm: Voxels are not made smaller than this.
+
+    Raises:
+        ValueError: A case is unknown.
     """
     unknown = sorted(set(cases) - set(PAIRS))
     if unknown:

@@ -30,8 +30,11 @@ ACDC_CLASSES = ("right ventricle", "myocardium", "left ventricle")
 class Recipe:
     """What the paper does with the images of one data set.
 
-    ``clip``: intensities that become 0 and 1 at most. ``spacing_mm``: of the equal voxels. ``shape``: after cropping
-    and padding. ``coronal``: only the middle coronal slice.
+    Attributes:
+        clip: Intensities that become 0 and 1 at most.
+        spacing_mm: Of the equal voxels.
+        shape: After cropping and padding.
+        coronal: Only the middle coronal slice.
     """
 
     clip: tuple[float, float]
@@ -50,7 +53,14 @@ def learn2reg_pairs(folder: str | Path, recipe: Recipe, split: str = "train") ->
     """The pairs of one split of NLST or LungCT.
 
     Pairs that the list of the training also names among those for validation belong to validation.
-    Raises ValueError if the list, the split, an image or a segmentation is missing.
+
+    Args:
+        folder: Of the data set.
+        recipe: What is done with its images.
+        split: "train" or "validation".
+
+    Raises:
+        ValueError: The list, the split, an image or a segmentation is missing.
     """
     folder = Path(folder)
     return [_learn2reg_pair(folder, recipe, entry) for entry in _entries(folder, split)]
@@ -59,7 +69,12 @@ def learn2reg_pairs(folder: str | Path, recipe: Recipe, split: str = "train") ->
 def acdc_pairs(folder: str | Path, split: str = "train") -> list[TrainingPair]:
     """Middle slices of the patients of one split, fixed at the end of diastole, moving at the end of systole.
 
-    Raises ValueError if there are none, or if one of them is incomplete.
+    Args:
+        folder: Of the patients.
+        split: One of ``ACDC_SPLITS``.
+
+    Raises:
+        ValueError: There is no such split, it has no patients, or one of them is incomplete.
     """
     if split not in ACDC_SPLITS:
         raise ValueError(f"There is no split '{split}'; there are {', '.join(ACDC_SPLITS)}.")

@@ -24,18 +24,31 @@ INTEGRATION_STEPS = 6
 
 @dataclass(frozen=True)
 class ShapeSettings:
-    """Sizes as a share of the smaller side of the image. ``largest_motion``: of the displacement, in the same unit."""
+    """Sizes as a share of the smaller side of the image, and how often contrasts differ.
+
+    Attributes:
+        coarsest: Largest size of a shape.
+        finest: Smallest size of a shape.
+        largest_motion: Of the displacement.
+        other_contrast: Share of the pairs whose images have two unrelated contrasts.
+    """
 
     coarsest: float = 0.4
     finest: float = 0.06
     largest_motion: float = 0.1
-    other_contrast: float = 0.15  # share of the pairs whose images have two unrelated contrasts
+    other_contrast: float = 0.15
 
 
 def shape_pair(
     generator: np.random.Generator, shape: Sequence[int], settings: ShapeSettings | None = None
 ) -> TrainingPair:
-    """One pair of isotropic voxels with known displacement; the same generator state gives the same pair."""
+    """One pair of isotropic voxels with known displacement; the same generator state gives the same pair.
+
+    Args:
+        generator: Draws the pair.
+        shape: Voxels per axis.
+        settings: None for the defaults.
+    """
     settings = settings or ShapeSettings()
     torch_generator = torch.Generator().manual_seed(int(generator.integers(2**62)))
     shape, side = tuple(shape), min(shape)
@@ -67,7 +80,17 @@ def shape_pair(
 
 
 def smooth_field(generator: torch.Generator, channels: int, shape: Sequence[int], size: float) -> torch.Tensor:
-    """(1, channels, *shape) of about unit variance, smooth over ``size`` voxels."""
+    """A random field of about unit variance.
+
+    Args:
+        generator: Draws it.
+        channels: How many fields.
+        shape: Voxels per axis.
+        size: Number of voxels over which it is smooth.
+
+    Returns:
+        (1, channels, *shape).
+    """
     coarse = [max(2, round(n / max(size, 1.0)) + 1) for n in shape]
     noise = torch.randn(1, channels, *coarse, generator=generator)
     mode = "bicubic" if len(shape) == 2 else "trilinear"

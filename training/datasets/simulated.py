@@ -41,7 +41,14 @@ UNSEGMENTED = 100_000
 
 @dataclass(frozen=True)
 class RealVolume:
-    """A real image with labels. ``names``: what the labels are; unlisted ones count as soft tissue. ``ct``: in HU."""
+    """A real image with labels.
+
+    Attributes:
+        image: Its file.
+        labels: The file of its label map.
+        names: What the labels are; unlisted ones count as soft tissue.
+        ct: Whether the intensities are Hounsfield units.
+    """
 
     image: Path
     labels: Path
@@ -52,7 +59,15 @@ class RealVolume:
 def simulated_folder(
     cache: str | Path, name: str, volume: RealVolume, shape: Sequence[int], spacing_mm: float
 ) -> CaseFolder:
-    """Simulated pairs of one shape from one volume; ``name`` tells the folders of different volumes apart."""
+    """Simulated pairs of one shape from one volume.
+
+    Args:
+        cache: Folder for data that is made once.
+        name: Tells the folders of different volumes apart.
+        volume: The volume.
+        shape: Voxels of the pairs per axis, two or three.
+        spacing_mm: Voxel size.
+    """
     simulators: list[Simulator] = []
 
     def make(number: int) -> TrainingPair:
@@ -65,7 +80,12 @@ def simulated_folder(
 
 
 class Simulator:
-    """Pairs from one volume: at every number another slice or section, other stiffness, other forces, other noise."""
+    """Pairs from one volume: at every number another slice or section, other stiffness, other forces, other noise.
+
+    Args:
+        volume: The volume.
+        spacing_mm: Voxel size.
+    """
 
     def __init__(self, volume: RealVolume, spacing_mm: float) -> None:
         spacing = (spacing_mm,) * 3
@@ -79,7 +99,15 @@ class Simulator:
         self._spacing_mm = spacing_mm
 
     def pair(self, number: int, shape: Sequence[int]) -> TrainingPair:
-        """Of two or three dimensions, as ``shape`` says. The same number always gives the same pair."""
+        """The pair of a number; the same number always gives the same pair.
+
+        Args:
+            number: Which pair.
+            shape: Voxels per axis, two or three.
+
+        Raises:
+            ValueError: In 2D, no slice of the volume shows enough tissue.
+        """
         dimension = len(shape)
         generator = np.random.default_rng([number, dimension])
         image, labels = self._section(generator, shape)

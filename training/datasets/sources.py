@@ -22,9 +22,16 @@ MOST_TISSUES = 16  # labels of training pairs are below this
 
 
 def from_folder(folder: CaseFolder, count: int, first: int | None = None, steps_each: int = 1) -> Source:
-    """Any of ``count`` made pairs: at step 0 only of the ``first`` ones, then of one more every ``steps_each`` steps.
+    """Any of some made pairs.
 
-    So training can begin while the others are still being made, and sees the same pairs however long that takes.
+    At step 0 only of the first ones, then of one more at a time. So training can begin while the others are still being
+    made, and sees the same pairs however long that takes.
+
+    Args:
+        folder: Where they are.
+        count: How many there will be.
+        first: How many there are at step 0; None: all.
+        steps_each: Steps after which one more joins.
     """
 
     def draw(generator: np.random.Generator, step: int) -> TrainingPair:
@@ -35,7 +42,14 @@ def from_folder(folder: CaseFolder, count: int, first: int | None = None, steps_
 
 
 def from_list(pairs: Sequence[TrainingPair]) -> Source:
-    """Any of some pairs that are in memory."""
+    """Any of some pairs that are in memory.
+
+    Args:
+        pairs: The pairs.
+
+    Raises:
+        ValueError: There are none.
+    """
     if not pairs:
         raise ValueError("There are no pairs to learn from.")
     return lambda generator, step: pairs[int(generator.integers(len(pairs)))]
@@ -47,7 +61,15 @@ def from_shapes(shape: Sequence[int]) -> Source:
 
 
 def mixed(sources: Mapping[str, Source], shares: Mapping[str, float]) -> Source:
-    """Each pair from a source drawn with the probability of its share."""
+    """Each pair from a source drawn with the probability of its share.
+
+    Args:
+        sources: By name.
+        shares: Name -> share; they need not sum to 1.
+
+    Raises:
+        ValueError: A name is unknown.
+    """
     names = list(shares)
     unknown = sorted(set(names) - set(sources))
     if unknown:
@@ -64,8 +86,15 @@ def mixed(sources: Mapping[str, Source], shares: Mapping[str, float]) -> Source:
 class Sampling:
     """How batches are drawn.
 
-    ``tissues``: labels from 1 to this one are kept, others become background; None keeps all. ``adaptive``: False gives
-    all tissues of a pair the same sliders.
+    Attributes:
+        shape: Voxels per axis.
+        batch: Pairs per step, over all processes together.
+        seed: Decides everything.
+        augmentation: How pairs are changed.
+        ends: Share of slider positions that are exactly 0 or 1.
+        equal: Share of steps in which all tissues are equal.
+        adaptive: False gives all tissues of a pair the same sliders.
+        tissues: Labels from 1 to this one are kept, others become background; None keeps all.
     """
 
     shape: tuple[int, ...]
@@ -79,10 +108,20 @@ class Sampling:
 
 
 class TrainingSet(Dataset):
-    """Element n is the part of the batch of step n that one of ``world`` processes works on.
+    """Element n is the part of the batch of step n that one of several processes works on.
 
     Each pair has its own random numbers, made from seed, step and place in the batch. Hence a resumed run and any
     number of processes see what one uninterrupted process would.
+
+    Args:
+        source: Where pairs come from.
+        sampling: How batches are drawn.
+        steps: How many there are.
+        rank: Number of this process, from 0.
+        world: Number of processes.
+
+    Raises:
+        ValueError: The batch cannot be shared by so many processes.
     """
 
     def __init__(self, source: Source, sampling: Sampling, steps: int, rank: int = 0, world: int = 1) -> None:

@@ -22,7 +22,13 @@ def upright(path: str | Path) -> sitk.Image:
 
 
 def resampled(volume: sitk.Image, spacing_mm: Iterable[float], nearest: bool = False) -> sitk.Image:
-    """The volume with voxels of ``spacing_mm`` (i, j, k) over the same extent; an average where they become larger."""
+    """A volume with other voxels over the same extent; an average where they become larger.
+
+    Args:
+        volume: 3D.
+        spacing_mm: Of the new voxels, in i, j, k order.
+        nearest: Nearest neighbor instead of linear interpolation.
+    """
     spacing_mm = np.array(list(spacing_mm), float)
     old_mm, size = np.array(volume.GetSpacing()), np.array(volume.GetSize())
     extent_mm = old_mm * size
@@ -48,7 +54,15 @@ def resampled(volume: sitk.Image, spacing_mm: Iterable[float], nearest: bool = F
 
 
 def merged_labels(labels: np.ndarray, groups: Mapping[str, Iterable[int]]) -> np.ndarray:
-    """Label values 1, 2 ... for the groups in their order, 0 for all other values; uint8."""
+    """Groups of label values as one label each.
+
+    Args:
+        labels: Any shape.
+        groups: Name -> values.
+
+    Returns:
+        uint8: 1, 2 ... for the groups in their order, 0 for all other values.
+    """
     merged = np.zeros(labels.shape, np.uint8)
     for number, values in enumerate(groups.values(), start=1):
         merged[np.isin(labels, list(values))] = number
@@ -56,9 +70,17 @@ def merged_labels(labels: np.ndarray, groups: Mapping[str, Iterable[int]]) -> np
 
 
 def labels_of_masks(folder: Path, names: Mapping[str, tuple[str, ...]] = MASK_NAMES) -> sitk.Image:
-    """TotalSegmentator's folder of masks as one label volume, upright: 1, 2 ... in the order of ``names``.
+    """TotalSegmentator's folder of masks as one label volume, upright.
 
-    Raises ValueError if no file in the folder begins with one of the names.
+    Args:
+        folder: Where the masks are.
+        names: Class -> how the names of its files begin.
+
+    Returns:
+        Labels 1, 2 ... in the order of ``names``.
+
+    Raises:
+        ValueError: No file in the folder begins with one of the names.
     """
     merged = None
     for number, beginnings in enumerate(names.values(), start=1):
