@@ -28,7 +28,14 @@ FILES = ("fixed", "moving", "segmentation")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make one figure; returns 0, or 2 after one sentence on stderr about what cannot be used."""
+    """Make one figure.
+
+    Args:
+        arguments: Words of the command line; None: those of this process.
+
+    Returns:
+        0, or 2 after one sentence on stderr about what cannot be used.
+    """
     options = _parser().parse_args(arguments)
     progress = ProgressLine()
     try:
@@ -48,7 +55,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def draw_tissues(options: argparse.Namespace, progress: ProgressLine) -> None:
-    """Figure 2. Raises ValueError for tables that cannot be used."""
+    """Figure 2.
+
+    Args:
+        options: Those of the command line.
+        progress: Told how far the work is.
+
+    Raises:
+        ValueError: A table cannot be used.
+    """
     from .drawing.batch_table import read_table
     from .drawing.pages import check_format, same_look, save_figure
     from .drawing.tissue_dots import tissue_figure
@@ -67,7 +82,15 @@ def draw_tissues(options: argparse.Namespace, progress: ProgressLine) -> None:
 
 
 def draw_registrations(options: argparse.Namespace, progress: ProgressLine) -> None:
-    """Figure 3. Raises ValueError for files and models that cannot be used."""
+    """Figure 3.
+
+    Args:
+        options: Those of the command line.
+        progress: Told how far the work is.
+
+    Raises:
+        ValueError: A file or a model cannot be used.
+    """
     from .drawing.compared import Choice, compare
     from .drawing.comparison import EXACT, comparison_figure, row_text
     from .drawing.pages import check_format, same_look, save_figure

@@ -16,7 +16,15 @@ TRUTHS = {"true": True, "false": False, "": False}
 
 @dataclass(frozen=True)
 class Dot:
-    """λ and μ that were estimated for one tissue of one subject; ``flat``: the images hardly decide between them."""
+    """λ and μ that were estimated for one tissue of one subject.
+
+    Attributes:
+        subject: Name of the subject.
+        tissue: Name of the tissue.
+        lam: λ.
+        mu: μ.
+        flat: Whether the images hardly decide between them.
+    """
 
     subject: str
     tissue: str
@@ -27,9 +35,15 @@ class Dot:
 
 @dataclass(frozen=True)
 class Stiffness:
-    """Shear modulus ratio of one tissue of one subject with its interval; ``high`` is infinite where it has no end.
+    """Shear modulus ratio of one tissue of one subject with its interval.
 
-    supported: the deformation tells it. ``value`` is not a number where nothing is said at all.
+    Attributes:
+        subject: Name of the subject.
+        tissue: Name of the tissue.
+        value: NaN where nothing is said at all.
+        low: Lower end of the interval.
+        high: Its upper end, infinite where it has none.
+        supported: Whether the deformation tells it.
     """
 
     subject: str
@@ -47,9 +61,15 @@ class Stiffness:
 
 @dataclass(frozen=True)
 class BatchTable:
-    """``dots``: tissues with estimated λ and μ. ``stiffness``: empty if the table has none. ``scale``: of λ and μ.
+    """What a figure needs of one table.
 
-    subjects: names of those that were registered. failed: of those that were not.
+    Attributes:
+        name: What the figure calls it.
+        dots: Tissues with estimated λ and μ.
+        stiffness: Empty if the table has none.
+        scale: Of λ and μ.
+        subjects: Names of those that were registered.
+        failed: Names of those that were not.
     """
 
     name: str
@@ -61,9 +81,14 @@ class BatchTable:
 
 
 def read_table(path: str | Path, scale: str | None = None) -> BatchTable:
-    """Read one table. scale: "log" or "paper", None to find it from the values.
+    """Read one table; rows without a finite λ and μ are left out.
 
-    Rows without a finite λ and μ are left out. Raises ValueError, naming file and line, if it cannot be used.
+    Args:
+        path: Of the csv file.
+        scale: "log" or "paper"; None to find it from the values.
+
+    Raises:
+        ValueError: Naming file and line: it cannot be used.
     """
     path = Path(path)
     rows = _rows(path)

@@ -29,10 +29,16 @@ Report = Callable[[str, float, str], None]
 class Choice:
     """How λ and μ are found, and what is done with them.
 
-    method: how they are searched, from the values of the tissue table or of the json file ``parameters``; None: these
-    values as they are. points: places per slider of a grid. search: the model that the grid asks for models with
-    parameters per tissue; None: the global one that is compared with the same regularizer and scale, as in the paper,
-    or the model itself. refine: further steps after a network's answer. initial, threads: see `Registrar`.
+    Attributes:
+        method: How they are searched, from the values of the tissue table or of the file ``parameters``; None: these
+            values as they are.
+        points: Places per slider of a grid.
+        search: The model that the grid asks for models with parameters per tissue; None: the global one that is
+            compared with the same regularizer and scale, as in the paper, or the model itself.
+        parameters: A json file with values per tissue.
+        refine: Further steps after a network's answer.
+        initial: See `Registrar`.
+        threads: See `Registrar`.
     """
 
     method: Method | None = "grid"
@@ -46,8 +52,14 @@ class Choice:
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """One row of the figure. origin: where its parameters come from, in a few words. is_global: they are the same for
-    all tissues. has_lambda: λ means something (see `ModelCard`).
+    """One row of the figure.
+
+    Attributes:
+        name: Of the solver.
+        result: What it has come to.
+        origin: Where its parameters come from, in a few words.
+        is_global: Whether they are the same for all tissues.
+        has_lambda: Whether λ means something (see `ModelCard`).
     """
 
     name: str
@@ -64,7 +76,17 @@ class Compared:
 
 
 def compare(pair: ImagePair, solvers: Mapping[str, DirectSolver], choice: Choice, report: Report) -> list[Compared]:
-    """Register ``pair`` with every solver, by name. Raises ValueError if one of them cannot, see `Registrar`."""
+    """Register a pair with every solver.
+
+    Args:
+        pair: The images.
+        solvers: By name.
+        choice: How λ and μ are found.
+        report: Called with name, fraction and text.
+
+    Raises:
+        ValueError: One of the solvers cannot register the pair, see `Registrar`.
+    """
     for solver in solvers.values():
         problem = None
         if isinstance(solver, NetworkSolver):
@@ -114,7 +136,15 @@ def is_adaptive(solver: DirectSolver) -> bool:
 
 
 def global_model(adaptive: NetworkSolver, solvers: Iterable[DirectSolver]) -> NetworkSolver | None:
-    """The model among ``solvers`` that the paper asks for the parameters of an adaptive one."""
+    """The model that the paper asks for the parameters of an adaptive one.
+
+    Args:
+        adaptive: The model with parameters per tissue.
+        solvers: Those that are compared.
+
+    Returns:
+        None if it is not among them.
+    """
     wanted = adaptive.pack.card
     fitting = (
         solver

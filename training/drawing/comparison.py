@@ -56,8 +56,14 @@ LONGEST_TITLE, LONGEST_LINE, LONGEST_NAME = 50, 140, 20  # letters
 def comparison_figure(pair: ImagePair, plane: Plane, rows: Sequence[Compared], title: str) -> Figure:
     """The images in the first column, what became of them in the others: a row of panels for each registration.
 
-    All pictures show ``plane`` with square pixels, whatever the voxels. Below each row stand Dice, standard deviation
+    All pictures show one plane with square pixels, whatever the voxels. Below each row stand Dice, standard deviation
     of the Jacobian determinant, folding and, if there are landmarks, their error, and the parameters.
+
+    Args:
+        pair: The images.
+        plane: The plane.
+        rows: One for each registration.
+        title: Above all.
     """
     view = PlaneView.of(pair, plane)
     count = max(len(rows), 2)  # the first column needs two
@@ -127,7 +133,12 @@ def comparison_figure(pair: ImagePair, plane: Plane, rows: Sequence[Compared], t
 
 
 def row_text(row: Compared, pair: ImagePair) -> str:
-    """Mean Dice, standard deviation of the Jacobian determinant, folding, landmark error, Dice by tissue."""
+    """Mean Dice, standard deviation of the Jacobian determinant, folding, landmark error, Dice by tissue.
+
+    Args:
+        row: The registration.
+        pair: The images.
+    """
     errors = row.result.landmark_errors
     dice, by_tissue = _dice_texts(row, lambda tissue: tissue.dice_after)
     return _spaced(

@@ -28,7 +28,15 @@ def same_look() -> Iterator[None]:
 
 
 def check_format(path: Path, width: int | None = None) -> None:
-    """Raise ValueError if no figure can be saved under this name, or none so wide."""
+    """Refuse a name or width with which no figure can be saved.
+
+    Args:
+        path: Of the figure.
+        width: In pixels.
+
+    Raises:
+        ValueError: The ending is unknown, the folder does not exist, or the width is out of range.
+    """
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"{path}: the name of a figure must end with {', '.join(FORMATS[:-1])} or {FORMATS[-1]}.")
     if not path.absolute().parent.is_dir():
@@ -38,9 +46,16 @@ def check_format(path: Path, width: int | None = None) -> None:
 
 
 def save_figure(figure: Figure, path: Path, exact: Iterable[Colormap] = (), width: int | None = None) -> None:
-    """Write a figure; equal figures give equal files. A PNG has 256 colors, among them the shades of ``exact``.
+    """Write a figure; equal figures give equal files. A PNG has 256 colors.
 
-    width: of a PNG in pixels. Raises ValueError if the file cannot be written.
+    Args:
+        figure: The figure.
+        path: Where; the ending decides the format.
+        exact: Color maps whose shades stay exact in a PNG.
+        width: Of a PNG in pixels.
+
+    Raises:
+        ValueError: The file cannot be written.
     """
     check_format(path)
     if width is not None:
@@ -56,12 +71,24 @@ def save_figure(figure: Figure, path: Path, exact: Iterable[Colormap] = (), widt
 
 
 def pixels(figure: Figure) -> np.ndarray:
-    """(rows, columns, 3) uint8."""
+    """A figure as an array.
+
+    Args:
+        figure: The figure.
+
+    Returns:
+        (rows, columns, 3) uint8.
+    """
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
 def shortened(text: str, letters: int) -> str:
-    """At most so many letters."""
+    """A text of limited length.
+
+    Args:
+        text: The text.
+        letters: At most so many.
+    """
     return text if len(text) <= letters else f"{text[: letters - 1]}…"

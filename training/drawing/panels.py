@@ -47,7 +47,18 @@ WHOLLY = 0.999
 
 @dataclass(frozen=True, eq=False)
 class PlaneView:
-    """Everything about one plane that does not depend on a registration."""
+    """Everything about one plane that does not depend on a registration.
+
+    Attributes:
+        plane: The plane.
+        fixed: (rows, columns) fixed image.
+        moving: (rows, columns) moving image before registration.
+        moving_valid: (rows, columns) bool, where the moving image has values.
+        in_body: (rows, columns) bool, where the fixed image shows the body.
+        windows: Gray-value windows of fixed and moving image.
+        outlines: Label -> outlines of the fixed image's tissue.
+        colors: Label -> color, 0 to 1.
+    """
 
     plane: Plane
     fixed: np.ndarray
@@ -60,7 +71,12 @@ class PlaneView:
 
     @classmethod
     def of(cls, pair: ImagePair, plane: Plane) -> PlaneView:
-        """Sample both images and trace the tissues of the fixed one."""
+        """Sample both images and trace the tissues of the fixed one.
+
+        Args:
+            pair: The images.
+            plane: The plane.
+        """
         fixed, moving, segmentation = pair.fixed, pair.moving, pair.fixed_segmentation
         body = ~outside_body(fixed.array_kji, fixed.geometry.spacing_kji_mm, is_ct(fixed))
         covered = np.ones(moving.geometry.shape_kji, np.float32)
@@ -78,7 +94,14 @@ class PlaneView:
 
 
 def draw_image(axes: Axes, view: PlaneView, moving: bool = False, outlines: bool = True) -> None:
-    """Gray values, with the outlines of the fixed image's tissues if wanted."""
+    """Gray values, with the outlines of the fixed image's tissues if wanted.
+
+    Args:
+        axes: Where to draw.
+        view: The plane.
+        moving: The moving image instead of the fixed one.
+        outlines: Whether they are wanted.
+    """
     low, high = view.windows[moving]
     axes.imshow(view.moving if moving else view.fixed, cmap=GRAY_COLORS, vmin=low, vmax=high, **ON_VALUES)
     if outlines:
@@ -86,14 +109,26 @@ def draw_image(axes: Axes, view: PlaneView, moving: bool = False, outlines: bool
 
 
 def draw_warped(axes: Axes, view: PlaneView, result: RegistrationResult) -> None:
-    """Gray values of the moving image after the registration."""
+    """Gray values of the moving image after the registration.
+
+    Args:
+        axes: Where to draw.
+        view: The plane.
+        result: The registration.
+    """
     low, high = view.windows[1]
     values = _float_on_plane(result.warped.array_kji, result.warped.geometry, view.plane)
     axes.imshow(values, cmap=GRAY_COLORS, vmin=low, vmax=high, **ON_VALUES)
 
 
 def draw_difference(axes: Axes, view: PlaneView, result: RegistrationResult | None = None) -> None:
-    """|moving - fixed| in the gray-value window, before (no result) or after the registration."""
+    """|moving - fixed| in the gray-value window.
+
+    Args:
+        axes: Where to draw.
+        view: The plane.
+        result: After this registration; None: before.
+    """
     values, valid = view.moving, view.moving_valid
     if result is not None:
         values = _float_on_plane(result.warped.array_kji, result.warped.geometry, view.plane)
@@ -109,7 +144,13 @@ def draw_difference(axes: Axes, view: PlaneView, result: RegistrationResult | No
 
 
 def draw_grid(axes: Axes, view: PlaneView, result: RegistrationResult) -> None:
-    """Tissues and straight lines of the fixed image, where the deformation puts them."""
+    """Tissues and straight lines of the fixed image, where the deformation puts them.
+
+    Args:
+        axes: Where to draw.
+        view: The plane.
+        result: The registration.
+    """
     axes.set_facecolor("white")
     for label, curves in view.outlines.items():
         moved = mapped_pixels(curves, result, view.plane)
@@ -120,8 +161,13 @@ def draw_grid(axes: Axes, view: PlaneView, result: RegistrationResult) -> None:
 
 
 def draw_volume_change(axes: Axes, view: PlaneView, result: RegistrationResult, saturation: float) -> None:
-    """Jacobian determinant inside the body: blue below 1, red above, logarithmic, saturated at ``saturation`` and its
-    inverse; magenta where the deformation folds.
+    """Jacobian determinant inside the body: blue below 1, red above, logarithmic; magenta where the deformation folds.
+
+    Args:
+        axes: Where to draw.
+        view: The plane.
+        result: The registration.
+        saturation: Determinant at which the red saturates; its inverse that of the blue.
     """
     axes.set_facecolor("white")
     axes.imshow(_volume_logarithm(view, result), cmap=VOLUME_COLORS, norm=volume_norm(saturation), **ON_VALUES)
@@ -139,6 +185,11 @@ def draw_overlap(axes: Axes, view: PlaneView, result: RegistrationResult) -> Non
     """The fixed image with the tissues of the warped segmentation in color over those of its own in white.
 
     Without a moving segmentation: the warped image with the fixed tissues.
+
+    Args:
+        axes: Where to draw.
+        view: The plane.
+        result: The registration.
     """
     warped = result.warped_segmentation
     shown = (
@@ -161,7 +212,12 @@ def volume_norm(saturation: float) -> Normalize:
 
 
 def volume_saturation(views: Collection[PlaneView], results: Collection[RegistrationResult]) -> float:
-    """The first of ``VOLUME_RANGES`` that all but a few pixels stay within."""
+    """The first of ``VOLUME_RANGES`` that all but a few pixels stay within.
+
+    Args:
+        views: The planes.
+        results: The registrations.
+    """
     logarithms = [_volume_logarithm(view, result).compressed() for view in views for result in results]
     high = np.exp(np.percentile(np.abs(np.concatenate(logarithms)), 100 - SATURATED_PERCENT))
     return next((saturation for saturation in VOLUME_RANGES if saturation >= high), VOLUME_RANGES[-1])
@@ -173,7 +229,13 @@ def _volume_logarithm(view: PlaneView, result: RegistrationResult) -> np.ma.Mask
 
 
 def draw_orientation(axes: Axes, view: PlaneView, size: float) -> None:
-    """What lies at the left, right, top and bottom edge, and a bar of known length."""
+    """What lies at the left, right, top and bottom edge, and a bar of known length.
+
+    Args:
+        axes: Where to draw.
+        view: The plane.
+        size: Of the letters.
+    """
     rows, columns = view.fixed.shape
     stroke = [withStroke(linewidth=2, foreground="black")]
     places = (

@@ -18,11 +18,17 @@ ACROSS = {"coronal": 1, "axial": 2, "sagittal": 0}  # the axis in RAS across eac
 
 
 def shown_plane(pair: ImagePair, view: str | None = None, position_mm: float | None = None) -> Plane:
-    """The plane ``view`` ("axial", "coronal" or "sagittal") through the middle of what is segmented.
+    """The plane that the pictures show, cut to the segmented part of the body.
 
-    view: None for coronal, else axial, else sagittal: the first that is at least half as large as the largest.
-    position_mm: another place of its middle along the axis across it: S of an axial, A of a coronal, R of a sagittal
-    plane, in RAS mm. Raises ValueError if the images have no such plane, or nothing is segmented in it.
+    Args:
+        pair: The images.
+        view: "axial", "coronal" or "sagittal"; None for coronal, else axial, else sagittal: the first that is at least
+            half as large as the largest.
+        position_mm: Place of its middle along the axis across it: S of an axial, A of a coronal, R of a sagittal plane,
+            in RAS mm; None: the middle of what is segmented.
+
+    Raises:
+        ValueError: The images have no such plane, or nothing is segmented in it.
     """
     box_ras_mm = _segmented_box(pair.fixed_segmentation)
     by_name = {plane.name: plane for plane in picture_planes(pair.fixed_segmentation)}

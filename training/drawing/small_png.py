@@ -14,8 +14,16 @@ MOST_USED = 36  # plain areas such as the background, bars and letters
 
 
 def save_small_png(rgb: np.ndarray, path: Path, exact: Iterable[Colormap] = (), most_used: int = MOST_USED) -> None:
-    """Write ``rgb`` (rows, columns, 3: uint8). The shades of the color maps ``exact`` and the most used other colors
-    stay what they are; the rest, such as the soft edges of letters, shares what is left of the palette.
+    """Write a picture as a PNG of 256 colors.
+
+    The shades of some color maps and the most used other colors stay what they are; the rest, such as the soft edges of
+    letters, shares what is left of the palette.
+
+    Args:
+        rgb: (rows, columns, 3) uint8.
+        path: Where.
+        exact: The color maps.
+        most_used: How many other colors stay.
     """
     codes, place, count = np.unique(_code(rgb), return_inverse=True, return_counts=True)
     shades = [np.rint(255 * colors(np.arange(colors.N))[:, :3]) for colors in exact]

@@ -23,6 +23,12 @@ def draw_stiffness(axes: Axes, tables: Sequence[BatchTable], colors: Sequence[st
 
     Lines are intervals, those without an upper end have an arrow. The line across each tissue is the median of what the
     deformation tells, and below it stands for how many it does; values that it does not tell are hollow.
+
+    Args:
+        axes: Where to draw.
+        tables: What is drawn.
+        colors: Of the tables.
+        markers: Of the tables.
     """
     told = {
         number: [row for row in table.stiffness if not row.is_reference]

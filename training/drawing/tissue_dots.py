@@ -40,7 +40,13 @@ def tissue_figure(tables: Sequence[BatchTable]) -> Figure:
 
     Dots that coincide lie side by side around their place, so that each is seen. Hollow ones are estimates that the
     images hardly decide; medians and quartiles at the axes are those of the others. Below, if a table has it, the
-    shear modulus ratio. Raises ValueError if the tables have different scales.
+    shear modulus ratio.
+
+    Args:
+        tables: What is drawn.
+
+    Raises:
+        ValueError: The tables have different scales.
     """
     if len({table.scale.name for table in tables}) > 1:
         raise ValueError("λ and μ of these tables are on different scales: draw one figure for each scale.")

@@ -31,7 +31,17 @@ NAMES = ",".join(f"{label}={name}" for label, name in TISSUE_NAMES.items())
 
 
 def write_subjects(folder: Path, dimension: int, numbers: list[int], spacing_mm: float | None = None) -> Path:
-    """Make the subjects of these numbers, one folder for each; returns the list of them, which is written last."""
+    """Make subjects, one folder for each.
+
+    Args:
+        folder: Where they go.
+        dimension: 2 or 3.
+        numbers: Of the subjects.
+        spacing_mm: Voxel size; None: see `make_case`.
+
+    Returns:
+        The list of them, which is written last.
+    """
     rows = []
     for place, number in enumerate(numbers, start=1):
         subject = f"phantom-{place:03d}"
@@ -62,6 +72,7 @@ def _material(case: PhantomCase, number: int) -> dict:
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m training.phantoms", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -15,7 +15,16 @@ def draw_anatomy_2d(
     texture_generator: np.random.Generator,
     field_of_view_mm: tuple[float, float],
 ) -> Anatomy:
-    """Draw one subject. Shapes come from their own generator, so they are the same at every spacing of the canvas."""
+    """Draw one subject.
+
+    Shapes come from their own generator, so they are the same at every spacing of the canvas.
+
+    Args:
+        canvas: Where to draw.
+        shape_generator: Draws the shapes.
+        texture_generator: Draws the textures.
+        field_of_view_mm: Size of the slice along down and left.
+    """
     frame = _draw_frame(shape_generator, field_of_view_mm)
     down_mm, left_mm = canvas.centers_mm()
     body_width_mm = half_width_mm(down_mm, frame)
@@ -49,7 +58,12 @@ def draw_anatomy_2d(
 
 
 def half_width_mm(down_mm: np.ndarray, frame: BodyFrame) -> np.ndarray:
-    """Half the width of the body at that height: rounded shoulders, a slight waist."""
+    """Half the width of the body at some height: rounded shoulders, a slight waist.
+
+    Args:
+        down_mm: Height, from the upper edge.
+        frame: Of the subject.
+    """
     below_mm = down_mm - frame.shoulder_mm
     rounding = np.sqrt(np.clip(1 - (1 - np.clip(below_mm / 90, 0, 1)) ** 2, 0, 1))
     return frame.half_width_mm * (0.35 + 0.65 * rounding) * (1 - 0.06 * np.sin(below_mm / 60))

@@ -22,8 +22,14 @@ LIVER_RADIUS = 0.84
 class BodyPlaces:
     """Coordinates of every cell of a canvas relative to the body; they broadcast to the shape of the canvas.
 
-    ``down_mm`` from the upper face; ``aside_mm`` from the midline, positive to the left; ``deep`` from the middle of
-    the body, -1 at the front and 1 at the back; ``radius`` is 0 on the long axis of the body and 1 at the skin.
+    Attributes:
+        canvas: The canvas.
+        down_mm: From the upper face.
+        aside_mm: From the midline, positive to the left.
+        back_mm: From the front face.
+        deep: From the middle of the body, -1 at the front and 1 at the back.
+        radius: 0 on the long axis of the body and 1 at the skin.
+        width_mm: Half the width of the body at that height.
     """
 
     canvas: Canvas
@@ -41,7 +47,16 @@ def draw_anatomy_3d(
     texture_generator: np.random.Generator,
     field_of_view_mm: tuple[float, float, float],
 ) -> Anatomy:
-    """Draw one subject. Shapes come from their own generator, so they are the same at every spacing of the canvas."""
+    """Draw one subject.
+
+    Shapes come from their own generator, so they are the same at every spacing of the canvas.
+
+    Args:
+        canvas: Where to draw.
+        shape_generator: Draws the shapes.
+        texture_generator: Draws the textures.
+        field_of_view_mm: Size of the volume along down, back and left.
+    """
     frame = _draw_frame(shape_generator, field_of_view_mm)
     places = _places(canvas, frame)
     body = (places.radius < 1) & (places.down_mm > frame.shoulder_mm)

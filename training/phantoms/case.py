@@ -43,11 +43,17 @@ TISSUES = tuple(Tissue(label, name) for label, name in TISSUE_NAMES.items())
 
 @dataclass(frozen=True, eq=False)
 class PhantomCase:
-    """A pair with known truth: fixed point x corresponds to moving point x + ``displacement_ras_mm``(x).
+    """A pair with known truth: fixed point x corresponds to moving point x + displacement(x). Images are in HU.
 
-    ``displacement_ras_mm``: (K, J, I, 3) float32, RAS mm, on the fixed grid, zero out of plane in 2D.
-    ``valid``: (K, J, I) booleans, where the corresponding point lies inside the moving image.
-    ``lam_kpa``, ``mu_kpa``: simulated Lamé parameters by label (0 is the air around the body). Images are in HU.
+    Attributes:
+        fixed: Fixed image.
+        moving: Moving image.
+        fixed_segmentation: Of the fixed image.
+        moving_segmentation: Of the moving image.
+        lam_kpa: Simulated λ by label (0 is the air around the body).
+        mu_kpa: Simulated μ by label.
+        displacement_ras_mm: (K, J, I, 3) float32, RAS mm, on the fixed grid, zero out of plane in 2D.
+        valid: (K, J, I) booleans, where the corresponding point lies inside the moving image.
     """
 
     fixed: Image
@@ -78,11 +84,18 @@ class PhantomCase:
 def make_case(
     dimension: int, seed: int, *, load: str = "breathing", spacing_mm: float | None = None, oblique: bool = False
 ) -> PhantomCase:
-    """Simulate one subject. The same arguments always give the same case.
+    """Simulate one subject; the same arguments always give the same case.
 
-    dimension: 2 (a coronal slice, plane strain) or 3. load: one of ``LOADS``; anatomy, material and noise of a seed do
-    not depend on it. spacing_mm: voxel size, 4 mm in 2D and 6 mm in 3D by default. oblique: turn the patient, and the
-    volumes with it, in space; voxel values stay the same. Raises ValueError for arguments out of range.
+    Args:
+        dimension: 2 (a coronal slice, plane strain) or 3.
+        seed: Of the subject; its anatomy, material and noise depend on nothing else.
+        load: One of ``LOADS``.
+        spacing_mm: Voxel size, 4 mm in 2D and 6 mm in 3D by default.
+        oblique: Turn the patient, and the volumes with it, in space; voxel values stay the same.
+
+    Raises:
+        ValueError: An argument is out of range.
+        RuntimeError: The motion that was drawn folds or cannot be inverted.
     """
     if dimension not in FIELD_OF_VIEW_MM:
         raise ValueError(f"The dimension must be 2 or 3, not {dimension}.")

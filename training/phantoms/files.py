@@ -17,7 +17,14 @@ LANDMARK_COLUMNS = ("name", "fixed_x", "fixed_y", "fixed_z", "moving_x", "moving
 def write_case(
     folder: Path, images: dict[str, Image], segmentations: dict[str, Segmentation], landmarks: Landmarks
 ) -> None:
-    """Write ``<name>.nii.gz`` for every image and segmentation, and ``landmarks.csv``; the folder is made if needed."""
+    """Write ``<name>.nii.gz`` for every image and segmentation, and ``landmarks.csv``.
+
+    Args:
+        folder: Where; it is made if needed.
+        images: By name.
+        segmentations: By name.
+        landmarks: Written in LPS mm.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, image in images.items():
         write_image(image, folder / f"{name}.nii.gz")

@@ -23,7 +23,15 @@ def element_corners(dimension: int) -> list[tuple[int, ...]]:
 
 
 def shape_gradients(point: np.ndarray, spacing_mm: float) -> np.ndarray:
-    """(2^D, D) gradients in 1/mm of the nodal shape functions at ``point`` (D,), element coordinates from 0 to 1."""
+    """Gradients of the nodal shape functions.
+
+    Args:
+        point: (D,) element coordinates from 0 to 1.
+        spacing_mm: Side of the element.
+
+    Returns:
+        (2^D, D) in 1/mm.
+    """
     corners = np.array(element_corners(len(point)))
     factors = np.where(corners == 1, point, 1 - point)
     slopes = np.where(corners == 1, 1.0, -1.0) / spacing_mm
@@ -32,9 +40,16 @@ def shape_gradients(point: np.ndarray, spacing_mm: float) -> np.ndarray:
 
 
 def element_stiffness(dimension: int, spacing_mm: float) -> tuple[np.ndarray, np.ndarray]:
-    """Stiffness matrices of one element for (lambda = 1, mu = 0) and (lambda = 0, mu = 1), each (D 2^D, D 2^D).
+    """Stiffness matrices of one element for (λ = 1, μ = 0) and (λ = 0, μ = 1).
 
     Rows and columns are node-major: all components of the first corner, then of the second, and so on.
+
+    Args:
+        dimension: D, 2 or 3.
+        spacing_mm: Side of the element.
+
+    Returns:
+        Two matrices (D 2^D, D 2^D).
     """
     gauss = (0.5 - 0.5 / np.sqrt(3), 0.5 + 0.5 / np.sqrt(3))
     weight = (spacing_mm / 2) ** dimension
@@ -54,7 +69,17 @@ def element_stiffness(dimension: int, spacing_mm: float) -> tuple[np.ndarray, np
 def internal_forces(
     displacement_mm: np.ndarray, lam_kpa: np.ndarray, mu_kpa: np.ndarray, spacing_mm: float
 ) -> np.ndarray:
-    """Stiffness matrix times nodal ``displacement_mm``, element by element: nodal forces of the same shape."""
+    """Stiffness matrix times displacement, element by element.
+
+    Args:
+        displacement_mm: Nodal, (A+1, B+1[, C+1], D).
+        lam_kpa: λ per element, (A, B[, C]).
+        mu_kpa: μ per element.
+        spacing_mm: Side of an element.
+
+    Returns:
+        Nodal forces of the shape of the displacement.
+    """
     dimension = lam_kpa.ndim
     for_lambda, for_mu = element_stiffness(dimension, spacing_mm)
     windows = [_window(corner, lam_kpa.shape) for corner in element_corners(dimension)]
@@ -67,12 +92,31 @@ def internal_forces(
 
 
 def strain_energy(displacement_mm: np.ndarray, lam_kpa: np.ndarray, mu_kpa: np.ndarray, spacing_mm: float) -> float:
-    """Elastic energy of a nodal displacement, half u K u, in kPa mm^D."""
+    """Elastic energy of a nodal displacement, half u K u.
+
+    Args:
+        displacement_mm: Nodal, (A+1, B+1[, C+1], D).
+        lam_kpa: λ per element, (A, B[, C]).
+        mu_kpa: μ per element.
+        spacing_mm: Side of an element.
+
+    Returns:
+        In kPa mm^D.
+    """
     return 0.5 * float(np.sum(displacement_mm * internal_forces(displacement_mm, lam_kpa, mu_kpa, spacing_mm)))
 
 
 def nodes_from_elements(per_element: np.ndarray, dimension: int, spacing_mm: float) -> np.ndarray:
-    """Spread a density per element (A, B[, C], ...) over its corner nodes: integral of density times shape function."""
+    """Spread a density per element over its corner nodes: integral of density times shape function.
+
+    Args:
+        per_element: (A, B[, C], ...).
+        dimension: 2 or 3.
+        spacing_mm: Side of an element.
+
+    Returns:
+        (A+1, B+1[, C+1], ...).
+    """
     shape = per_element.shape[:dimension]
     nodal = np.zeros(tuple(n + 1 for n in shape) + per_element.shape[dimension:])
     share = per_element * (spacing_mm / 2) ** dimension
@@ -82,7 +126,15 @@ def nodes_from_elements(per_element: np.ndarray, dimension: int, spacing_mm: flo
 
 
 def centers_from_nodes(nodal: np.ndarray, dimension: int) -> np.ndarray:
-    """Values of the Q1 interpolation at the element centers (the mean of the corner nodes)."""
+    """Values of the Q1 interpolation at the element centers (the mean of the corner nodes).
+
+    Args:
+        nodal: (A+1, B+1[, C+1], ...).
+        dimension: 2 or 3.
+
+    Returns:
+        (A, B[, C], ...).
+    """
     shape = tuple(n - 1 for n in nodal.shape[:dimension])
     corners = element_corners(dimension)
     return sum(nodal[_window(corner, shape)] for corner in corners) / len(corners)
@@ -97,11 +149,22 @@ def solve_elasticity(
     springs: np.ndarray | None = None,
     held_displacement_mm: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Nodal displacement in mm, (A+1, B+1[, C+1], D), in equilibrium with nodal ``forces`` of the same shape.
+    """Nodal displacement in equilibrium with nodal forces.
 
-    lam_kpa, mu_kpa: (A, B[, C]). held: booleans per node; those nodes keep ``held_displacement_mm`` (zero by default).
-    springs: stiffness per node, the same for all components, that pulls the node back to its place.
-    Raises ValueError where a material is not positive definite or nothing holds the body.
+    Args:
+        lam_kpa: λ per element, (A, B[, C]).
+        mu_kpa: μ per element.
+        spacing_mm: Side of an element.
+        forces: Nodal, (A+1, B+1[, C+1], D).
+        held: Booleans per node; those nodes keep ``held_displacement_mm``.
+        springs: Stiffness per node, the same for all components, that pulls the node back to its place.
+        held_displacement_mm: Of the shape of the forces; zero by default.
+
+    Returns:
+        (A+1, B+1[, C+1], D) in mm.
+
+    Raises:
+        ValueError: A material is not positive definite, or nothing holds the body.
     """
     dimension = lam_kpa.ndim
     if mu_kpa.min() <= 0 or lam_kpa.min() < 0:

@@ -25,7 +25,12 @@ def cell_determinants(displacement: np.ndarray) -> np.ndarray:
     """Determinants of x -> x + displacement(x) at the corners of all cells between voxel centers.
 
     There the one-sided differences are the exact derivatives of the linear interpolation of the displacement.
-    Returns (2^D, A-1, B-1[, C-1]).
+
+    Args:
+        displacement: (D, A, B[, C]) in voxels.
+
+    Returns:
+        (2^D, A-1, B-1[, C-1]).
     """
     dimension = len(displacement)
     corners = product((0, 1), repeat=dimension)
@@ -55,9 +60,17 @@ def _determinant(columns: list[np.ndarray]) -> np.ndarray:
 def invert_displacement(displacement: np.ndarray, factor: int = 1) -> np.ndarray:
     """The inverse v with v(y) = -displacement(y + v(y)): moving point y corresponds to fixed point y + v(y).
 
-    Found by Newton's method on a ``factor`` times finer grid of the same extent, (D, factor A, factor B[, factor C]),
-    in voxels of the coarse grid. Outside its grid the displacement is continued as a constant.
-    Raises RuntimeError where there is no inverse.
+    Found by Newton's method. Outside its grid the displacement is continued as a constant.
+
+    Args:
+        displacement: (D, A, B[, C]) in voxels.
+        factor: The result lies on a grid so many times finer, of the same extent.
+
+    Returns:
+        (D, factor A, factor B[, factor C]) in voxels of the coarse grid.
+
+    Raises:
+        RuntimeError: There is no inverse.
     """
     dimension, fine_shape = len(displacement), tuple(n * factor for n in displacement.shape[1:])
     moving = np.stack(np.meshgrid(*[(np.arange(n) + 0.5) / factor - 0.5 for n in fine_shape], indexing="ij"))
@@ -88,9 +101,19 @@ def _sample(components: np.ndarray, points: np.ndarray) -> np.ndarray:
 def warp_anatomy(
     labels: np.ndarray, intensity_hu: np.ndarray, displacement: np.ndarray, factor: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and clean intensities of the moving image, on the grid of ``displacement``.
+    """Labels and clean intensities of the moving image.
 
-    labels, intensity_hu: the fixed anatomy on a ``factor`` times finer grid, which may go on below the field of view.
+    Args:
+        labels: The fixed anatomy on a ``factor`` times finer grid, which may go on below the field of view.
+        intensity_hu: Its intensities, on the same grid.
+        displacement: (D, A, B[, C]) in voxels.
+        factor: How much finer.
+
+    Returns:
+        Labels and intensities on the grid of the displacement.
+
+    Raises:
+        RuntimeError: The displacement has no inverse.
     """
     inverse = invert_displacement(displacement, factor)
     places = np.stack(np.meshgrid(*[np.arange(n) for n in inverse.shape[1:]], indexing="ij")) + factor * inverse
@@ -100,12 +123,26 @@ def warp_anatomy(
 
 
 def majority(labels: np.ndarray, factor: int) -> np.ndarray:
-    """The most frequent label in blocks of ``factor`` cells, uint8."""
+    """The most frequent label in blocks of cells.
+
+    Args:
+        labels: On the fine grid.
+        factor: Cells of a block along every axis.
+
+    Returns:
+        uint8.
+    """
     return label_fractions(labels, factor).argmax(axis=0).astype(np.uint8)
 
 
 def scan(clean_hu: np.ndarray, canvas: Canvas, generator: np.random.Generator) -> np.ndarray:
-    """Add what a scanner adds: a smooth 3 % bias, white noise of 8-25 HU, an offset up to 10 HU; clip to the window."""
+    """Add what a scanner adds: a smooth 3 % bias, white noise of 8-25 HU, an offset up to 10 HU; clip to the window.
+
+    Args:
+        clean_hu: Intensities.
+        canvas: Their grid.
+        generator: Draws the noise.
+    """
     bias = smooth_noise(generator, canvas, BIAS_WIDTH_MM)
     noise = generator.normal(0, generator.uniform(8, 25), clean_hu.shape)
     noisy = clean_hu * (1 + BIAS_SHARE * bias / np.abs(bias).max()) + noise + generator.uniform(-10, 10)

@@ -16,9 +16,17 @@ DEPTH_VOXELS = 3
 def choose_landmarks(
     labels_kji: np.ndarray, displacement_ras_mm: np.ndarray, valid: np.ndarray, geometry: Geometry, count: int
 ) -> Landmarks:
-    """``count`` voxel centers at least DEPTH_VOXELS inside the body, as many in each tissue, far from each other.
+    """Voxel centers at least DEPTH_VOXELS inside the body, as many in each tissue, far from each other.
 
-    Returns fixed points x and moving points x + displacement in RAS mm, named after tissue and number.
+    Args:
+        labels_kji: (K, J, I) of the fixed image.
+        displacement_ras_mm: (K, J, I, 3) in RAS mm, fixed to moving.
+        valid: (K, J, I) bool, where the moving image shows the same point.
+        geometry: The grid of all three.
+        count: How many.
+
+    Returns:
+        Fixed points x and moving points x + displacement in RAS mm, named after tissue and number.
     """
     thin = labels_kji.shape[0] == 1
     depth = np.ones((1 if thin else 3, 3, 3), bool)

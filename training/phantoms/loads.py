@@ -23,14 +23,30 @@ SKIN_MM = 8.0  # depth over which a surface pressure is spread
 
 @dataclass(frozen=True)
 class Load:
-    """Force per volume and spring stiffness per volume of every element."""
+    """Force per volume and spring stiffness per volume of every element.
+
+    Attributes:
+        forces: (A, B[, C], D).
+        springs: (A, B[, C]).
+    """
 
     forces: np.ndarray
     springs: np.ndarray
 
 
 def draw_load(name: str, labels: np.ndarray, canvas: Canvas, frame: BodyFrame, generator: np.random.Generator) -> Load:
-    """The load of that name (one of ``LOADS``) for one subject, plus a weak random smooth body force."""
+    """The load of one subject, plus a weak random smooth body force.
+
+    Args:
+        name: One of ``LOADS``.
+        labels: (A, B[, C]).
+        canvas: Their grid.
+        frame: Of the subject.
+        generator: Draws what is random.
+
+    Raises:
+        ValueError: There is no such load.
+    """
     if name not in LOADS:
         raise ValueError(f"Unknown load '{name}'; the loads are {', '.join(LOADS)}.")
     forces = LOADS[name](labels, canvas, frame, generator)

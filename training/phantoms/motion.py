@@ -23,10 +23,25 @@ def simulate_motion(
     frame: BodyFrame,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """Displacement in mm at the voxel centers, (D, A, B[, C]), body frame: fixed x corresponds to moving x + d(x).
+    """The true displacement of one subject.
 
     The elastic problem is linear, so the solution is scaled: to a random 99th percentile within MOTION_RANGE_MM, and
     less where a cell would be squeezed below SMALLEST_DETERMINANT. A load whose motion would get too small is redrawn.
+
+    Args:
+        load: One of ``LOADS``.
+        labels: (A, B[, C]).
+        lam_kpa: λ, (A, B[, C]).
+        mu_kpa: μ, (A, B[, C]).
+        canvas: Their grid.
+        frame: Of the subject.
+        generator: Draws what is random.
+
+    Returns:
+        Displacement in mm at the voxel centers, (D, A, B[, C]), body frame: fixed x corresponds to moving x + d(x).
+
+    Raises:
+        RuntimeError: No load that was drawn gives a large enough motion without folds.
     """
     held = _held_nodes(canvas)
     for _ in range(MAXIMUM_DRAWS):
@@ -45,7 +60,12 @@ def simulate_motion(
 
 
 def motion_size_mm(displacement_mm: np.ndarray, labels: np.ndarray) -> float:
-    """99th percentile of the length of the displacement (D, ...) within the body."""
+    """99th percentile of the length of a displacement within the body.
+
+    Args:
+        displacement_mm: (D, ...).
+        labels: (...).
+    """
     return float(np.percentile(np.linalg.norm(displacement_mm, axis=0)[labels != AIR], 99))
 
 

@@ -20,7 +20,19 @@ POISSON_RANGE = {AIR: (0.0, 0.0), LUNG: (0.20, 0.42), BONE: (0.3, 0.3), LIVER: (
 
 @dataclass(frozen=True)
 class BodyFrame:
-    """Where the parts of one subject are, in mm along the axes of the body frame (depths are used in 3D only)."""
+    """Where the parts of one subject are, in mm along the axes of the body frame (depths are used in 3D only).
+
+    Attributes:
+        midline_mm: Of the body, along left.
+        half_width_mm: Half the width of the body.
+        shoulder_mm: Of the shoulders, along down.
+        lung_top_mm: Upper end of the lungs.
+        right_dome_mm: Right dome of the diaphragm.
+        left_dome_mm: Left dome of the diaphragm.
+        middle_depth_mm: Middle of the body, along back.
+        half_depth_mm: Half the depth of the body.
+        spine_depth_mm: Of the spine, along back.
+    """
 
     midline_mm: float
     half_width_mm: float
@@ -35,13 +47,19 @@ class BodyFrame:
 
 @dataclass(frozen=True)
 class Canvas:
-    """A grid of square or cubic cells in the body frame on which anatomy is drawn."""
+    """A grid of square or cubic cells in the body frame on which anatomy is drawn.
+
+    Attributes:
+        shape: Cells along down, [back,] left.
+        spacing_mm: Side of a cell.
+    """
 
     shape: tuple[int, ...]
     spacing_mm: float
 
     @property
     def dimension(self) -> int:
+        """2 or 3."""
         return len(self.shape)
 
     def centers_mm(self) -> tuple[np.ndarray, ...]:
@@ -51,14 +69,25 @@ class Canvas:
         )
 
     def finer(self, factor: int, rows_below: int = 0) -> Canvas:
-        """``factor`` times more cells along every axis, and ``rows_below`` coarse rows more at the lower end."""
+        """More cells along every axis.
+
+        Args:
+            factor: So many times more.
+            rows_below: Coarse rows more at the lower end.
+        """
         rows = (self.shape[0] + rows_below) * factor
         return Canvas((rows, *[n * factor for n in self.shape[1:]]), self.spacing_mm / factor)
 
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """One subject drawn on a canvas: ``labels`` (int8) and ``intensity_hu`` (float32) of the canvas shape."""
+    """One subject drawn on a canvas.
+
+    Attributes:
+        labels: int8 of the canvas shape.
+        intensity_hu: float32 of the canvas shape.
+        frame: Where its parts are.
+    """
 
     labels: np.ndarray
     intensity_hu: np.ndarray
@@ -66,7 +95,13 @@ class Anatomy:
 
 
 def smooth_noise(generator: np.random.Generator, canvas: Canvas, width_mm: float) -> np.ndarray:
-    """Gaussian random field of unit variance with a correlation set by a Gaussian kernel of sigma ``width_mm``."""
+    """Gaussian random field of unit variance.
+
+    Args:
+        generator: Draws it.
+        canvas: Its grid.
+        width_mm: Sigma of the Gaussian kernel that sets its correlation.
+    """
     noise = gaussian_filter(generator.standard_normal(canvas.shape, dtype=np.float32), width_mm / canvas.spacing_mm)
     return noise / noise.std()
 
@@ -83,7 +118,12 @@ def draw_parameters(generator: np.random.Generator) -> tuple[dict[int, float], d
 
 
 def block_mean(values: np.ndarray, factor: int) -> np.ndarray:
-    """Mean over blocks of ``factor`` cells along every axis."""
+    """Mean over blocks of cells along every axis.
+
+    Args:
+        values: On the fine grid.
+        factor: Cells of a block along every axis.
+    """
     for axis in range(values.ndim):
         shape = values.shape
         split = shape[:axis] + (shape[axis] // factor, factor) + shape[axis + 1 :]
@@ -92,5 +132,13 @@ def block_mean(values: np.ndarray, factor: int) -> np.ndarray:
 
 
 def label_fractions(labels: np.ndarray, factor: int) -> np.ndarray:
-    """Share of every label in blocks of ``factor`` cells: (5, ...) float32, sums to 1."""
+    """Share of every label in blocks of cells.
+
+    Args:
+        labels: On the fine grid.
+        factor: Cells of a block along every axis.
+
+    Returns:
+        (5, ...) float32, sums to 1.
+    """
     return np.stack([block_mean((labels == label).astype(np.float32), factor) for label in range(SOFT + 1)])
