@@ -42,8 +42,14 @@ CHANGEABLE = {
 
 @dataclass(eq=False)
 class State:
-    """What changes while training. ``step``: steps done. ``best``: lowest validation objective, ``waited``:
-    validations since then.
+    """What changes while training.
+
+    Attributes:
+        model: The network, as the processes share it.
+        optimizer: Its optimizer.
+        step: Steps done.
+        best: Lowest validation objective.
+        waited: Validations since then.
     """
 
     model: nn.Module
@@ -54,7 +60,15 @@ class State:
 
 
 def save(fabric: Fabric, folder: Path, state: State, config: TrainingConfig, name: str = LAST) -> None:
-    """Write a checkpoint; called by all processes. A run that is killed meanwhile leaves the earlier one intact."""
+    """Write a checkpoint; called by all processes. A run that is killed meanwhile leaves the earlier one intact.
+
+    Args:
+        fabric: The processes of the run.
+        folder: Where checkpoints are.
+        state: What is to be stored.
+        config: The run it belongs to.
+        name: Of the file.
+    """
     unfinished = folder / (name + ".part")
     fabric.save(
         unfinished,
@@ -73,9 +87,19 @@ def save(fabric: Fabric, folder: Path, state: State, config: TrainingConfig, nam
 
 
 def restore(fabric: Fabric, folder: Path, state: State, config: TrainingConfig) -> bool:
-    """Fill ``state`` from the last checkpoint, if there is one.
+    """Fill a state from the last checkpoint, if there is one.
 
-    Raises ValueError if that was written by a run with other settings.
+    Args:
+        fabric: The processes of the run.
+        folder: Where checkpoints are.
+        state: What is to be filled.
+        config: The run that goes on.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        ValueError: It was written by a run with other settings.
     """
     path = folder / LAST
     if not path.exists():
@@ -88,7 +112,14 @@ def restore(fabric: Fabric, folder: Path, state: State, config: TrainingConfig) 
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """All parts of a checkpoint, tensors on the CPU. Raises ValueError if there is none."""
+    """All parts of a checkpoint, tensors on the CPU.
+
+    Args:
+        path: Of the file.
+
+    Raises:
+        ValueError: There is none.
+    """
     if not path.exists():
         raise ValueError(f"{path}: there is no such checkpoint.")
     return torch.load(path, map_location="cpu", weights_only=True)

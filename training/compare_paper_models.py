@@ -45,8 +45,15 @@ SUBJECT, BARE = "g, best of each pair", "sas, background 0"
 
 @dataclass(frozen=True)
 class Scores:
-    """Of one registered pair: Dice of lung, bone, liver; distances in mm; folded voxels; standard deviation of the
-    Jacobian determinant in the body.
+    """How well one pair was registered.
+
+    Attributes:
+        class_dice: Dice of lung, bone and liver.
+        dice: Their mean.
+        hd95_mm: Mean 95 % Hausdorff distance of the three.
+        epe_mm: Mean distance to the true correspondence in the body.
+        folding_percent: Voxels at which the deformation folds.
+        jacobian_deviation: Standard deviation of the Jacobian determinant in the body.
     """
 
     class_dice: tuple[float, ...]
@@ -59,7 +66,12 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """Dice (pairs, places, classes) of a global model at the slider positions ``places`` (places, 2)."""
+    """What a global model reaches at each place of a grid of λ and μ.
+
+    Attributes:
+        places: (places, 2) slider positions.
+        dice: (pairs, places, classes).
+    """
 
     places: np.ndarray
     dice: np.ndarray
@@ -81,7 +93,13 @@ class Search:
 
 
 def search(model: Model, pairs: Sequence[TrainingPair], points: int = 11) -> Search:
-    """Register with ``points`` positions of each slider, ends included."""
+    """Register with a grid of slider positions, ends included.
+
+    Args:
+        model: A global model.
+        pairs: What it registers.
+        points: Positions of each slider.
+    """
     axis = np.linspace(0, 1, points, dtype=np.float32)
     one_weight = model.card.regularizer == "diffusion"
     places = np.array([(p, p) for p in axis] if one_weight else list(itertools.product(axis, axis)))
@@ -92,7 +110,17 @@ def search(model: Model, pairs: Sequence[TrainingPair], points: int = 11) -> Sea
 
 
 def register(searched: Search, model: Model, adaptive: Model, pairs: Sequence[TrainingPair]) -> dict[str, list[Scores]]:
-    """Scores of every pair for each way to choose parameters."""
+    """Scores of every pair for each way to choose parameters.
+
+    Args:
+        searched: What the global model has reached.
+        model: The global model.
+        adaptive: The model with parameters per tissue.
+        pairs: Those that were searched.
+
+    Returns:
+        Way -> scores of the pairs.
+    """
     everywhere = searched.for_all()
     rows: dict[str, list[Scores]] = {"g": [], SUBJECT: [], "sas": [], BARE: []}
     for number, pair in enumerate(pairs):
@@ -108,13 +136,23 @@ def register(searched: Search, model: Model, adaptive: Model, pairs: Sequence[Tr
 
 
 def class_dice(pair: TrainingPair, displacement: torch.Tensor) -> tuple[float, ...]:
-    """Of lung, bone and liver; displacement (1, 2, *shape) in voxels."""
+    """Dice of lung, bone and liver.
+
+    Args:
+        pair: A slice with labels of both images.
+        displacement: (1, 2, *shape) in voxels.
+    """
     moved = moved_labels(pair, displacement)
     return tuple(dice(pair.fixed_labels, moved, label) for label in CLASSES)
 
 
 def scores(pair: TrainingPair, displacement: torch.Tensor) -> Scores:
-    """How well a displacement (1, 2, *shape) in voxels registers a slice."""
+    """How well a displacement registers a slice.
+
+    Args:
+        pair: The slice, with labels of both images.
+        displacement: (1, 2, *shape) in voxels.
+    """
     overlaps = class_dice(pair, displacement)
     down_mm, left_mm = pair.spacing_mm
     geometry = Geometry((1, *pair.shape), np.diag([left_mm, down_mm, 1.0, 1.0]))
@@ -132,7 +170,15 @@ def scores(pair: TrainingPair, displacement: torch.Tensor) -> Scores:
 
 
 def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
-    """Mean of ours - theirs over pairs, and its 95 % confidence interval (Student's t)."""
+    """Mean of ours - theirs over pairs, and its 95 % confidence interval (Student's t).
+
+    Args:
+        ours: One number for each pair.
+        theirs: The numbers of the same pairs.
+
+    Returns:
+        Mean, lower and upper bound.
+    """
     differences = np.subtract(ours, theirs)
     error = differences.std(ddof=1) / np.sqrt(len(differences))
     reach = float(stats.t.ppf(0.975, len(differences) - 1) * error)
@@ -140,7 +186,14 @@ def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> tuple[f
 
 
 def sorted_models(folders: Sequence[str | Path]) -> dict[str, Model]:
-    """The four models, from folders or names, by the names of the paper. Raises ValueError if they are not these."""
+    """The four models by the names of the paper.
+
+    Args:
+        folders: Folders of packs or names of installed ones, in any order.
+
+    Raises:
+        ValueError: They are not these four.
+    """
     models = {}
     for folder in folders:
         pack = named_pack(folder)
@@ -159,6 +212,7 @@ def sorted_models(folders: Sequence[str | Path]) -> dict[str, Model]:
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m training.compare_paper_models",
         description=__doc__,
@@ -184,8 +238,16 @@ def main() -> None:
 
 
 def compare(models: dict[str, Model], pairs: Sequence[TrainingPair], points: int) -> dict[str, dict]:
-    """``scores``: by model the `Scores` of all pairs; ``differences``: by comparison and measure mean, lower and upper
-    bound; ``parameters``: by regularizer the place for all and for each pair's tissues.
+    """All numbers of the experiment.
+
+    Args:
+        models: The four models, by the names of the paper.
+        pairs: Phantoms that no model has seen.
+        points: Positions of each slider.
+
+    Returns:
+        ``scores``: by model the `Scores` of all pairs; ``differences``: by comparison and measure mean, lower and upper
+        bound; ``parameters``: by regularizer the place for all and for each pair's tissues.
     """
     rows = {NO_DEFORMATION: [scores(pair, torch.zeros(1, 2, *pair.shape)) for pair in pairs]}
     differences, parameters = {}, {}
@@ -216,6 +278,12 @@ def compare(models: dict[str, Model], pairs: Sequence[TrainingPair], points: int
 
 
 def print_report(report: dict[str, dict], count: int) -> None:
+    """The numbers as tables on the terminal.
+
+    Args:
+        report: What `compare` has returned.
+        count: Number of pairs.
+    """
     print(f"{count} pairs, mean (standard deviation)")
     print(
         f"{'':<27}Dice of {', '.join(TISSUE_NAMES[label] for label in CLASSES)}   mean Dice        HD95 mm       "

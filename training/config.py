@@ -23,7 +23,14 @@ def _option(default: Any, help: str, **more: Any) -> Any:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """One run. Numbers are those of a short run on a CPU; the commands of the shipped models are in README.md."""
+    """One run; what each field is for is its help on the command line.
+
+    Numbers are those of a short run on a CPU; the commands of the shipped models are in README.md.
+
+    Raises:
+        ValueError: The shape does not fit the dimension, a hypernetwork with parameters per tissue has no tissues,
+            there is no step or no pair in it, or the sources cannot be read.
+    """
 
     name: str = _option("model", "name of the model and of its pack")
     output: str = _option("~/tissue-elastic-training", "folder of checkpoints, log, pictures and the finished pack")
@@ -96,7 +103,11 @@ class TrainingConfig:
         self.shares()
 
     def shares(self) -> dict[str, float]:
-        """Share of every source, by name; they sum to 1."""
+        """Share of every source, by name; they sum to 1.
+
+        Raises:
+            ValueError: The sources are not of the form name=share, or there is none with a share above 0.
+        """
         parts = dict(source.partition("=")[::2] for source in self.sources)
         try:
             shares = {name: float(share or 1) for name, share in parts.items()}
@@ -140,7 +151,14 @@ class TrainingConfig:
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> TrainingConfig:
-    """The configuration from a command line."""
+    """The configuration from a command line.
+
+    Args:
+        arguments: Its words; None: those of this process.
+
+    Raises:
+        ValueError: As in `TrainingConfig`.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m training.train",
         description="Train a registration network.",

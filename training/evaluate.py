@@ -37,7 +37,13 @@ TOLERANCE = 0.02  # a step up to this much upwards still counts as falling
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Of one pair: error in mm inside the body, mean overlap of lung, bone and liver, folded voxels."""
+    """How well one pair was registered.
+
+    Attributes:
+        epe_mm: Mean distance to the true correspondence inside the body.
+        dice: Mean overlap of lung, bone and liver.
+        folding_percent: Voxels at which the deformation folds.
+    """
 
     epe_mm: float
     dice: float
@@ -45,7 +51,11 @@ class Accuracy:
 
 
 class Model:
-    """A pack asked with slider positions per label, whatever its conditioning."""
+    """A pack asked with slider positions per label, whatever its conditioning.
+
+    Args:
+        pack: The pack.
+    """
 
     def __init__(self, pack: ModelPack) -> None:
         self.card, self._network = pack.card, pack.network
@@ -80,7 +90,15 @@ class Model:
 
     @torch.inference_mode()
     def displacement(self, pair: TrainingPair, sliders: np.ndarray) -> torch.Tensor:
-        """(1, D, *shape) in voxels for sliders (C, 2)."""
+        """The deformation of a pair.
+
+        Args:
+            pair: The pair.
+            sliders: (C, 2) positions in [0, 1].
+
+        Returns:
+            (1, D, *shape) in voxels.
+        """
         batch = collate([pair.merged(self._kept)], sliders[None])
         velocity = self._network(
             batch.fixed, batch.moving, network_parameters(self._network.config, batch.labels, batch.sliders)
@@ -89,20 +107,40 @@ class Model:
 
 
 def named_pack(model: str | Path) -> ModelPack:
-    """The pack in a folder, or the installed one of that name. Raises ValueError if there is none or it is broken."""
+    """The pack in a folder, or the installed one of that name.
+
+    Args:
+        model: Folder or name.
+
+    Raises:
+        ValueError: There is none or it is broken.
+    """
     folder = Path(model).expanduser()
     return load_pack(folder if folder.is_dir() else pack_folder(str(model)))
 
 
 def unseen_pairs(cache: str | Path, dimension: int, spacing_mm: float, count: int, load: str) -> list[TrainingPair]:
-    """Phantoms with that load that are used for nothing else."""
+    """Phantoms with one load that are used for nothing else.
+
+    Args:
+        cache: Folder for data that is made once.
+        dimension: 2 or 3.
+        spacing_mm: Voxel size.
+        count: How many.
+        load: What moves them.
+    """
     folder = phantom_folder(cache, dimension, spacing_mm)
     numbers = (number for number in itertools.count(FIRST_TEST) if load_of(number) == load)
     return [folder[number] for number in itertools.islice(numbers, count)]
 
 
 def accuracy(model: Model, pair: TrainingPair) -> Accuracy:
-    """At the sliders of the tissue table."""
+    """How well a model registers a pair at the sliders of the tissue table.
+
+    Args:
+        model: The model.
+        pair: The pair.
+    """
     displacement = model.displacement(pair, model.table())
     return Accuracy(
         endpoint_error_mm(pair, displacement),
@@ -112,11 +150,19 @@ def accuracy(model: Model, pair: TrainingPair) -> Accuracy:
 
 
 def response(model: Model, pairs: Sequence[TrainingPair], label: int, parameter: int) -> dict[str, float]:
-    """What one tissue's λ (0) or μ (1) slider does, the others as in the table: the mean strain energy without weights
-    of that tissue along the slider.
+    """What one slider of one tissue does, the others as in the table.
 
-    falling_share: steps at which it falls, of all pairs. ratio: of its ends. selectivity: relative change of the
-    tissue's own strain against the largest among the others.
+    Looked at is the mean strain energy of the tissue without weights, along the slider.
+
+    Args:
+        model: The model.
+        pairs: Phantoms.
+        label: Of the tissue.
+        parameter: 0 for λ, 1 for μ.
+
+    Returns:
+        ``falling_share``: steps at which the energy falls, of all pairs. ``ratio``: of its ends. ``selectivity``:
+        relative change of the tissue's own strain against the largest among the others.
     """
     falling, energies = [], []
     for pair in pairs:
@@ -154,7 +200,17 @@ def _energies(model: Model, pair: TrainingPair, sliders: np.ndarray, parameter: 
 
 
 def report(pack: str | Path, cache: str | Path, count: int, spacing_mm: float) -> dict[str, dict[str, float]]:
-    """Accuracy per load and response per slider, by name."""
+    """Accuracy per load and response per slider, by name.
+
+    Args:
+        pack: Folder or name of the pack.
+        cache: Folder for data that is made once.
+        count: Pairs of each load.
+        spacing_mm: Voxel size.
+
+    Raises:
+        ValueError: There is no such pack or it is broken.
+    """
     model = Model(named_pack(pack))
     table: dict[str, dict[str, float]] = {}
     for load in LOADS:
@@ -168,6 +224,7 @@ def report(pack: str | Path, cache: str | Path, count: int, spacing_mm: float) -
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__.splitlines()[0])
     parser.add_argument("pack", help="folder of the pack, or the name of an installed one")
     parser.add_argument("--count", type=int, default=30, help="pairs of each load")

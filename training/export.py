@@ -44,7 +44,18 @@ WHAT_SOURCES_ARE = {
 
 
 def export(run: str | Path, folder: str | Path, version: str, checkpoint: str = BEST, note: str = "") -> ModelCard:
-    """Write the pack of a run, scored once more on its validation pairs; ``note`` is added to the card's account."""
+    """Write the pack of a run, scored once more on its validation pairs.
+
+    Args:
+        run: Output folder of the run.
+        folder: Of the pack.
+        version: Of the model.
+        checkpoint: File in the output folder.
+        note: Added to the card's account of the training.
+
+    Raises:
+        ValueError: There is no such checkpoint.
+    """
     stored = read_checkpoint(Path(run).expanduser() / checkpoint)
     config = from_dict(stored["config"])
     trainee = Trainee(config.network())
@@ -63,7 +74,17 @@ def export_network(
     version: str,
     note: str = "",
 ) -> ModelCard:
-    """Write the pack of a network after ``step`` steps of a run."""
+    """Write the pack of a network.
+
+    Args:
+        config: The run it comes from.
+        network: The network.
+        step: How many steps it has learnt for.
+        scores: On its validation pairs.
+        folder: Of the pack.
+        version: Of the model.
+        note: Added to the card's account of the training.
+    """
     zoom = AugmentationSettings().zoom if config.augment else 1.0
     finest_mm, coarsest_mm = spacings_mm(config)
     vector = config.conditioning == "hyper" and config.adaptive
@@ -92,7 +113,13 @@ def export_network(
 
 
 def account(config: TrainingConfig, step: int, note: str = "") -> str:
-    """What the network has learnt from, in words."""
+    """What a network has learnt from, in words.
+
+    Args:
+        config: The run.
+        step: How many steps it has learnt for.
+        note: What is added at the end.
+    """
     data = ", ".join(
         f"{100 * share:.0f} % {WHAT_SOURCES_ARE.get(name, name)}" for name, share in config.shares().items()
     )
@@ -108,6 +135,7 @@ def account(config: TrainingConfig, step: int, note: str = "") -> str:
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m training.export", description=__doc__.splitlines()[0])
     parser.add_argument("run", help="output folder of the run")
     parser.add_argument("folder", help="folder of the pack")

@@ -9,7 +9,12 @@ FILE = "history.csv"
 
 
 class History:
-    """Rows of ``step,objective``. Those after ``step`` are dropped: a run that resumes there writes them anew."""
+    """Rows of ``step,objective``.
+
+    Args:
+        folder: Of the run.
+        step: Rows after this step are dropped: a run that resumes there writes them anew.
+    """
 
     def __init__(self, folder: Path, step: int) -> None:
         self._path = folder / FILE
@@ -19,6 +24,12 @@ class History:
             csv.writer(file).writerows([("step", "objective"), *known])
 
     def add(self, step: int, objective: float) -> None:
+        """Append a row.
+
+        Args:
+            step: Steps done.
+            objective: Of the last one.
+        """
         with self._path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow((step, repr(objective)))
 

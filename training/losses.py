@@ -16,22 +16,34 @@ from .datasets.pair import Batch
 
 
 class PairTerms(NamedTuple):
-    """Of every pair of a batch, each (B,): J = energy - similarity, exactly as the solvers see it."""
+    """The two terms of J = energy - similarity for every pair of a batch, exactly as the solvers see it.
+
+    Attributes:
+        similarity: (B,).
+        energy: (B,).
+    """
 
     similarity: torch.Tensor
     energy: torch.Tensor
 
     @property
     def total(self) -> torch.Tensor:
+        """J, which is minimized, (B,)."""
         return self.energy - self.similarity
 
 
 def batch_terms(objective: Objective, velocity: torch.Tensor, batch: Batch, integration_steps: int) -> PairTerms:
-    """Similarity and energy of the deformations that ``velocity`` (B, D, *velocity shape) makes.
+    """Similarity and energy of the deformations that a velocity makes.
 
-    velocity: in voxels of its own grid. Computed in float32 whatever the network computes in: squares of small
-    differences of intensities do not survive half precision. Pairs are averaged one by one, not all voxels together, so
-    that a pair weighs the same whichever process it lies in and however much of it is valid.
+    Computed in float32 whatever the network computes in: squares of small differences of intensities do not survive
+    half precision. Pairs are averaged one by one, not all voxels together, so that a pair weighs the same whichever
+    process it lies in and however much of it is valid.
+
+    Args:
+        objective: What is minimized.
+        velocity: (B, D, *velocity shape) in voxels of its own grid.
+        batch: The pairs.
+        integration_steps: Squarings from velocity to displacement.
     """
     displacement = displacement_of(velocity, batch.fixed.shape[2:], integration_steps)
     warped = warp(batch.moving, displacement)
@@ -45,14 +57,32 @@ def batch_terms(objective: Objective, velocity: torch.Tensor, batch: Batch, inte
 
 
 def displacement_of(velocity: torch.Tensor, shape: Sequence[int], integration_steps: int) -> torch.Tensor:
-    """(B, D, *shape) float32 in voxels from a velocity on the same or a coarser grid."""
+    """Displacement from a velocity on the same or a coarser grid.
+
+    Args:
+        velocity: (B, D, *velocity shape) in voxels of its own grid.
+        shape: Voxels per axis of the images.
+        integration_steps: Squarings from velocity to displacement.
+
+    Returns:
+        (B, D, *shape) float32 in voxels.
+    """
     return resize(integrate(velocity.float(), integration_steps), shape)
 
 
 def weight_maps(
     scale: ParameterScale, labels: torch.Tensor, sliders: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Λ(x) and Γ(x), each (B, 1, *shape), for labels (B, *shape) and slider positions (B, C, 2)."""
+    """Λ(x) and Γ(x) of a batch.
+
+    Args:
+        scale: From slider to weight.
+        labels: (B, *shape) integers.
+        sliders: (B, C, 2) positions in [0, 1].
+
+    Returns:
+        Two tensors (B, 1, *shape).
+    """
     low, high = scale.weight(0.0), scale.weight(1.0)
     weights = sliders * (high - low) + low if scale.name == "paper" else low * (high / low) ** sliders
     lam, mu = slider_maps(labels, weights).split(1, 1)
@@ -60,7 +90,15 @@ def weight_maps(
 
 
 def slider_maps(labels: torch.Tensor, per_tissue: torch.Tensor) -> torch.Tensor:
-    """(B, C, N) numbers per tissue spread over labels (B, *shape): (B, N, *shape)."""
+    """Numbers per tissue spread over the voxels of the tissues.
+
+    Args:
+        labels: (B, *shape) integers below C.
+        per_tissue: (B, C, N).
+
+    Returns:
+        (B, N, *shape).
+    """
     flat = labels.flatten(1)
     spread = torch.gather(per_tissue, 1, flat.unsqueeze(-1).expand(-1, -1, per_tissue.shape[2]))
     return spread.movedim(1, -1).reshape(labels.shape[0], per_tissue.shape[2], *labels.shape[1:])

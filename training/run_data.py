@@ -32,7 +32,16 @@ JUDGED_TISSUES = ("lung", "bone", "liver")  # the classes of the paper
 
 
 def training_set(config: TrainingConfig, rank: int = 0, world: int = 1) -> TrainingSet:
-    """The batches of this process."""
+    """The batches of one process.
+
+    Args:
+        config: The run.
+        rank: Number of the process, from 0.
+        world: Number of processes.
+
+    Raises:
+        ValueError: As in `training_source` and `TrainingSet`.
+    """
     sampling = Sampling(
         shape=config.shape,
         batch=config.batch,
@@ -47,7 +56,14 @@ def training_set(config: TrainingConfig, rank: int = 0, world: int = 1) -> Train
 
 
 def training_source(config: TrainingConfig) -> Source:
-    """The sources that the configuration names, mixed. Raises ValueError for unknown names."""
+    """The sources that the configuration names, mixed.
+
+    Args:
+        config: The run.
+
+    Raises:
+        ValueError: A name is unknown.
+    """
     makers = {
         "phantoms": lambda: from_folder(
             phantoms(config), config.phantoms, config.first_phantoms, config.steps_per_phantom
@@ -80,7 +96,12 @@ def phantoms(config: TrainingConfig) -> CaseFolder:
 
 @contextmanager
 def phantoms_in_background(config: TrainingConfig, wanted: bool = True) -> Iterator[None]:
-    """While inside, another process makes the phantoms of this run that are not in the cache yet, if ``wanted``."""
+    """While inside, another process makes the phantoms of this run that are not in the cache yet.
+
+    Args:
+        config: The run.
+        wanted: False does nothing.
+    """
     wanted = wanted and config.background and "phantoms" in config.shares()
     process = fill_in_background(config.cache, config.dimension, config.spacing_mm, config.phantoms) if wanted else None
     try:
@@ -92,7 +113,16 @@ def phantoms_in_background(config: TrainingConfig, wanted: bool = True) -> Itera
 
 
 def published_pairs(config: TrainingConfig, name: str, split: str) -> list[TrainingPair]:
-    """One split of a published data set below the data folder."""
+    """One split of a published data set below the data folder.
+
+    Args:
+        config: The run.
+        name: Of the data set: "nlst", "lungct" or "acdc".
+        split: "train" or "validation".
+
+    Raises:
+        ValueError: It is not there or incomplete.
+    """
     folder = Path(config.data).expanduser()
     if name == "acdc":
         return acdc_pairs(folder / "ACDC" / "training", split)
@@ -127,7 +157,11 @@ def as_validation(
 ) -> Validation:
     """Pairs with the sliders of the tissue table, and with random ones that only depend on the seed.
 
-    names: of the labels. judged: names of those whose overlap counts, none for all.
+    Args:
+        config: The run.
+        pairs: What is validated on.
+        names: Of the labels.
+        judged: Names of the labels whose overlap counts, none for all.
     """
     kept = _kept_tissues(config)
     tissues = MOST_TISSUES if kept is None else kept + 1
@@ -140,7 +174,15 @@ def as_validation(
 
 
 def table_sliders(config: TrainingConfig, names: dict[int, str]) -> np.ndarray:
-    """(MOST_TISSUES, 2) slider positions of the tissue table; for models without tissues those of soft tissue."""
+    """Slider positions of the tissue table; for models without tissues those of soft tissue.
+
+    Args:
+        config: The run.
+        names: Of the labels.
+
+    Returns:
+        (MOST_TISSUES, 2) in [0, 1].
+    """
     scale = SCALES[config.scale]
     background = Tissue(BACKGROUND, "background", BACKGROUND_ID)
     parameters = table_parameters([background, *[Tissue(label, name) for label, name in names.items()]], scale)

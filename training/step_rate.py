@@ -7,14 +7,25 @@ from collections.abc import Callable
 
 
 class ProgressLine:
-    """Made when a run starts or resumes at ``first_step``; ``clock`` gives seconds."""
+    """How far a run is, made when it starts or resumes.
+
+    Args:
+        first_step: Where it starts.
+        steps: Where it ends.
+        clock: Gives seconds.
+    """
 
     def __init__(self, first_step: int, steps: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._first, self._steps, self._clock = first_step, steps, clock
         self._started = clock()
 
     def at(self, step: int, objective: float) -> str:
-        """One line for the state after ``step`` steps; the rate is that of this run, not of those it goes on from."""
+        """One line for the state after a step; the rate is that of this run, not of those it goes on from.
+
+        Args:
+            step: Steps done.
+            objective: J of the last one.
+        """
         elapsed = max(self._clock() - self._started, 1e-9)
         rate = (step - self._first) / elapsed
         left = duration((self._steps - step) / rate) if rate > 0 else "?"

@@ -40,7 +40,15 @@ LAST_LEARNING_RATE = 0.02  # of the first
 
 
 def train(config: TrainingConfig, report: Callable[[str], None] = print) -> State:
-    """Run a training to its end and return its last state; `report` gets lines of text, in the first process only."""
+    """Run a training to its end.
+
+    Args:
+        config: The run.
+        report: Called with lines of text, in the first process only.
+
+    Returns:
+        Its last state.
+    """
     fabric = start_fabric(config)
     with phantoms_in_background(config, fabric.is_global_zero):
         state = run(fabric, config, report)
@@ -51,7 +59,16 @@ def train(config: TrainingConfig, report: Callable[[str], None] = print) -> Stat
 
 
 def run(fabric: Fabric, config: TrainingConfig, report: Callable[[str], None]) -> State:
-    """The training itself, in one of the processes that share it."""
+    """The training itself, in one of the processes that share it.
+
+    Args:
+        fabric: The processes.
+        config: The run.
+        report: Called with lines of text, in the first process only.
+
+    Returns:
+        Its last state.
+    """
     output = Path(config.output).expanduser()
     torch.manual_seed(config.seed)
     trainee = Trainee(config.network())
@@ -118,7 +135,13 @@ def start_fabric(config: TrainingConfig) -> Fabric:
 
 
 def batches(fabric: Fabric, config: TrainingConfig, first: int) -> Iterator[Batch]:
-    """This process's part of the batch of every step from ``first`` on, on its device."""
+    """This process's part of the batch of every step, on its device.
+
+    Args:
+        fabric: The processes.
+        config: The run.
+        first: The step to begin with.
+    """
     data = training_set(config, fabric.global_rank, fabric.world_size)
     loader = DataLoader(
         data,
@@ -133,7 +156,17 @@ def batches(fabric: Fabric, config: TrainingConfig, first: int) -> Iterator[Batc
 
 
 def learn(fabric: Fabric, config: TrainingConfig, state: State, batch: Batch) -> torch.Tensor:
-    """One step of the optimizer; returns the mean objective of this process's pairs."""
+    """One step of the optimizer.
+
+    Args:
+        fabric: The processes.
+        config: The run.
+        state: What changes.
+        batch: This process's part of the batch.
+
+    Returns:
+        The mean objective of this process's pairs.
+    """
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(config, state.step)
     velocity = state.model(batch.fixed, batch.moving, batch.labels, batch.sliders)
@@ -148,7 +181,12 @@ def learn(fabric: Fabric, config: TrainingConfig, state: State, batch: Batch) ->
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
-    """Grows during the warm-up, stays, and falls as a cosine in the last part of the steps."""
+    """Grows during the warm-up, stays, and falls as a cosine in the last part of the steps.
+
+    Args:
+        config: The run.
+        step: Steps done.
+    """
     growing = min(1.0, (step + 1) / max(1, config.warm_up))
     falling = max(0.0, step / config.steps - config.decay_from) / max(1e-9, 1 - config.decay_from)
     share = LAST_LEARNING_RATE + (1 - LAST_LEARNING_RATE) * 0.5 * (1 + math.cos(math.pi * falling))
@@ -158,7 +196,15 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 def judge(
     fabric: Fabric, config: TrainingConfig, state: State, validation: Validation | None, report: Callable[[str], None]
 ) -> None:
-    """Validate in the first process, log, draw, remember the best, and tell the others what came out."""
+    """Validate in the first process, log, draw, remember the best, and tell the others what came out.
+
+    Args:
+        fabric: The processes.
+        config: The run.
+        state: What changes.
+        validation: What to validate on; None in all processes but the first.
+        report: Called with a line of text.
+    """
     lowest = None
     if validation is not None:
         network = state.model.module

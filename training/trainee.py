@@ -14,9 +14,12 @@ from .losses import slider_maps
 
 
 class Trainee(nn.Module):
-    """Labels (B, *shape) and sliders (B, C, 2) become what this kind of network wants to know.
+    """Labels and sliders become what this kind of network wants to know.
 
     Plain tensors in and out, so that wrappers for mixed precision and several processes can handle them.
+
+    Args:
+        config: The architecture.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -26,13 +29,29 @@ class Trainee(nn.Module):
     def forward(
         self, fixed: torch.Tensor, moving: torch.Tensor, labels: torch.Tensor, sliders: torch.Tensor
     ) -> torch.Tensor:
-        """Velocity (B, D, *velocity shape) for images (B, 1, *shape)."""
+        """The velocity of a batch.
+
+        Args:
+            fixed: (B, 1, *shape) on [0, 1].
+            moving: (B, 1, *shape) on [0, 1].
+            labels: (B, *shape) integers.
+            sliders: (B, C, 2) positions in [0, 1].
+
+        Returns:
+            (B, D, *velocity shape) in voxels of its own grid.
+        """
         return self.network(fixed, moving, network_parameters(self.network.config, labels, sliders))
 
     def begin_with(self, pack: ModelPack) -> None:
-        """Take over the weights of a finished model. Raises ValueError if it is built in another way.
+        """Take over the weights of a finished model.
 
         A hypernetwork for other tissues gives its kernels at the middle of its sliders.
+
+        Args:
+            pack: The finished model.
+
+        Raises:
+            ValueError: It is built in another way.
         """
         config, found = self.network.config, pack.card.network
         between_hyper = config.conditioning == found.conditioning == "hyper"
@@ -56,7 +75,13 @@ class Trainee(nn.Module):
 def network_parameters(
     config: NetworkConfig, labels: torch.Tensor, sliders: torch.Tensor
 ) -> MapParameters | torch.Tensor:
-    """What a network of this kind is told about tissues."""
+    """What a network of this kind is told about tissues.
+
+    Args:
+        config: The architecture.
+        labels: (B, *shape) integers.
+        sliders: (B, C, 2) positions in [0, 1].
+    """
     if config.conditioning == "hyper":
         return slider_vector(sliders, config.parameters)
     if config.map_layer == "tissue":
@@ -65,10 +90,18 @@ def network_parameters(
 
 
 def slider_vector(sliders: torch.Tensor, parameters: int) -> torch.Tensor:
-    """Sliders (B, C, 2) as the vector (B, ``parameters``) of a hypernetwork.
+    """Sliders as the vector of a hypernetwork.
 
-    2 C numbers: first λ of every tissue, background first, then μ of every tissue. 2: λ and μ of all. C: μ of every
-    tissue (diffusion). 1: μ of all.
+    Args:
+        sliders: (B, C, 2) positions of λ and μ.
+        parameters: How many numbers the network takes. 2 C: first λ of every tissue, background first, then μ of every
+            tissue. 2: λ and μ of all. C: μ of every tissue (diffusion). 1: μ of all.
+
+    Returns:
+        (B, parameters).
+
+    Raises:
+        ValueError: It takes another number of them.
     """
     tissues = sliders.shape[1]
     by_tissue = {2 * tissues: sliders.movedim(2, 1).flatten(1), tissues: sliders[:, :, 1]}

@@ -24,8 +24,12 @@ PICTURE_ROWS = 4
 class Validation:
     """Pairs with the sliders at which a user would begin, and a random set of sliders for each.
 
-    ``sliders``, ``random_sliders``: (pairs, C, 2). ``judged``: labels whose overlap counts; None for all but the
-    background. ``tissues``: labels above it are background to the network, but not when its result is judged.
+    Attributes:
+        pairs: What is validated on.
+        sliders: (pairs, C, 2) at which a user would begin.
+        random_sliders: (pairs, C, 2) random ones.
+        judged: Labels whose overlap counts; None for all but the background.
+        tissues: Labels above it are background to the network, but not when its result is judged.
     """
 
     pairs: Sequence[TrainingPair]
@@ -35,18 +39,29 @@ class Validation:
     tissues: int | None = None
 
     def batch(self, number: int, sliders: np.ndarray, device: torch.device | str) -> Batch:
-        """One pair with its row of ``sliders``, on a device."""
+        """One pair with its row of sliders.
+
+        Args:
+            number: Of the pair.
+            sliders: (pairs, C, 2).
+            device: Where the tensors go.
+        """
         batch = collate([self.pairs[number].merged(self.tissues)], sliders[number : number + 1])
         return Batch(*[part.to(device) if isinstance(part, torch.Tensor) else part for part in batch])
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Means over pairs. ``objective`` and ``similarity``: at both sets of sliders, lower and higher is better.
+    """Means over pairs.
 
-    ``epe_mm``: mean distance to the true correspondence inside the body, NaN where it is unknown. ``dice``: of fixed
-    labels and moved moving labels. ``folding_percent``: voxels at which the deformation folds. ``response_mm``: mean
-    distance in the body between the deformations at both sets of sliders; 0 if the network ignores them.
+    Attributes:
+        objective: J at both sets of sliders, lower is better.
+        similarity: At both sets of sliders, higher is better.
+        epe_mm: Mean distance to the true correspondence inside the body, NaN where it is unknown.
+        dice: Of fixed labels and moved moving labels.
+        folding_percent: Voxels at which the deformation folds.
+        response_mm: Mean distance in the body between the deformations at both sets of sliders; 0 if the
+            network ignores them.
     """
 
     objective: float
@@ -65,7 +80,15 @@ def validate(
     integration_steps: int,
     device: torch.device | str = "cpu",
 ) -> Scores:
-    """Scores of a network called as (fixed, moving, labels, sliders) -> velocity."""
+    """Scores of a network.
+
+    Args:
+        network: Called as (fixed, moving, labels, sliders) -> velocity.
+        objective: What is minimized.
+        validation: What to validate on.
+        integration_steps: Squarings from velocity to displacement.
+        device: Where the network is.
+    """
     totals, similarities, rows = [], [], []
     for number, pair in enumerate(validation.pairs):
         displacements = []
@@ -91,7 +114,12 @@ def validate(
 
 
 def endpoint_error_mm(pair: TrainingPair, displacement: torch.Tensor) -> float:
-    """Mean distance in mm to the truth over the body, where it is valid; displacement (1, D, *shape) in voxels."""
+    """Mean distance in mm to the truth over the body, where it is valid; NaN without a truth.
+
+    Args:
+        pair: The pair.
+        displacement: (1, D, *shape) in voxels.
+    """
     if pair.displacement is None:
         return float("nan")
     error_mm = _length_mm(pair, displacement[0].numpy() - pair.displacement)
@@ -105,7 +133,13 @@ def _length_mm(pair: TrainingPair, vectors: np.ndarray) -> np.ndarray:
 
 
 def mean_dice(pair: TrainingPair, displacement: torch.Tensor, judged: tuple[int, ...] | None = None) -> float:
-    """Mean overlap of the labels that are in both images after moving; NaN without labels."""
+    """Mean overlap of the labels that are in both images after moving; NaN without labels.
+
+    Args:
+        pair: The pair.
+        displacement: (1, D, *shape) in voxels.
+        judged: Labels that count; None for all but the background.
+    """
     if pair.moving_labels is None:
         return float("nan")
     moved = moved_labels(pair, displacement)
@@ -114,7 +148,15 @@ def mean_dice(pair: TrainingPair, displacement: torch.Tensor, judged: tuple[int,
 
 
 def moved_labels(pair: TrainingPair, displacement: torch.Tensor) -> np.ndarray:
-    """The moving labels (*shape) at the displaced voxels, nearest; displacement (1, D, *shape) in voxels."""
+    """The moving labels at the displaced voxels, nearest.
+
+    Args:
+        pair: A pair with labels of the moving image.
+        displacement: (1, D, *shape) in voxels.
+
+    Returns:
+        (*shape) uint8.
+    """
     labels = torch.from_numpy(pair.moving_labels)[None, None].float()
     return warp(labels, displacement, mode="nearest")[0, 0].numpy().astype(np.uint8)
 
@@ -123,7 +165,17 @@ def moved_labels(pair: TrainingPair, displacement: torch.Tensor) -> np.ndarray:
 def picture(
     network: nn.Module, validation: Validation, integration_steps: int, device: torch.device | str = "cpu"
 ) -> np.ndarray:
-    """Fixed, moving, moved, difference before and after, one row per pair: (rows, columns, 3) uint8; middle slices."""
+    """Fixed, moving, moved, difference before and after, one row per pair; middle slices.
+
+    Args:
+        network: Called as (fixed, moving, labels, sliders) -> velocity.
+        validation: Its first pairs are shown.
+        integration_steps: Squarings from velocity to displacement.
+        device: Where the network is.
+
+    Returns:
+        (rows, columns, 3) uint8.
+    """
     rows = []
     for number, pair in enumerate(validation.pairs[:PICTURE_ROWS]):
         batch = validation.batch(number, validation.sliders, device)
