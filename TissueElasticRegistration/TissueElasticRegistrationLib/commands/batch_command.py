@@ -206,6 +206,7 @@ def _changed(file: str) -> int | None:
 
 
 def _table_rows(subject: str, registered: Registered) -> Iterable[dict[str, Any]]:
+    """One row for each tissue; where nothing was estimated, its columns stay empty."""
     result, account = registered.result, registered.account or {}
     searched = {row["id"]: row for row in account.get("per_tissue", ())}
     stiffness = {row["id"]: row for row in (account.get("shear_modulus_ratio") or {}).get("per_tissue", ())}

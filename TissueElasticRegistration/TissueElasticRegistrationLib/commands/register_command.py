@@ -275,6 +275,7 @@ def _check_parameters(options: argparse.Namespace, pair: ImagePair, solver: Dire
 def _registered(
     pair: ImagePair, options: argparse.Namespace, solver: DirectSolver, search: NetworkSolver | None, report: Report
 ) -> tuple[Registrar, RegistrationResult, Estimate | None, ShearModulusRatios | None]:
+    """Prepare, estimate, register, refine and evaluate, as far as the options ask for each."""
     torch.manual_seed(options.seed)
     initial = options.initial
     if initial not in ("auto", "none", "rigid"):

@@ -150,6 +150,7 @@ def _tissues(
     parameters: TissueParameters,
     objective: Objective,
 ) -> list[TissueResult]:
+    """Energy, strain and folding of every tissue within the fixed image, NaN for those without a voxel there."""
     lam, mu = parameters.maps(working.labels)
     energy = working.volume(objective.energy_density(displacement, working.spacing_mm, lam, mu))
     size = torch.tensor(working.spacing_mm).view(1, -1, *[1] * working.dimension)
@@ -199,6 +200,7 @@ def _landmark_errors(pair: ImagePair, displacement_ras_mm: np.ndarray, geometry:
 
 
 def _warnings(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, valid: np.ndarray) -> tuple[str, ...]:
+    """What the user should know about the images and the working grid, one sentence each."""
     found = []
     if initial.kind == "rigid":
         found.append("The images were aligned rigidly first; the alignment is part of every output.")

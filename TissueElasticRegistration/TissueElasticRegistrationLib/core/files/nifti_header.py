@@ -66,6 +66,7 @@ def _fault_of_header(header: bytes, order: str) -> str | None:
 
 
 def _fault_of_matrix(sform: np.ndarray) -> str | None:
+    """Fault of an sform (3, 4): not finite, singular or sheared."""
     if not np.all(np.isfinite(sform)):
         return "has a direction matrix (sform) that is not finite"
     lengths = np.linalg.norm(sform[:, :3], axis=0)

@@ -81,6 +81,7 @@ def read_segmentation(
 def _from_label_map(
     volume: sitk.Image, path, reference: Image, names: Mapping[int, str], names_must_occur: bool
 ) -> Segmentation:
+    """A label map on the grid of its image; ValueError, naming the file, for everything else."""
     if volume.GetNumberOfComponentsPerPixel() > 1:
         raise ValueError(
             f"{path}: expected one label per voxel, but the file holds "
@@ -133,6 +134,7 @@ class _Segment:
 
 
 def _from_segments(volume: sitk.Image, path, reference: Image) -> Segmentation:
+    """The segments of a .seg.nrrd, resampled layer by layer to the grid of the image."""
     segments = list(_segments_of_header(volume, path))
     geometry = grid_of_file(volume, path)
     layers = np.atleast_3d(sitk.GetArrayFromImage(volume))

@@ -88,6 +88,7 @@ class Pyramid:
         return parameters.maps(self._labels)
 
     def _build(self, factor: int) -> Level:
+        """Average both images; the moving one gets a sampler of its own."""
         pair = self.pair
         factors = tuple(factor if pooled else 1 for pooled in pair.pooled_axes)
         halved = tuple(2 if pooled else 1 for pooled in pair.pooled_axes)

@@ -110,6 +110,7 @@ def _moving_values(
     moving: slicer.vtkMRMLSegmentationNode,
     fixed: slicer.vtkMRMLSegmentationNode | None,
 ) -> dict[tuple[str, ...], object]:
+    """Properties of the moving segments: thin outlines, in the colors of the fixed segments of the same name."""
     values, colors = _outlines(MOVING_PIXELS), _colors_by_name(fixed)
     segmentation = moving.GetSegmentation()
     if segmentation.ContainsRepresentation(BINARY_LABELMAP):
