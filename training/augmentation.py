@@ -58,7 +58,7 @@ def augmented(pair: TrainingPair, generator: np.random.Generator, settings: Augm
     """A changed copy of a pair. The true displacement is dropped: training does not look at it.
 
     Args:
-        pair: What is to be changed.
+        pair: The pair to change.
         generator: Draws what is changed.
         settings: How often and by how much.
     """

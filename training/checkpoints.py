@@ -65,8 +65,8 @@ def save(fabric: Fabric, folder: Path, state: State, config: TrainingConfig, nam
     Args:
         fabric: The processes of the run.
         folder: Where checkpoints are.
-        state: What is to be stored.
-        config: The run it belongs to.
+        state: The state to store.
+        config: The configuration of the run it belongs to.
         name: Of the file.
     """
     unfinished = folder / (name + ".part")
@@ -92,8 +92,8 @@ def restore(fabric: Fabric, folder: Path, state: State, config: TrainingConfig) 
     Args:
         fabric: The processes of the run.
         folder: Where checkpoints are.
-        state: What is to be filled.
-        config: The run that goes on.
+        state: The state to fill.
+        config: The configuration of the run that goes on.
 
     Returns:
         Whether there was one.

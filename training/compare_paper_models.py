@@ -97,7 +97,7 @@ def search(model: Model, pairs: Sequence[TrainingPair], points: int = 11) -> Sea
 
     Args:
         model: A global model.
-        pairs: What it registers.
+        pairs: The pairs to register.
         points: Positions of each slider.
     """
     axis = np.linspace(0, 1, points, dtype=np.float32)

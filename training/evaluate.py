@@ -51,7 +51,7 @@ class Accuracy:
 
 
 class Model:
-    """A pack asked with slider positions per label, whatever its conditioning.
+    """A model pack that takes slider positions per label, whatever its conditioning.
 
     Args:
         pack: The pack.

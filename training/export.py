@@ -77,9 +77,9 @@ def export_network(
     """Write the pack of a network.
 
     Args:
-        config: The run it comes from.
+        config: The configuration of the run it comes from.
         network: The network.
-        step: How many steps it has learnt for.
+        step: Number of training steps.
         scores: On its validation pairs.
         folder: Of the pack.
         version: Of the model.
@@ -113,11 +113,11 @@ def export_network(
 
 
 def account(config: TrainingConfig, step: int, note: str = "") -> str:
-    """What a network has learnt from, in words.
+    """What a network was trained on, in words.
 
     Args:
-        config: The run.
-        step: How many steps it has learnt for.
+        config: The configuration of the run.
+        step: Number of training steps.
         note: What is added at the end.
     """
     data = ", ".join(

@@ -58,8 +58,8 @@ def draw_tissues(options: argparse.Namespace, progress: ProgressLine) -> None:
     """Figure 2.
 
     Args:
-        options: Those of the command line.
-        progress: Told how far the work is.
+        options: The options of the command line.
+        progress: Shows how far the work is.
 
     Raises:
         ValueError: A table cannot be used.
@@ -85,8 +85,8 @@ def draw_registrations(options: argparse.Namespace, progress: ProgressLine) -> N
     """Figure 3.
 
     Args:
-        options: Those of the command line.
-        progress: Told how far the work is.
+        options: The options of the command line.
+        progress: Shows how far the work is.
 
     Raises:
         ValueError: A file or a model cannot be used.

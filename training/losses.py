@@ -40,7 +40,7 @@ def batch_terms(objective: Objective, velocity: torch.Tensor, batch: Batch, inte
     process it lies in and however much of it is valid.
 
     Args:
-        objective: What is minimized.
+        objective: The objective that is minimized.
         velocity: (B, D, *velocity shape) in voxels of its own grid.
         batch: The pairs.
         integration_steps: Squarings from velocity to displacement.

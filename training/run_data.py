@@ -35,7 +35,7 @@ def training_set(config: TrainingConfig, rank: int = 0, world: int = 1) -> Train
     """The batches of one process.
 
     Args:
-        config: The run.
+        config: The configuration of the run.
         rank: Number of the process, from 0.
         world: Number of processes.
 
@@ -59,7 +59,7 @@ def training_source(config: TrainingConfig) -> Source:
     """The sources that the configuration names, mixed.
 
     Args:
-        config: The run.
+        config: The configuration of the run.
 
     Raises:
         ValueError: A name is unknown.
@@ -99,7 +99,7 @@ def phantoms_in_background(config: TrainingConfig, wanted: bool = True) -> Itera
     """While inside, another process makes the phantoms of this run that are not in the cache yet.
 
     Args:
-        config: The run.
+        config: The configuration of the run.
         wanted: False does nothing.
     """
     wanted = wanted and config.background and "phantoms" in config.shares()
@@ -116,7 +116,7 @@ def published_pairs(config: TrainingConfig, name: str, split: str) -> list[Train
     """One split of a published data set below the data folder.
 
     Args:
-        config: The run.
+        config: The configuration of the run.
         name: Of the data set: "nlst", "lungct" or "acdc".
         split: "train" or "validation".
 
@@ -158,8 +158,8 @@ def as_validation(
     """Pairs with the sliders of the tissue table, and with random ones that only depend on the seed.
 
     Args:
-        config: The run.
-        pairs: What is validated on.
+        config: The configuration of the run.
+        pairs: The pairs to validate on.
         names: Of the labels.
         judged: Names of the labels whose overlap counts, none for all.
     """
@@ -177,7 +177,7 @@ def table_sliders(config: TrainingConfig, names: dict[int, str]) -> np.ndarray:
     """Slider positions of the tissue table; for models without tissues those of soft tissue.
 
     Args:
-        config: The run.
+        config: The configuration of the run.
         names: Of the labels.
 
     Returns:

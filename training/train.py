@@ -43,7 +43,7 @@ def train(config: TrainingConfig, report: Callable[[str], None] = print) -> Stat
     """Run a training to its end.
 
     Args:
-        config: The run.
+        config: The configuration of the run.
         report: Called with lines of text, in the first process only.
 
     Returns:
@@ -63,7 +63,7 @@ def run(fabric: Fabric, config: TrainingConfig, report: Callable[[str], None]) -
 
     Args:
         fabric: The processes.
-        config: The run.
+        config: The configuration of the run.
         report: Called with lines of text, in the first process only.
 
     Returns:
@@ -139,7 +139,7 @@ def batches(fabric: Fabric, config: TrainingConfig, first: int) -> Iterator[Batc
 
     Args:
         fabric: The processes.
-        config: The run.
+        config: The configuration of the run.
         first: The step to begin with.
     """
     data = training_set(config, fabric.global_rank, fabric.world_size)
@@ -160,7 +160,7 @@ def learn(fabric: Fabric, config: TrainingConfig, state: State, batch: Batch) ->
 
     Args:
         fabric: The processes.
-        config: The run.
+        config: The configuration of the run.
         state: What changes.
         batch: This process's part of the batch.
 
@@ -184,7 +184,7 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     """Grows during the warm-up, stays, and falls as a cosine in the last part of the steps.
 
     Args:
-        config: The run.
+        config: The configuration of the run.
         step: Steps done.
     """
     growing = min(1.0, (step + 1) / max(1, config.warm_up))
@@ -200,7 +200,7 @@ def judge(
 
     Args:
         fabric: The processes.
-        config: The run.
+        config: The configuration of the run.
         state: What changes.
         validation: What to validate on; None in all processes but the first.
         report: Called with a line of text.

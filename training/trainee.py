@@ -75,7 +75,7 @@ class Trainee(nn.Module):
 def network_parameters(
     config: NetworkConfig, labels: torch.Tensor, sliders: torch.Tensor
 ) -> MapParameters | torch.Tensor:
-    """What a network of this kind is told about tissues.
+    """The tissue parameters in the form that a network of this kind takes.
 
     Args:
         config: The architecture.

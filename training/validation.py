@@ -25,7 +25,7 @@ class Validation:
     """Pairs with the sliders at which a user would begin, and a random set of sliders for each.
 
     Attributes:
-        pairs: What is validated on.
+        pairs: The pairs to validate on.
         sliders: (pairs, C, 2) at which a user would begin.
         random_sliders: (pairs, C, 2) random ones.
         judged: Labels whose overlap counts; None for all but the background.
@@ -84,7 +84,7 @@ def validate(
 
     Args:
         network: Called as (fixed, moving, labels, sliders) -> velocity.
-        objective: What is minimized.
+        objective: The objective that is minimized.
         validation: What to validate on.
         integration_steps: Squarings from velocity to displacement.
         device: Where the network is.

@@ -28,7 +28,7 @@ def own_pairs(folder: str | Path, split: str, dimension: int, finest_mm: float |
         finest_mm: Voxels are not made smaller than this.
 
     Raises:
-        ValueError: Naming the table or the file: something is missing or cannot be learnt from.
+        ValueError: Naming the table or the file: something is missing or cannot be used for training.
     """
     table = Path(folder).expanduser() / TABLE
     rows = [row for row in _rows(table) if row["split"] == split]

@@ -23,7 +23,7 @@ class Dot:
         tissue: Name of the tissue.
         lam: λ.
         mu: μ.
-        flat: Whether the images hardly decide between them.
+        flat: Whether the images hardly determine them.
     """
 
     subject: str
@@ -43,7 +43,7 @@ class Stiffness:
         value: NaN where nothing is said at all.
         low: Lower end of the interval.
         high: Its upper end, infinite where it has none.
-        supported: Whether the deformation tells it.
+        supported: Whether the deformation determines it.
     """
 
     subject: str

@@ -136,7 +136,7 @@ def is_adaptive(solver: DirectSolver) -> bool:
 
 
 def global_model(adaptive: NetworkSolver, solvers: Iterable[DirectSolver]) -> NetworkSolver | None:
-    """The model that the paper asks for the parameters of an adaptive one.
+    """The global model with which the paper searches the parameters of an adaptive one.
 
     Args:
         adaptive: The model with parameters per tissue.

@@ -28,7 +28,7 @@ def same_look() -> Iterator[None]:
 
 
 def check_format(path: Path, width: int | None = None) -> None:
-    """Refuse a name or width with which no figure can be saved.
+    """Check that a figure can be saved under a name and with a width.
 
     Args:
         path: Of the figure.

@@ -26,7 +26,7 @@ def draw_stiffness(axes: Axes, tables: Sequence[BatchTable], colors: Sequence[st
 
     Args:
         axes: Where to draw.
-        tables: What is drawn.
+        tables: The tables to draw.
         colors: Of the tables.
         markers: Of the tables.
     """

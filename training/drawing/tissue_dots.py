@@ -43,7 +43,7 @@ def tissue_figure(tables: Sequence[BatchTable]) -> Figure:
     shear modulus ratio.
 
     Args:
-        tables: What is drawn.
+        tables: The tables to draw.
 
     Raises:
         ValueError: The tables have different scales.

@@ -74,7 +74,7 @@ def register_list(options: argparse.Namespace, report: Report) -> list[tuple[str
     after every subject.
 
     Args:
-        options: Those of the command line.
+        options: The options of the command line.
         report: Called with stage, fraction and text.
 
     Returns:
@@ -123,7 +123,7 @@ def read_list(options: argparse.Namespace) -> dict[str, argparse.Namespace]:
     """For each subject what the command ``register`` would be given.
 
     Args:
-        options: Those of the command line; paths in the csv ``options.pairs`` start from its folder.
+        options: The options of the command line; paths in the csv ``options.pairs`` start from its folder.
 
     Returns:
         Subject -> options, in the order of the lines.

@@ -36,7 +36,7 @@ class ProgressLine:
         """Show a step, unless the one before is too recent; the last step of a stage is always shown.
 
         Args:
-            stage: What is done.
+            stage: What is being done, in a word.
             fraction: How much of the stage is done, in [0, 1].
             text: What is going on.
         """
@@ -53,7 +53,7 @@ class ProgressLine:
         """For a block that cannot tell how far it is: shows the seconds it has taken so far.
 
         Args:
-            stage: What is done.
+            stage: What is being done, in a word.
             text: What is going on.
         """
         began, ended = time.monotonic(), threading.Event()

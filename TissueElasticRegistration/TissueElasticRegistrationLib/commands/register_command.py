@@ -77,7 +77,7 @@ def register_files(options: argparse.Namespace, report: Report) -> Registered:
     """Run the command.
 
     Args:
-        options: Those of the command line (see `__main__`).
+        options: The options of the command line (see `__main__`).
         report: Called with stage, fraction and text.
 
     Returns:
@@ -112,10 +112,10 @@ def register_files(options: argparse.Namespace, report: Report) -> Registered:
 
 
 def check_options(options: argparse.Namespace) -> None:
-    """Refuse what no pair could be registered with.
+    """Check the options before any file is read.
 
     Args:
-        options: Those of the command line.
+        options: The options of the command line.
 
     Raises:
         ValueError: Options that contradict each other, or a device that is not there.
@@ -139,7 +139,7 @@ def read_pair(options: argparse.Namespace) -> ImagePair:
     """The image pair of the command's files.
 
     Args:
-        options: Those of the command line.
+        options: The options of the command line.
 
     Raises:
         ValueError: Naming the file that is at fault.
@@ -167,8 +167,8 @@ def write_results(
     Args:
         folder: Where to write.
         pair: The images that were registered.
-        result: What has come out.
-        facts: As for `result_json`; asked for once more at the end, when it knows how long writing took.
+        result: The result of the registration.
+        facts: Returns what `result_json` needs; called again at the end, when the time of writing is known.
         estimate: For a section of its own in the report.
         ratios: Of shear moduli, for a section of their own in the report.
     """
@@ -209,13 +209,13 @@ def search_solver(options: argparse.Namespace) -> NetworkSolver | None:
     """The solver of ``--search-model``.
 
     Args:
-        options: Those of the command line.
+        options: The options of the command line.
 
     Returns:
         None if the option is not given.
 
     Raises:
-        ValueError: It is none of a model, or nothing asks for it.
+        ValueError: It is not the solver of a model, or no other option needs it.
     """
     if options.search_model is None:
         return None
@@ -228,8 +228,8 @@ def run_facts(registrar: Registrar, seed: int, write_seconds: float) -> dict:
     """What the last result of a registrar does not know about its run (see `result_json`).
 
     Args:
-        registrar: Of the run.
-        seed: What the random numbers started from.
+        registrar: The registrar of the run.
+        seed: The seed of the random numbers.
         write_seconds: How long writing took.
     """
     return {
@@ -254,7 +254,7 @@ def model_facts(solver: DirectSolver) -> dict[str, str | None]:
     """Name, version and, of a network, checksum.
 
     Args:
-        solver: What registers.
+        solver: The solver.
 
     Returns:
         ``name``, ``version`` and ``sha256``, None for a solver without a network.
@@ -353,7 +353,7 @@ def held_out_tissues(options: argparse.Namespace, tissues: tuple[Tissue, ...]) -
     """The tissues of ``--hold-out``.
 
     Args:
-        options: Those of the command line.
+        options: The options of the command line.
         tissues: The tissues there are.
 
     Returns:
@@ -377,7 +377,7 @@ def held_out_landmarks(options: argparse.Namespace, pair: ImagePair) -> list[str
     """The landmarks of ``--hold-out-landmarks``; "half" is every second one.
 
     Args:
-        options: Those of the command line.
+        options: The options of the command line.
         pair: The images, with the landmarks there are.
 
     Returns:

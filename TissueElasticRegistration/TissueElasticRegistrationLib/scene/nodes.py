@@ -50,7 +50,7 @@ class OutputNodes(NamedTuple):
 
 
 def require_in_scene(node: slicer.vtkMRMLNode | None, class_name: str, what: str) -> None:
-    """Refuse a node that cannot be used.
+    """Check that a node exists, is of the right class and belongs to a scene.
 
     Args:
         node: The node, or None.
@@ -69,7 +69,7 @@ def require_in_scene(node: slicer.vtkMRMLNode | None, class_name: str, what: str
 
 
 def require_scalar_volume(node: slicer.vtkMRMLVolumeNode | None, what: str = "volume") -> None:
-    """Refuse a node that is no scalar volume.
+    """Check that a node is a scalar volume in a scene.
 
     Args:
         node: The node, or None.

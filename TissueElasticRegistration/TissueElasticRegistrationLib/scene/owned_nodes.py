@@ -12,7 +12,7 @@ def owned_node(owner: slicer.vtkMRMLNode, role: str) -> slicer.vtkMRMLNode | Non
 
     Args:
         owner: The node that refers to it.
-        role: What the owner has it for.
+        role: What the owner uses it for.
     """
     return owner.GetNodeReference(PREFIX + role)
 
@@ -24,10 +24,10 @@ def make_owned_node(
 
     Args:
         owner: The node that refers to it, in a scene.
-        role: What the owner has it for.
+        role: What the owner uses it for.
         class_name: MRML class of a new one.
         name: Of a new one; a number is added if another node has it.
-        beside: Where a new one goes in the subject hierarchy; None: nowhere in particular.
+        beside: A node beside which a new one is placed in the subject hierarchy; None: not placed.
     """
     node = owned_node(owner, role)
     if node is None:
@@ -43,7 +43,7 @@ def remove_owned_node(owner: slicer.vtkMRMLNode, role: str) -> None:
 
     Args:
         owner: The node that refers to it.
-        role: What the owner has it for.
+        role: What the owner uses it for.
     """
     node = owned_node(owner, role)
     if node is not None:
@@ -63,7 +63,7 @@ def remove_with_parts(node: slicer.vtkMRMLNode) -> None:
 
 
 def place_beside(sibling: slicer.vtkMRMLNode, node: slicer.vtkMRMLNode) -> None:
-    """Into the folder or patient of another node in the subject hierarchy, if the scene has one that knows both.
+    """Into the folder or patient of another node in the subject hierarchy, if the scene has one that contains both.
 
     Args:
         sibling: The node that is there already.

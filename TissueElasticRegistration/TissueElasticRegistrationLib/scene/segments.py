@@ -181,8 +181,8 @@ def terminology_of(segment: slicer.vtkSegment) -> str:
 def is_named(segment: slicer.vtkSegment, colors: slicer.vtkMRMLColorTableNode | None) -> bool:
     """False if the segment's name and color are those of an entry of one of Slicer's own color tables.
 
-    Slicer takes the names from it, whatever the labels show: GenericAnatomyColors calls 1 "tissue" and 2 "bone". A
-    table that a user has loaded has no singleton tag, and names that were made for the image.
+    Slicer takes the names from that table, whatever the labels show: GenericAnatomyColors calls 1 "tissue" and 2
+    "bone". A table that a user has loaded has no singleton tag, and names that were made for the image.
 
     Args:
         segment: The segment.

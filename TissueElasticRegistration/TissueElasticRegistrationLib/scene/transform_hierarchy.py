@@ -25,7 +25,7 @@ def put_under(
     along. Nothing happens if it is there already.
 
     Args:
-        moving: What goes under the transform.
+        moving: The node that goes under the transform.
         transform: The result transform, marked by `nodes.link_transform`.
         fixed: The fixed volume of the pair.
 
@@ -61,7 +61,7 @@ def take_off(moving: slicer.vtkMRMLTransformableNode, transform: slicer.vtkMRMLT
     """Undo `put_under`; moving's own parent transforms stay. Nothing happens if it is not under the transform.
 
     Args:
-        moving: What was put under the transform.
+        moving: The node that was put under the transform.
         transform: The result transform.
     """
     for node in [moving, *transform_chain(moving)]:
@@ -103,7 +103,7 @@ def shared_parent_problem(moving: slicer.vtkMRMLNode, other: slicer.vtkMRMLNode,
     Args:
         moving: The node that is to be moved.
         other: The node that is to stay.
-        shared: What was found.
+        shared: The transform or node that was found.
     """
     if shared is other:
         return f"'{other.GetName()}' belongs to the fixed image and cannot be moved."

@@ -165,8 +165,8 @@ def matched_to(segmentation: Segmentation, reference: Segmentation) -> Segmentat
     Not by ID: Slicer's "Segment_2" is whatever was drawn second.
 
     Args:
-        segmentation: What is to be renumbered.
-        reference: Whose labels count.
+        segmentation: The segmentation to renumber.
+        reference: The segmentation whose labels are used.
 
     Returns:
         A copy with the labels of ``reference``, or ``segmentation`` itself if they are equal already. Tissues that

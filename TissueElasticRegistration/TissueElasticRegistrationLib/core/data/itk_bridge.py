@@ -14,7 +14,7 @@ def sitk_volume(array_kji: np.ndarray, geometry: Geometry) -> sitk.Image:
 
     Args:
         array_kji: (K, J, I), or (K, J, I, C) with C components per voxel. Truth values become uint8 and half precision
-            single precision, as ITK knows neither.
+            single precision, as ITK supports neither.
         geometry: Where the voxels lie.
     """
     if array_kji.dtype == bool:
@@ -98,7 +98,7 @@ def resample(
     """The image at the transformed voxel centers of another grid.
 
     Args:
-        image: What is to be resampled.
+        image: The image to resample.
         transform: Resampling direction: reference point -> image point, in LPS mm.
         reference: The grid of the result.
         default_value: What points outside of the image get.

@@ -32,7 +32,7 @@ def finish(job: Job[Result], report: Callable[[Progress], None] | None = None) -
     """Run a job to its end.
 
     Args:
-        job: The generator to exhaust.
+        job: The generator to run.
         report: Called with every step.
 
     Returns:

@@ -105,7 +105,7 @@ class RegistrationResult:
         landmark_errors: Of the landmarks of the pair, if it has any.
         objective_values: What the solver has minimized.
         seconds: How long each part took, by the name of the part.
-        warnings: Sentences for people.
+        warnings: Sentences for the user.
     """
 
     displacement_ras_mm: np.ndarray

@@ -1,4 +1,4 @@
-"""From a solved displacement to the result people see: field in mm, warped images, what happened to every tissue."""
+"""From the solver's displacement to the result: field in mm, warped images, and measurements for every tissue."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def evaluate(
         initial: The alignment that came first.
         displacement: (1, D, *working shape), voxels of the working grid, fixed to moving, without
             the initial alignment.
-        objective_values: What the solver has reached.
+        objective_values: Values of the objective before and after.
         parameters: λ and μ that were used.
-        objective: What was minimized.
+        objective: The objective that was minimized.
         seconds: How long the parts before took; "evaluate" is added.
 
     Yields:

@@ -17,11 +17,7 @@ WORD = 0xFFFFFFFF
 
 
 def clear_object_times(path: Path) -> None:
-    """Set the times of all objects in a file to 0, in place. A block whose checksum does not fit is no header.
-
-    Args:
-        path: An HDF5 file; other files stay as they are.
-    """
+    """Set the times of all objects in the file to 0, in place. A block whose checksum does not fit is no header."""
     # Not a memory map: its find() reads behind the end (CPython 3.11.2, not 3.11.7), which ends the process if the file
     # fills whole pages and nothing lies behind them.
     content = path.read_bytes()
@@ -55,14 +51,7 @@ def _checksum_bytes(block: bytes) -> bytes:
 
 
 def lookup3(data: bytes) -> int:
-    """Bob Jenkins' public domain hash (hashlittle, initial value 0), the checksum of HDF5 metadata.
-
-    Args:
-        data: What is to be hashed.
-
-    Returns:
-        32 bits without sign.
-    """
+    """Bob Jenkins' public domain hash (hashlittle, initial value 0), the checksum of HDF5 metadata."""
     a = b = c = (0xDEADBEEF + len(data)) & WORD
     position = 0
     while len(data) - position > 12:

@@ -76,7 +76,7 @@ def scalar_array(volume: sitk.Image) -> np.ndarray:
     """Values of a volume with one component; leading axes of length one are added or dropped.
 
     Args:
-        volume: Of at most three dimensions longer than one voxel.
+        volume: An image of at most three dimensions longer than one voxel.
 
     Returns:
         (K, J, I), a copy.
@@ -103,10 +103,10 @@ def grid_of_file(volume: sitk.Image, path: str | os.PathLike) -> Geometry:
 
 
 def write_image(image: Image, path: str | os.PathLike) -> None:
-    """Write with the image's own pixel type, compressed where the format knows compression.
+    """Write with the image's own pixel type, compressed where the format supports it.
 
     Args:
-        image: What is to be written.
+        image: The image to write.
         path: Where; the ending decides the format.
     """
     sitk.WriteImage(sitk_image(image), str(path), useCompression=True)
@@ -127,7 +127,7 @@ def write_labels(segmentation: Segmentation, path: str | os.PathLike) -> None:
     """Write the label values in the smallest integer type that holds them.
 
     Args:
-        segmentation: What is to be written.
+        segmentation: The segmentation to write.
         path: Where; the ending decides the format.
     """
     sitk.WriteImage(sitk_labels(segmentation), str(path), useCompression=True)

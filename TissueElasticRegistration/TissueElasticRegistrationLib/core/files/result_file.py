@@ -18,7 +18,7 @@ def result_json(result: RegistrationResult, facts: Mapping[str, Any]) -> dict[st
     """The content of ``result.json``; two equal runs differ in ``seconds`` and ``peak_memory_mb`` only.
 
     Args:
-        result: What has come out.
+        result: The result of the registration.
         facts: What the result does not know: ``model`` (name, version, sha256), ``solver``, ``device``, ``seed``,
             ``versions`` (package -> version), ``peak_memory_mb``, ``estimate`` (as in the contract, None for none), and
             optionally ``seconds`` that add to or replace those of the result.
@@ -56,7 +56,7 @@ def json_text(content: Mapping[str, Any]) -> str:
     """The text of the file, for people to read as well.
 
     Args:
-        content: Plain values.
+        content: Plain values (see `result_json`).
 
     Raises:
         ValueError: Values that JSON does not know (NaN, infinity).

@@ -186,7 +186,7 @@ def terminology_text(tags: str) -> str:
         tags: Of the segment, separated by "|".
 
     Returns:
-        Such as "Rib Left". "" if there is no entry, or for Slicer's placeholder for a segment nobody described, type
+        Such as "Rib Left". "" if there is no entry, or for Slicer's placeholder for an undescribed segment, type
         "Tissue", which says nothing.
 
     Example:

@@ -120,11 +120,11 @@ SCALES: dict[str, ParameterScale] = {"log": LogScale(), "paper": PaperScale()}
 
 
 def check_parameters(parameters: TissueParameters, scale: ParameterScale, names: dict[int, str]) -> None:
-    """Refuse parameters outside of the range of a scale.
+    """Check that all parameters lie within the range of a scale.
 
     Args:
-        parameters: What is to be checked; ``default`` is not.
-        scale: Its range counts, with a tolerance of a millionth for rounding.
+        parameters: The parameters to check; ``default`` is not checked.
+        scale: The scale whose range applies, with a tolerance of a millionth for rounding.
         names: Label -> name, for the message.
 
     Raises:
@@ -157,7 +157,7 @@ def clipped(lame: Lame, scale: ParameterScale) -> Lame:
 
     Args:
         lame: Any weights.
-        scale: Whose range counts.
+        scale: The scale whose range applies.
     """
     return Lame(*(min(max(weight, scale.lowest), scale.highest) for weight in (lame.lam, lame.mu)))
 
@@ -168,7 +168,7 @@ def with_equal_ratio(before: Lame, after: Lame, scale: ParameterScale) -> Lame:
     Args:
         before: The parameters before.
         after: The parameters after, in which one weight has moved.
-        scale: Whose range counts.
+        scale: The scale whose range applies.
 
     Returns:
         ``after`` with the other weight moved by the same factor. Both stop where the first of them comes to the end of

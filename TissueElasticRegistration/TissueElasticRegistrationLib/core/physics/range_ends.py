@@ -21,7 +21,7 @@ def range_warnings(
     Args:
         parameters: λ and μ of every tissue.
         tissues: Which tissues to look at.
-        scale: Whose range counts.
+        scale: The scale whose range applies.
         has_lambda: False for a regularizer on which λ has no effect.
 
     Returns:

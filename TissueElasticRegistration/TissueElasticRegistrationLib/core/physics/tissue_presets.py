@@ -166,7 +166,7 @@ def from_table(weight: float, scale: ParameterScale) -> Lame:
 def soft_stiffness(tissues: Iterable[tuple[str, Lame]], scale: ParameterScale) -> float:
     """Stiffness of the body's soft tissue as it is set now, or as the table would set it if there is none.
 
-    Stiffness has no absolute size; all are told relative to this one.
+    Stiffness has no absolute size; all are given relative to this one.
 
     Args:
         tissues: Name and parameters of each.

@@ -20,7 +20,7 @@ def scaled_together(
         locked: Ids of the tissues that stay as they are.
         decades_lam: λ is multiplied by 10 to this power.
         decades_mu: μ is multiplied by 10 to this power.
-        scale: Whose range counts.
+        scale: The scale whose range applies.
     """
     return {
         key: lame

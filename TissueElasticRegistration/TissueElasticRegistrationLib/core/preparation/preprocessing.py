@@ -169,7 +169,7 @@ def resampled_image(image: Image, geometry: Geometry, transform: sitk.Transform 
     """An image on another grid: averaged over voxels that become one, then interpolated linearly.
 
     Args:
-        image: What is to be resampled.
+        image: The image to resample.
         geometry: The grid wanted.
         transform: From LPS mm of ``geometry`` to LPS mm of the image; None for identity.
 

@@ -87,7 +87,7 @@ def _closest_axes(geometry: Geometry) -> dict[int, int]:
 
 
 def _plane(name: str, directions, axes: list[int], geometry: Geometry, middle_ijk: list[int]) -> Plane:
-    """The plane spanned by two voxel axes, through the middle along the third; its axes run as the viewer looks."""
+    """The plane spanned by two voxel axes, through the middle along the third: columns run right, rows down."""
     size = np.array(geometry.shape_kji[::-1])
     vectors = [geometry.ijk_to_ras[:3, axis] for axis in axes]
     signs = [

@@ -63,7 +63,7 @@ def report_html(
 
     Args:
         pair: The images that were registered.
-        result: What has come out.
+        result: The result of the registration.
         facts: As for `result_json`; its seconds and memory are left out on purpose.
         estimate: Where ``facts["estimate"]`` comes from, for a section of its own.
         ratios: Of shear moduli, where they were estimated, for a section of their own.

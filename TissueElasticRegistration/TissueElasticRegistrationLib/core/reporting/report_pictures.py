@@ -45,7 +45,7 @@ def report_pictures(pair: ImagePair, result: RegistrationResult) -> list[tuple[P
 
     Args:
         pair: The images that were registered.
-        result: What has come out.
+        result: The result of the registration.
 
     Returns:
         The planes (see `picture_planes`), each with its pictures.

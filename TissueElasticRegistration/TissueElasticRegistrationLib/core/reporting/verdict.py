@@ -26,7 +26,7 @@ class Finding:
     """One measurement and what it says.
 
     Attributes:
-        level: How much it should worry the reader.
+        level: How serious it is.
         topic: What it is about, in a word or two.
         sentence: What it says.
     """
@@ -41,7 +41,7 @@ def findings(pair: ImagePair, result: RegistrationResult, facts: Mapping[str, An
 
     Args:
         pair: The images that were registered.
-        result: What has come out.
+        result: The result of the registration.
         facts: As for `result_json`: its "estimate" says what the parameters were chosen by.
     """
     return [

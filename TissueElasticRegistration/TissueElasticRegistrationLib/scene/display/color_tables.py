@@ -46,7 +46,7 @@ def fill_color_table(node: slicer.vtkMRMLColorTableNode, colors: np.ndarray) -> 
     """Make a node a table of colors.
 
     Args:
-        node: What is filled.
+        node: The node to fill.
         colors: (N, 3) RGB from 0 to 1, opaque.
     """
     with slicer.util.NodeModify(node):

@@ -51,7 +51,7 @@ def write_estimate(
     The landscape of an earlier estimate goes when the new one has none.
 
     Args:
-        estimate: What is to be written.
+        estimate: The estimate to write.
         segmentation: Gives the colors.
         owner: The result transform or the parameter node, which refers to the nodes.
         beside: Where the nodes go in the subject hierarchy, beside the owner if None.
@@ -77,7 +77,7 @@ def write_landscape(
     axis: the best score over all μ at each λ (solid) and over all λ at each μ (dashed).
 
     Args:
-        estimate: What is to be written.
+        estimate: The estimate to write.
         segmentation: Gives the colors.
         owner: The result transform or the parameter node.
         beside: Where the nodes go in the subject hierarchy, beside the owner if None.

@@ -98,8 +98,8 @@ def fill_estimate_table(node: slicer.vtkMRMLTableNode, estimate: Estimate) -> No
     """Replace the table of a node; results are for reading, so the node is locked.
 
     Args:
-        node: What is filled.
-        estimate: What is to be shown.
+        node: The node to fill.
+        estimate: The estimate to show.
     """
     rows = estimate_rows(estimate)
     with slicer.util.NodeModify(node):

@@ -66,7 +66,7 @@ def read_transform(node: slicer.vtkMRMLTransformNode) -> tuple[np.ndarray, Geome
 
 
 def check_displacement(displacement_ras_mm: np.ndarray, geometry: Geometry, name: str) -> None:
-    """Refuse a displacement that cannot be written.
+    """Check that a displacement fits its grid and is finite.
 
     Args:
         displacement_ras_mm: Should be (K, J, I, 3) and finite.

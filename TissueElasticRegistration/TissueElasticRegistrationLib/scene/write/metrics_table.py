@@ -62,7 +62,7 @@ def write_metrics(table: vtk.vtkTable, node: slicer.vtkMRMLTableNode) -> None:
 
     Args:
         table: What `metrics_table` has made.
-        node: What is filled.
+        node: The node to fill.
     """
     node.SetAndObserveTable(table)
     for column in COLUMNS:

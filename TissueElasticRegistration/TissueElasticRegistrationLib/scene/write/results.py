@@ -53,7 +53,7 @@ def write_results(inputs: InputNodes, result: RegistrationResult, outputs: Outpu
 
     Args:
         inputs: The pair.
-        result: What is to be written.
+        result: The result to write.
         outputs: Which nodes to overwrite.
 
     Returns:

@@ -48,7 +48,7 @@ def describe_tissues(node: slicer.vtkMRMLSegmentationNode | None, find_empty: bo
 
     Args:
         node: The segmentation.
-        find_empty: Look at the voxels, which takes milliseconds. False, for whoever asks at every move of a slider:
+        find_empty: Look at the voxels, which takes milliseconds. False, for calls at every move of a slider:
             much faster, and no segment counts as empty.
 
     Returns:

@@ -51,7 +51,7 @@ def write_volume(image: vtk.vtkImageData, placement: Placement, node: slicer.vtk
     Args:
         image: In voxel coordinates.
         placement: Where it goes.
-        node: What is filled.
+        node: The node to fill.
     """
     with slicer.util.NodeModify(node):
         node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(placement.ijk_to_local))
@@ -121,7 +121,7 @@ def write_segments(
     Args:
         segments: Segment ID -> segment.
         placement: Where the labelmap goes.
-        node: What is filled.
+        node: The node to fill.
     """
     node.CreateDefaultDisplayNodes()
     segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
