@@ -283,12 +283,12 @@ def _preconditioner(matrix: sparse.bsr_matrix, rigid_motions: np.ndarray) -> Lin
 
 def _rigid_motions(positions_mm: np.ndarray) -> np.ndarray:
     """(3 N, 6) translations and linearized rotations of N points, rotations scaled to the size of translations."""
-    centerd = positions_mm - positions_mm.mean(axis=0)
-    centerd = centerd / np.abs(centerd).max()
-    modes = np.zeros((len(centerd), 3, 6))
+    centered = positions_mm - positions_mm.mean(axis=0)
+    centered = centered / np.abs(centered).max()
+    modes = np.zeros((len(centered), 3, 6))
     for axis in range(3):
         one, two = (axis + 1) % 3, (axis + 2) % 3
         modes[:, axis, axis] = 1
-        modes[:, one, 3 + axis] = -centerd[:, two]
-        modes[:, two, 3 + axis] = centerd[:, one]
+        modes[:, one, 3 + axis] = -centered[:, two]
+        modes[:, two, 3 + axis] = centered[:, one]
     return modes.reshape(-1, 6)

@@ -114,8 +114,8 @@ def covering_geometry(
     points_ijk = np.stack(np.meshgrid(*edges, indexing="ij"), -1).reshape(-1, 3)
     points_local = points_ijk @ ijk_to_local(volume_node)[:3, :3].T + ijk_to_local(volume_node)[:3, 3]
     points_ras = transformed_points(general_to_world(transform_chain(volume_node, ignored)), points_local)
-    centerd_ijk = points_ijk - points_ijk.mean(0)
-    axes = _perpendicular_axes(np.linalg.lstsq(centerd_ijk, points_ras - points_ras.mean(0), rcond=None)[0].T)
+    centered_ijk = points_ijk - points_ijk.mean(0)
+    axes = _perpendicular_axes(np.linalg.lstsq(centered_ijk, points_ras - points_ras.mean(0), rcond=None)[0].T)
     positions = points_ras @ np.linalg.inv(axes).T
     lowest, highest = positions.min(0), positions.max(0)
     shape_ijk = np.maximum(np.ceil(highest - lowest - 1e-3), 1).astype(int)
