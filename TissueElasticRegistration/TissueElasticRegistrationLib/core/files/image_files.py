@@ -14,7 +14,6 @@ import SimpleITK as sitk
 from ..data.geometry import Geometry
 from ..data.images import Image, Segmentation
 from ..data.itk_bridge import displacement_transform, geometry_of, sitk_image, sitk_labels, sitk_volume
-from .hdf5_times import clear_object_times
 from .nifti_header import nifti_fault
 
 
@@ -136,7 +135,7 @@ def write_labels(segmentation: Segmentation, path: str | os.PathLike) -> None:
 def write_transform(displacement_ras_mm: np.ndarray, geometry: Geometry, path: str | os.PathLike) -> None:
     """Write a displacement as an ITK displacement field in LPS mm, resampling direction fixed -> moving.
 
-    The file holds no time stamps: the same displacement gives the same bytes.
+    HDF5 files hold the time of writing: the same displacement gives the same content, not the same bytes.
 
     Args:
         displacement_ras_mm: (K, J, I, 3) in RAS mm, fixed point x to moving point x + d(x).
@@ -144,7 +143,6 @@ def write_transform(displacement_ras_mm: np.ndarray, geometry: Geometry, path: s
         path: An .h5 file.
     """
     sitk.WriteTransform(displacement_transform(displacement_ras_mm, geometry), str(path))
-    clear_object_times(Path(path))
 
 
 def _reason(itk_message: str) -> str:
