@@ -164,7 +164,7 @@ def test_a_model_is_named_by_its_folder_or_by_its_name(tmp_path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     pack_in(tmp_path / "tiny")
     assert evaluate.named_pack("tiny").card.name == "tiny"
-    assert evaluate.named_pack("elas-g").card.name == "elas-g"
+    assert evaluate.named_pack("universal-2d").card.name == "universal-2d"
     monkeypatch.setattr(sys, "argv", ["evaluate", "nothing", "--cache", str(tmp_path)])
     with pytest.raises(SystemExit):
         evaluate.main()

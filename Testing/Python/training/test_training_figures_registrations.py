@@ -13,6 +13,7 @@ pytest.importorskip("matplotlib")
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from synthetic_pairs import prepared, quick_solver, slice_case, thorax_case, write_pair
+from training_files import paper_packs
 
 from TissueElasticRegistrationLib.core.data.geometry import Geometry
 from TissueElasticRegistrationLib.core.data.images import Image, ImagePair, Segmentation
@@ -93,6 +94,12 @@ def known():
     row = moved(pair, breathing)
     figure, axes = drawn(pair, row)
     return SimpleNamespace(pair=pair, row=row, figure=figure, axes=axes)
+
+
+@pytest.fixture(scope="module")
+def packs(tmp_path_factory) -> dict[str, str]:
+    """Folders of untrained models of the paper's four kinds, by name."""
+    return paper_packs(tmp_path_factory.mktemp("packs"), still=True)
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
@@ -263,9 +270,9 @@ def test_a_slice_has_one_plane():
 # --- parameters -------------------------------------------------------------------------------------------------------
 
 
-def test_the_adaptive_model_is_searched_with_the_global_one_of_its_kind():
+def test_the_adaptive_model_is_searched_with_the_global_one_of_its_kind(packs):
     names = ("diff-g", "elas-g", "elas-sas", "universal-2d", "direct")
-    solvers = {name: solver_for(name) for name in names}
+    solvers = {name: solver_for(packs.get(name, name)) for name in names}
     assert [is_global(solver) for solver in solvers.values()] == [True, True, False, False, False]
     assert [is_adaptive(solver) for solver in solvers.values()] == [False, False, True, False, False]
     assert global_model(solvers["elas-sas"], solvers.values()) is solvers["elas-g"]
@@ -284,10 +291,10 @@ def test_a_global_model_takes_the_best_place_of_the_mean_of_the_tissues_that_vot
     assert {(found[label].lam, found[label].mu) for label in (0, 1, 2, 77)} == {(0.2, 0.4)}
 
 
-def test_rows_are_registered_with_what_was_chosen(tmp_path):
+def test_rows_are_registered_with_what_was_chosen(tmp_path, packs):
     case = slice_case()
     pair = ImagePair(case.fixed, case.moving, case.fixed_segmentation, case.moving_segmentation)
-    solvers = {"elas-g": solver_for("elas-g"), "elas-sas": solver_for("elas-sas")}
+    solvers = {name: solver_for(packs[name]) for name in ("elas-g", "elas-sas")}
     rows = compare(pair, solvers, Choice(points=3, threads=1), lambda *_: None)
     assert [row.name for row in rows] == ["elas-g", "elas-sas"]
     assert len({row.parameters for row in rows[0].result.tissues}) == 1
@@ -304,14 +311,14 @@ def test_rows_are_registered_with_what_was_chosen(tmp_path):
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-def test_the_same_subject_gives_the_same_bytes_from_files_too(tmp_path, capsys):
+def test_the_same_subject_gives_the_same_bytes_from_files_too(tmp_path, packs, capsys):
     case = slice_case()
     pair = ImagePair(case.fixed, case.moving, case.fixed_segmentation, case.moving_segmentation)
     files = write_pair(pair, tmp_path)
     options = [
         "registrations",
-        "elas-g",
-        "elas-sas",
+        packs["elas-g"],
+        packs["elas-sas"],
         "--tissues",
         "1=lung,2=bone,3=liver,4=soft",
         "--grid-points",
@@ -346,7 +353,7 @@ def test_the_same_subject_gives_the_same_bytes_from_files_too(tmp_path, capsys):
         (("direct", "--view", "axial", "--spacing-mm", "12"), "no axial plane"),
         (("direct", "--phantom", "-4"), "seed must be"),
         (("direct", "universal-3d", "--spacing-mm", "12"), "registers volumes"),
-        (("direct", "--search-model", "elas-g", "--estimate", "none", "--spacing-mm", "12"), "--search-model"),
+        (("direct", "--search-model", "universal-2d", "--estimate", "none", "--spacing-mm", "12"), "--search-model"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_in_one_sentence(tmp_path, capsys, options, message):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from training_files import pack_in
+from training_files import paper_packs
 
 from training import compare_paper_models as comparison
 from training.compare_paper_models import Search, paired_difference, register, scores, search, sorted_models
@@ -103,30 +103,10 @@ def test_a_paired_difference_has_students_interval():
     assert (low, high) == pytest.approx((2.5 - 2.054, 2.5 + 2.054), abs=1e-3)  # t(3) = 3.182, deviation 1.291
 
 
-def paper_pack(folder, regularizer, tissues):
-    weights = 2 if regularizer == "elastic" else 1
-    network = {
-        "conditioning": "hyper",
-        "parameters": weights * (len(tissues) or 1),
-        "encoder": (2, 2),
-        "decoder": (2, 2),
-        "final": (2,),
-        "hyper_widths": (2,),
-        "half_resolution": False,
-    }
-    return str(pack_in(folder, network=network, regularizer=regularizer, tissues=tissues, scale="paper"))
-
-
 @pytest.fixture(scope="module")
 def packs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("packs")
-    tissues = ("background", "lung", "bone", "liver")
-    return [
-        paper_pack(folder / f"{number}", regularizer, own)
-        for number, (regularizer, own) in enumerate(
-            [("elastic", tissues), ("diffusion", ()), ("elastic", ()), ("diffusion", tissues)]
-        )
-    ]
+    found = paper_packs(tmp_path_factory.mktemp("packs"))
+    return [found[name] for name in ("elas-sas", "diff-g", "elas-g", "diff-sas")]
 
 
 def test_models_are_told_apart_by_their_cards(packs):

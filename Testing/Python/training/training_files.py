@@ -27,14 +27,18 @@ def gradient_pair(shape=NAN_FREE_SHAPE, seed=0, displacement=None) -> TrainingPa
     return TrainingPair(images[0], images[1], labels[0], labels[1], (2.0,) * len(shape), displacement)
 
 
-def pack_in(folder, **options):
-    """Write the pack of an untrained 2D model; ``network``: changes of its architecture, others of its card."""
+def pack_in(folder, still=False, **options):
+    """Write the pack of an untrained 2D model; ``network``: changes of its architecture, others of its card.
+
+    still: it deforms nothing at all, so no pair is registered worse than before and its answers are accepted.
+    """
     network_options = {"dimension": 2, **options.pop("network", {})}
     torch.manual_seed(0)
     network = RegistrationNetwork(NetworkConfig(**network_options))
-    options = {"regularizer": "elastic", "scale": "log", **options}
+    if still:
+        torch.nn.init.zeros_(network.flow.weight)
+    options = {"name": "tiny", "regularizer": "elastic", "scale": "log", **options}
     card = ModelCard(
-        name="tiny",
         version="1",
         network=network.config,
         spacing_mm=(6.0, 6.0),
@@ -45,3 +49,28 @@ def pack_in(folder, **options):
     )
     save_pack(folder, network, card)
     return folder
+
+
+def paper_packs(folder, still=False) -> dict[str, str]:
+    """Folders of four untrained models of the kinds that the paper compares, by their names there; as in `pack_in`."""
+    return {
+        f"{kind}-{extent}": str(_paper_pack(folder / f"{kind}-{extent}", regularizer, tissues, still))
+        for kind, regularizer in (("diff", "diffusion"), ("elas", "elastic"))
+        for extent, tissues in (("g", ()), ("sas", ("background", "lung", "bone", "liver")))
+    }
+
+
+def _paper_pack(folder, regularizer, tissues, still):
+    weights = 2 if regularizer == "elastic" else 1
+    network = {
+        "conditioning": "hyper",
+        "parameters": weights * (len(tissues) or 1),
+        "encoder": (2, 2),
+        "decoder": (2, 2),
+        "final": (2,),
+        "hyper_widths": (2,),
+        "half_resolution": False,
+    }
+    rest = ("soft", "unsegmented") if tissues else ()
+    card = {"name": folder.name, "regularizer": regularizer, "tissues": tissues, "rest": rest, "scale": "paper"}
+    return pack_in(folder, still, network=network, **card)
