@@ -17,7 +17,7 @@ import numpy as np
 import SimpleITK as sitk
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT.parent / "shared" / "data"
+DATA = Path(os.environ.get("PATIENT_DATA", ROOT / "patient-data")).expanduser()
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Run:
 
 
 def add_data_option(parser: argparse.ArgumentParser) -> None:
-    """``--data``: where the patient images are, by default beside the repository."""
+    """``--data``: where the patient images are, by default where PATIENT_DATA says or in ``patient-data``."""
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the patient images (default: %(default)s)")
 
 

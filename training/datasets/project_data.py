@@ -1,4 +1,4 @@
-"""The real images that lie next to this repository (their README says what they are), as training data.
+"""Public real images, converted to NIfTI and kept outside the repository, as training data.
 
 Shipped models must not have seen what they are judged on: of the volumes here only single ones are used with made
 motion, and the pairs (lung, heart, tumour) only when a run asks for them.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from patient_data import DATA
 
 from TissueElasticRegistrationLib.core.data.images import ImagePair
 from TissueElasticRegistrationLib.core.data.progress import finish
@@ -14,7 +13,6 @@ from TissueElasticRegistrationLib.core.files.landmark_files import read_landmark
 from TissueElasticRegistrationLib.core.files.segmentation_files import read_segmentation
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 LUNG, CARDIAC = DATA / "lung-4dct-p102", DATA / "cardiac-cine-scd0000301"
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]

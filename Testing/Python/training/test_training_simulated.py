@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from patient_data import DATA
 
 from TissueElasticRegistrationLib.core.physics.deformation import warp
 from training.datasets.project_data import PAIRS, real_pairs, single_volumes
 from training.datasets.simulated import RealVolume, Simulator, simulated_folder
 
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 real_data = pytest.mark.skipif(not DATA.is_dir(), reason="the patient images are not here")
 
 
