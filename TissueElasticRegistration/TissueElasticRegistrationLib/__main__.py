@@ -100,7 +100,7 @@ def _add_shared_options(command: argparse.ArgumentParser) -> None:
         choices=["auto", "cpu", "cuda"],
         help="where to compute (auto: a graphics card with CUDA if there is one that can be used)",
     )
-    add("--seed", type=int, default=0)
+    add("--seed", type=int, default=0, metavar="N", help="recorded in result.json; results do not depend on it")
 
 
 def _register(options: argparse.Namespace) -> None:
