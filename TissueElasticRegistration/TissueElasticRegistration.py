@@ -38,7 +38,7 @@ class TissueElasticRegistration(ScriptedLoadableModule):
         parent.title = _("Tissue Elastic Registration")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
         parent.dependencies = []
-        parent.contributors = ["TissueElasticRegistration developers"]
+        parent.contributors = ["TissueElasticRegistration contributors"]
         parent.helpText = _(
             "Aligns two scans of the same patient by a deformation in which every tissue has its own elasticity: bone "
             "keeps its shape, lung and soft tissue give way. Choose a fixed and a moving volume and a segmentation of "
