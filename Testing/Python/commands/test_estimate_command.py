@@ -320,11 +320,11 @@ def test_lines_that_are_rewritten_fit_into_a_terminal():
     assert stream.getvalue().endswith("x" * 100 + "\n"), "what stays is told in full"
 
 
-# --- the README -------------------------------------------------------------------------------------------------------
+# --- the guide --------------------------------------------------------------------------------------------------------
 
 
-def test_the_readme_names_every_option_and_every_column_of_the_table():
-    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+def test_the_guide_names_every_option_and_every_column_of_the_table():
+    text = (Path(__file__).parents[3] / "Resources" / "Docs" / "command-line.md").read_text(encoding="utf-8")
     with pytest.raises(SystemExit), pytest.MonkeyPatch.context() as patch:
         shown = io.StringIO()
         patch.setattr("sys.stdout", shown)

@@ -1,4 +1,4 @@
-"""Panel, report and README tell and draw differences and changes of volume alike: one sign, one set of colors."""
+"""Panel, report and guide tell and draw differences and changes of volume alike: one sign, one set of colors."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ MEANINGS = {"differenceCheckBox": pictures.DIFFERENCE_MEANS, "jacobianCheckBox":
 
 
 @pytest.mark.parametrize(("name", "meaning"), MEANINGS.items())
-def test_tooltip_report_and_readme_have_the_same_words(name, meaning):
+def test_tooltip_report_and_guide_have_the_same_words(name, meaning):
     tooltip = ElementTree.parse(PANEL).find(f".//widget[@name='{name}']/property[@name='toolTip']/string").text
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    guide = " ".join((ROOT / "Resources" / "Docs" / "panel.md").read_text(encoding="utf-8").split())
     assert meaning in tooltip
-    assert meaning in readme
+    assert meaning in guide
     assert sum(meaning in note for note in PICTURE_NOTES) == 1
 
 

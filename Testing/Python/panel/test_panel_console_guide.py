@@ -1,4 +1,4 @@
-"""The console example of the README does what it says, run as it stands there."""
+"""The console example of the guide does what it says, run as it stands there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from TissueElasticRegistrationLib.core.data.images import ImagePair
 from TissueElasticRegistrationLib.scene.write.grid_transform import read_transform
 from training.phantoms import PhantomCase, make_case
 
-README = Path(__file__).resolve().parents[3] / "README.md"
+GUIDE = Path(__file__).resolve().parents[3] / "Resources" / "Docs" / "console.md"
 FILES = ("exhale.nii.gz", "inhale.nii.gz", "exhale.seg.nrrd", "inhale.seg.nrrd")
 
 
@@ -32,11 +32,11 @@ def patients(fresh_host, tmp_path) -> dict[str, PhantomCase]:
     return cases
 
 
-def test_console_example_of_the_readme_recovers_the_deformation_of_every_patient(patients, tmp_path, capsys):
-    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def test_console_example_of_the_guide_recovers_the_deformation_of_every_patient(patients, tmp_path, capsys):
+    (example,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
     assert '"/data/patients"' in example
     names = {}
-    exec(compile(example.replace("/data/patients", str(tmp_path)), "README.md", "exec"), names)
+    exec(compile(example.replace("/data/patients", str(tmp_path)), GUIDE.name, "exec"), names)
     printed = capsys.readouterr().out.splitlines()
     for patient, case in patients.items():
         assert mean_error_mm(case, tmp_path / patient / "inhale_to_exhale.h5") < 0.35 * mean_motion_mm(case)
