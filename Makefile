@@ -1,4 +1,4 @@
-# make demo   open the module with a made-up patient (or yours, see below), estimate, register, save everything
+# make demo   open the module with a synthetic patient (or yours, see below), estimate, register, save everything
 # make test   check style, run the tests of the extension
 # make test-all   the same and the tests of Testing/host, on which the tests of the panel run; what .ci/run calls
 # make test-versions   run the tests of the core with numpy and SimpleITK as each Slicer has them (Testing/versions)
