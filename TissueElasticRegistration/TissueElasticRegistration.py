@@ -18,7 +18,11 @@ from slicer.util import VTKObservationMixin
 
 from TissueElasticRegistrationLib.core.models.model_card import DIRECT, list_cards
 from TissueElasticRegistrationLib.panel.panel import RegistrationPanel
-from TissueElasticRegistrationLib.panel.parameter_node import TissueElasticRegistrationParameterNode, forget_node
+from TissueElasticRegistrationLib.panel.parameter_node import (
+    TissueElasticRegistrationParameterNode,
+    forget_node,
+    migrate,
+)
 from TissueElasticRegistrationLib.panel.reloading import forget_library
 from TissueElasticRegistrationLib.scene.console import Registered, estimate_stiffness, evaluate, register
 from TissueElasticRegistrationLib.scene.console import estimate as estimate_parameters
@@ -197,6 +201,7 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
     def getParameterNode(self) -> TissueElasticRegistrationParameterNode:
         """The typed parameter node of the scene; the same object as long as the node is the same."""
         node = super().getParameterNode()
+        migrate(node)  # a scene may have been opened
         if self._parameterNode is None or self._parameterNode.parameterNode != node:
             self._parameterNode = TissueElasticRegistrationParameterNode(node)
         return self._parameterNode

@@ -118,7 +118,7 @@ class PanelUser:
         from TissueElasticRegistrationLib.panel.parameter_node import request_of
 
         node = self._widget.logic.getParameterNode()
-        return dict(request_of(node, describe_tissues(node.segmentation)).values)
+        return dict(request_of(node, describe_tissues(node.segmentation), self._widget.panel.model.scale).values)
 
     def stay(self) -> None:
         """Let the image follow the sliders until the window is closed or somebody presses Ctrl-C."""

@@ -11,13 +11,11 @@ import pytest
 from networks import awake, model_card
 
 from TissueElasticRegistrationLib.core.data.geometry import Geometry
-from TissueElasticRegistrationLib.core.data.tissues import BACKGROUND_ID, UNSEGMENTED_ID, Lame, Tissue
+from TissueElasticRegistrationLib.core.data.tissues import BACKGROUND_ID, UNSEGMENTED_ID, Tissue
 from TissueElasticRegistrationLib.core.models.model_card import DIRECT, list_cards, pack_folder, pack_state, read_card
 from TissueElasticRegistrationLib.core.models.model_fit import fit_problem
 from TissueElasticRegistrationLib.core.models.model_pack import save_pack
 from TissueElasticRegistrationLib.core.models.network import NetworkConfig
-from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale, PaperScale
-from TissueElasticRegistrationLib.core.physics.tuning import on_scale, slider_shift
 
 MODULE = Path(__file__).resolve().parents[3] / "TissueElasticRegistration"
 TINY = {"encoder": (4, 4), "decoder": (4, 4), "final": (4,), "hyper_widths": (4,)}
@@ -112,16 +110,3 @@ def test_tissues_fit_by_name_and_what_has_no_segment_fits_always(folder):
     assert fit_problem(card, SLICE, None, (*TISSUES, Tissue(4, "muscle"))) is None
     problem = fit_problem(card, SLICE, None, (*TISSUES, Tissue(4, "spleen")))
     assert problem == "The model 'a' knows only body, lung, bone, not 'spleen'."
-
-
-def test_weights_go_to_another_scale_and_back():
-    typed = {"a": Lame(0.3, 0.7), "b": Lame(0.0, 1.0), "c": Lame(0.123, 0.999)}
-    stored = on_scale(typed, PaperScale(), LogScale())
-    assert stored["a"].mu == pytest.approx(10 ** (-1.7 + 4 * 0.7))
-    assert on_scale(stored, LogScale(), PaperScale()) == typed
-    assert on_scale(stored, LogScale(), LogScale()) == stored
-
-
-def test_ten_times_the_weight_is_a_quarter_of_the_slider():
-    log = LogScale()
-    assert slider_shift(1.0) == pytest.approx(log.slider(10.0) - log.slider(1.0))

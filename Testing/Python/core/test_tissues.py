@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,6 +20,7 @@ from TissueElasticRegistrationLib.core.physics.parameter_scale import (
     SCALES,
     LogScale,
     PaperScale,
+    SliderPositions,
     check_parameters,
     clipped,
     rescaled,
@@ -133,6 +135,15 @@ def test_paper_scale_takes_the_similarity_weight_of_equation_1():
     lam, mu = torch.tensor([0.0, 0.25, 1.0]), torch.tensor([0.0, 0.5, 1.0])
     assert PaperScale().similarity_weight(lam, mu).tolist() == [2.0, 1.25, 0.0]
     assert LogScale().similarity_weight(lam, mu) == 1
+
+
+def test_weights_survive_the_way_to_a_slider_and_back_in_what_is_computed_with():
+    """Only the last bits of the double differ, which the maps of λ and μ do not have."""
+    weights = np.concatenate([np.arange(0.02, 1, 0.001), np.arange(1, 199, 0.1), list(PRESETS.values())])
+    positions = [SliderPositions.of(Lame(weight, 1.0), LogScale()) for weight in weights]
+    back = [place.weights(LogScale()).lam for place in positions]
+    np.testing.assert_allclose(back, weights, rtol=2e-15)
+    np.testing.assert_array_equal(np.float32(back), np.float32(weights))
 
 
 def test_parameters_keep_their_slider_positions_on_another_scale():

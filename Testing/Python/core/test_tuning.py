@@ -5,27 +5,53 @@ from __future__ import annotations
 import pytest
 
 from TissueElasticRegistrationLib.core.data.tissues import Lame, Tissue, TissueParameters
-from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale
-from TissueElasticRegistrationLib.core.physics.tuning import by_id, scaled_together, with_values
+from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale, PaperScale, SliderPositions
+from TissueElasticRegistrationLib.core.physics.tuning import (
+    by_id,
+    moved_together,
+    slider_shift,
+    weights_at,
+    with_values,
+)
 
 SCALE = LogScale()
 TISSUES = (Tissue(0, "background"), Tissue(3, "Liver", "Segment_7"), Tissue(5, "rib", "Segment_2"))
 
 
-def test_all_tissues_are_scaled_by_their_own_factors():
-    scaled = scaled_together({"a": Lame(1.0, 2.0), "b": Lame(0.5, 4.0)}, (), 1.0, -1.0, SCALE)
-    assert scaled["a"].lam == pytest.approx(10) and scaled["a"].mu == pytest.approx(0.2)
-    assert scaled["b"].lam == pytest.approx(5) and scaled["b"].mu == pytest.approx(0.4)
+def at(lam: float, mu: float) -> SliderPositions:
+    return SliderPositions.of(Lame(lam, mu), SCALE)
 
 
-def test_locked_tissues_are_not_scaled():
-    values = {"a": Lame(1.0, 2.0), "b": Lame(1.0, 2.0)}
-    assert scaled_together(values, {"b"}, 1.0, 1.0, SCALE)["b"] == values["b"]
+def test_all_tissues_are_moved_by_their_own_factors():
+    moved = moved_together({"a": at(1.0, 2.0), "b": at(0.5, 4.0)}, (), 1.0, -1.0)
+    assert moved["a"] == pytest.approx(at(10.0, 0.2))
+    assert moved["b"] == pytest.approx(at(5.0, 0.4))
 
 
-def test_scaling_stays_within_the_range_of_the_scale():
-    scaled = scaled_together({"a": Lame(30.0, 0.05)}, (), 2.0, -2.0, SCALE)["a"]
-    assert scaled == Lame(SCALE.highest, SCALE.lowest)
+def test_nothing_is_rounded_where_nothing_moves():
+    positions = {"a": at(1.0, 2.0), "b": at(0.3, 77.7)}
+    assert moved_together(positions, (), 0.0, 0.0) == positions
+
+
+def test_locked_tissues_are_not_moved():
+    positions = {"a": at(1.0, 2.0), "b": at(1.0, 2.0)}
+    assert moved_together(positions, {"b"}, 1.0, 1.0)["b"] == positions["b"]
+
+
+def test_moving_stops_at_the_ends_of_the_sliders():
+    assert moved_together({"a": at(30.0, 0.05)}, (), 2.0, -2.0)["a"] == SliderPositions(1.0, 0.0)
+
+
+def test_ten_times_the_weight_is_a_quarter_of_the_slider():
+    assert slider_shift(1.0) == pytest.approx(SCALE.slider(10.0) - SCALE.slider(1.0))
+
+
+def test_weights_are_those_of_the_scale_at_the_positions():
+    positions = {"a": SliderPositions(0.3, 0.7), "b": SliderPositions(0.0, 1.0)}
+    assert weights_at(positions, PaperScale()) == {"a": Lame(0.3, 0.7), "b": Lame(0.0, 1.0)}
+    on_log = weights_at(positions, SCALE)
+    assert on_log["a"] == Lame(10 ** (-1.7 + 4 * 0.3), 10 ** (-1.7 + 4 * 0.7))
+    assert on_log["b"] == Lame(SCALE.lowest, SCALE.highest)
 
 
 @pytest.mark.parametrize("key", ["Segment_7", "Liver", "liver"])

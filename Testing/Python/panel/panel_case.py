@@ -14,6 +14,7 @@ from host.mouse import choose, click
 from host.scene_builders import add_markups, add_segmentation, add_volume, transformed
 
 from TissueElasticRegistrationLib.core.data.images import ImagePair, Segmentation
+from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale
 from TissueElasticRegistrationLib.scene.nodes import InputNodes
 from training.phantoms import PhantomCase, make_case
 
@@ -102,6 +103,12 @@ class PanelCase:
         return self.widget.logic.getParameterNode()
 
     @property
+    def stored_weights(self) -> tuple[dict[str, float], dict[str, float]]:
+        """λ and μ that were set, by segment ID: the stored positions as weights of the log scale, to 12 digits."""
+        stored = self.parameters.lambdaPositions, self.parameters.muPositions
+        return tuple({key: twelve_digits(LogScale().weight(place)) for key, place in d.items()} for d in stored)
+
+    @property
     def activity(self) -> str:
         """What runs: "idle", "live", "apply" or "estimate"."""
         return self.widget.panel.control.activity.value
@@ -160,6 +167,11 @@ class PanelCase:
         xy = np.stack([columns, pixels.shape[0] - 1 - rows, 0 * rows], -1)
         matrix = slicer.util.arrayFromVTKMatrix(self.host.views.view("Green").node.GetXYToRAS())
         return transformed(matrix, xy), pixels[rows, columns].astype(float)
+
+
+def twelve_digits(weight: float) -> float:
+    """A weight without its last bits, which change on the way to the position of a slider and back."""
+    return float(f"{weight:.12g}")
 
 
 def pause(seconds: float) -> None:

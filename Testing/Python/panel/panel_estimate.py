@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import slicer.util
 from host.mouse import click, type_value
-from panel_case import PanelCase
+from panel_case import PanelCase, twelve_digits
 from panel_faults import library
 
 LUNG, BONE, LIVER, SOFT = TISSUES = ("id_lung", "id_bone", "id_liver", "id_soft")
@@ -28,12 +28,12 @@ def make_ready(panel: PanelCase) -> PanelCase:
 
 
 def stored(panel: PanelCase) -> tuple[dict[str, float], dict[str, float]]:
-    return dict(panel.parameters.tissueLambda.items()), dict(panel.parameters.tissueMu.items())
+    return panel.stored_weights
 
 
 def as_stored(values) -> tuple[dict[str, float], dict[str, float]]:
     """What `stored` is when these values, λ and μ by tissue id, are taken."""
-    return {key: lame.lam for key, lame in values.items()}, {key: lame.mu for key, lame in values.items()}
+    return tuple({key: twelve_digits(getattr(lame, what)) for key, lame in values.items()} for what in ("lam", "mu"))
 
 
 def estimate(panel: PanelCase) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale
+from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale, SliderPositions
 
 LUNG, SOFT, RIBS = "lung_id", "soft_id", "ribs_id"
 SCALE = LogScale()
+
+
+def at(lam: float, mu: float, scale=SCALE) -> SliderPositions:
+    """The positions of the sliders for these weights."""
+    return SliderPositions(scale.slider(lam), scale.slider(mu))
 
 
 def info(tissue_id, name, color_rgb=(0.2, 0.6, 0.9), is_empty=False):
@@ -24,7 +29,7 @@ class Panel:
 
         self.calls = []
         self.container = qt.QWidget()
-        kinds = ("changed", "dragged", "released", "linked", "locked", "reset", "preset")
+        kinds = ("changed", "dragged", "released", "linked", "locked", "reset")
         self.rows = TissueRows(self.container, scale, RowCallbacks(**{kind: self._note(kind) for kind in kinds}))
         self.container.resize(width, 100)
         self.container.show()
@@ -35,9 +40,9 @@ class Panel:
 
         return note
 
-    def show(self, tissues, values=None, **switches):
+    def show(self, tissues, positions=None, **switches):
         self.rows.set_tissues(tissues)
-        self.rows.show(values or {}, **switches)
+        self.rows.show(positions or {}, **switches)
         self.settle()
         return self
 
@@ -70,5 +75,5 @@ def three_tissues() -> Panel:
     """Their values lie between the slider's steps and have more digits than the boxes show."""
     return Panel().show(
         [info(LUNG, "lung"), info(SOFT, "soft tissue"), info(RIBS, "ribs")],
-        {LUNG: (0.123456789, 0.456789123), SOFT: (1.0, 1.0), RIBS: (30.0, 15.0)},
+        {LUNG: at(0.123456789, 0.456789123), SOFT: at(1.0, 1.0), RIBS: at(30.0, 15.0)},
     )

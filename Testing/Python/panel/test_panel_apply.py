@@ -115,7 +115,7 @@ def test_apply_does_what_the_logic_does(ready):
     assert factor > 1.2
     weights = {"lung": 0.5, "bone": 30.0, "soft": 1.0, BACKGROUND_ID: 0.02}  # start values
     values = {key: (lam, min(lam * factor, LogScale().highest)) for key, lam in weights.items()}
-    values["soft"] = (1.0, dict(parameters.tissueMu.items())[SOFT] * factor)
+    values["soft"] = (1.0, ready.stored_weights[1][SOFT] * factor)
     values["liver"] = (7.5, 1.0)  # locked
     apply(ready)
     outputs = find_outputs(ready.nodes)
@@ -158,7 +158,7 @@ def test_the_table_can_be_copied(ready):
 
 def test_cancel_writes_nothing(ready, monkeypatch):
     make_steps_slow(monkeypatch)
-    nodes, values = node_ids(slicer.mrmlScene), dict(ready.parameters.tissueMu.items())
+    nodes, values = node_ids(slicer.mrmlScene), ready.stored_weights
     click(ready.ui.applyButton)
     ready.wait(lambda: ready.ui.progressBar.value > 300)
     assert ready.ui.applyButton.text == "Cancel"
@@ -172,7 +172,7 @@ def test_cancel_writes_nothing(ready, monkeypatch):
     assert not ready.ui.progressBar.visible
     assert ready.ui.statusLabel.text == "Canceled; nothing was written."
     assert node_ids(slicer.mrmlScene) == nodes
-    assert dict(ready.parameters.tissueMu.items()) == values
+    assert ready.stored_weights == values
     assert ready.transform is None
     assert not ready.ui.qualityTable.visible
     apply(ready)

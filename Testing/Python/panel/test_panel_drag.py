@@ -14,7 +14,7 @@ SOFT, LIVER = "id_soft", "id_liver"
 
 
 def stored(panel: PanelCase) -> dict[str, float]:
-    return dict(panel.parameters.tissueMu.items())
+    return panel.stored_weights[1]
 
 
 def displacement(panel: PanelCase) -> np.ndarray:

@@ -98,12 +98,12 @@ def test_without_torch_and_without_its_extension_the_user_is_told_where_to_get_i
 def test_without_torch_a_scene_that_was_saved_with_live_on_is_loaded(no_torch, panel, tmp_path):
     panel.choose_inputs(number=4)
     panel.parameters.live = True
-    panel.parameters.tissueMu["id_liver"] = 7.0
+    panel.parameters.muPositions["id_liver"] = 0.75
     slicer.util.saveScene(str(tmp_path / "case.mrb"))
     slicer.mrmlScene.Clear()
     slicer.util.loadScene(str(tmp_path / "case.mrb"))
     pause(0.2)
-    assert panel.tissue("id_liver", "muBox").text == "7"
+    assert panel.tissue("id_liver", "muBox").text == "20"
     assert panel.ui.liveStatusLabel.text == "The registration needs PyTorch, which is not installed."
     for name in ("gridCheckBox", "jacobianCheckBox", "differenceCheckBox", "deformedCheckBox"):
         click(getattr(panel.ui, name))

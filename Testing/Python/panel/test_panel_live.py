@@ -136,7 +136,7 @@ def test_after_a_drag_the_newest_value_is_shown(panel):
     drag(panel.tissue(SOFT, "mu"), 0.05)
     drag(panel.tissue(SOFT, "mu"), 0.95)
     panel.rest()
-    weight = dict(panel.parameters.tissueMu.items())[SOFT]
+    weight = panel.stored_weights[1][SOFT]
     assert weight > 90
     expected = followed(panel.nodes, {}, {"soft": Lame(1.0, weight)})
     np.testing.assert_array_equal(displacement(panel), expected[1])

@@ -212,9 +212,9 @@ def test_values_follow_their_segments(chosen, tmp_path):
     pause(0.5)
     for _time in range(2):
         values = settings(chosen)
-        assert values["tissueMu"] == {LIVER: 12, SOFT: 56}
+        assert chosen.stored_weights[1] == {LIVER: 12, SOFT: 56}
         assert (
-            values["tissueLambda"].keys()
+            values["lambdaPositions"].keys()
             == values["tissueLocked"].keys()
             == values["tissueLinked"].keys()
             == {LIVER, SOFT}
@@ -236,7 +236,7 @@ def test_segments_renamed_and_deleted_without_the_panel_keep_their_values(chosen
     segmentation.RemoveSegment(BONE)
     chosen.host.enter_module(NAME)
     chosen.rest()
-    assert settings(chosen)["tissueMu"] == {LIVER: 12}
+    assert chosen.stored_weights[1] == {LIVER: 12}
     assert chosen.tissue(LIVER, "name").toolTip == "something"
 
 
@@ -248,7 +248,7 @@ def test_another_segmentation_has_its_own_values(chosen):
     choose(chosen.ui.segmentationSelector, other.segmentation.GetName())
     chosen.rest()
     values = settings(chosen)
-    assert [values[name] for name in ("tissueLambda", "tissueMu", "tissueLocked")] == [{}, {}, {}]
+    assert [values[name] for name in ("lambdaPositions", "muPositions", "tissueLocked")] == [{}, {}, {}]
     assert chosen.tissue(LIVER, "muBox").text == "1"
     assert not chosen.tissue(SOFT, "lock").checked
 

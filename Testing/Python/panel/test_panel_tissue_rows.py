@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from panel_rows import LUNG, RIBS, SCALE, SOFT, Panel, info, three_tissues
+from panel_rows import LUNG, RIBS, SCALE, SOFT, Panel, at, info, three_tissues
 
-from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale, PaperScale
+from TissueElasticRegistrationLib.core.physics.parameter_scale import PaperScale, SliderPositions
 from TissueElasticRegistrationLib.core.physics.tissue_presets import PRESETS
+from TissueElasticRegistrationLib.panel.widgets.number_texts import weight_text
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_every_tissue_has_a_row_in_the_order_given(panel):
 
 
 def test_show_writes_sliders_and_boxes_without_calling_back(panel):
-    panel.rows.show({LUNG: (0.05, 20.0), SOFT: (1.0, 1.0)}, linked={SOFT}, locked={LUNG})
+    panel.rows.show({LUNG: at(0.05, 20.0), SOFT: at(1.0, 1.0)}, linked={SOFT}, locked={LUNG})
     assert panel[f"lambda_{LUNG}"].value == round(1000 * SCALE.slider(0.05))
     assert panel[f"mu_{LUNG}"].value == round(1000 * SCALE.slider(20))
     assert (panel[f"lambdaBox_{LUNG}"].text, panel[f"muBox_{LUNG}"].text) == ("0.05", "20")
@@ -64,7 +65,7 @@ def test_show_writes_sliders_and_boxes_without_calling_back(panel):
 
 
 def test_tissue_that_is_not_in_the_values_keeps_what_it_shows(panel):
-    panel.rows.show({SOFT: (2.0, 2.0), "gone": (3.0, 3.0)})
+    panel.rows.show({SOFT: at(2.0, 2.0), "gone": at(3.0, 3.0)})
     assert panel[f"lambdaBox_{RIBS}"].text == "30"
 
 
@@ -82,8 +83,17 @@ def test_tissue_that_is_not_in_the_values_keeps_what_it_shows(panel):
     ],
 )
 def test_weights_are_shown_with_sensible_digits(panel, weight, text):
-    panel.rows.show({LUNG: (weight, 1.0)})
+    panel.rows.show({LUNG: at(weight, 1.0)})
     assert panel[f"lambdaBox_{LUNG}"].text == text
+
+
+@pytest.mark.parametrize("scale", [SCALE, PaperScale()], ids=["log", "paper"])
+def test_weights_of_three_digits_are_shown_as_they_were_typed(scale):
+    """What is kept is the position of the slider."""
+    weights = [digits * 10**exponent for exponent in (-3, -2, -1, 0) for digits in range(1, 1000)]
+    typed = [float(f"{weight:.3g}") for weight in weights if scale.lowest <= weight <= scale.highest]
+    assert len(typed) > 900
+    assert [weight_text(scale.weight(scale.slider(weight))) for weight in typed] == list(map(weight_text, typed))
 
 
 def test_row_says_poisson_ratio_and_stiffness_relative_to_soft_tissue(panel):
@@ -167,18 +177,18 @@ def test_slider_tells_the_weight_of_its_position_and_the_box_follows(panel, keys
     keys(slider, "Key_Right")
     weight = SCALE.weight(slider.value / 1000)
     assert slider.value > before
-    assert panel.calls == [("changed", RIBS, weight, 15.0)]
+    assert panel.calls == [("changed", RIBS, SliderPositions(slider.value / 1000, SCALE.slider(15.0)))]
     assert panel[f"lambdaBox_{RIBS}"].text == f"{weight:.3g}"
 
 
 def test_slider_can_be_dragged_to_both_ends(panel, keys):
     keys(panel[f"mu_{LUNG}"], "Key_Home", "Key_End")
-    assert [call[3] for call in panel.calls] == [SCALE.lowest, SCALE.highest]
+    assert [positions.mu for _, _, positions in panel.calls] == [0.0, 1.0]
 
 
 def test_typed_weight_is_taken_with_all_its_digits(panel, keys):
     type_in(keys, panel[f"lambdaBox_{SOFT}"], "12.3456")
-    assert panel.calls == [("changed", SOFT, 12.3456, 1.0)]
+    assert panel.calls == [("changed", SOFT, at(12.3456, 1.0))]
     assert panel[f"lambda_{SOFT}"].value == round(1000 * SCALE.slider(12.3456))
 
 
@@ -187,7 +197,7 @@ def test_typed_weight_is_taken_with_all_its_digits(panel, keys):
 )
 def test_number_is_read_with_decimal_point_or_comma(panel, keys, typed, taken):
     type_in(keys, panel[f"muBox_{SOFT}"], typed)
-    assert panel.calls == [("changed", SOFT, 1.0, taken)]
+    assert panel.calls == [("changed", SOFT, at(1.0, taken))]
 
 
 @pytest.mark.parametrize("typed", ["liver", "", " ", "inf", "-inf", "nan", "1.2.3", "1,000.5", "0x1", "."])
@@ -201,7 +211,7 @@ def test_what_is_no_number_brings_the_weight_back(panel, keys, typed):
 def test_next_number_can_be_typed_at_once(panel, keys):
     type_in(keys, panel[f"muBox_{SOFT}"], "150")
     keys(panel[f"muBox_{SOFT}"], "0.5", "Key_Return")
-    assert panel.calls == [("changed", SOFT, 1.0, 150.0), ("changed", SOFT, 1.0, 0.5)]
+    assert panel.calls == [("changed", SOFT, at(1.0, 150.0)), ("changed", SOFT, at(1.0, 0.5))]
     assert panel[f"muBox_{SOFT}"].text == "0.5"
 
 
@@ -215,7 +225,7 @@ def test_leaving_the_field_takes_what_was_typed(panel, keys):
     box.selectAll()
     keys(box, "150")
     panel[f"muBox_{RIBS}"].setFocus()
-    assert panel.calls == [("changed", SOFT, 1.0, 150.0)]
+    assert panel.calls == [("changed", SOFT, at(1.0, 150.0))]
 
 
 @pytest.mark.parametrize(
@@ -224,11 +234,11 @@ def test_leaving_the_field_takes_what_was_typed(panel, keys):
 )
 def test_typed_weight_beyond_the_range_is_brought_to_its_end(panel, keys, typed, taken):
     type_in(keys, panel[f"muBox_{SOFT}"], typed)
-    assert panel.calls == [("changed", SOFT, 1.0, taken)]
+    assert panel.calls == [("changed", SOFT, at(1.0, taken))]
 
 
 def test_typing_beyond_the_end_at_the_end_changes_nothing(panel, keys):
-    panel.rows.show({SOFT: (SCALE.highest, 1.0)})
+    panel.rows.show({SOFT: at(SCALE.highest, 1.0)})
     type_in(keys, panel[f"lambdaBox_{SOFT}"], "500")
     assert panel.calls == []
     assert panel[f"lambdaBox_{SOFT}"].text == "200"
@@ -237,7 +247,9 @@ def test_typing_beyond_the_end_at_the_end_changes_nothing(panel, keys):
 @pytest.mark.parametrize(("key", "factor"), [("Key_Up", 1.1), ("Key_Down", 1 / 1.1)])
 def test_arrow_key_changes_a_weight_by_a_tenth(panel, keys, key, factor):
     keys(panel[f"lambdaBox_{RIBS}"], key)
-    assert panel.calls == [("changed", RIBS, pytest.approx(30 * factor, rel=0.01), 15.0)]
+    ((_, tissue, positions),) = panel.calls
+    assert tissue == RIBS and positions.mu == SCALE.slider(15.0)
+    assert SCALE.weight(positions.lam) == pytest.approx(30 * factor, rel=0.01)
 
 
 def test_arrow_keys_go_the_steps_of_the_slider(panel, keys):
@@ -251,25 +263,26 @@ def test_arrow_key_starts_from_what_was_typed(panel, keys):
     box = panel[f"muBox_{SOFT}"]
     box.selectAll()
     keys(box, "50", "Key_Up")
-    assert [call[3] for call in panel.calls] == [50.0, pytest.approx(55, rel=0.01)]
+    weights = [SCALE.weight(positions.mu) for _, _, positions in panel.calls]
+    assert weights == [pytest.approx(50), pytest.approx(55, rel=0.01)]
 
 
 def test_arrow_keys_stop_at_the_ends_of_the_scale(panel, keys):
-    panel.rows.show({SOFT: (SCALE.highest, SCALE.lowest)})
+    panel.rows.show({SOFT: at(SCALE.highest, SCALE.lowest)})
     keys(panel[f"lambdaBox_{SOFT}"], "Key_Up")
     keys(panel[f"muBox_{SOFT}"], "Key_Down")
     assert panel.calls == []
 
 
 def test_arrow_keys_leave_zero_on_the_paper_scale(fresh_host, keys):
-    panel = Panel(PaperScale()).show([info(LUNG, "lung")], {LUNG: (0.0, 0.5)})
+    panel = Panel(PaperScale()).show([info(LUNG, "lung")], {LUNG: SliderPositions(0.0, 0.5)})
     keys(panel[f"lambdaBox_{LUNG}"], "Key_Down", "Key_Up")
-    assert panel.calls == [("changed", LUNG, 0.01, 0.5)]
+    assert panel.calls == [("changed", LUNG, SliderPositions(0.01, 0.5))]
 
 
 def test_weight_that_is_not_moved_stays_exact(panel, keys):
     keys(panel[f"mu_{LUNG}"], "Key_Right")
-    assert [call[2] for call in panel.calls] == [0.123456789]
+    assert [positions.lam for _, _, positions in panel.calls] == [SCALE.slider(0.123456789)]
 
 
 def test_visiting_a_field_changes_nothing(panel, keys):
@@ -279,30 +292,30 @@ def test_visiting_a_field_changes_nothing(panel, keys):
     type_in(keys, box, "0.123")
     panel[f"lambdaBox_{SOFT}"].setFocus()
     keys(panel[f"mu_{LUNG}"], "Key_Right")
-    assert [call[2] for call in panel.calls] == [0.123456789]
+    assert [positions.lam for _, _, positions in panel.calls] == [SCALE.slider(0.123456789)]
 
 
 def test_typing_goes_on_while_other_values_are_shown(panel, keys):
     box = panel[f"lambdaBox_{SOFT}"]
     box.selectAll()
     keys(box, "7")
-    panel.rows.show({SOFT: (1.0, 1.0), LUNG: (5.0, 5.0)})
+    panel.rows.show({SOFT: at(1.0, 1.0), LUNG: at(5.0, 5.0)})
     keys(box, "5", "Key_Return")
-    assert panel.calls == [("changed", SOFT, 75.0, 1.0)]
+    assert panel.calls == [("changed", SOFT, at(75.0, 1.0))]
 
 
 def test_link_moves_the_other_weight_by_the_same_factor(panel, keys):
-    panel.rows.show({RIBS: (30.0, 15.0)}, linked={RIBS})
+    panel.rows.show({RIBS: at(30.0, 15.0)}, linked={RIBS})
     type_in(keys, panel[f"lambdaBox_{RIBS}"], "60")
-    assert panel.calls == [("changed", RIBS, 60.0, 30.0)]
+    assert panel.calls == [("changed", RIBS, pytest.approx(at(60.0, 30.0)))]
     assert panel[f"muBox_{RIBS}"].text == "30" and panel[f"mu_{RIBS}"].value == round(1000 * SCALE.slider(30))
 
 
 def test_linked_weights_stop_together_at_the_end_of_the_range(panel, keys):
-    panel.rows.show({RIBS: (30.0, 15.0)}, linked={RIBS})
+    panel.rows.show({RIBS: at(30.0, 15.0)}, linked={RIBS})
     keys(panel[f"mu_{RIBS}"], "Key_End")
-    _, _, lam, mu = panel.calls[-1]
-    assert lam == pytest.approx(SCALE.highest) and lam / mu == pytest.approx(2)
+    weights = panel.calls[-1][2].weights(SCALE)
+    assert weights.lam == pytest.approx(SCALE.highest) and weights.lam / weights.mu == pytest.approx(2)
 
 
 @pytest.mark.parametrize(("kind", "call"), [("link", "linked"), ("lock", "locked")])
@@ -327,15 +340,17 @@ def test_preset_menu_offers_the_tissues_of_the_table_for_the_row_it_was_opened_f
         for action in menu.actions():
             action.trigger()
         menu.close()
-    assert panel.calls == [("preset", tissue, weight) for tissue in (RIBS, LUNG) for weight in PRESETS.values()]
+    assert panel.calls == [
+        ("changed", tissue, at(weight, weight)) for tissue in (RIBS, LUNG) for weight in PRESETS.values()
+    ]
 
 
 def test_presets_lie_on_the_scale_in_use(fresh_host, click):
-    panel = Panel(PaperScale()).show([info(LUNG, "lung")], {LUNG: (0.5, 0.5)})
+    panel = Panel(PaperScale()).show([info(LUNG, "lung")], {LUNG: SliderPositions(0.5, 0.5)})
     click(panel[f"preset_{LUNG}"])
     panel.preset_menu.actions()[-1].trigger()
     panel.preset_menu.close()
-    assert panel.calls == [("preset", LUNG, LogScale().slider(PRESETS["Bone"]))]
+    assert panel.calls == [("changed", LUNG, at(PRESETS["Bone"], PRESETS["Bone"]))]
 
 
 def test_tab_goes_through_the_controls_row_by_row(panel, keys):

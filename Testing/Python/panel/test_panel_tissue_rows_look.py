@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from panel_rows import LUNG, RIBS, SOFT, Panel, info, three_tissues
+from panel_rows import LUNG, RIBS, SOFT, Panel, at, info, three_tissues
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_filter_that_is_gone_hides_nothing(fresh_host):
 def test_hundred_tissues_are_fast(fresh_host):
     """0.3 s without the host, which takes more than half of what is measured here; best of three, in CPU seconds."""
     tissues = many(100)
-    values = {tissue.id: (1.5, 2.5) for tissue in tissues}
+    values = {tissue.id: at(1.5, 2.5) for tissue in tissues}
     seconds = []
     for _ in range(3):
         panel = Panel()
@@ -66,7 +66,7 @@ def test_hundred_tissues_are_fast(fresh_host):
         made = time.process_time()
         panel.rows.show(values)
         shown = time.process_time()
-        panel.rows.show({**values, "id50": (3.0, 2.5)})
+        panel.rows.show({**values, "id50": at(3.0, 2.5)})
         seconds.append((made - began, shown - made, time.process_time() - shown))
         if seconds[-1][0] < 0.8 and seconds[-1][1] < 0.06 and seconds[-1][2] < 0.015:
             return
@@ -105,7 +105,7 @@ def test_nothing_is_cut_off_in_a_narrow_panel(application_look, font_percent):
     """A panel 320 pixels wide leaves 280 beside its margins and the scroll bar."""
     application_look(font_percent)
     panel = Panel(width=280).show(
-        [info(LUNG, "heart myocardium"), info(RIBS, "ribs")], {LUNG: (0.0251, 0.123456), RIBS: (199.5, 0.5)}
+        [info(LUNG, "heart myocardium"), info(RIBS, "ribs")], {LUNG: at(0.0251, 0.123456), RIBS: at(199.5, 0.5)}
     )
     assert panel.container.width == 280
     assert panel.container.minimumSizeHint.width() <= 280
@@ -127,7 +127,7 @@ def test_nothing_is_cut_off_in_a_narrow_panel(application_look, font_percent):
 def test_summary_is_never_cut_off(panel, weights):
     import qt
 
-    panel.rows.show({LUNG: weights, SOFT: (150.0, 0.0888)})
+    panel.rows.show({LUNG: at(*weights), SOFT: at(150.0, 0.0888)})
     summary = panel[f"summary_{LUNG}"]
     needed = qt.QLabel(summary.text).sizeHint
     assert summary.width >= needed.width() and summary.height >= needed.height(), summary.text
@@ -137,7 +137,7 @@ def test_new_numbers_lay_out_nothing(panel):
     from host.layout_requests import layout_requests
 
     with layout_requests(panel.container) as laid_out:
-        panel.rows.show({LUNG: (0.0251, 199.0), SOFT: (3.0, 0.4), RIBS: (200.0, 12.3)})
+        panel.rows.show({LUNG: at(0.0251, 199.0), SOFT: at(3.0, 0.4), RIBS: at(200.0, 12.3)})
     assert laid_out == []
     with layout_requests(panel.container) as laid_out:
         panel.show([info(LUNG, "left lung"), info(SOFT, "soft tissue"), info(RIBS, "ribs")])

@@ -54,7 +54,7 @@ def click_entry(panel: PanelCase, text: str) -> None:
 
 
 def stored(panel: PanelCase) -> dict[str, tuple[float, float]]:
-    lam, mu = dict(panel.parameters.tissueLambda.items()), dict(panel.parameters.tissueMu.items())
+    lam, mu = panel.stored_weights
     assert lam.keys() == mu.keys()
     return {key: (lam[key], mu[key]) for key in lam}
 
@@ -89,10 +89,10 @@ def test_panel_says_nothing_without_a_segmentation(unnamed):
 def test_values_in_the_parameter_node_count_as_chosen(unnamed):
     *some, last = segment_ids(unnamed)
     for key in some:
-        unnamed.parameters.tissueLambda[key] = unnamed.parameters.tissueMu[key] = 1.0
+        unnamed.parameters.lambdaPositions[key] = unnamed.parameters.muPositions[key] = 0.5
     pause(0.1)
     assert says_so(unnamed)
-    unnamed.parameters.tissueMu[last] = 1.0
+    unnamed.parameters.muPositions[last] = 0.5
     pause(0.1)
     assert not says_so(unnamed)
 

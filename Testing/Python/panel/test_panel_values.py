@@ -24,7 +24,7 @@ def chosen(panel):
 
 
 def stored(panel: PanelCase) -> tuple[dict[str, float], dict[str, float]]:
-    return dict(panel.parameters.tissueLambda.items()), dict(panel.parameters.tissueMu.items())
+    return panel.stored_weights
 
 
 def boxes(panel: PanelCase) -> dict[str, tuple[float, float]]:
@@ -37,11 +37,12 @@ def test_start_values_belong_to_the_names(chosen):
     assert stored(chosen) == ({}, {})
 
 
-def test_a_slider_sets_the_weight_of_its_place(chosen):
+def test_the_position_of_a_slider_is_stored(chosen):
     drag(chosen.tissue(LIVER, "mu"), 0.75)
     place = chosen.tissue(LIVER, "mu").value / 1000
     assert place == pytest.approx(0.75, abs=0.02)
-    assert stored(chosen) == ({LIVER: 1.0}, {LIVER: pytest.approx(LogScale().weight(place))})
+    assert dict(chosen.parameters.muPositions.items()) == {LIVER: place}
+    assert dict(chosen.parameters.lambdaPositions.items()) == {LIVER: LogScale().slider(1.0)}
 
 
 def test_what_is_typed_is_stored_exactly(chosen):
@@ -52,7 +53,8 @@ def test_what_is_typed_is_stored_exactly(chosen):
 def test_what_is_typed_stays_within_the_scale(chosen):
     type_value(chosen.tissue(LIVER, "lambdaBox"), "900")
     type_value(chosen.tissue(LIVER, "muBox"), "0")
-    assert stored(chosen) == ({LIVER: LogScale().highest}, {LIVER: LogScale().lowest})
+    assert dict(chosen.parameters.lambdaPositions.items()) == {LIVER: 1.0}
+    assert dict(chosen.parameters.muPositions.items()) == {LIVER: 0.0}
 
 
 def test_a_link_keeps_the_ratio(chosen):

@@ -19,6 +19,7 @@ from TissueElasticRegistrationLib.core.data.images import Segmentation
 from TissueElasticRegistrationLib.core.data.tissues import Lame, Tissue
 from TissueElasticRegistrationLib.core.files.image_files import write_labels
 from TissueElasticRegistrationLib.core.files.landmark_files import read_landmarks
+from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale
 from training.phantoms import make_case
 
 NOTHING = dict.fromkeys(("fixed", "moving", "segmentation", "moving_segmentation", "landmarks", "tissues"))
@@ -148,7 +149,7 @@ def test_scene_opens_with_the_values_of_the_panel(finished, slicer_host, opened)
 
     node = slicer_host.load_module(MODULE).logic.getParameterNode()
     assert node.fixedVolume.GetName() == "fixed"
-    assert dict(node.tissueMu.items())["3"] == pytest.approx(finished.values["3"].mu)
+    assert dict(node.muPositions.items())["3"] == pytest.approx(LogScale().slider(finished.values["3"].mu))
     assert dict(node.tissueLocked.items()) == {"2": True}
 
 

@@ -18,8 +18,8 @@ from slicer.i18n import tr as _
 from ..core.registration.loading import loading
 from ..scene.checks import input_problem
 from ..scene.display.overlays import write_jacobian_overlay
-from ..scene.nodes import InputNodes, OutputNodes
-from ..scene.session import PairSession, Search, SessionOptions, Values
+from ..scene.nodes import OutputNodes
+from ..scene.session import PairSession, Request, Values
 from ..scene.transform_hierarchy import put_under
 from ..scene.write.live_transform import show_displacement
 from .dependencies import loading_problem
@@ -37,33 +37,6 @@ class Activity(Enum):
     APPLY = "apply"
     ESTIMATE = "estimate"
     STIFFNESS = "stiffness"
-
-
-@dataclass(frozen=True)
-class Request:
-    """Everything one run depends on. ``locked``: ids an estimate leaves alone.
-
-    values: (λ, μ) by segment ID, on the scale of the model. refine_steps: as in `PairSession.register`.
-    """
-
-    inputs: InputNodes
-    values: Values
-    options: SessionOptions = SessionOptions()
-    outputs: OutputNodes = OutputNodes()
-    refine_steps: int | None = None
-    jacobian: bool = False
-    locked: frozenset[str] = frozenset()
-    search: Search = Search()
-
-    def looks_like(self, other: Request | None) -> bool:
-        """Whether following either of them shows the same."""
-        return other is not None and (self.inputs, self.values, self.options, self.outputs, self.jacobian) == (
-            other.inputs,
-            other.values,
-            other.options,
-            other.outputs,
-            other.jacobian,
-        )
 
 
 @dataclass

@@ -10,19 +10,19 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
-from ..core.data.tissues import Lame
+from ..core.physics.parameter_scale import LogScale, SliderPositions
 from ..core.physics.tissue_presets import NOTHING_UNDERSTOOD
-from ..core.physics.tuning import on_scale, scaled_together
+from ..core.physics.tuning import moved_together, weights_at
 from ..scene.checks import input_hints, input_problem, objective_problem
 from ..scene.input_fingerprint import state_of
 from ..scene.nodes import find_outputs
+from ..scene.session import Request
 from ..scene.write.tissue_nodes import SegmentInfo, describe_tissues
 from . import dependencies
-from .controller import Activity, Listener, RegistrationControl, Request
+from .controller import Activity, Listener, RegistrationControl
 from .input_watch import Watch, place_events, segment_events
 from .pace import TELL_EVERY_S, Pace
 from .parameter_node import (
-    SCALE,
     STEPS_PER_DECADE,
     TissueElasticRegistrationParameterNode,
     inputs_of,
@@ -30,8 +30,8 @@ from .parameter_node import (
     linked_ids,
     locked_ids,
     request_of,
-    row_values,
-    set_row_values,
+    row_positions,
+    set_positions,
     unknown_ids,
 )
 from .run_buttons import RunButtons
@@ -74,15 +74,14 @@ class RegistrationPanel:
         self.control = RegistrationControl(listener)
         self.rows = TissueRows(
             ui.tissueRowsWidget,
-            SCALE,
+            LogScale(),
             RowCallbacks(
-                changed=lambda key, lam, mu: self._set_values({key: Lame(lam, mu)}),
+                changed=self._on_moved,
                 dragged=self._on_dragged,
                 released=self.parameters_changed,
                 linked=self._on_linked,
                 locked=self._on_locked,
                 reset=self._on_reset,
-                preset=lambda key, weight: self._set_values({key: Lame(weight, weight)}),
             ),
         )
         self.model = ModelSection(ui, self._on_model)
@@ -99,7 +98,7 @@ class RegistrationPanel:
         self._shown_before: Request | None = None
         self._refusal = ""  # why Live could not be switched on, until the next click
         self._followed: Request | None = None  # what Live was last asked for by the parameter node; None: Live is off
-        self._stored: dict[str, Lame] = {}  # λ and μ of the rows in the parameter node
+        self._positions: dict[str, SliderPositions] = {}  # of the rows in the parameter node
         self._telling, self._telling_factors = Pace(TELL_EVERY_S), Pace(TELL_EVERY_S)
         self._connect()
         for label in (ui.hintsLabel, ui.deviceReasonLabel, ui.liveStatusLabel, ui.estimateStatusLabel, ui.statusLabel):
@@ -220,10 +219,8 @@ class RegistrationPanel:
 
     def _show_rows(self) -> None:
         node = self._node
-        self._stored = row_values(node, self._tissues)
-        shown = on_scale(self._stored, SCALE, self.model.scale)
-        values = {key: (lame.lam, lame.mu) for key, lame in shown.items()}
-        self.rows.show(values, linked_ids(node), locked_ids(node))
+        self._positions = row_positions(node, self._tissues)
+        self.rows.show(self._positions, linked_ids(node), locked_ids(node))
         unknown = unknown_ids(node, self._tissues)
         show_text(self.ui.unknownTissuesLabel, NOTHING_UNDERSTOOD if unknown else "")
         self.ui.chooseTissuesButton.visible = bool(unknown)
@@ -321,7 +318,7 @@ class RegistrationPanel:
     def _on_reset_all(self) -> None:
         locked = locked_ids(self._node)
         with slicer.util.NodeModify(self._node.parameterNode):
-            set_row_values(self._node, {tissue.id: None for tissue in self._tissues if tissue.id not in locked})
+            set_positions(self._node, {tissue.id: None for tissue in self._tissues if tissue.id not in locked})
             self._node.allLambda = self._node.allMu = 0
 
     def _on_choose_tissues(self) -> None:
@@ -330,36 +327,33 @@ class RegistrationPanel:
 
     def _on_reset(self, tissue_id: str) -> None:
         if self._node is not None:
-            set_row_values(self._node, {tissue_id: None})
+            set_positions(self._node, {tissue_id: None})
 
-    def _set_values(self, values: dict[str, Lame]) -> None:
-        """Store weights that are on the scale of the model."""
+    def _on_moved(self, tissue_id: str, positions: SliderPositions) -> None:
         if self._node is not None:
-            set_row_values(self._node, on_scale(values, self.model.scale, SCALE))
+            set_positions(self._node, {tissue_id: positions})
 
-    def _on_dragged(self, tissue_id: str, lam: float, mu: float) -> None:
+    def _on_dragged(self, tissue_id: str, positions: SliderPositions) -> None:
         """The mouse moves a slider of a row. The picture follows; the parameter node is told when it is released."""
-        self._drag({tissue_id: Lame(lam, mu)})
+        self._drag({tissue_id: positions})
 
     def _on_all_dragged(self, _position: int) -> None:
         if self._telling_factors.is_due():
             self._show_factors()
         self._drag({})
 
-    def _drag(self, moved: dict[str, Lame]) -> None:
+    def _drag(self, moved: dict[str, SliderPositions]) -> None:
         if self._followed is None:
             return
-        ui, scale = self.ui, self.model.scale
-        values = scaled_together(
-            {**self._stored, **on_scale(moved, scale, SCALE)},
+        positions = moved_together(
+            {**self._positions, **moved},
             self._followed.locked,
-            ui.allLambdaSlider.sliderPosition / STEPS_PER_DECADE,
-            ui.allMuSlider.sliderPosition / STEPS_PER_DECADE,
-            SCALE,
+            self.ui.allLambdaSlider.sliderPosition / STEPS_PER_DECADE,
+            self.ui.allMuSlider.sliderPosition / STEPS_PER_DECADE,
         )
         self._shown_before = None
         self.display.slider_moves()
-        self.control.follow_values(self._followed, on_scale(values, SCALE, scale))
+        self.control.follow_values(self._followed, weights_at(positions, self.model.scale))
 
     def _on_linked(self, tissue_id: str, on: bool) -> None:
         self._node.tissueLinked[tissue_id] = on

@@ -13,18 +13,15 @@ from slicer import (
 )
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from ..core.data.tissues import Lame
 from ..core.models.model_card import DIRECT
-from ..core.physics.parameter_scale import LogScale, ParameterScale
+from ..core.physics.parameter_scale import LogScale, ParameterScale, SliderPositions
 from ..core.physics.tissue_presets import unknown_segments
-from ..core.physics.tuning import on_scale, scaled_together
+from ..core.physics.tuning import moved_together, weights_at
 from ..scene.nodes import InputNodes, OutputNodes
-from ..scene.session import EVERY_SECOND, Search, SessionOptions
+from ..scene.session import EVERY_SECOND, Request, Search, SessionOptions
 from ..scene.write.tissue_nodes import SegmentInfo, describe_tissues
 from .choices import Alignment, Criterion, Device, EstimateMethod
-from .controller import Request
 
-SCALE = LogScale()  # of everything that is stored, whatever the scale of the model
 STEPS_PER_DECADE = 100  # of the global sliders
 AUTOMATIC = -1  # refinement steps
 AUTOMATIC_POINTS = 2  # fewer than the panel offers
@@ -39,7 +36,7 @@ class TissueElasticRegistrationParameterNode:
     movingSegmentation, fixedLandmarks, movingLandmarks - optional, for evaluation and auto-estimate
     model - "direct", the name of an installed model, or the path of the folder of one
     device - where to compute
-    tissueLambda, tissueMu - weights on the log scale that differ from the start values, by segment ID
+    lambdaPositions, muPositions - of the sliders that are not at their start values, from 0 to 1, by segment ID
     tissueLinked, tissueLocked - switches of the rows, by segment ID
     tissueHeldOut - tissues that auto-estimate does not look at, by segment ID
     allLambda, allMu - all unlocked tissues stiffer or softer, in hundredths of a power of ten
@@ -66,8 +63,8 @@ class TissueElasticRegistrationParameterNode:
     movingLandmarks: vtkMRMLMarkupsFiducialNode
     model: str = DIRECT
     device: Device = Device.AUTO
-    tissueLambda: dict[str, float]
-    tissueMu: dict[str, float]
+    lambdaPositions: dict[str, float]
+    muPositions: dict[str, float]
     tissueLinked: dict[str, bool]
     tissueLocked: dict[str, bool]
     tissueHeldOut: dict[str, bool]
@@ -91,6 +88,21 @@ class TissueElasticRegistrationParameterNode:
     gridPoints: Annotated[int, WithinRange(AUTOMATIC_POINTS, 11)] = AUTOMATIC_POINTS
     holdOutLandmarks: bool = False
     finestMm: Annotated[float, WithinRange(0.0, 20.0)] = 0.0
+
+
+def migrate(node: slicer.vtkMRMLScriptedModuleNode) -> None:
+    """Bring a node of an older scene up to date, before it is wrapped; nothing happens to others.
+
+    Where the positions of the sliders are stored now, tissueLambda and tissueMu held weights on the log scale. The
+    wrapper stores a dictionary as ``name.len``, ``name.0.0`` (its first key), ``name.0.1`` (the value) and so on.
+    """
+    with slicer.util.NodeModify(node):
+        for before, now in (("tissueLambda", "lambdaPositions"), ("tissueMu", "muPositions")):
+            for name in [name for name in node.GetParameterNames() if name.startswith(f"{before}.")]:
+                text = node.GetParameter(name)
+                is_weight = name.split(".")[2:] == ["1"]
+                node.SetParameter(name.replace(before, now), str(LogScale().slider(float(text))) if is_weight else text)
+                node.UnsetParameter(name)
 
 
 def inputs_of(node: TissueElasticRegistrationParameterNode) -> InputNodes:
@@ -133,22 +145,28 @@ def linked_ids(node: TissueElasticRegistrationParameterNode) -> frozenset[str]:
     return frozenset(key for key, on in node.tissueLinked.items() if on)
 
 
-def row_values(node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]) -> dict[str, Lame]:
-    """λ and μ of every tissue: what the user has set, or its start value."""
-    lam, mu = dict(node.tissueLambda.items()), dict(node.tissueMu.items())  # the wrapper's get has no default
-    return {
-        tissue.id: Lame(lam.get(tissue.id, tissue.start_weight), mu.get(tissue.id, tissue.start_weight))
-        for tissue in tissues
-    }
+def row_positions(
+    node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]
+) -> dict[str, SliderPositions]:
+    """The sliders of every tissue: where the user has set them, or at its start value."""
+    lam, mu = dict(node.lambdaPositions.items()), dict(node.muPositions.items())  # the wrapper's get has no default
+    positions = {}
+    for tissue in tissues:
+        start = LogScale().slider(tissue.start_weight)
+        positions[tissue.id] = SliderPositions(lam.get(tissue.id, start), mu.get(tissue.id, start))
+    return positions
 
 
-def set_row_values(node: TissueElasticRegistrationParameterNode, values: Mapping[str, Lame | None]) -> None:
-    """Store λ and μ of these tissues, None for back to the start value. One event."""
+def set_positions(
+    node: TissueElasticRegistrationParameterNode, positions: Mapping[str, SliderPositions | None]
+) -> None:
+    """Store the slider positions of these tissues, None for back to the start value. One event."""
     with slicer.util.NodeModify(node.parameterNode):
-        for tissue_id, lame in values.items():
-            for stored, weight in ((node.tissueLambda, lame and lame.lam), (node.tissueMu, lame and lame.mu)):
-                if weight is not None:
-                    stored[tissue_id] = weight
+        for tissue_id, place in positions.items():
+            lam, mu = place or (None, None)
+            for stored, position in ((node.lambdaPositions, lam), (node.muPositions, mu)):
+                if position is not None:
+                    stored[tissue_id] = position
                 elif tissue_id in stored:
                     del stored[tissue_id]
 
@@ -156,7 +174,8 @@ def set_row_values(node: TissueElasticRegistrationParameterNode, values: Mapping
 def unknown_ids(node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]) -> list[str]:
     """Segments that have their start values although no name says which tissue they are; none if one name does."""
     unknown = unknown_segments(tissue for tissue in tissues if not tissue.is_empty)
-    return [tissue.id for tissue in unknown if tissue.id not in node.tissueLambda and tissue.id not in node.tissueMu]
+    chosen = {*node.lambdaPositions, *node.muPositions}
+    return [tissue.id for tissue in unknown if tissue.id not in chosen]
 
 
 class Tuning(NamedTuple):
@@ -170,22 +189,22 @@ class Tuning(NamedTuple):
 
 def tuning_of(node: TissueElasticRegistrationParameterNode) -> Tuning:
     """A copy, for `restore_tuning`."""
-    return Tuning(dict(node.tissueLambda.items()), dict(node.tissueMu.items()), node.allLambda, node.allMu)
+    return Tuning(dict(node.lambdaPositions.items()), dict(node.muPositions.items()), node.allLambda, node.allMu)
 
 
 def restore_tuning(node: TissueElasticRegistrationParameterNode, tuning: Tuning) -> None:
     """Store what `tuning_of` saw; about segments that are gone, nothing. One event."""
     with slicer.util.NodeModify(node.parameterNode):
-        for stored, before in ((node.tissueLambda, tuning.lam), (node.tissueMu, tuning.mu)):
+        for stored, before in ((node.lambdaPositions, tuning.lam), (node.muPositions, tuning.mu)):
             for tissue_id in [key for key in stored if key not in before]:
                 del stored[tissue_id]
-            for tissue_id, weight in before.items():
-                stored[tissue_id] = weight
+            for tissue_id, position in before.items():
+                stored[tissue_id] = position
         node.allLambda, node.allMu = tuning.all_lambda, tuning.all_mu
         keep_only(node, [tissue.id for tissue in _tissues_of(node)])
 
 
-def take_values(node: TissueElasticRegistrationParameterNode, values: Mapping[str, Lame]) -> None:
+def take_positions(node: TissueElasticRegistrationParameterNode, positions: Mapping[str, SliderPositions]) -> None:
     """Store λ and μ that shall be used as they are: the sliders for all tissues go back to the middle.
 
     What these sliders made of the other tissues is stored as well. One event.
@@ -195,9 +214,10 @@ def take_values(node: TissueElasticRegistrationParameterNode, values: Mapping[st
     with slicer.util.NodeModify(node.parameterNode):
         if node.allLambda or node.allMu:
             locked = locked_ids(node)
-            set_row_values(node, {key: lame for key, lame in used_values(node, tissues).items() if key not in locked})
+            used = used_positions(node, tissues)
+            set_positions(node, {key: place for key, place in used.items() if key not in locked})
             node.allLambda = node.allMu = 0
-        set_row_values(node, {key: lame for key, lame in values.items() if key in known})
+        set_positions(node, {key: place for key, place in positions.items() if key in known})
 
 
 def _tissues_of(node: TissueElasticRegistrationParameterNode) -> Sequence[SegmentInfo]:
@@ -207,29 +227,36 @@ def _tissues_of(node: TissueElasticRegistrationParameterNode) -> Sequence[Segmen
 def keep_only(node: TissueElasticRegistrationParameterNode, tissue_ids: Collection[str]) -> None:
     """Forget what is stored about other tissues: their segments were deleted, or another segmentation was chosen."""
     with slicer.util.NodeModify(node.parameterNode):
-        for stored in (node.tissueLambda, node.tissueMu, node.tissueLinked, node.tissueLocked, node.tissueHeldOut):
+        for stored in (
+            node.lambdaPositions,
+            node.muPositions,
+            node.tissueLinked,
+            node.tissueLocked,
+            node.tissueHeldOut,
+        ):
             for tissue_id in [key for key in stored if key not in tissue_ids]:
                 del stored[tissue_id]
 
 
-def used_values(node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]) -> dict[str, Lame]:
-    """λ and μ that a registration uses: those of the rows, changed by the sliders for all tissues."""
-    return scaled_together(
-        row_values(node, tissues),
+def used_positions(
+    node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]
+) -> dict[str, SliderPositions]:
+    """What a registration uses: the positions of the rows, moved by the sliders for all tissues."""
+    return moved_together(
+        row_positions(node, tissues),
         locked_ids(node),
         node.allLambda / STEPS_PER_DECADE,
         node.allMu / STEPS_PER_DECADE,
-        SCALE,
     )
 
 
 def request_of(
-    node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo], scale: ParameterScale = SCALE
+    node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo], scale: ParameterScale
 ) -> Request:
     """What the panel asks for now, the sliders for all tissues included; scale: of the model."""
     return Request(
         inputs=inputs_of(node),
-        values=on_scale(used_values(node, tissues), SCALE, scale),
+        values=weights_at(used_positions(node, tissues), scale),
         outputs=outputs_of(node),
         locked=locked_ids(node),
         options=SessionOptions(node.alignment.value, node.device.value, node.finestMm, node.model),

@@ -73,6 +73,33 @@ class Search:
     hold_out_landmarks: Collection[str] = ()
 
 
+@dataclass(frozen=True)
+class Request:
+    """Everything one run depends on. ``locked``: ids an estimate leaves alone.
+
+    values: (λ, μ) by segment ID, on the scale of the model. refine_steps: as in `PairSession.register`.
+    """
+
+    inputs: InputNodes
+    values: Values
+    options: SessionOptions = SessionOptions()
+    outputs: OutputNodes = OutputNodes()
+    refine_steps: int | None = None
+    jacobian: bool = False
+    locked: frozenset[str] = frozenset()
+    search: Search = Search()
+
+    def looks_like(self, other: Request | None) -> bool:
+        """Whether following either of them shows the same."""
+        return other is not None and (self.inputs, self.values, self.options, self.outputs, self.jacobian) == (
+            other.inputs,
+            other.values,
+            other.options,
+            other.outputs,
+            other.jacobian,
+        )
+
+
 class PairSession:
     """The nodes of one pair and their `Registrar`. Raises ValueError, naming the node, if one cannot be used.
 

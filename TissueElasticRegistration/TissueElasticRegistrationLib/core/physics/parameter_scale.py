@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..data.tissues import Lame, TissueParameters
 
@@ -141,6 +141,39 @@ def check_parameters(parameters: TissueParameters, scale: ParameterScale, names:
                 )
 
 
+class SliderPositions(NamedTuple):
+    """Where the sliders for λ and μ of one tissue stand: the same on every scale.
+
+    Attributes:
+        lam: Of the slider for λ, in [0, 1].
+        mu: Of the slider for μ, in [0, 1].
+    """
+
+    lam: float
+    mu: float
+
+    @classmethod
+    def of(cls, lame: Lame, scale: ParameterScale) -> SliderPositions:
+        """The positions of weights, clipped to [0, 1].
+
+        Args:
+            lame: Weights on ``scale``.
+            scale: The scale they are on.
+        """
+        return cls(scale.slider(lame.lam), scale.slider(lame.mu))
+
+    def weights(self, scale: ParameterScale) -> Lame:
+        """The weights at these positions.
+
+        Args:
+            scale: The scale they are wanted on.
+
+        Raises:
+            ValueError: A position lies outside of [0, 1].
+        """
+        return Lame(scale.weight(self.lam), scale.weight(self.mu))
+
+
 def rescaled(lame: Lame, source: ParameterScale, target: ParameterScale) -> Lame:
     """The parameters at the same slider positions on another scale.
 
@@ -149,7 +182,7 @@ def rescaled(lame: Lame, source: ParameterScale, target: ParameterScale) -> Lame
         source: The scale they come from.
         target: The scale they are wanted on.
     """
-    return Lame(target.weight(source.slider(lame.lam)), target.weight(source.slider(lame.mu)))
+    return SliderPositions.of(lame, source).weights(target)
 
 
 def clipped(lame: Lame, scale: ParameterScale) -> Lame:

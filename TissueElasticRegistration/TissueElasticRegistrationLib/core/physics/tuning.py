@@ -5,28 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from ..data.tissues import Lame, Tissue, TissueParameters, find_tissue
-from .parameter_scale import LogScale, ParameterScale
-
-DIGITS = 12  # of a slider position
+from .parameter_scale import LogScale, ParameterScale, SliderPositions
 
 
-def scaled_together(
-    values: Mapping[str, Lame], locked: Collection[str], decades_lam: float, decades_mu: float, scale: ParameterScale
-) -> dict[str, Lame]:
-    """All tissues stiffer or softer at once, within the scale's range.
+def moved_together(
+    positions: Mapping[str, SliderPositions], locked: Collection[str], decades_lam: float, decades_mu: float
+) -> dict[str, SliderPositions]:
+    """All tissues stiffer or softer at once; sliders stop at their ends.
 
     Args:
-        values: Tissue id -> parameters.
+        positions: Tissue id -> positions of its sliders.
         locked: Ids of the tissues that stay as they are.
-        decades_lam: λ is multiplied by 10 to this power.
-        decades_mu: μ is multiplied by 10 to this power.
-        scale: The scale whose range applies.
+        decades_lam: On the log scale, λ is multiplied by 10 to this power.
+        decades_mu: On the log scale, μ is multiplied by 10 to this power.
     """
+    lam, mu = slider_shift(decades_lam), slider_shift(decades_mu)
     return {
-        key: lame
-        if key in locked
-        else Lame(_within(lame.lam * 10**decades_lam, scale), _within(lame.mu * 10**decades_mu, scale))
-        for key, lame in values.items()
+        key: place if key in locked else SliderPositions(_within(place.lam + lam), _within(place.mu + mu))
+        for key, place in positions.items()
     }
 
 
@@ -36,20 +32,14 @@ def slider_shift(decades: float) -> float:
     return decades / (log.exponent_high - log.exponent_low)
 
 
-def on_scale(values: Mapping[str, Lame], source: ParameterScale, target: ParameterScale) -> dict[str, Lame]:
-    """The values at the same slider positions of another scale; there and back, what was typed is the same again.
+def weights_at(positions: Mapping[str, SliderPositions], scale: ParameterScale) -> dict[str, Lame]:
+    """λ and μ of every tissue.
 
     Args:
-        values: Tissue id -> weights on ``source``.
-        source: The scale they come from.
-        target: The scale they are wanted on.
+        positions: Tissue id -> positions of its sliders.
+        scale: The scale that the weights are wanted on.
     """
-    if source == target:
-        return dict(values)
-    return {
-        key: Lame(*(target.weight(round(source.slider(weight), DIGITS)) for weight in (lame.lam, lame.mu)))
-        for key, lame in values.items()
-    }
+    return {key: place.weights(scale) for key, place in positions.items()}
 
 
 def with_values(
@@ -90,5 +80,5 @@ def by_id(parameters: TissueParameters, tissues: Iterable[Tissue]) -> dict[str, 
     return {tissue.id: parameters[tissue.label] for tissue in tissues}
 
 
-def _within(weight: float, scale: ParameterScale) -> float:
-    return min(max(weight, scale.lowest), scale.highest)
+def _within(position: float) -> float:
+    return min(max(position, 0.0), 1.0)

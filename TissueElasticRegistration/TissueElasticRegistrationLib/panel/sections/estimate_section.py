@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
-from ...core.data.tissues import Lame
-from ...core.physics.parameter_scale import ParameterScale
-from ...core.physics.tuning import on_scale
+from ...core.physics.parameter_scale import LogScale, ParameterScale, SliderPositions
 from ...scene.nodes import InputNodes
 from ...scene.write.estimate_nodes import write_estimate
 from ...scene.write.estimate_rows import estimate_rows
@@ -18,16 +15,15 @@ from ...scene.write.stiffness_table import write_shear_modulus_ratios
 from ...scene.write.tissue_nodes import SegmentInfo, describe_tissues
 from ..choices import EstimateMethod
 from ..parameter_node import (
-    SCALE,
     TissueElasticRegistrationParameterNode,
     Tuning,
     held_out_ids,
     inputs_of,
     restore_tuning,
-    set_row_values,
-    take_values,
+    set_positions,
+    take_positions,
     tuning_of,
-    used_values,
+    used_positions,
 )
 from ..widgets.labels import show_text
 from .estimate_table_widget import EstimateTable
@@ -37,7 +33,7 @@ if TYPE_CHECKING:
     from ...core.estimation.estimate_result import Estimate
     from ...core.stiffness.shear_modulus_ratio import ShearModulusRatios
 
-VISIBLE = 0.005  # relative difference of weights that are shown with three digits
+SAME = 0.0005  # of the length of a slider: half a step
 DONE = _("Estimated in {seconds:.1f} s.")
 FLAT = _("Hardly any difference for: {names}.")
 KEPT = _("Kept to check the result: {what}.")
@@ -63,11 +59,11 @@ class EstimateSection:
         self._node: TissueElasticRegistrationParameterNode | None = None  # of what was estimated
         self._inputs: InputNodes | None = None
         self._before: Tuning | None = None
-        self._used_before: dict[str, Lame] = {}
-        self._scale: ParameterScale = SCALE
+        self._used_before: dict[str, SliderPositions] = {}
+        self._scale: ParameterScale = LogScale()
         self._has_lambda = True
         self._is_in_use = False
-        self._taken: dict[str, Lame] | None = None  # what the sliders got, on the scale of the search
+        self._taken: dict[str, SliderPositions] = {}  # where the estimate has put the sliders
         self.latest: Estimate | None = None
         self.ratios: ShearModulusRatios | None = None
         ui.undoEstimateButton.connect("clicked(bool)", self.undo)
@@ -85,14 +81,12 @@ class EstimateSection:
             self._show_found()
         self._table.show_switches(held_out_ids(node), self._ids_in_use(node))
 
-    def begin(
-        self, node: TissueElasticRegistrationParameterNode, scale: ParameterScale = SCALE, has_lambda: bool = True
-    ) -> None:
+    def begin(self, node: TissueElasticRegistrationParameterNode, scale: ParameterScale, has_lambda: bool) -> None:
         """A search starts; what is set now is what `undo` goes back to. scale: of the values that it will find."""
         ratios = self.ratios if self._inputs == inputs_of(node) else None
         self.forget()
         self._node, self._inputs, self._before, self.ratios = node, inputs_of(node), tuning_of(node), ratios
-        self._used_before = used_values(node, describe_tissues(node.segmentation, find_empty=False))
+        self._used_before = used_positions(node, describe_tissues(node.segmentation, find_empty=False))
         self._scale, self._has_lambda = scale, has_lambda
         self._show_found()
 
@@ -140,8 +134,8 @@ class EstimateSection:
 
     def forget(self) -> None:
         """The scene closes, another segmentation is chosen, or another search begins."""
-        self._node = self._inputs = self._before = self.latest = self._taken = self.ratios = None
-        self._is_in_use = False
+        self._node = self._inputs = self._before = self.latest = self.ratios = None
+        self._taken, self._is_in_use = {}, False
         self._view.clear()
         self._table.clear()
         self._ui.undoEstimateButton.visible = False
@@ -152,19 +146,14 @@ class EstimateSection:
         return self.latest if self._is_in_use and inputs == self._inputs else None
 
     def _take(self, estimate: Estimate) -> None:
-        self._taken = estimate.values()
-        take_values(self._node, self._values(estimate))
+        self._taken = {key: SliderPositions.of(lame, self._scale) for key, lame in estimate.values().items()}
+        take_positions(self._node, self._taken)
         self._is_in_use = True
         self._ui.undoEstimateButton.visible = True
 
-    def _values(self, estimate: Estimate) -> dict[str, Lame]:
-        """What was found, on the scale on which it is stored."""
-        return on_scale(estimate.values(), self._scale, SCALE)
-
     def _show_found(self) -> None:
-        taken = {} if self._taken is None else on_scale(self._taken, self._scale, SCALE)
         before = self._used_before
-        changed = [key for key, found in taken.items() if key in before and not _same(found, before[key])]
+        changed = [key for key, place in self._taken.items() if key in before and not _same(place, before[key])]
         if self.latest is not None:
             self._table.show(estimate_rows(self.latest), self._has_lambda, changed)
         if self.ratios is not None:
@@ -175,8 +164,8 @@ class EstimateSection:
         """Tissues whose sliders stand where the estimate has put them."""
         if not self._is_in_use:
             return set()
-        used = used_values(node, describe_tissues(node.segmentation, find_empty=False))
-        return {key for key, found in self._values(self.latest).items() if key in used and _same(found, used[key])}
+        used = used_positions(node, describe_tissues(node.segmentation, find_empty=False))
+        return {key for key, place in self._taken.items() if key in used and _same(place, used[key])}
 
     def _on_held_out(self, tissue_id: str, on: bool) -> None:
         self._shown_node.tissueHeldOut[tissue_id] = on
@@ -184,17 +173,17 @@ class EstimateSection:
     def _on_taken(self, tissue_id: str, on: bool) -> None:
         """One tissue takes what was found, or goes back to what it had."""
         if on:
-            take_values(self._node, {tissue_id: self._values(self.latest)[tissue_id]})
+            take_positions(self._node, {tissue_id: self._taken[tissue_id]})
             self._is_in_use = True
             self._ui.undoEstimateButton.visible = True
         else:
             before = self._before
             was_set = tissue_id in (*before.lam, *before.mu) or before.all_lambda or before.all_mu
-            set_row_values(self._node, {tissue_id: self._used_before[tissue_id] if was_set else None})
+            set_positions(self._node, {tissue_id: self._used_before[tissue_id] if was_set else None})
 
 
-def _same(one: Lame, other: Lame) -> bool:
-    return math.isclose(one.lam, other.lam, rel_tol=VISIBLE) and math.isclose(one.mu, other.mu, rel_tol=VISIBLE)
+def _same(one: SliderPositions, other: SliderPositions) -> bool:
+    return max(abs(one.lam - other.lam), abs(one.mu - other.mu)) <= SAME
 
 
 def _summary(estimate: Estimate) -> str:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import qt
 from slicer.i18n import tr as _
 
-from ...core.data.tissues import Lame
-from ...core.physics.parameter_scale import ParameterScale, clipped, with_equal_ratio
+from ...core.physics.parameter_scale import ParameterScale, SliderPositions, with_equal_ratio
 from ..widgets.icons import Look
 from ..widgets.labels import ElidedLabel
 from ..widgets.number_texts import WIDEST_RATIO, ratio_text, weight_text
 from .weight_field import WeightField
 
 if TYPE_CHECKING:
+    from ...core.data.tissues import Lame
     from ...scene.write.tissue_nodes import SegmentInfo
 
 SLIDER_STEPS = 1000
@@ -43,23 +43,25 @@ EMPTY_MEANING = _("{name} has no voxels, so its elasticity has no effect.")
 
 @dataclass(frozen=True)
 class RowCallbacks:
-    """Whom the rows tell what the user did. The weights are those of the scale.
+    """Whom the rows tell what the user did.
 
     dragged comes with every move of the mouse, changed when the slider is released, and released also when it is back
     where it was.
     """
 
-    changed: Callable[[str, float, float], None]  # id, λ, μ
-    dragged: Callable[[str, float, float], None]  # id, λ, μ
+    changed: Callable[[str, SliderPositions], None]
+    dragged: Callable[[str, SliderPositions], None]
     released: Callable[[], None]
     linked: Callable[[str, bool], None]
     locked: Callable[[str, bool], None]
     reset: Callable[[str], None]
-    preset: Callable[[str, float], None]  # id, weight for λ and for μ
 
 
 class TissueRow:
-    """The widgets of one tissue, in ``widget``. ``lame`` holds its weights exactly; widgets show them rounded."""
+    """The widgets of one tissue, in ``widget``.
+
+    positions: exact ones; sliders and fields show them rounded. weights: what they are on the scale.
+    """
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class TissueRow:
         self.tissue = tissue
         self._has_lambda = has_lambda
         self._look = look
-        self.lame = self._told = Lame(scale.highest, scale.highest)  # shown; and what the callbacks know of it
+        self.positions = self._told = SliderPositions(1.0, 1.0)  # shown; and what the callbacks know of it
         self._scale = scale
         self._callbacks = callbacks
         self._choose_preset = choose_preset
@@ -83,7 +85,7 @@ class TissueRow:
         self._arrange()
         self._describe()
         self._fit_summary()
-        self._write(self.lame)
+        self._write(self.positions)
         self._connect()
 
     def update(self, tissue: SegmentInfo) -> None:
@@ -92,12 +94,12 @@ class TissueRow:
             self.tissue = tissue
             self._describe()
 
-    def show(self, lame: Lame, linked: bool, locked: bool) -> None:
+    def show(self, positions: SliderPositions, linked: bool, locked: bool) -> None:
         """Write the widgets without telling anybody. A slider that is being dragged stays in the user's hand."""
         if not (self.lam_slider.sliderDown or self.mu_slider.sliderDown):
-            self._told = lame
-            if lame != self.lame:
-                self._write(lame)
+            self._told = positions
+            if positions != self.positions:
+                self._write(positions)
         for button, checked in ((self.link, linked), (self.lock, locked)):
             if button.checked != checked:
                 _quietly(button, button.setChecked, checked)
@@ -105,13 +107,13 @@ class TissueRow:
     @property
     def acting(self) -> Lame:
         """What the model makes of the weights: λ is 0 where there is none."""
-        return self.lame if self._has_lambda else Lame(0.0, self.lame.mu)
+        return self.weights if self._has_lambda else replace(self.weights, lam=0.0)
 
     def show_stiffness(self, soft_stiffness: float) -> None:
         """What the weights mean, with ``soft_stiffness`` as unit."""
         parts = [EMPTY] if self.tissue.is_empty else []
         if not parts and self._has_lambda:
-            parts.append(f"ν {self.lame.poisson_ratio:.2f}")
+            parts.append(f"ν {self.weights.poisson_ratio:.2f}")
         if not self.tissue.is_empty and soft_stiffness > 0:
             parts.append(f"{ratio_text(self.acting.stiffness / soft_stiffness)}×")
         text = _small(" · ".join(parts))
@@ -233,55 +235,54 @@ class TissueRow:
             if widget.enabled != acts:
                 widget.setEnabled(acts)
 
-    def _write(self, lame: Lame) -> None:
+    def _write(self, positions: SliderPositions) -> None:
         """What differs: this runs with every move of the mouse."""
-        self.lame = lame
-        for slider, field, weight in (
-            (self.lam_slider, self._lam_field, lame.lam),
-            (self.mu_slider, self._mu_field, lame.mu),
+        self.positions, self.weights = positions, positions.weights(self._scale)
+        for slider, field, position, weight in (
+            (self.lam_slider, self._lam_field, positions.lam, self.weights.lam),
+            (self.mu_slider, self._mu_field, positions.mu, self.weights.mu),
         ):
-            position = round(SLIDER_STEPS * self._scale.slider(weight))
-            if slider.value != position and not slider.sliderDown:
-                _quietly(slider, slider.setValue, position)
+            step = round(SLIDER_STEPS * position)
+            if slider.value != step and not slider.sliderDown:
+                _quietly(slider, slider.setValue, step)
             field.show(weight)
 
     # --- what the user does -----------------------------------------------------------------------------------------
 
-    def _on_lam_slider(self, position: int) -> None:
-        self._edit(Lame(self._weight(position), self.lame.mu))
+    def _on_lam_slider(self, step: int) -> None:
+        self._edit(self.positions._replace(lam=step / SLIDER_STEPS))
 
-    def _on_mu_slider(self, position: int) -> None:
-        self._edit(Lame(self.lame.lam, self._weight(position)))
+    def _on_mu_slider(self, step: int) -> None:
+        self._edit(self.positions._replace(mu=step / SLIDER_STEPS))
 
-    def _on_lam_dragged(self, position: int) -> None:
-        self._drag(Lame(self._weight(position), self.lame.mu))
+    def _on_lam_dragged(self, step: int) -> None:
+        self._drag(self.positions._replace(lam=step / SLIDER_STEPS))
 
-    def _on_mu_dragged(self, position: int) -> None:
-        self._drag(Lame(self.lame.lam, self._weight(position)))
+    def _on_mu_dragged(self, step: int) -> None:
+        self._drag(self.positions._replace(mu=step / SLIDER_STEPS))
 
     def _on_lam_typed(self, weight: float) -> None:
-        self._edit(Lame(max(weight, self._scale.lowest), self.lame.mu))
+        self._edit(self.positions._replace(lam=self._scale.slider(weight)))
 
     def _on_mu_typed(self, weight: float) -> None:
-        self._edit(Lame(self.lame.lam, max(weight, self._scale.lowest)))
+        self._edit(self.positions._replace(mu=self._scale.slider(weight)))
 
-    def _weight(self, position: int) -> float:
-        return self._scale.weight(position / SLIDER_STEPS)
+    def _edit(self, wanted: SliderPositions) -> None:
+        self._move(wanted)
+        if self.positions != self._told:
+            self._told = self.positions
+            self._callbacks.changed(self.tissue.id, self.positions)
 
-    def _edit(self, wanted: Lame) -> None:
-        self._write_allowed(wanted)
-        if self.lame != self._told:
-            self._told = self.lame
-            self._callbacks.changed(self.tissue.id, self.lame.lam, self.lame.mu)
+    def _drag(self, wanted: SliderPositions) -> None:
+        self._move(wanted)
+        self._callbacks.dragged(self.tissue.id, self.positions)
 
-    def _drag(self, wanted: Lame) -> None:
-        self._write_allowed(wanted)
-        self._callbacks.dragged(self.tissue.id, self.lame.lam, self.lame.mu)
-
-    def _write_allowed(self, wanted: Lame) -> None:
-        """What is wanted within the range of the scale, with the same ratio where λ and μ are linked."""
-        scale = self._scale
-        self._write(with_equal_ratio(self.lame, wanted, scale) if self.link.checked else clipped(wanted, scale))
+    def _move(self, wanted: SliderPositions) -> None:
+        """To what is wanted; where λ and μ are linked, the other follows with the same factor."""
+        if self.link.checked:
+            weights = with_equal_ratio(self.weights, wanted.weights(self._scale), self._scale)
+            wanted = SliderPositions.of(weights, self._scale)
+        self._write(wanted)
 
     def _on_preset(self) -> None:
         self._choose_preset(self)

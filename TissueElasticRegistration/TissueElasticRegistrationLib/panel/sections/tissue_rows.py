@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import qt
 from slicer.i18n import tr as _
 
-from ...core.data.tissues import Lame
-from ...core.physics.parameter_scale import ParameterScale
-from ...core.physics.tissue_presets import PRESETS, from_table, soft_stiffness
+from ...core.physics.parameter_scale import LogScale, ParameterScale, SliderPositions
+from ...core.physics.tissue_presets import PRESETS, soft_stiffness
 from ..pace import TELL_EVERY_S, Pace
 from ..widgets.icons import look_of
 from ..widgets.number_texts import weight_text
@@ -92,12 +91,11 @@ class TissueRows:
         self._apply_filter()
 
     def show(
-        self, values: Mapping[str, tuple[float, float]], linked: Collection[str] = (), locked: Collection[str] = ()
+        self, positions: Mapping[str, SliderPositions], linked: Collection[str] = (), locked: Collection[str] = ()
     ) -> None:
-        """Write λ and μ (weights by tissue id) and the switches, without calling back. Other ids are ignored."""
+        """Write λ and μ (by tissue id) and the switches, without calling back. Other ids are ignored."""
         for tissue_id, row in self._rows.items():
-            lame = Lame(*values[tissue_id]) if tissue_id in values else row.lame
-            row.show(lame, tissue_id in linked, tissue_id in locked)
+            row.show(positions.get(tissue_id, row.positions), tissue_id in linked, tissue_id in locked)
         self._show_stiffness()
 
     def choose_presets(self, tissue_ids: Sequence[str]) -> None:
@@ -136,15 +134,15 @@ class TissueRows:
             self._body.deleteLater()
         self._body, self._preset_row, self._to_choose = None, None, []
 
-    def _on_changed(self, tissue_id: str, lam: float, mu: float) -> None:
+    def _on_changed(self, tissue_id: str, positions: SliderPositions) -> None:
         self._show_stiffness(only=tissue_id)
-        self._callbacks.changed(tissue_id, lam, mu)
+        self._callbacks.changed(tissue_id, positions)
 
-    def _on_dragged(self, tissue_id: str, lam: float, mu: float) -> None:
+    def _on_dragged(self, tissue_id: str, positions: SliderPositions) -> None:
         """Many times a second: what the weights mean is told now and then, and at the end."""
         if self._pace.is_due():
             self._show_stiffness(only=tissue_id)
-        self._callbacks.dragged(tissue_id, lam, mu)
+        self._callbacks.dragged(tissue_id, positions)
 
     def _show_stiffness(self, only: str | None = None) -> None:
         """In every row, or in one if it is not the one that all are compared with."""
@@ -186,9 +184,9 @@ class TissueRows:
         if title:
             self._preset_menu.addAction(title.replace("&", "&&")).setEnabled(False)
         for name, table_weight in PRESETS.items():
-            weight = from_table(table_weight, self._scale).lam
-            action = self._preset_menu.addAction(f"{PRESET_NAMES[name]}\t{weight_text(weight)}")
-            action.connect("triggered(bool)", lambda checked, weight=weight: self._on_preset(weight))
+            position = LogScale().slider(table_weight)
+            action = self._preset_menu.addAction(f"{PRESET_NAMES[name]}\t{weight_text(self._scale.weight(position))}")
+            action.connect("triggered(bool)", lambda checked, position=position: self._on_preset(position))
 
     def _choose_preset(self, row: TissueRow) -> None:
         self._to_choose = []
@@ -215,7 +213,7 @@ class TissueRows:
         if area is not None:
             area.ensureWidgetVisible(widget)
 
-    def _on_preset(self, weight: float) -> None:
+    def _on_preset(self, position: float) -> None:
         if self._preset_row is not None:
-            self._callbacks.preset(self._preset_row.tissue.id, weight)
+            self._callbacks.changed(self._preset_row.tissue.id, SliderPositions(position, position))
             qt.QTimer.singleShot(0, self._choose_next)  # not before the menu has closed
