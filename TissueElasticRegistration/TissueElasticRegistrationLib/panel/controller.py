@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import slicer
 from slicer.i18n import tr as _
 
+from ..core.data.progress import Frame, Progress
+from ..core.estimation.estimate_result import EstimateProgress
 from ..core.registration.loading import loading
 from ..scene.checks import input_problem
 from ..scene.display.overlays import write_jacobian_overlay
@@ -53,7 +55,7 @@ class Listener:
     failed: Callable[[Activity, str], None] = field(default=lambda activity, sentence: None)
 
 
-class RegistrationControl:
+class Controller:
     """Runs one thing at a time for one panel. All methods and callbacks are in the main thread."""
 
     def __init__(self, listener: Listener) -> None:
@@ -163,6 +165,16 @@ class RegistrationControl:
         self._runner.close(timeout_s)
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs any more, not even the last step of a job that was canceled."""
+        return self._runner.idle
+
+    @property
+    def session(self) -> PairSession | None:
+        """What the last run has read and prepared; None before the first one."""
+        return self._session
+
+    @property
     def device_reason(self) -> str:
         """Why the current device was taken; empty before the first run."""
         registrar = None if self._session is None else self._session.registrar
@@ -211,16 +223,16 @@ class RegistrationControl:
             self._session.release_nodes()
         self._session = None
 
-    def _progress(self, progress) -> None:
+    def _progress(self, progress: Progress) -> None:
         activity = self.activity
-        if hasattr(progress, "displacement_ras_mm"):
+        if isinstance(progress, Frame):
             self._show(progress)
-        if hasattr(progress, "estimate"):
+        if isinstance(progress, EstimateProgress):
             self._listener.estimated(progress.estimate, False)
         if self.activity is activity:
             self._listener.progress(activity, progress.fraction, progress.text)
 
-    def _show(self, frame) -> None:
+    def _show(self, frame: Frame) -> None:
         request = self._following
         try:
             transform = show_displacement(

@@ -44,8 +44,8 @@ class JobRunner:
     thread and must touch neither Qt nor MRML. All methods are for the main thread.
     """
 
-    def __init__(self) -> None:
-        self._thread = JobThread("TissueElasticRegistration")
+    def __init__(self, thread: JobThread | None = None) -> None:
+        self._thread = thread or JobThread("TissueElasticRegistration")
         self._timer = qt.QTimer()
         self._timer.setInterval(TICK_MS)
         self._timer.connect("timeout()", self._tick)
@@ -56,6 +56,16 @@ class JobRunner:
     def busy(self) -> bool:
         """True from `start` until the job is done, has failed or was canceled."""
         return self._callbacks is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether the thread has nothing to run and nothing left to close."""
+        return self._thread.idle
+
+    @property
+    def listening(self) -> bool:
+        """Whether the main thread still looks for news."""
+        return self._timer.isActive()
 
     def start(
         self,
@@ -93,7 +103,7 @@ class JobRunner:
         return ended
 
     def _tick(self) -> None:
-        idle = self._thread.idle  # asked before the last news are taken, not after
+        idle = self.idle  # asked before the last news are taken, not after
         if not idle and not self._arrived:
             self._thread.wait(WAIT_S)
         self._arrived.extend(self._thread.take())

@@ -19,7 +19,7 @@ from ..scene.nodes import find_outputs
 from ..scene.session import Request
 from ..scene.write.tissue_nodes import SegmentInfo, describe_tissues
 from . import dependencies
-from .controller import Activity, Listener, RegistrationControl
+from .controller import Activity, Controller, Listener
 from .input_watch import Watch, place_events, segment_events
 from .pace import TELL_EVERY_S, Pace
 from .parameter_node import (
@@ -71,7 +71,7 @@ class RegistrationPanel:
             stiffness_estimated=self.estimate.show_ratios,
             failed=self._on_failed,
         )
-        self.control = RegistrationControl(listener)
+        self.control = Controller(listener)
         self.rows = TissueRows(
             ui.tissueRowsWidget,
             LogScale(),

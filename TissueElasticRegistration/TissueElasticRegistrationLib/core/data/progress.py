@@ -9,6 +9,10 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import numpy as np
+
+from .geometry import Geometry
+
 Result = TypeVar("Result")
 
 
@@ -23,6 +27,22 @@ class Progress:
 
     fraction: float
     text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Frame(Progress):
+    """A deformation to show while a registration goes on.
+
+    Attributes:
+        displacement_ras_mm: (K, J, I, 3) float32, RAS mm, on ``geometry``: fixed point x corresponds to moving point
+            x + d(x), initial alignment included.
+        geometry: the grid of the frame, at most as fine as the working grid.
+        jacobian_kji: (K, J, I) determinant without the initial alignment, on ``geometry``; None if not asked for.
+    """
+
+    displacement_ras_mm: np.ndarray
+    geometry: Geometry
+    jacobian_kji: np.ndarray | None = None
 
 
 Job = Generator[Progress, None, Result]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..data.progress import Progress
 from ..data.tissues import Lame, Tissue, TissueParameters
 from .landscape import Landscape
+
+if TYPE_CHECKING:
+    from ..stiffness.shear_modulus_ratio import ShearModulusRatios
 
 
 @dataclass(frozen=True)

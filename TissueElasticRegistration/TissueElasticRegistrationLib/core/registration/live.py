@@ -19,10 +19,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 
-from ..data.geometry import Geometry
 from ..data.progress import Job, Progress, Result
 from ..data.tissues import TissueParameters
 from ..physics.deformation import resize
@@ -54,19 +52,6 @@ WORSE_THAN_NOTHING = (
     "The network's answer was worse than no deformation: the direct solver registered from zero instead."
 )
 WORSE_THAN_BEFORE = "The network's answer did not fit this change of λ and μ: the direct solver followed it alone."
-
-
-@dataclass(frozen=True, eq=False)
-class Frame(Progress):
-    """Something new to show.
-
-    displacement_ras_mm: (K, J, I, 3) float32, RAS mm, on ``geometry``: fixed point x corresponds to moving point
-    x + d(x), initial alignment included. jacobian_kji: determinant without the initial alignment, on ``geometry``.
-    """
-
-    displacement_ras_mm: np.ndarray
-    geometry: Geometry
-    jacobian_kji: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ import torch
 
 from ..data.geometry import Geometry
 from ..data.images import ImagePair
-from ..data.progress import Job, Progress, Result, part_as_it_is, part_of
+from ..data.progress import Frame, Job, Progress, Result, part_as_it_is, part_of
 from ..data.result import RegistrationResult
 from ..data.tissues import Tissue, TissueParameters
 from ..evaluation.evaluation import evaluate, padded_array, total_displacement_ras_mm
@@ -28,7 +28,7 @@ from ..preparation.preprocessing import WorkingPair, prepare_fixed, prepare_pair
 from ..preparation.pyramid import Pyramid
 from .devices import DeviceChoice, choose_device
 from .direct_solver import DirectSolver, Solution, Step
-from .live import Frame, LiveSolver, Wanted
+from .live import LiveSolver, Wanted
 from .threads import with_threads
 
 CARD_TOO_SMALL = "The memory of the graphics card was too small for this pair: the CPU computed instead."

@@ -72,9 +72,14 @@ class TissueRows:
         self._preset_row: TissueRow | None = None
         self._to_choose: list[str] = []
 
+    @property
+    def ids(self) -> list[str]:
+        """Of the tissues, in the order of the rows."""
+        return list(self._rows)
+
     def set_tissues(self, tissues: Sequence[SegmentInfo]) -> None:
         """Show these tissues in this order. Rows are made anew only when the list of ids is another one."""
-        if [tissue.id for tissue in tissues] != list(self._rows):
+        if [tissue.id for tissue in tissues] != self.ids:
             self._rebuild(tissues)
         for tissue in tissues:
             self._rows[tissue.id].update(tissue)
