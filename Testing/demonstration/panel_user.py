@@ -51,9 +51,9 @@ class PanelUser:
         self._inputs = inputs
         self._progress = progress
         self._widget = host.load_module(MODULE)
-        self._ui = self._widget.ui
+        self.ui = self._widget.ui
         self.panel = self._widget.parent
-        ui = self._ui
+        ui = self.ui
         selectors = (
             ui.fixedSelector,
             ui.movingSelector,
@@ -66,7 +66,7 @@ class PanelUser:
             if node is not None:
                 mouse.choose(selector, node.GetName())
         mouse.click(ui.inputsButton)  # closed, it leaves room for the rest
-        self._settle()
+        self.settle()
 
     def lock_bones(self) -> None:
         """Lock what is known to be stiff, so that an estimate leaves it alone, unless there is nothing else."""
@@ -74,12 +74,12 @@ class PanelUser:
         bones = [segment for segment in segments if segment.start_weight == BONE]
         if len(bones) < len(segments):
             for bone in bones:
-                mouse.click(slicer.util.findChild(self._ui.tissueRowsWidget, f"lock_{bone.id}"))
-        self._settle()
+                mouse.click(slicer.util.findChild(self.ui.tissueRowsWidget, f"lock_{bone.id}"))
+        self.settle()
 
     def estimate(self) -> Estimate | None:
         """Click Auto-estimate and wait; None if it is not possible."""
-        ui = self._ui
+        ui = self.ui
         if ui.estimateButton.collapsed:
             mouse.click(ui.estimateButton)
         if not ui.estimatePushButton.enabled:
@@ -91,22 +91,22 @@ class PanelUser:
 
     def apply(self) -> None:
         """Click Apply and wait. Raises ValueError with what the panel says if there is no result."""
-        mouse.click(self._ui.applyButton)
-        self._wait("apply", self._ui.progressBar, self._ui.statusLabel)
+        mouse.click(self.ui.applyButton)
+        self._wait("apply", self.ui.progressBar, self.ui.statusLabel)
         if find_outputs(self._inputs).warped_volume is None:
-            raise ValueError(self._ui.statusLabel.text)
+            raise ValueError(self.ui.statusLabel.text)
 
     def show_grid(self) -> None:
         """Draw the deformation over the slices."""
-        mouse.click(self._ui.gridCheckBox)
-        self._settle()
+        mouse.click(self.ui.gridCheckBox)
+        self.settle()
 
     def open_all_sections(self) -> None:
         """Those that are closed."""
         for section in self.sections():
             if section.collapsed:
                 mouse.click(section)
-        self._settle()
+        self.settle()
 
     def sections(self) -> list:
         """The collapsible sections of the panel."""
@@ -122,7 +122,7 @@ class PanelUser:
 
     def stay(self) -> None:
         """Let the image follow the sliders until the window is closed or somebody presses Ctrl-C."""
-        mouse.click(self._ui.liveCheckBox)
+        mouse.click(self.ui.liveCheckBox)
         with suppress(WindowClosed, KeyboardInterrupt):
             run_loop(self._check, LONGEST_S)
 
@@ -137,10 +137,10 @@ class PanelUser:
             return False
 
         run_loop(is_idle, LONGEST_S)
-        self._settle()
+        self.settle()
         self._progress(stage, 1.0, label.text.partition("\n")[0])
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         run_loop(timeout_s=SETTLE_S)
         self._check()
 

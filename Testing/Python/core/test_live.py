@@ -10,12 +10,11 @@ import torch
 from synthetic_pairs import pair_of, prepared, rigid_lps_transform, rigid_ras, slice_case, volume_pair
 
 from TissueElasticRegistrationLib.core.data.itk_bridge import displacement_transform
-from TissueElasticRegistrationLib.core.data.progress import finish
+from TissueElasticRegistrationLib.core.data.progress import Frame, finish
 from TissueElasticRegistrationLib.core.data.tissues import Lame
 from TissueElasticRegistrationLib.core.physics.deformation import jacobian_determinant
 from TissueElasticRegistrationLib.core.registration import live
 from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver
-from TissueElasticRegistrationLib.core.registration.live import Frame
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 from training.phantoms import make_case
 

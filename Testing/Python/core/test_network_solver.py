@@ -16,14 +16,13 @@ from synthetic_pairs import (
     quick_solver,
 )
 
-from TissueElasticRegistrationLib.core.data.progress import finish
+from TissueElasticRegistrationLib.core.data.progress import Frame, finish
 from TissueElasticRegistrationLib.core.data.tissues import Lame, TissueParameters
 from TissueElasticRegistrationLib.core.models.model_pack import ModelPack
 from TissueElasticRegistrationLib.core.physics.deformation import resize
 from TissueElasticRegistrationLib.core.physics.objective import Objective
 from TissueElasticRegistrationLib.core.physics.parameter_scale import PaperScale
 from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver, Stage, with_detail
-from TissueElasticRegistrationLib.core.registration.live import Frame
 from TissueElasticRegistrationLib.core.registration.network_solver import NetworkSolver
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 

@@ -90,7 +90,7 @@ class User:
     def choose_a_preset(self):
         if not self._click(self._of_a_tissue("preset")):
             return False
-        menu = self._panel.widget.panel.rows._preset_menu
+        menu = self._panel.preset_menu
         self._random.choice(menu.actions()).trigger()
         menu.close()
         return True
@@ -345,7 +345,7 @@ class User:
 
     def _of_a_tissue(self, *kinds: str):
         """A widget in the row of some tissue; None without rows."""
-        ids = [tissue.id for tissue in self._panel.widget.panel._tissues]
+        ids = self._panel.tissue_ids
         return self._panel.tissue(self._random.choice(ids), self._random.choice(kinds)) if ids else None
 
     def _usable(self, widget) -> bool:

@@ -16,6 +16,7 @@ from host.scene_builders import add_markups, add_segmentation, add_volume, trans
 from TissueElasticRegistrationLib.core.data.images import ImagePair, Segmentation
 from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale
 from TissueElasticRegistrationLib.scene.nodes import InputNodes
+from TissueElasticRegistrationLib.scene.write.tissue_nodes import describe_tissues
 from training.phantoms import PhantomCase, make_case
 
 NAME = "TissueElasticRegistration"
@@ -109,9 +110,32 @@ class PanelCase:
         return tuple({key: twelve_digits(LogScale().weight(place)) for key, place in d.items()} for d in stored)
 
     @property
+    def control(self):
+        """What runs registrations for the panel."""
+        return self.widget.panel.control
+
+    @property
+    def tissue_ids(self) -> list[str]:
+        """In the order of the rows."""
+        return self.widget.panel.rows.ids
+
+    @property
+    def preset_menu(self):
+        """Of all rows."""
+        return self.ui.tissueRowsWidget.findChildren("QMenu")[0]
+
+    @property
+    def request(self):
+        """What a click on Apply or Auto-estimate asks for."""
+        from TissueElasticRegistrationLib.panel.parameter_node import request_of
+
+        node = self.parameters
+        return request_of(node, describe_tissues(node.segmentation), self.widget.panel.model.scale)
+
+    @property
     def activity(self) -> str:
         """What runs: "idle", "live", "apply" or "estimate"."""
-        return self.widget.panel.control.activity.value
+        return self.control.activity.value
 
     @property
     def transform(self) -> slicer.vtkMRMLTransformNode | None:

@@ -62,7 +62,7 @@ def landscape(panel: PanelCase, segment_id: str) -> bytes:
 
 
 def row_of(panel: PanelCase, segment_id: str) -> int:
-    return [tissue.id for tissue in panel.widget.panel._tissues].index(segment_id)
+    return panel.tissue_ids.index(segment_id)
 
 
 def cell(panel: PanelCase, segment_id: str, heading: str):

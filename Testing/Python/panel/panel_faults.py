@@ -118,7 +118,7 @@ def assert_live_works(panel: PanelCase) -> None:
 
 def assert_slider_moves_image(panel: PanelCase) -> None:
     before = deformation(panel)
-    tissue = panel.widget.panel._tissues[0].id
+    tissue = panel.tissue_ids[0]
     box = panel.tissue(tissue, "muBox")
     type_value(box, "30" if float(box.text) < 5 else "0.05")
     panel.rest()
@@ -171,7 +171,7 @@ def begin(panel: PanelCase, what: str) -> None:
 
 
 def is_preparing(panel: PanelCase) -> bool:
-    registrar = panel.widget.panel.control._session.registrar
+    registrar = panel.control.session.registrar
     return registrar is not None and not registrar.is_prepared
 
 

@@ -20,9 +20,9 @@ def info(tissue_id, name, color_rgb=(0.2, 0.6, 0.9), is_empty=False):
 
 
 class Panel:
-    """Rows in a window of the width of Slicer's panel, and what they called back."""
+    """Rows in a window of the width of Slicer's panel, and what they called back, but for what ``callbacks`` hear."""
 
-    def __init__(self, scale=SCALE, width=300):
+    def __init__(self, scale=SCALE, width=300, **callbacks):
         import qt
 
         from TissueElasticRegistrationLib.panel.sections.tissue_rows import RowCallbacks, TissueRows
@@ -30,7 +30,8 @@ class Panel:
         self.calls = []
         self.container = qt.QWidget()
         kinds = ("changed", "dragged", "released", "linked", "locked", "reset")
-        self.rows = TissueRows(self.container, scale, RowCallbacks(**{kind: self._note(kind) for kind in kinds}))
+        callbacks = {kind: self._note(kind) for kind in kinds} | callbacks
+        self.rows = TissueRows(self.container, scale, RowCallbacks(**callbacks))
         self.container.resize(width, 100)
         self.container.show()
 

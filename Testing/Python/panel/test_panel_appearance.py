@@ -44,7 +44,7 @@ class Case:
         )
         self.panel = self.user.panel
         self.widths: list[tuple[int, int]] = []
-        ui = self.user._ui
+        ui = self.user.ui
         ui.gridPointsSpinBox.value = 3
         self.user.open_all_sections()
         self.note_width()
@@ -67,12 +67,12 @@ class Case:
         from TissueElasticRegistrationLib.panel.widgets.labels import show_text
 
         for name in LABELS:
-            show_text(getattr(self.user._ui, name), SENTENCE)
-        self.user._settle()
+            show_text(getattr(self.user.ui, name), SENTENCE)
+        self.user.settle()
 
     def items(self) -> list:
         """The sections and what lies between them, from top to bottom."""
-        layout = self.user._ui.applyButton.parentWidget().layout()
+        layout = self.user.ui.applyButton.parentWidget().layout()
         widgets = [layout.itemAt(number).widget() for number in range(layout.count())]
         return [widget for widget in widgets if widget is not None and widget.visible]
 
@@ -88,7 +88,7 @@ class Case:
     def close_all_but(self, *names: str) -> None:
         for section in self.user.sections():
             section.collapsed = section.name not in names
-        self.user._settle()
+        self.user.settle()
 
 
 def header_height(section) -> int:

@@ -179,7 +179,7 @@ def test_cancel_writes_nothing(ready, monkeypatch):
 
 
 def worker_is_busy(panel: PanelCase) -> bool:
-    return not panel.widget.panel.control._runner._thread.idle
+    return not panel.control.is_idle
 
 
 def test_during_apply_nothing_else_can_be_started(ready):

@@ -9,6 +9,10 @@ import pytest
 import slicer.util
 from host.mouse import click, drag, hold, let_go, move_to, type_value
 from panel_case import PanelCase, pause
+from panel_faults import library
+from panel_jobs import until
+
+from TissueElasticRegistrationLib.core.data.tissues import Lame
 
 SOFT, LIVER = "id_soft", "id_liver"
 
@@ -105,21 +109,26 @@ def test_a_drag_without_live_moves_nothing(panel):
 
 
 def test_no_job_is_started_while_one_follows(live, monkeypatch):
-    runner, activities = live.widget.panel.control._runner, []
+    runner, was_busy = library("panel.job_runner").JobRunner, []
     start = runner.start
-    monkeypatch.setattr(runner, "start", lambda *job, **calls: (activities.append(runner.busy), start(*job, **calls)))
+    monkeypatch.setattr(runner, "start", lambda self, *job: (was_busy.append(self.busy), start(self, *job)))
     drag(live.tissue(LIVER, "mu"), 0.9, 20, lambda: pause(0.012))
     live.rest()
-    assert activities and not any(activities)
+    assert was_busy and not any(was_busy)
 
 
 def test_a_request_that_comes_during_the_last_step_is_not_forgotten(live):
     """The job has asked for the last time, and its end is not known yet."""
-    control = live.widget.panel.control
-    wanted = {**control._values, LIVER: (1.0, 90.0)}
-    control._following = replace(control._following, values=wanted)
-    ended_with, control._values = control._values, wanted
-    control._settled(ended_with)
+    request = live.request
+    first, last = ({**request.values, LIVER: Lame(1.0, mu)} for mu in (20.0, 90.0))
+    live.control.follow(replace(request, values=first))
+    until(lambda: live.control.is_idle)
     assert live.activity == "live"
+    live.control.follow_values(request, last)
     live.rest()
+    shown = displacement(live)
+    for values in (first, last):
+        live.control.follow(replace(request, values=values))
+        live.rest()
+    np.testing.assert_array_equal(displacement(live), shown)
     click(live.ui.liveCheckBox)

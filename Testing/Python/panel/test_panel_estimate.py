@@ -97,7 +97,7 @@ def canceled_at(panel: PanelCase, points: int) -> None:
 def test_cancel_keeps_the_best_so_far(ready):
     canceled_at(ready, 3)
     began = time.perf_counter()
-    assert run_loop(lambda: ready.widget.panel.control._runner._thread.idle, 0.5)
+    assert run_loop(lambda: ready.control.is_idle, 0.5)
     assert time.perf_counter() - began < 0.5
     ready.rest()
     assert 3 <= known_points(ready) < POINTS**2

@@ -214,7 +214,7 @@ def test_as_many_points_as_the_solver_allows_unless_somebody_says_how_many(panel
     panel.choose_inputs()
     panel.open("estimateButton")
     assert panel.ui.gridPointsSpinBox.text == "Automatic"
-    assert panel.widget.panel._request().search.points is None
+    assert panel.request.search.points is None
     type_value(panel.ui.gridPointsSpinBox, "7")
     panel.rest()
-    assert panel.widget.panel._request().search.points == 7
+    assert panel.request.search.points == 7

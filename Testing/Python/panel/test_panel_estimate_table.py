@@ -153,11 +153,11 @@ def test_a_tissue_that_had_its_start_value_gets_that_back(ready):
 def test_putting_back_counts_what_the_sliders_for_all_tissues_did(ready):
     drag(ready.ui.allMuSlider, 0.6)
     ready.rest()
-    before = ready.widget.panel._request().values[LIVER]
+    before = ready.request.values[LIVER]
     estimate(ready)
     click(take_button(ready, LIVER))
     ready.rest()
-    after = ready.widget.panel._request().values[LIVER]
+    after = ready.request.values[LIVER]
     assert (after.lam, after.mu) == pytest.approx((before.lam, before.mu))
 
 

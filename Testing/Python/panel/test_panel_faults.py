@@ -134,7 +134,7 @@ def test_sixty_segments(panel):
     panel.choose_inputs(number=4)
     panel.switch_live_on()
     assert panel.ui.liveStatusLabel.text.startswith("Up to date")
-    assert len(panel.widget.panel.rows._rows) == 62
+    assert len(panel.tissue_ids) == 62
 
 
 # --- transforms on the inputs ---------------------------------------------------------------------------------------

@@ -155,13 +155,13 @@ def test_a_graphics_card_that_is_chosen_and_not_there(ready, monkeypatch):
 @pytest.fixture
 def full_card(ready, monkeypatch):
     """The first step runs out of the graphics card's memory."""
-    descend, control, tries = DirectSolver.descend, ready.widget.panel.control, []
+    descend, control, tries = DirectSolver.descend, ready.control, []
 
     def once_too_much(self, *arguments, **options):
         tries.append(1)
         if len(tries) == 1:
             # Only the name of it: no hardware is needed.
-            control._session.registrar._pyramid.device = torch.device("cuda")
+            control.session.registrar._pyramid.device = torch.device("cuda")
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
         return (yield from descend(self, *arguments, **options))
 

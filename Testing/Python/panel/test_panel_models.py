@@ -107,9 +107,9 @@ def test_refinement_can_be_chosen(ready):
 
 def test_live_starts_again_with_another_model(ready):
     ready.switch_live_on()
-    direct, sessions = displacement(ready), [ready.widget.panel.control._session]
+    direct, sessions = displacement(ready), [ready.control.session]
     choose_model(ready, "helpful")
-    sessions.append(ready.widget.panel.control._session)
+    sessions.append(ready.control.session)
     assert sessions[1] is not sessions[0]
     assert sessions[1].registrar.solver.name == "network+direct"
     assert (displacement(ready) != direct).any()
@@ -120,7 +120,7 @@ def test_a_model_is_changed_while_live_computes(ready):
     click(ready.ui.liveCheckBox)
     ready.wait(lambda: ready.activity == "live")
     choose_model(ready, "helpful")
-    assert ready.widget.panel.control._session.registrar.solver.name == "network+direct"
+    assert ready.control.session.registrar.solver.name == "network+direct"
     assert_live_works(ready)
 
 
@@ -200,7 +200,7 @@ def test_what_is_typed_is_what_a_paper_model_gets(ready):
 def test_presets_and_the_sliders_for_all_are_on_the_scale_of_the_model(ready):
     choose_model(ready, "paper")
     click(ready.tissue(LIVER, "preset"))
-    menu = ready.widget.panel.rows._preset_menu
+    menu = ready.preset_menu
     next(action for action in menu.actions() if action.text.startswith("Bone")).trigger()
     menu.close()
     ready.rest()
@@ -208,7 +208,7 @@ def test_presets_and_the_sliders_for_all_are_on_the_scale_of_the_model(ready):
     ready.parameters.allMu = 100
     ready.rest()
     assert ready.ui.allMuFactorLabel.text == "+0.25"
-    request = ready.widget.panel._request()
+    request = ready.request
     assert request.values[LIVER].mu == PaperScale().highest
     assert request.values["id_lung"].mu == pytest.approx(LogScale().slider(0.5) + 0.25)
     choose_model(ready, DIRECT)

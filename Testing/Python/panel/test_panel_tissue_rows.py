@@ -162,8 +162,7 @@ def test_other_ids_make_new_rows_and_the_old_ones_go(panel):
 
 
 def test_rows_may_be_made_anew_by_what_a_row_has_called(fresh_host, click):
-    panel = Panel().show([info(LUNG, "lung")])
-    object.__setattr__(panel.rows._rows[LUNG]._callbacks, "reset", lambda tissue: panel.show([info(SOFT, "soft")]))
+    panel = Panel(reset=lambda tissue: panel.show([info(SOFT, "soft")])).show([info(LUNG, "lung")])
     click(panel[f"reset_{LUNG}"])
     assert f"lambda_{SOFT}" in panel
 

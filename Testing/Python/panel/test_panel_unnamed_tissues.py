@@ -38,7 +38,7 @@ def says_so(panel: PanelCase) -> bool:
 
 
 def menu_of(panel: PanelCase) -> QtWidgets.QMenu:
-    return panel.ui.tissueRowsWidget.findChildren("QMenu")[0]
+    return panel.preset_menu
 
 
 def entries(panel: PanelCase) -> list[str]:

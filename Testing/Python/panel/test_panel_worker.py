@@ -72,7 +72,7 @@ def loop_for(seconds: float) -> None:
 
 
 def timer_is_active(runner) -> bool:
-    return runner._timer.isActive()
+    return runner.listening
 
 
 def test_callbacks_come_in_the_main_thread_in_order(runner):
@@ -123,7 +123,7 @@ def test_no_callback_of_the_older_job_after_the_start_of_a_newer(runner):
 def test_no_callback_after_cancel_though_the_result_is_there_already(runner):
     heard = Heard()
     runner.start(short(), **heard.callbacks())
-    until(lambda: runner._thread.idle)
+    until(lambda: runner.idle)
     runner.cancel()
     assert not runner.busy
     loop_for(0.05)
@@ -156,7 +156,7 @@ def test_callback_that_starts_another_job_is_the_last_one_of_the_older(runner):
     callbacks = older.callbacks()
     callbacks["on_progress"] = lambda _: runner.start(short("newer"), **newer.callbacks())
     runner.start(short("older"), **callbacks)
-    until(lambda: runner._thread.idle)
+    until(lambda: runner.idle)
     loop_until(lambda: newer.ended)
     loop_for(0.03)
     assert older.items == []
@@ -167,12 +167,14 @@ def test_callback_that_cancels_is_the_last_one(runner):
     callbacks = heard.callbacks()
     callbacks["on_progress"] = lambda _: runner.cancel()
     runner.start(short(), **callbacks)
-    until(lambda: runner._thread.idle)
+    until(lambda: runner.idle)
     loop_for(0.03)
     assert heard.items == []
 
 
-def test_job_that_ends_between_two_looks_at_it_is_not_forgotten(runner):
+def test_job_that_ends_between_two_looks_at_it_is_not_forgotten(qt_host):
+    from TissueElasticRegistrationLib.panel.job_runner import JobRunner
+
     class EndsAfterTheFirstLook(JobThread):
         looks = 0
 
@@ -184,11 +186,11 @@ def test_job_that_ends_between_two_looks_at_it_is_not_forgotten(runner):
         def idle(self):
             return self.looks > 0
 
-    heard = Heard()
-    runner._thread = EndsAfterTheFirstLook()
+    heard, runner = Heard(), JobRunner(EndsAfterTheFirstLook())
     runner.start(short(), **heard.callbacks())
     loop_for(0.05)
     assert ("done", "seen") in heard.items
+    assert runner.close(PATIENCE_S)
 
 
 def test_exception_of_a_callback_does_not_stop_the_ones_after_it(runner, qt_host):
@@ -198,7 +200,7 @@ def test_exception_of_a_callback_does_not_stop_the_ones_after_it(runner, qt_host
         raise RuntimeError("fault of the caller")
 
     runner.start(short("result"), on_progress=fail, on_done=done.append)
-    until(lambda: runner._thread.idle)
+    until(lambda: runner.idle)
     loop_until(lambda: done)
     assert done == ["result"]
     assert len(qt_host.slot_errors) == 1
