@@ -4,6 +4,8 @@ This file holds what Slicer asks of a scripted module. The registration is in Ti
 border to the scene in .../scene, parts of the panel in .../panel.
 """
 
+import sys
+
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -23,7 +25,6 @@ from TissueElasticRegistrationLib.panel.parameter_node import (
     forget_node,
     migrate,
 )
-from TissueElasticRegistrationLib.panel.reloading import forget_library
 from TissueElasticRegistrationLib.scene.console import Registered, estimate_stiffness, evaluate, register
 from TissueElasticRegistrationLib.scene.console import estimate as estimate_parameters
 from TissueElasticRegistrationLib.scene.display.outlines import hide_outlines
@@ -145,7 +146,9 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
 
     def onReload(self) -> None:
         """Developer mode: read the library's files anew as well."""
-        forget_library()
+        library = RegistrationPanel.__module__.partition(".")[0]
+        for name in [name for name in sys.modules if name.partition(".")[0] == library]:
+            del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
 
     def initializeParameterNode(self) -> None:

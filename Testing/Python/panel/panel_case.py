@@ -117,7 +117,7 @@ class PanelCase:
     @property
     def tissue_ids(self) -> list[str]:
         """In the order of the rows."""
-        return self.widget.panel.rows.ids
+        return self.widget.panel.tissues.rows.ids
 
     @property
     def preset_menu(self):

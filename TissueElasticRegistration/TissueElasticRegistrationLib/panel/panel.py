@@ -6,13 +6,10 @@ import math
 from collections.abc import Callable
 
 import qt
-import slicer
-import slicer.util
 from slicer.i18n import tr as _
 
-from ..core.physics.parameter_scale import LogScale, SliderPositions
-from ..core.physics.tissue_presets import NOTHING_UNDERSTOOD
-from ..core.physics.tuning import moved_together, weights_at
+from ..core.physics.parameter_scale import SliderPositions
+from ..core.physics.tuning import weights_at
 from ..scene.checks import input_hints, input_problem, objective_problem
 from ..scene.input_fingerprint import state_of
 from ..scene.nodes import find_outputs
@@ -23,26 +20,18 @@ from .controller import Activity, Controller, Listener
 from .input_watch import Watch, place_events, segment_events
 from .pace import TELL_EVERY_S, Pace
 from .parameter_node import (
-    STEPS_PER_DECADE,
     TissueElasticRegistrationParameterNode,
     inputs_of,
     keep_only,
-    linked_ids,
-    locked_ids,
     request_of,
-    row_positions,
-    set_positions,
-    unknown_ids,
 )
 from .run_buttons import RunButtons
 from .sections.display_section import DisplaySection, DisplaySettings
 from .sections.estimate_section import EstimateSection
 from .sections.model_section import ModelSection
 from .sections.quality_section import QualitySection
-from .sections.tissue_row import RowCallbacks
-from .sections.tissue_rows import TissueRows
+from .sections.tissue_section import TissueSection
 from .widgets.labels import show_text
-from .widgets.number_texts import together_text
 
 # Many parameters may change at once (a preset for all): they are looked at together, still within one frame.
 COLLECT_MS = 5
@@ -72,18 +61,7 @@ class RegistrationPanel:
             failed=self._on_failed,
         )
         self.control = Controller(listener)
-        self.rows = TissueRows(
-            ui.tissueRowsWidget,
-            LogScale(),
-            RowCallbacks(
-                changed=self._on_moved,
-                dragged=self._on_dragged,
-                released=self.parameters_changed,
-                linked=self._on_linked,
-                locked=self._on_locked,
-                reset=self._on_reset,
-            ),
-        )
+        self.tissues = TissueSection(ui, self._on_dragged, self.parameters_changed)
         self.model = ModelSection(ui, self._on_model)
         self.display = DisplaySection(ui.displayProblemLabel)
         self.quality = QualitySection(ui)
@@ -98,8 +76,7 @@ class RegistrationPanel:
         self._shown_before: Request | None = None
         self._refusal = ""  # why Live could not be switched on, until the next click
         self._followed: Request | None = None  # what Live was last asked for by the parameter node; None: Live is off
-        self._positions: dict[str, SliderPositions] = {}  # of the rows in the parameter node
-        self._telling, self._telling_factors = Pace(TELL_EVERY_S), Pace(TELL_EVERY_S)
+        self._telling = Pace(TELL_EVERY_S)
         self._connect()
         for label in (ui.hintsLabel, ui.deviceReasonLabel, ui.liveStatusLabel, ui.estimateStatusLabel, ui.statusLabel):
             show_text(label, "")
@@ -116,6 +93,7 @@ class RegistrationPanel:
         self._shown_inputs = None
         self.control.forget()
         self.display.forget()
+        self.tissues.forget()
         self.estimate.forget()
         self.quality.clear()
         show_text(self.ui.statusLabel, "")
@@ -181,13 +159,13 @@ class RegistrationPanel:
         self._places.observe(place_events(inputs))
         if None not in inputs[:2] and dependencies.torch_problem() is None:
             self.control.load()
-        self._show_model()
+        self.model.show(node.model)
         self._show_problem()
         state = inputs, state_of(inputs)
         if state != self._shown_inputs:
             self._shown_inputs = state
             show_text(self.ui.hintsLabel, "\n".join(input_hints(inputs)))
-        self._show_rows()
+        self.tissues.update(node, self._tissues, self.model.scale, self.model.has_lambda)
         self.estimate.update(node, self._tissues)
         self.control.deformed = node.deformed
         self._follow()
@@ -207,30 +185,9 @@ class RegistrationPanel:
             node.tunedSegmentation = node.segmentation
         elif node.segmentation is not None:
             keep_only(node, [tissue.id for tissue in self._tissues])
-        self.rows.set_tissues(self._tissues)
+        self.tissues.set_tissues(self._tissues)
         self._shown_inputs = None
         self.update()
-
-    def _show_model(self) -> None:
-        """The chosen model, and rows with its weights."""
-        self.model.show(self._node.model)
-        self.rows.set_scale(self.model.scale, self.model.has_lambda)
-        self.ui.allLambdaSlider.enabled = self.model.has_lambda
-
-    def _show_rows(self) -> None:
-        node = self._node
-        self._positions = row_positions(node, self._tissues)
-        self.rows.show(self._positions, linked_ids(node), locked_ids(node))
-        unknown = unknown_ids(node, self._tissues)
-        show_text(self.ui.unknownTissuesLabel, NOTHING_UNDERSTOOD if unknown else "")
-        self.ui.chooseTissuesButton.visible = bool(unknown)
-        self._show_factors()
-
-    def _show_factors(self) -> None:
-        """What the sliders for all tissues stand at, also while they are dragged."""
-        ui = self.ui
-        for label, slider in ((ui.allLambdaFactorLabel, ui.allLambdaSlider), (ui.allMuFactorLabel, ui.allMuSlider)):
-            label.text = together_text(slider.sliderPosition / STEPS_PER_DECADE, self.model.scale)
 
     def _show_problem(self) -> None:
         """Apply and estimate are possible, or say why not."""
@@ -315,51 +272,12 @@ class RegistrationPanel:
         if self._node is not None:
             self._node.model = model
 
-    def _on_reset_all(self) -> None:
-        locked = locked_ids(self._node)
-        with slicer.util.NodeModify(self._node.parameterNode):
-            set_positions(self._node, {tissue.id: None for tissue in self._tissues if tissue.id not in locked})
-            self._node.allLambda = self._node.allMu = 0
-
-    def _on_choose_tissues(self) -> None:
-        if self._node is not None:
-            self.rows.choose_presets(unknown_ids(self._node, self._tissues))
-
-    def _on_reset(self, tissue_id: str) -> None:
-        if self._node is not None:
-            set_positions(self._node, {tissue_id: None})
-
-    def _on_moved(self, tissue_id: str, positions: SliderPositions) -> None:
-        if self._node is not None:
-            set_positions(self._node, {tissue_id: positions})
-
-    def _on_dragged(self, tissue_id: str, positions: SliderPositions) -> None:
-        """The mouse moves a slider of a row. The picture follows; the parameter node is told when it is released."""
-        self._drag({tissue_id: positions})
-
-    def _on_all_dragged(self, _position: int) -> None:
-        if self._telling_factors.is_due():
-            self._show_factors()
-        self._drag({})
-
-    def _drag(self, moved: dict[str, SliderPositions]) -> None:
-        if self._followed is None:
-            return
-        positions = moved_together(
-            {**self._positions, **moved},
-            self._followed.locked,
-            self.ui.allLambdaSlider.sliderPosition / STEPS_PER_DECADE,
-            self.ui.allMuSlider.sliderPosition / STEPS_PER_DECADE,
-        )
-        self._shown_before = None
-        self.display.slider_moves()
-        self.control.follow_values(self._followed, weights_at(positions, self.model.scale))
-
-    def _on_linked(self, tissue_id: str, on: bool) -> None:
-        self._node.tissueLinked[tissue_id] = on
-
-    def _on_locked(self, tissue_id: str, on: bool) -> None:
-        self._node.tissueLocked[tissue_id] = on
+    def _on_dragged(self, positions: dict[str, SliderPositions]) -> None:
+        """The mouse moves a slider. The picture follows; the parameter node is told when it is released."""
+        if self._followed is not None:
+            self._shown_before = None
+            self.display.slider_moves()
+            self.control.follow_values(self._followed, weights_at(positions, self.model.scale))
 
     # --- what the control tells -------------------------------------------------------------------------------------
 
@@ -414,12 +332,7 @@ class RegistrationPanel:
         ui.estimatePushButton.connect("clicked(bool)", self._on_estimate)
         ui.estimateStiffnessButton.connect("clicked(bool)", self._on_stiffness)
         ui.liveCheckBox.connect("clicked(bool)", self._on_live_clicked)
-        ui.resetAllButton.connect("clicked(bool)", self._on_reset_all)
-        ui.chooseTissuesButton.connect("clicked(bool)", self._on_choose_tissues)
         ui.flickerButton.connect("toggled(bool)", self.display.set_flicker)
-        for slider in (ui.allLambdaSlider, ui.allMuSlider):
-            slider.connect("sliderMoved(int)", self._on_all_dragged)
-            slider.connect("sliderReleased()", self.parameters_changed)
         self._flicker_key = qt.QShortcut(qt.QKeySequence("Ctrl+Shift+F"), ui.displayButton)
         self._flicker_key.connect("activated()", ui.flickerButton.toggle)
 

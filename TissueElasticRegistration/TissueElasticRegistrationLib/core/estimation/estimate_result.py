@@ -10,7 +10,7 @@ from ..data.tissues import Lame, Tissue, TissueParameters
 from .landscape import Landscape
 
 if TYPE_CHECKING:
-    from ..stiffness.shear_modulus_ratio import ShearModulusRatios
+    pass
 
 
 @dataclass(frozen=True)
