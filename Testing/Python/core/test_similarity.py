@@ -9,7 +9,7 @@ from scipy.ndimage import convolve1d, gaussian_filter
 
 from TissueElasticRegistrationLib.core.physics.similarity import (
     EPSILON,
-    LEAST_WINDOW_SHARE,
+    MIN_WINDOW_SHARE,
     box_sum,
     local_ncc,
     masked_mean,
@@ -50,7 +50,7 @@ def looped_ncc(fixed, warped, mask, window):
     for voxel in np.ndindex(fixed.shape):
         clipped = window_around(voxel, window, fixed.shape)
         valid = mask[clipped] > 0
-        if mask[voxel] == 0 or valid.mean() < LEAST_WINDOW_SHARE:
+        if mask[voxel] == 0 or valid.mean() < MIN_WINDOW_SHARE:
             continue
         f, w = fixed[clipped][valid], warped[clipped][valid]
         covariance = np.mean((f - f.mean()) * (w - w.mean()))

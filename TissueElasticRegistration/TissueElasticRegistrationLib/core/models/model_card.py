@@ -23,7 +23,7 @@ SCHEMA = 2
 SCHEMA_1_NAMES = {"regulariser": "regularizer", "licence": "license"}  # what schema 1 called differently
 CARD, WEIGHTS = "card.json", "weights.pt"
 MODELS_FOLDER = Path(__file__).resolve().parents[3] / "Resources" / "Models"
-LARGEST_CARD_BYTES = 1_000_000
+MAX_CARD_BYTES = 1_000_000
 DIRECT = "direct"  # in the place of a model: the direct solver, without any
 
 # Which way the array axes of the images run: "SPL" (k to superior, j to posterior, i to left) for volumes,
@@ -33,12 +33,28 @@ Orientation = Literal["SPL", "radiological", "any"]
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a model is, was trained for, and does. Raises ValueError for contents that do not fit each other.
+    """What a model is, was trained for, and does.
 
-    tissues: for a hypernetwork with a vector per tissue, the tissue of each place, the rest of the body first; empty:
-    any tissues. rest: names of further tissues that count as the first one. scale: name of the `ParameterScale`.
-    spacing_mm: smallest and largest voxel trained on. intensity_window_hu: what became 0 and 1 in CTs. training: data
-    and how they were used, honestly. metrics: measured values by name. sha256: of the weights, by `save_pack`.
+    Args:
+        name: of the model.
+        version: of the model.
+        network: its architecture.
+        regularizer: of the objective it was trained with.
+        scale: name of the `ParameterScale`.
+        spacing_mm: smallest and largest voxel trained on.
+        orientation: which way the array axes of its images run.
+        training: data and how they were used, honestly.
+        license: of the weights.
+        tissues: for a hypernetwork with a vector per tissue, the tissue of each place, the rest of the body first;
+            empty: any tissues.
+        rest: names of further tissues that count as the first one.
+        intensity_window_hu: what became 0 and 1 in CTs.
+        metrics: measured values by name.
+        software: versions it was trained with, by name.
+        sha256: of the weights, by `save_pack`.
+
+    Raises:
+        ValueError: for contents that do not fit each other.
     """
 
     name: str
@@ -116,7 +132,11 @@ class PackEntry:
 
 
 def pack_folders(folder: str | Path | None = None) -> list[Path]:
-    """The packs below ``folder`` (None: those of the module), by name."""
+    """The packs below a folder, by name.
+
+    Args:
+        folder: None for the models of the module.
+    """
     return sorted(place.parent for place in Path(folder or MODELS_FOLDER).glob(f"*/{CARD}"))
 
 
@@ -126,7 +146,12 @@ def list_cards(folder: str | Path | None = None) -> list[PackEntry]:
 
 
 def pack_entries(folder: str | Path | None, read: Callable[[Path], ModelCard]) -> list[PackEntry]:
-    """One entry for each pack below ``folder``; ``read`` gives the card or raises ValueError."""
+    """One entry for each pack below a folder, by name.
+
+    Args:
+        folder: as in `pack_folders`.
+        read: gives the card of a pack's folder or raises ValueError.
+    """
     entries = []
     for place in pack_folders(folder):
         try:
@@ -137,7 +162,15 @@ def pack_entries(folder: str | Path | None, read: Callable[[Path], ModelCard]) -
 
 
 def installed_pack(name: str, folder: str | Path | None = None) -> Path:
-    """The pack with this name below ``folder``. Raises ValueError, listing those there are, if there is none."""
+    """The folder of a pack.
+
+    Args:
+        name: of the pack.
+        folder: where packs lie, as in `pack_folders`.
+
+    Raises:
+        ValueError: listing those there are, if there is none of this name.
+    """
     places = {place.name: place for place in pack_folders(folder)}
     if name not in places:
         there_are = f"there are {', '.join(places)}." if places else "none is here."
@@ -146,9 +179,13 @@ def installed_pack(name: str, folder: str | Path | None = None) -> Path:
 
 
 def pack_folder(model: str) -> Path:
-    """Where a model lies: a text with / or \\ is the path of its folder, any other the name of an installed pack.
+    """Where a model lies.
 
-    Raises ValueError like `installed_pack`.
+    Args:
+        model: a text with / or \\ is the path of its folder, any other the name of an installed pack.
+
+    Raises:
+        ValueError: like `installed_pack`.
     """
     return Path(model) if is_path(model) else installed_pack(model)
 
@@ -171,9 +208,16 @@ def is_path(model: str) -> bool:
 
 
 def read_card(folder: str | Path) -> ModelCard:
-    """The card of one folder; the weights are not looked at. Raises ValueError with one sentence for any fault."""
+    """The card of one folder; the weights are not looked at.
+
+    Args:
+        folder: of the pack.
+
+    Raises:
+        ValueError: with one sentence for any fault.
+    """
     folder = Path(folder)
-    data = read_bytes(folder / CARD, LARGEST_CARD_BYTES)
+    data = read_bytes(folder / CARD, MAX_CARD_BYTES)
     try:
         content = _current(json.loads(data.decode("utf-8")))
         card = _card(content)
@@ -200,7 +244,15 @@ def card_content(card: ModelCard) -> dict[str, Any]:
 
 
 def read_bytes(path: Path, largest: int) -> bytes:
-    """A file of a pack. Raises ValueError if it is missing or too large to be one."""
+    """The content of a file of a pack.
+
+    Args:
+        path: of the file.
+        largest: most bytes it may have.
+
+    Raises:
+        ValueError: if it is missing or too large to be one.
+    """
     pack = f"Model pack '{path.parent.name}'"
     try:
         if path.stat().st_size > largest:

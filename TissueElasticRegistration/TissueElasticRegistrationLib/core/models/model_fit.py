@@ -19,9 +19,13 @@ class Named(Protocol):
 
 
 def fit_problem(card: ModelCard, fixed: Geometry, finest_mm: float | None, tissues: Iterable[Named]) -> str | None:
-    """Why the model cannot register a pair with this fixed image, in one sentence; None if it can.
+    """Why a model cannot register a pair, in one sentence; None if it can.
 
-    finest_mm: as in `working_grid`.
+    Args:
+        card: of the model.
+        fixed: grid of the fixed image.
+        finest_mm: as in `working_grid`.
+        tissues: of the fixed image.
     """
     try:
         goes_slice_by_slice(card, working_grid(fixed, finest_mm).pooled_axes)
@@ -32,9 +36,14 @@ def fit_problem(card: ModelCard, fixed: Geometry, finest_mm: float | None, tissu
 
 
 def goes_slice_by_slice(card: ModelCard, pooled_axes: tuple[bool, ...]) -> bool:
-    """Whether a 2D model registers a stack of thick slices; pooled_axes: of the working pair, 2 for a single slice.
+    """Whether a 2D model registers a stack of thick slices.
 
-    Raises ValueError if such images are nothing for the model.
+    Args:
+        card: of the model.
+        pooled_axes: for each axis of the working pair (2 for a single slice) whether it may be averaged along.
+
+    Raises:
+        ValueError: if such images are nothing for the model.
     """
     if card.dimension == len(pooled_axes):
         return False
@@ -47,7 +56,12 @@ def goes_slice_by_slice(card: ModelCard, pooled_axes: tuple[bool, ...]) -> bool:
 def classes(card: ModelCard, tissues: Iterable[Named]) -> tuple[int, ...]:
     """For each tissue its place in the card's list: all the first one for models that have no list.
 
-    Raises ValueError for a tissue that the model does not know.
+    Args:
+        card: of the model.
+        tissues: of the pair.
+
+    Raises:
+        ValueError: for a tissue that the model does not know.
     """
     places = {name.casefold(): place for place, name in enumerate(card.tissues)}
     places.update({name.casefold(): 0 for name in card.rest})

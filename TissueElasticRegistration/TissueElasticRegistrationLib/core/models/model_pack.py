@@ -27,7 +27,7 @@ from .model_card import (
 )
 from .network import RegistrationNetwork
 
-LARGEST_WEIGHTS_BYTES = 200_000_000
+MAX_WEIGHTS_BYTES = 200_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +39,17 @@ class ModelPack:
 
 
 def load_pack(folder: str | Path) -> ModelPack:
-    """The model of one folder. Raises ValueError with one sentence if anything about it is wrong."""
+    """The model of one folder.
+
+    Args:
+        folder: of the pack.
+
+    Raises:
+        ValueError: with one sentence if anything about it is wrong.
+    """
     folder = Path(folder)
     card = read_card(folder)
-    data = read_bytes(folder / WEIGHTS, LARGEST_WEIGHTS_BYTES)
+    data = read_bytes(folder / WEIGHTS, MAX_WEIGHTS_BYTES)
     if hashlib.sha256(data).hexdigest() != card.sha256:
         raise ValueError(f"Model pack '{folder.name}': {WEIGHTS} is not the file its card was written for (SHA-256).")
     with torch.device("meta"):  # no memory, no random numbers: every weight comes from the file
@@ -52,9 +59,18 @@ def load_pack(folder: str | Path) -> ModelPack:
 
 
 def save_pack(folder: str | Path, network: RegistrationNetwork, card: ModelCard) -> ModelCard:
-    """Write a model and its card into ``folder`` (made if needed); returns the card with the weights' SHA-256.
+    """Write a model and its card; equal weights give equal bytes.
 
-    Equal weights give equal bytes. Raises ValueError if the network is not the card's or holds NaN or infinity.
+    Args:
+        folder: of the pack, made if needed.
+        network: whose weights are written.
+        card: of the model.
+
+    Returns:
+        The card with the SHA-256 of the weights.
+
+    Raises:
+        ValueError: if the network is not the card's or holds NaN or infinity.
     """
     if network.config != card.network:
         raise ValueError(f"The network to save is not the one that the card of '{card.name}' describes.")
@@ -72,12 +88,20 @@ def save_pack(folder: str | Path, network: RegistrationNetwork, card: ModelCard)
 
 
 def list_packs(folder: str | Path | None = None) -> list[PackEntry]:
-    """All packs below ``folder`` (None: those of the module), by name, each one verified."""
+    """All packs below a folder (None: those of the module), by name, each one verified."""
     return pack_entries(folder, lambda place: load_pack(place).card)
 
 
 def find_pack(name: str, folder: str | Path | None = None) -> ModelPack:
-    """The pack with this name. Raises ValueError, listing those there are, if there is none, and like `load_pack`."""
+    """The model of the pack with this name.
+
+    Args:
+        name: of the pack.
+        folder: where packs lie; None for those of the module.
+
+    Raises:
+        ValueError: listing those there are, if there is none, and like `load_pack`.
+    """
     return load_pack(installed_pack(name, folder))
 
 

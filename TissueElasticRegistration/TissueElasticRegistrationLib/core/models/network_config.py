@@ -9,21 +9,32 @@ Conditioning = Literal["map", "hyper"]
 MapLayer = Literal["conv", "tissue"]
 
 # What a card asks for is built, so there are limits.
-MOST_LAYERS, MOST_CHANNELS = 60, 4096
+MAX_LAYERS, MAX_CHANNELS = 60, 4096
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Architecture of a `RegistrationNetwork`. Raises ValueError for what does not fit together.
+    """Architecture of a `RegistrationNetwork`.
 
-    conditioning: "map": the encoder knows nothing of the parameters, the decoder is modulated by maps of them (any
-    number of tissues); "hyper": a hypernetwork makes every kernel from a vector of ``parameters`` sliders (a fixed list
-    of tissues: elastic 2 numbers, adaptive 2 (C + 1), diffusion 1 or C + 1), as in Reithmeir et al. 2024.
-    map_layer: "conv": 3-wide convolutions of the slider maps; "tissue": a small net per tissue, blended by how much of
-    each voxel is that tissue. half_resolution: velocity on half the image grid. pooled_input: images averaged over
-    2 voxels per axis first; the velocity is then on that grid.
-    encoder, decoder, final: channels of the convolutions. hyper_widths: hidden layers of the hypernetwork; with these
-    a 2D network takes 7 MB.
+    Args:
+        dimension: 2 or 3.
+        conditioning: "map": the encoder knows nothing of the parameters, the decoder is modulated by maps of them (any
+            number of tissues); "hyper": a hypernetwork makes every kernel from a vector of sliders (a fixed list of
+            tissues), as in Reithmeir et al. 2024.
+        parameters: length of that vector: elastic 2, adaptive 2 (C + 1), diffusion 1 or C + 1.
+        map_layer: "conv": 3-wide convolutions of the slider maps; "tissue": a small net per tissue, blended by how much
+            of each voxel is that tissue.
+        half_resolution: velocity on half the image grid.
+        pooled_input: images averaged over 2 voxels per axis first; the velocity is then on that grid.
+        encoder: channels of its convolutions, the finest first.
+        decoder: channels of its convolutions, the coarsest first.
+        final: channels of the convolutions on the finest grid.
+        modulation_width: channels between slider maps and modulation, for "conv".
+        hyper_widths: hidden layers of the hypernetwork; with these a 2D network takes 7 MB.
+        integration_steps: squarings that make the displacement from the velocity, see `integrate`.
+
+    Raises:
+        ValueError: for what does not fit together.
     """
 
     dimension: int
@@ -78,5 +89,5 @@ class NetworkConfig:
         )
         if not (self.encoder and self.final and self.hyper_widths) or min(numbers) < 1:
             raise ValueError("A network needs at least one level, and at least one channel everywhere.")
-        if len(numbers) > MOST_LAYERS or max(numbers) > MOST_CHANNELS:
+        if len(numbers) > MAX_LAYERS or max(numbers) > MAX_CHANNELS:
             raise ValueError("The network is too large to be one of this kind.")

@@ -20,7 +20,12 @@ _RADIOLOGICAL = {"R": "IP", "A": "IL", "S": "PL"}
 
 @dataclass(frozen=True)
 class AxisOrder:
-    """``axes``: for each axis of the turned array the axis it was; ``flipped``: whether it runs the other way."""
+    """How arrays are turned.
+
+    Args:
+        axes: for each axis of the turned array the axis it was.
+        flipped: for each axis of the turned array whether it runs the other way.
+    """
 
     axes: tuple[int, ...]
     flipped: tuple[bool, ...]
@@ -31,7 +36,11 @@ class AxisOrder:
         return x.flip(self._flipped_dims()).contiguous()
 
     def vectors_back(self, vectors: torch.Tensor) -> torch.Tensor:
-        """(B, D, *shape) on the turned grid, channels in the order of its axes -> as it was before turning."""
+        """Vectors of the turned grid as they were before turning.
+
+        Args:
+            vectors: (B, D, *shape), channels in the order of the turned axes.
+        """
         sign = torch.tensor(
             [-1.0 if flip else 1.0 for flip in self.flipped], dtype=vectors.dtype, device=vectors.device
         )
@@ -44,11 +53,13 @@ class AxisOrder:
 
 
 def axis_order(geometry: Geometry, directions: str, dimension: int) -> AxisOrder:
-    """How to turn arrays of this grid, (K, J, I) or (dimension 2) slices (J, I), so that their axes run to
-    ``directions``.
+    """How to turn the arrays of a grid so that their axes run in given directions.
 
-    directions: three letters such as "SPL" for volumes; "radiological" for slices, how their plane is looked at; "any":
-    nothing is turned.
+    Args:
+        geometry: the grid, (K, J, I).
+        directions: three letters such as "SPL" for volumes; "radiological" for slices, how their plane is looked at;
+            "any": nothing is turned.
+        dimension: 3 for the whole array, 2 for its slices (J, I).
     """
     axes = (geometry.ijk_to_ras[:3, :3] / geometry.spacing_ijk_mm).T[::-1]  # unit vectors of k, j, i
     if directions == "any":

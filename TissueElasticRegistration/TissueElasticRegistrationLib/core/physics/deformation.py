@@ -140,6 +140,25 @@ def resize(field: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
     return F.interpolate(field, size=shape, mode=mode, align_corners=False) * scale.view(1, -1, *[1] * len(shape))
 
 
+def average_pooled(
+    x: torch.Tensor, window: int | Sequence[int], stride: int | None = None, padding: int | Sequence[int] = 0
+) -> torch.Tensor:
+    """Means over windows of voxels, by default side by side: what a grid coarser by ``window`` sees.
+
+    Args:
+        x: (B, C, *shape).
+        window: voxels per axis, or the same for all axes.
+        stride: voxels from one window to the next; None for the window itself.
+        padding: zeros added at both ends of an axis, per axis or the same for all.
+
+    Returns:
+        (B, C, *shape of the coarser grid); ``x`` itself for windows of one voxel.
+    """
+    if (window if isinstance(window, int) else max(window)) == 1:
+        return x
+    return (F.avg_pool2d if x.dim() == 4 else F.avg_pool3d)(x, window, stride, padding)
+
+
 def smoothed(field: torch.Tensor) -> torch.Tensor:
     """Binomial filter (1 2 1)/4 along every spatial axis, with border values continued.
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 EPSILON = 3e-6
 WINDOW = 9
 # A window that lies mostly outside of the mask has too few voxels for a correlation.
-LEAST_WINDOW_SHARE = 0.25
+MIN_WINDOW_SHARE = 0.25
 
 
 def local_ncc(
@@ -41,7 +41,7 @@ def local_ncc(
     correlation = _LocalNCC.apply(fixed.float(), warped.float(), mask, windows)
     with torch.no_grad():
         share = box_sum(mask, windows) / box_sum(torch.ones_like(mask), windows)
-        region = mask * (share >= LEAST_WINDOW_SHARE)
+        region = mask * (share >= MIN_WINDOW_SHARE)
     return correlation * region, region
 
 

@@ -19,8 +19,8 @@ COARSE_VOXELS = 150_000
 HISTOGRAM_BINS = 32
 # A rigid alignment is worth it when it moves something far enough and makes the images clearly more alike: a smaller
 # offset is the deformation's own work, and an accepted one would be part of every result.
-LEAST_MOTION_MM = 3.0
-LEAST_GAIN = 0.15
+MIN_MOTION_MM = 3.0
+MIN_GAIN = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ def initial_alignment(pair: ImagePair, wanted: Mode | sitk.Transform) -> Initial
                 "for a rigid alignment."
             ) from error
         return NO_ALIGNMENT
-    if wanted == "rigid" or (rigid.motion_mm > LEAST_MOTION_MM and rigid.gain > LEAST_GAIN):
+    if wanted == "rigid" or (rigid.motion_mm > MIN_MOTION_MM and rigid.gain > MIN_GAIN):
         return InitialAlignment(rigid.transform, "rigid")
     return NO_ALIGNMENT
 

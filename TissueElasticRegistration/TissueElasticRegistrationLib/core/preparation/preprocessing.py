@@ -17,7 +17,7 @@ from .working_grid import WorkingGrid, working_grid
 
 CT_LOWEST_HU = -500.0
 PERCENTILES = (0.5, 99.5)
-LEAST_OVERLAP = 0.01
+MIN_OVERLAP = 0.01
 # Voxels inside the body that belong to no segment become a tissue of this name.
 UNSEGMENTED_NAME = "unsegmented"
 
@@ -113,7 +113,7 @@ def prepare_pair(
     grid = fixed.grid
     fixed_mask = field_of_view(pair.fixed.geometry, grid.geometry, _identity())
     moving_mask = field_of_view(pair.moving.geometry, grid.geometry, initial)
-    if moving_mask[fixed_mask > 0].mean() < LEAST_OVERLAP:
+    if moving_mask[fixed_mask > 0].mean() < MIN_OVERLAP:
         raise ValueError(f"'{pair.moving.name}' does not overlap with '{pair.fixed.name}' in space.")
     moving = resampled_image(pair.moving, grid.geometry, initial)
     windows = intensity_windows(pair.fixed, pair.moving)

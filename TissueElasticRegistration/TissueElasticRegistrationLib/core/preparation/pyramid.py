@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
 from ..data.tissues import TissueParameters
+from ..physics.deformation import average_pooled
 from ..physics.sampling import MovingSampler
 from .preprocessing import WorkingPair
 
@@ -47,7 +47,7 @@ class Level:
         Returns:
             Λ and Γ, (1, 1, *shape) each.
         """
-        return _pool(lam, self.factors), _pool(mu, self.factors)
+        return average_pooled(lam, self.factors), average_pooled(mu, self.factors)
 
 
 class Pyramid:
@@ -92,21 +92,15 @@ class Pyramid:
         pair = self.pair
         factors = tuple(factor if pooled else 1 for pooled in pair.pooled_axes)
         halved = tuple(2 if pooled else 1 for pooled in pair.pooled_axes)
-        fixed = _pool(pair.fixed.to(self.device), factors)
+        fixed = average_pooled(pair.fixed.to(self.device), factors)
         # Half a voxel's worth of valid image is enough on a coarse level, or thin regions would vanish there.
-        fixed_mask = (_pool(pair.fixed_mask.to(self.device), factors) > 0.5).float()
-        moving_mask = (_pool(pair.moving_mask.to(self.device), factors) > 0.5).float()
+        fixed_mask = (average_pooled(pair.fixed_mask.to(self.device), factors) > 0.5).float()
+        moving_mask = (average_pooled(pair.moving_mask.to(self.device), factors) > 0.5).float()
         return Level(
             fixed=fixed,
             fixed_mask=fixed_mask,
-            sampler=MovingSampler(_pool(pair.moving.to(self.device), factors), moving_mask),
+            sampler=MovingSampler(average_pooled(pair.moving.to(self.device), factors), moving_mask),
             spacing_mm=tuple(size * f for size, f in zip(pair.spacing_mm, factors, strict=True)),
             velocity_shape=tuple(n // h for n, h in zip(fixed.shape[2:], halved, strict=True)),
             factors=factors,
         )
-
-
-def _pool(x: torch.Tensor, factors: tuple[int, ...]) -> torch.Tensor:
-    if max(factors) == 1:
-        return x
-    return (F.avg_pool2d if len(factors) == 2 else F.avg_pool3d)(x, factors)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 
 from ..data.tissues import BACKGROUND, TissueParameters
 from ..models.model_card import ModelCard
@@ -13,7 +12,7 @@ from ..models.model_fit import classes, goes_slice_by_slice
 from ..models.model_pack import ModelPack
 from ..models.network import MapParameters, RegistrationNetwork
 from ..models.orientation import axis_order
-from ..physics.deformation import resize
+from ..physics.deformation import average_pooled, resize
 from ..preparation.preprocessing import WorkingPair
 from ..preparation.pyramid import Pyramid
 
@@ -22,10 +21,16 @@ FACTORS = (1, 2, 4, 8)
 
 
 class NetworkPair:
-    """A pair encoded once, its voxels averaged over ``factor`` where they may be; `velocity` then costs one pass
-    through the decoder.
+    """A pair encoded once; `velocity` then costs one pass through the decoder.
 
-    Raises ValueError if the model cannot register such images, or does not know one of their tissues.
+    Args:
+        pack: the model.
+        network: its network, on the device of the pyramid.
+        pyramid: the working pair.
+        factor: over so many voxels images are averaged along every axis where they may be.
+
+    Raises:
+        ValueError: if the model cannot register such images, or does not know one of their tissues.
     """
 
     def __init__(self, pack: ModelPack, network: RegistrationNetwork, pyramid: Pyramid, factor: int) -> None:
@@ -45,13 +50,21 @@ class NetworkPair:
         self._maps = self._tissue_maps() if pack.card.network.conditioning == "map" else None
 
     def velocity(self, parameters: TissueParameters) -> torch.Tensor:
-        """(1, D, *velocity shape of the full level) in voxels of that grid."""
+        """The network's velocity, (1, D, *velocity shape of the full level) in voxels of that grid.
+
+        Args:
+            parameters: λ and μ of every tissue.
+        """
         with torch.inference_mode():
             velocity = self.velocity_at(self._sliders(parameters))
         return velocity.clone()  # a solver goes on from it with gradients
 
     def velocity_at(self, sliders: torch.Tensor) -> torch.Tensor:
-        """`velocity` for sliders (tissues, 2) of λ and μ, in the order of the pair's tissues; differentiable."""
+        """`velocity`, differentiable by slider positions.
+
+        Args:
+            sliders: (tissues, 2) positions of λ and μ in [0, 1], in the order of the pair's tissues.
+        """
         velocity = self._order.vectors_back(self._network.decode(self._features, self._inputs(sliders)))
         if self._per_slice:
             in_plane = velocity.movedim(0, 1)[None]
@@ -118,11 +131,11 @@ class NetworkPair:
             place[tissue.label] = number
         numbers = place[self._pair.labels.long()].to(self._device)
         if max(self._factors) > 1:
-            numbers = torch.cat([_pooled((numbers == n).float(), self._factors) for n in range(len(tissues))], 1)
+            numbers = torch.cat([average_pooled((numbers == n).float(), self._factors) for n in range(len(tissues))], 1)
         return MapParameters(self._turned(numbers), torch.zeros(1, len(tissues), 2, device=self._device))
 
     def _seen(self, image: torch.Tensor) -> torch.Tensor:
-        return self._turned(_pooled(image, self._factors))
+        return self._turned(average_pooled(image, self._factors))
 
     def _turned(self, x: torch.Tensor) -> torch.Tensor:
         """(1, C, *shape) -> as the network wants it; the slices of a volume as a batch."""
@@ -134,6 +147,10 @@ def likely_factors(card: ModelCard, pair: WorkingPair) -> tuple[int, ...]:
 
     All whose voxels have at least half of the smallest and at most the largest size trained on, or the one that comes
     closest. Which of them is best depends on how large the motion is in voxels: a heart is not a body.
+
+    Args:
+        card: of the model.
+        pair: the working pair.
     """
     finest = _finest_mm(pair)
     low, high = card.spacing_mm
@@ -145,9 +162,3 @@ def _finest_mm(pair: WorkingPair) -> float:
     """Voxel size along the axes that may be averaged."""
     pooled = [size for size, may_be in zip(pair.spacing_mm, pair.pooled_axes, strict=True) if may_be]
     return min(pooled or pair.spacing_mm)
-
-
-def _pooled(x: torch.Tensor, factors: tuple[int, ...]) -> torch.Tensor:
-    if max(factors) == 1:
-        return x
-    return (F.avg_pool2d if len(factors) == 2 else F.avg_pool3d)(x, factors)

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
-from ..physics.deformation import central_difference, smoothed
+from ..physics.deformation import average_pooled, central_difference, smoothed
 from ..physics.sampling import MovingSampler
 from ..preparation.pyramid import Pyramid
 
@@ -108,9 +107,8 @@ def _huber(residual: torch.Tensor, noise: float) -> torch.Tensor:
 def _local_mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Weighted means of (C, *shape) over a window around every voxel."""
     sums = torch.cat([weight[None] * values, weight[None]])[None]
-    pool = F.avg_pool2d if weight.dim() == 2 else F.avg_pool3d
     for axis in range(weight.dim()):  # one axis after the other: in 3D a tenth of the work
         window, padding = [1] * weight.dim(), [0] * weight.dim()
         window[axis], padding[axis] = SHADING_VOXELS, SHADING_VOXELS // 2
-        sums = pool(sums, window, stride=1, padding=padding)
+        sums = average_pooled(sums, window, stride=1, padding=padding)
     return sums[0, :-1] / sums[0, -1].clamp(min=1e-6)

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ...physics.deformation import average_pooled
 from ..network_config import NetworkConfig
-from .layers import arranged, average_pooled
+from .layers import arranged
 from .padding import Padding
 
 SLIDERS = 2  # λ and μ
@@ -23,8 +24,13 @@ SLAB_VALUES = 500_000
 class MapParameters:
     """Sliders of every tissue, and where the tissues are.
 
-    labels: (B, 1, *shape) integers that index ``sliders``, or (B, C, *shape) float shares of the tissues in a voxel.
-    sliders: (B, C, 2) positions of λ and μ in [0, 1]; gradients flow into them. B may be 1 for several pairs.
+    Args:
+        labels: (B, 1, *shape) integers that index ``sliders``, or (B, C, *shape) float shares of the tissues in a
+            voxel.
+        sliders: (B, C, 2) positions of λ and μ in [0, 1]; gradients flow into them. B may be 1 for several pairs.
+
+    Raises:
+        ValueError: for sliders of another shape.
     """
 
     labels: torch.Tensor
@@ -40,13 +46,21 @@ class MapParameters:
         return MapParameters(self.labels, sliders, self._shares)
 
     def shares(self, padding: Padding, factor: int) -> torch.Tensor:
-        """(B, C, *padded shape / factor): the part of each tissue in every voxel; computed once."""
+        """The part of each tissue in every voxel of a coarser grid; computed once.
+
+        Args:
+            padding: of the images.
+            factor: image voxels per voxel of the coarser grid.
+
+        Returns:
+            (B, C, *padded shape / factor).
+        """
         key = padding, factor
         if key not in self._shares:
             finer = self._shares.get((padding, factor // 2))
             # No inference tensors: what is kept may be used with gradients later.
             with torch.inference_mode(False), torch.no_grad():
-                self._shares[key] = self._measured(padding, factor) if finer is None else average_pooled(finer)
+                self._shares[key] = self._measured(padding, factor) if finer is None else average_pooled(finer, 2)
         return self._shares[key]
 
     def _measured(self, padding: Padding, factor: int) -> torch.Tensor:
@@ -63,7 +77,15 @@ class MapParameters:
 
 
 def blended(values: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """Values per tissue (B, C, N) -> per voxel (B, N, *shape), laid out as `arranged` does."""
+    """Values per voxel from values per tissue, laid out as `arranged` does.
+
+    Args:
+        values: (B, C, N), of every tissue.
+        shares: (B, C, *shape), of the tissues in a voxel.
+
+    Returns:
+        (B, N, *shape).
+    """
     if shares.dim() == 4:
         per_voxel = torch.matmul(shares.flatten(2).transpose(1, 2), values).transpose(1, 2)
     else:
@@ -79,7 +101,12 @@ class Modulation(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class VoxelModulation:
-    """``scale`` (what is added to a scale of 1) and ``shift``, (B, channels, *shape)."""
+    """A `Modulation` that is known for every voxel.
+
+    Args:
+        scale: (B, channels, *shape), what is added to a scale of 1.
+        shift: (B, channels, *shape).
+    """
 
     scale: torch.Tensor
     shift: torch.Tensor
@@ -92,7 +119,12 @@ class VoxelModulation:
 
 @dataclass(frozen=True, eq=False)
 class TissueModulation:
-    """``factors`` (B, C, 2 channels), scale and shift of every tissue; ``shares`` (B, C, *shape)."""
+    """A `Modulation` that is known for every tissue.
+
+    Args:
+        factors: (B, C, 2 channels), scale and shift of every tissue.
+        shares: (B, C, *shape), of the tissues in a voxel.
+    """
 
     factors: torch.Tensor
     shares: torch.Tensor
@@ -113,7 +145,10 @@ class TissueModulation:
 class MapModulation(nn.Module):
     """Scale and shift of every channel and voxel for each decoder layer, from λ and μ.
 
-    channels: of each layer; factors: image voxels per voxel of each layer, fine ones last.
+    Args:
+        config: the architecture.
+        channels: of each layer.
+        factors: image voxels per voxel of each layer, fine ones last.
     """
 
     def __init__(self, config: NetworkConfig, channels: Sequence[int], factors: Sequence[int]) -> None:
@@ -142,7 +177,12 @@ class MapModulation(nn.Module):
             nn.init.zeros_(last.bias)
 
     def forward(self, parameters: MapParameters | torch.Tensor, padding: Padding) -> list[Modulation]:
-        """One for each layer."""
+        """One modulation for each layer.
+
+        Args:
+            parameters: of the pair; see `RegistrationNetwork.decode`.
+            padding: of the images.
+        """
         if self.tissue is not None:
             return self._by_tissue(parameters, padding)
         maps = self._slider_maps(parameters, padding)

@@ -16,7 +16,12 @@ KERNEL = 3
 
 
 class Kernel(NamedTuple):
-    """weight (N, out, in, *3) and bias (N, out): N = 1, the same for all samples, or N = one per sample."""
+    """The kernel of a convolution: the same for all samples (N = 1), or one per sample.
+
+    Args:
+        weight: (N, out, in, *3).
+        bias: (N, out), or None.
+    """
 
     weight: torch.Tensor
     bias: torch.Tensor | None
@@ -27,7 +32,15 @@ class Kernel(NamedTuple):
 
 
 def convolve(x: torch.Tensor, kernel: Kernel) -> torch.Tensor:
-    """(B, in, *shape) -> (B, out, *shape), zeros outside."""
+    """A convolution, zeros outside.
+
+    Args:
+        x: (B, in, *shape).
+        kernel: what it is convolved with.
+
+    Returns:
+        (B, out, *shape).
+    """
     conv = F.conv2d if x.dim() == 4 else F.conv3d
     weight, bias = kernel
     if len(weight) == 1:
@@ -45,10 +58,17 @@ def convolve(x: torch.Tensor, kernel: Kernel) -> torch.Tensor:
 
 
 def convolve_upsampled(x: torch.Tensor, kernel: Kernel) -> torch.Tensor:
-    """`convolve` of ``x`` with every voxel repeated along every axis.
+    """`convolve` with every voxel repeated along every axis first.
 
     In volumes, where no gradient is needed, without making the large tensor in between: neighbors of equal value share
     one weight, so each corner of the fine cells is a convolution of ``x`` with 2^D instead of 3^D weights.
+
+    Args:
+        x: (B, in, *shape).
+        kernel: what it is convolved with.
+
+    Returns:
+        (B, out, *twice the shape).
     """
     if torch.is_grad_enabled() or x.dim() == 4 or len(kernel.weight) > 1:
         return convolve(F.interpolate(x, scale_factor=2, mode="nearest"), kernel)
@@ -72,11 +92,8 @@ def _corner_weight(weight: torch.Tensor, corner: tuple[int, ...]) -> torch.Tenso
 
 
 def max_pooled(x: torch.Tensor) -> torch.Tensor:
+    """The largest of 2 voxels per axis."""
     return (F.max_pool2d if x.dim() == 4 else F.max_pool3d)(x, 2)
-
-
-def average_pooled(x: torch.Tensor, factor: int = 2) -> torch.Tensor:
-    return x if factor == 1 else (F.avg_pool2d if x.dim() == 4 else F.avg_pool3d)(x, factor)
 
 
 def arranged(x: torch.Tensor) -> torch.Tensor:
@@ -95,7 +112,12 @@ def he_deviation(inputs: int, dimension: int) -> float:
 
 
 class LearnedKernels(nn.Module):
-    """One kernel per layer. shapes: (out, in) of each."""
+    """One kernel per layer.
+
+    Args:
+        shapes: (out, in) of each.
+        dimension: 2 or 3.
+    """
 
     def __init__(self, shapes: Sequence[tuple[int, int]], dimension: int) -> None:
         super().__init__()
@@ -114,6 +136,12 @@ class HyperKernels(nn.Module):
 
     The constant part of each map starts as an ordinary kernel, the part that the sliders change adds as much variance.
     Hidden layers are leaky: with plain rectifiers all 16 of the last one died in training, and the sliders with them.
+
+    Args:
+        shapes: (out, in) of each kernel.
+        dimension: 2 or 3.
+        parameters: number of sliders.
+        widths: of the hidden layers.
     """
 
     def __init__(
@@ -134,7 +162,11 @@ class HyperKernels(nn.Module):
             self.biases.append(bias)
 
     def forward(self, sliders: torch.Tensor) -> list[Kernel]:
-        """sliders: (N, parameters) in [0, 1]."""
+        """The kernels for given sliders.
+
+        Args:
+            sliders: (N, parameters) in [0, 1].
+        """
         code = 2 * sliders - 1
         for layer in self.hidden:
             code = F.leaky_relu(layer(code), SLOPE)
@@ -145,7 +177,11 @@ class HyperKernels(nn.Module):
 
     @torch.no_grad()
     def begin_with(self, kernels: Sequence[Kernel]) -> None:
-        """Make these kernels, (1, out, in, *3) each, whatever the sliders are: their influence is yet to be learnt."""
+        """Make these kernels whatever the sliders are: their influence is yet to be learnt.
+
+        Args:
+            kernels: one for each shape, weights (1, out, in, *3).
+        """
         for weight, bias, kernel in zip(self.weights, self.biases, kernels, strict=True):
             for head, values in ((weight, kernel.weight), (bias, kernel.bias)):
                 head.weight.zero_()

@@ -10,9 +10,13 @@ import torch
 
 @dataclass(frozen=True)
 class Padding:
-    """How a grid of ``shape`` is continued by ``before`` and ``after`` voxels per axis.
+    """How a grid is continued at both ends of every axis.
 
-    ``cell``: image voxels per velocity voxel; ``before`` is a multiple of 2, so that cells are not cut.
+    Args:
+        shape: of the images.
+        before: voxels added at the beginning of each axis, multiples of 2, so that cells are not cut.
+        after: voxels added at the end of each axis.
+        cell: image voxels per velocity voxel.
     """
 
     shape: tuple[int, ...]
@@ -22,7 +26,13 @@ class Padding:
 
     @classmethod
     def to_multiple(cls, shape: Sequence[int], multiple: int, cell: int) -> Padding:
-        """As little as needed, about the same on both sides."""
+        """As little as needed, about the same on both sides.
+
+        Args:
+            shape: of the images.
+            multiple: sizes become multiples of this.
+            cell: image voxels per velocity voxel.
+        """
         missing = [-size % multiple for size in shape]
         before = [m // 4 * 2 for m in missing]
         return cls(tuple(shape), tuple(before), tuple(m - b for m, b in zip(missing, before, strict=True)), cell)
@@ -36,9 +46,15 @@ class Padding:
         return x
 
     def velocity(self, velocity: torch.Tensor) -> torch.Tensor:
-        """(B, D, *padded velocity shape) -> the part on the images' grid, in voxels of ``shape // cell`` cells.
+        """The part of a velocity that lies on the images' grid.
 
-        Along an axis of odd size these cells are a little larger than the network's: linear interpolation there.
+        Along an axis of odd size its cells are a little larger than the network's: linear interpolation there.
+
+        Args:
+            velocity: (B, D, *padded velocity shape).
+
+        Returns:
+            (B, D, *shape // cell) in voxels of that grid.
         """
         for axis, (size, before) in enumerate(zip(self.shape, self.before, strict=True)):
             start = before // self.cell

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from ...physics.deformation import integrate, resize
+from ...physics.deformation import average_pooled, integrate, resize
 from ..network_config import NetworkConfig
 from .conditioning import MapModulation, MapParameters
 from .layers import (
@@ -23,7 +23,6 @@ from .layers import (
     LearnedKernels,
     activated,
     arranged,
-    average_pooled,
     convolve,
     convolve_upsampled,
     max_pooled,
@@ -37,8 +36,11 @@ FLOW_DEVIATION = 1e-5
 class Features:
     """What one image pair is to a network; made by `encode`, for `decode`.
 
-    ``images``: (B, 2, *padded shape), moving then fixed. ``parts``: for each decoder layer what does not depend on the
-    parameters, None where there is nothing or everything does.
+    Args:
+        images: (B, 2, *padded shape), moving then fixed.
+        padding: how the images were padded.
+        parts: for each decoder layer what does not depend on the parameters, None where there is nothing or everything
+            does.
     """
 
     images: torch.Tensor
@@ -61,6 +63,9 @@ class RegistrationNetwork(nn.Module):
     """Velocity of a pair for given tissue parameters; see `NetworkConfig` for the kinds.
 
     Deterministic, any image size. Parameters are slider positions in [0, 1] (see `ParameterScale`).
+
+    Args:
+        config: the architecture.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -91,9 +96,14 @@ class RegistrationNetwork(nn.Module):
         return self.decode(self.encode(fixed, moving), parameters)
 
     def encode(self, fixed: torch.Tensor, moving: torch.Tensor) -> Features:
-        """All that does not depend on the parameters, for images (B, 1, *shape) on [0, 1].
+        """All that does not depend on the parameters.
 
-        Raises ValueError if they have different shapes or the wrong number of dimensions.
+        Args:
+            fixed: (B, 1, *shape) on [0, 1].
+            moving: the same.
+
+        Raises:
+            ValueError: if they have different shapes or the wrong number of dimensions.
         """
         if fixed.shape != moving.shape or fixed.dim() != self.config.dimension + 2 or fixed.shape[1] != 1:
             raise ValueError(
@@ -103,17 +113,25 @@ class RegistrationNetwork(nn.Module):
         padding = Padding.to_multiple(fixed.shape[2:], self.config.multiple, self.config.cell)
         images = padding.padded(torch.cat([moving, fixed], 1))
         if self.config.pooled_input:
-            images = average_pooled(images)
+            images = average_pooled(images, 2)
         images = arranged(images)
         if self.config.conditioning == "hyper":
             return Features(images, padding)
         return Features(images, padding, self._fixed_parts(images, self.kernels()))
 
     def decode(self, features: Features, parameters: MapParameters | torch.Tensor) -> torch.Tensor:
-        """Velocity (B, D, *config.velocity_shape(shape)) in voxels of its grid, channels in the order of the axes.
+        """The velocity of a pair, fixed to moving.
 
-        parameters: "map": `MapParameters`, or maps (B, 2, *shape) of the sliders of λ and μ; "hyper": (B, parameters),
-        or (1, parameters) for all pairs.
+        Args:
+            features: of the pair.
+            parameters: for "map" `MapParameters`, or maps (B, 2, *shape) of the sliders of λ and μ; for "hyper"
+                (B, parameters), or (1, parameters) for all pairs.
+
+        Returns:
+            (B, D, *config.velocity_shape(shape)) in voxels of its grid, channels in the order of the axes.
+
+        Raises:
+            ValueError: if the parameters are not of the network's kind.
         """
         if self.config.conditioning == "hyper":
             kernels = self.kernels(self._vector(parameters))
@@ -129,7 +147,15 @@ class RegistrationNetwork(nn.Module):
         return features.padding.velocity(self.flow(y).to(features.images.dtype))  # half precision ends here
 
     def displacement(self, velocity: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-        """The displacement (B, D, *shape) in voxels of the images' grid that a velocity stands for."""
+        """The displacement that a velocity stands for.
+
+        Args:
+            velocity: see `decode`.
+            shape: of the images.
+
+        Returns:
+            (B, D, *shape) in voxels of the images' grid.
+        """
         return resize(integrate(velocity, self.config.integration_steps), shape)
 
     def _fixed_parts(self, images: torch.Tensor, kernels: list[Kernel]) -> tuple[torch.Tensor | None, ...]:
