@@ -15,11 +15,12 @@ import sys
 from pathlib import Path
 
 from TissueElasticRegistrationLib.commands.console_progress import ProgressLine
-from TissueElasticRegistrationLib.commands.register_command import read_pair, search_solver, thread_count
+from TissueElasticRegistrationLib.commands.register_command import read_pair, search_solver
 from TissueElasticRegistrationLib.core.data.images import ImagePair
 from TissueElasticRegistrationLib.core.files.transform_files import read_transform
 from TissueElasticRegistrationLib.core.physics.parameter_scale import SCALES
-from TissueElasticRegistrationLib.core.registration.network_solver import solver_for
+from TissueElasticRegistrationLib.core.registration.solver import solver_for
+from TissueElasticRegistrationLib.core.registration.threads import thread_count
 
 from .datasets.phantom_pairs import load_of, phantom_case
 
@@ -115,7 +116,7 @@ def draw_registrations(options: argparse.Namespace, progress: ProgressLine) -> N
         options.parameters,
         options.refine,
         initial,
-        thread_count(pair),
+        thread_count(pair.fixed.geometry.shape_kji),
     )
     rows = compare(pair, solvers, choice, progress)
     with same_look():

@@ -17,8 +17,9 @@ from TissueElasticRegistrationLib.core.data.result import RegistrationResult, Ti
 from TissueElasticRegistrationLib.core.data.tissues import Tissue
 from TissueElasticRegistrationLib.core.evaluation.metrics import map_points_ras_mm
 from TissueElasticRegistrationLib.core.files.image_files import write_image, write_labels
-from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSettings, DirectSolver, Stage
+from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
+from TissueElasticRegistrationLib.core.registration.solution import DirectSettings, Stage
 from training.phantoms import PhantomCase, make_case
 
 TISSUES = (Tissue(1, "soft"), Tissue(2, "lung"), Tissue(3, "bone"))

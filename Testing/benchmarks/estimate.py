@@ -43,8 +43,8 @@ from TissueElasticRegistrationLib.core.estimation.gradient_search import estimat
 from TissueElasticRegistrationLib.core.evaluation.metrics import map_points_ras_mm  # noqa: E402
 from TissueElasticRegistrationLib.core.models.network import NetworkConfig, RegistrationNetwork  # noqa: E402
 from TissueElasticRegistrationLib.core.physics.deformation import integrate  # noqa: E402
-from TissueElasticRegistrationLib.core.registration.network_solver import solver_for  # noqa: E402
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar  # noqa: E402
+from TissueElasticRegistrationLib.core.registration.solver import solver_for  # noqa: E402
 from training.phantoms import PhantomCase, make_case  # noqa: E402
 
 POINTS = 11

@@ -28,8 +28,8 @@ from TissueElasticRegistrationLib.core.data.tissues import Tissue
 from TissueElasticRegistrationLib.core.estimation.criteria.criterion import ObjectiveName
 from TissueElasticRegistrationLib.core.estimation.criteria.hold_out import HoldOut
 from TissueElasticRegistrationLib.core.estimation.estimate import estimate
-from TissueElasticRegistrationLib.core.registration.network_solver import solver_for
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
+from TissueElasticRegistrationLib.core.registration.solver import solver_for
 from TissueElasticRegistrationLib.core.reporting.estimate_summary import landmark_errors_of
 
 COLUMNS = ("TRE mm", "of held-out", "Dice tuned", "held-out", "folding %", "largest strain", "search s", "register s")

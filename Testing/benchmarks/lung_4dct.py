@@ -22,8 +22,8 @@ from measuring import Run, add_data_option, label_overlaps, print_table, run_reg
 
 from TissueElasticRegistrationLib.commands.register_command import read_pair
 from TissueElasticRegistrationLib.core.data.progress import finish
-from TissueElasticRegistrationLib.core.registration.network_solver import solver_for
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
+from TissueElasticRegistrationLib.core.registration.solver import solver_for
 
 CASE = "lung-4dct-p102"
 STRUCTURES = {1: "right lung", 2: "left lung", 3: "heart", 4: "esophagus", 6: "tumour", 7: "lymph node"}

@@ -23,7 +23,8 @@ from TissueElasticRegistrationLib.core.data.images import Image
 from TissueElasticRegistrationLib.core.models.model_pack import ModelPack
 from TissueElasticRegistrationLib.core.preparation.preprocessing import CT_WINDOW_HU, normalized
 from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver
-from TissueElasticRegistrationLib.core.registration.network_solver import NetworkSolver, solver_for
+from TissueElasticRegistrationLib.core.registration.network_solver import NetworkSolver
+from TissueElasticRegistrationLib.core.registration.solver import solver_for
 from training.datasets.phantom_pairs import FIRST_TEST
 from training.phantoms import PhantomCase, make_case
 

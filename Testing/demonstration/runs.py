@@ -11,7 +11,7 @@ from TissueElasticRegistrationLib.core.data.result import RegistrationResult, Ti
 from TissueElasticRegistrationLib.core.data.tissues import BACKGROUND_ID, UNSEGMENTED_ID, Lame, Tissue, TissueParameters
 from TissueElasticRegistrationLib.core.physics.tissue_presets import SOFT
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
-from TissueElasticRegistrationLib.scene.session import live_threads
+from TissueElasticRegistrationLib.core.registration.threads import thread_count
 
 UNIFORM, TABLE, ESTIMATE = "uniform", "table", "estimate"
 
@@ -43,7 +43,7 @@ class Runs(tuple[Run, ...]):
 
 def prepared(pair: ImagePair, progress: ProgressLine) -> Registrar:
     """A registrar, ready to register, with the panel's number of threads."""
-    registrar = Registrar(pair, threads=live_threads(pair.fixed.geometry.shape_kji))
+    registrar = Registrar(pair, threads=thread_count(pair.fixed.geometry.shape_kji, spare=1))
     _finish("prepare", registrar.prepare(), progress)
     return registrar
 

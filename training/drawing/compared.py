@@ -18,9 +18,9 @@ from TissueElasticRegistrationLib.core.estimation.estimate_result import Estimat
 from TissueElasticRegistrationLib.core.files.parameter_files import read_parameters
 from TissueElasticRegistrationLib.core.models.model_fit import fit_problem
 from TissueElasticRegistrationLib.core.preparation.alignment import Mode
-from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver
 from TissueElasticRegistrationLib.core.registration.network_solver import NetworkSolver
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
+from TissueElasticRegistrationLib.core.registration.solver import Solver
 
 Report = Callable[[str, float, str], None]
 
@@ -75,7 +75,7 @@ class Compared:
         return float(values[segmentation.labels_kji != BACKGROUND].std())
 
 
-def compare(pair: ImagePair, solvers: Mapping[str, DirectSolver], choice: Choice, report: Report) -> list[Compared]:
+def compare(pair: ImagePair, solvers: Mapping[str, Solver], choice: Choice, report: Report) -> list[Compared]:
     """Register a pair with every solver.
 
     Args:
@@ -89,17 +89,15 @@ def compare(pair: ImagePair, solvers: Mapping[str, DirectSolver], choice: Choice
     """
     for solver in solvers.values():
         problem = None
-        if isinstance(solver, NetworkSolver):
+        if solver.network is not None:
             tissues = pair.fixed_segmentation.tissues
-            problem = fit_problem(solver.pack.card, pair.fixed.geometry, None, tissues)
+            problem = fit_problem(solver.network.pack.card, pair.fixed.geometry, None, tissues)
         if problem is not None:  # before the others have computed for minutes
             raise ValueError(problem)
     return [_registered(pair, name, solvers, choice, report) for name in solvers]
 
 
-def _registered(
-    pair: ImagePair, name: str, solvers: Mapping[str, DirectSolver], choice: Choice, report: Report
-) -> Compared:
+def _registered(pair: ImagePair, name: str, solvers: Mapping[str, Solver], choice: Choice, report: Report) -> Compared:
     solver = solvers[name]
     registrar = Registrar(pair, solver, choice.initial, threads=choice.threads)
 
@@ -119,23 +117,25 @@ def _registered(
         parameters = best_for_all(found) if is_global(solver) and found.landscape is not None else found.parameters
         origin = f"estimated by {choice.method}" + (f" with {asked.pack.card.name}" if asked is not None else "")
     run(registrar.register(parameters))
-    if isinstance(solver, NetworkSolver) and choice.refine:
+    if solver.network is not None and choice.refine:
         run(registrar.refine(parameters, choice.refine))
         origin += f", {choice.refine} further steps"
     return Compared(name, run(registrar.result()), origin, is_global(solver), solver.objective.regularizer == "elastic")
 
 
-def is_global(solver: DirectSolver) -> bool:
+def is_global(solver: Solver) -> bool:
     """Whether it is a network that knows one λ and μ for the whole image."""
-    return isinstance(solver, NetworkSolver) and _takes_vector(solver) and not solver.pack.card.tissues
+    network = solver.network
+    return network is not None and _takes_vector(network) and not network.pack.card.tissues
 
 
-def is_adaptive(solver: DirectSolver) -> bool:
+def is_adaptive(solver: Solver) -> bool:
     """Whether it is a network with a λ and μ for each of its own tissues."""
-    return isinstance(solver, NetworkSolver) and _takes_vector(solver) and bool(solver.pack.card.tissues)
+    network = solver.network
+    return network is not None and _takes_vector(network) and bool(network.pack.card.tissues)
 
 
-def global_model(adaptive: NetworkSolver, solvers: Iterable[DirectSolver]) -> NetworkSolver | None:
+def global_model(adaptive: NetworkSolver, solvers: Iterable[Solver]) -> NetworkSolver | None:
     """The global model with which the paper searches the parameters of an adaptive one.
 
     Args:

@@ -69,15 +69,15 @@ def test_the_device_reaches_the_registration_and_the_result(run, card, options, 
 
 
 def test_the_result_names_the_cpu_when_the_card_was_too_small(run, card, monkeypatch):
-    build = Pyramid._build
+    level = Pyramid.level
 
     def on_cpu_only(self, factor):
         if self.device.type == "cuda":
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
-        return build(self, factor)
+        return level(self, factor)
 
     monkeypatch.setattr(registrar, "Pyramid", Pyramid)
-    monkeypatch.setattr(Pyramid, "_build", on_cpu_only)
+    monkeypatch.setattr(Pyramid, "level", on_cpu_only)
     code, result = run()
     assert (code, result["device"]) == (0, "cpu")
     assert CARD_TOO_SMALL in result["warnings"]

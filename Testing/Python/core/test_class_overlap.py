@@ -32,7 +32,7 @@ def test_labels_are_warped_as_the_whole_transform_says(pair: Callable[[], ImageP
     registrar = registrar_of(pair())
     finish(registrar.register(registrar.table_parameters()))
     working, moving, overlap = registrar.working, registrar.pair.moving_segmentation, overlap_of(registrar)
-    classes = working.volume(overlap.warp(registrar._solution.displacement)).astype(int)
+    classes = working.volume(overlap.warp(registrar.solution.displacement)).astype(int)
     transform = displacement_transform(*registrar.displacement_ras_mm())
     wanted = resample_array(moving.labels_kji, moving.geometry, transform, working.geometry, 0, nearest=True)
     assert np.mean(np.array([0, *overlap.labels])[classes] == wanted) > 0.999
@@ -44,7 +44,7 @@ def test_the_score_is_the_overlap_that_a_result_reports(pair: Callable[[], Image
     registrar = registrar_of(pair())
     finish(registrar.register(registrar.table_parameters()))
     overlap = overlap_of(registrar)
-    found = overlap.dice(overlap.warp(registrar._solution.displacement))
+    found = overlap.dice(overlap.warp(registrar.solution.displacement))
     rows = [row for row in finish(registrar.result()).tissues if row.tissue.label in overlap.labels]
     assert len(found) == len(rows) >= 3
     assert found == pytest.approx([row.dice_after for row in rows], abs=tolerance)

@@ -21,8 +21,9 @@ from TissueElasticRegistrationLib.core.estimation.estimate_result import Estimat
 from TissueElasticRegistrationLib.core.estimation.grid_search import estimate_by_grid
 from TissueElasticRegistrationLib.core.physics.objective import Objective
 from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale, PaperScale
-from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSettings, DirectSolver, Stage
+from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
+from TissueElasticRegistrationLib.core.registration.solution import DirectSettings, Stage
 
 WEIGHTS = [LogScale().weight(slider) for slider in (0, 0.25, 0.5, 0.75, 1)]
 MIDDLE = TissueParameters({}, default=Lame(WEIGHTS[2], WEIGHTS[2]))
@@ -184,10 +185,10 @@ class FragileSolver(DirectSolver):
 
     def __init__(self, breaks: Callable[[float, float], str]) -> None:
         super().__init__(settings=quick_solver().settings(2))
-        self._breaks = breaks
+        self.breaks = breaks
 
     def descend(self, level, start, maps, *arguments, **options):
-        kind = self._breaks(float(maps[0].max()), float(maps[1].max()))
+        kind = self.breaks(float(maps[0].max()), float(maps[1].max()))
         if kind == "error":
             raise RuntimeError("out of luck\nand more lines")
         for progress in super().descend(level, start, maps, *arguments, **options):
@@ -289,7 +290,7 @@ def test_from_zero_it_is_the_registrar_s_own_registration_with_equal_parameters_
     registrations = UniformRegistrations(registrar.solver, registrar.pyramid)
     found = registrations.displacement(finish(registrations.register(lame, None)))
     finish(registrar.register(TissueParameters({}, default=lame)))
-    wanted = registrar._solution.displacement
+    wanted = registrar.solution.displacement
     assert wanted.abs().max() > 0.5
     assert (found - wanted).abs().max() < 1e-4
 

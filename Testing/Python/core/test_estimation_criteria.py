@@ -28,7 +28,7 @@ def with_landmarks(**changes) -> Registrar:
 
 def registered(registrar: Registrar) -> torch.Tensor:
     finish(registrar.register(registrar.table_parameters()))
-    return registrar._solution.displacement
+    return registrar.solution.displacement
 
 
 # --- Landmarks --------------------------------------------------------------------------------------------------------

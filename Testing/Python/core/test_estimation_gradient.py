@@ -46,7 +46,7 @@ def test_the_derivative_through_the_network_is_that_of_small_differences():
         registrar = question.registrar
         velocity = registrar.solver.answer_at(registrar.pyramid, changed)
         shape = registrar.working.labels.shape[2:]
-        field = resize(integrate(velocity, registrar.solver.settings(2).integration_steps), shape)
+        field = resize(integrate(velocity, registrar.solver.refiner.settings(2).integration_steps), shape)
         return float(question.criterion.soft_scores(field).mean())
 
     _, derivative = finish(slope.look(sliders.clone()))

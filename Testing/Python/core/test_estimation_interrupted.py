@@ -49,10 +49,10 @@ def registration(registrar: Registrar) -> np.ndarray:
 def test_between_any_two_steps_the_registration_and_torch_are_as_before(kind, method):
     with searching(kind) as registrar:
         before, threads = registration(registrar), torch.get_num_threads()
-        solution, count = registrar._solution, 0
+        solution, count = registrar.solution, 0
         for _ in SEARCHES[method](registrar):
             count += 1
-            assert registrar._solution is solution and torch.get_num_threads() == threads and torch.is_grad_enabled()
+            assert registrar.solution is solution and torch.get_num_threads() == threads and torch.is_grad_enabled()
         assert count > 8 and np.array_equal(registrar.displacement_ras_mm()[0], before)
 
 

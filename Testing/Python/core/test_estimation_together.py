@@ -200,7 +200,7 @@ def test_in_full_means_what_the_registrar_does_for_a_user(trusted, kind):
     finish(registrar.register(START))
     if steps := registrar.solver.usual_refinement(2):
         finish(registrar.refine(START, steps))
-    assert torch.equal(found, registrar._solution.displacement)
+    assert torch.equal(found, registrar.solution.displacement)
 
 
 # -- in a search -----------------------------------------------------------------------------------------------------

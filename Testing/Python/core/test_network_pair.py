@@ -128,7 +128,7 @@ def test_of_several_sizes_of_voxels_the_one_with_the_lowest_objective_is_taken()
     maps = level.parameter_maps(*registrar.pyramid.parameter_maps(parameters))
 
     def objective(velocity):
-        return solver.value(level, resize(velocity, level.velocity_shape), maps, solver.settings(2))
+        return solver.refiner.value(level, velocity, maps, solver.refiner.settings(2))
 
     possible = [
         objective(NetworkPair(solver.pack, solver.pack.network, registrar.pyramid, factor).velocity(parameters))
@@ -199,7 +199,7 @@ def seen_vector(monkeypatch, parameters: dict[str, Lame], regularizer="elastic",
     monkeypatch.setattr(pack.network, "decode", lambda pair, vector: seen.append(vector) or decode(pair, vector))
     by_label = {tissue.label: parameters.get(tissue.name, Lame(1.0, 1.0)) for tissue in registrar.tissues}
     registrar.solver.answer(registrar.pyramid, TissueParameters(by_label))
-    notes = registrar.solver._pair(registrar.pyramid).notes(TissueParameters(by_label))
+    notes = registrar.solver.notes(registrar.pyramid, TissueParameters(by_label))
     return [LogScale().weight(min(1.0, max(0.0, value))) for value in seen[0][0].tolist()], notes, registrar
 
 

@@ -22,9 +22,10 @@ from TissueElasticRegistrationLib.core.models.model_pack import ModelPack
 from TissueElasticRegistrationLib.core.physics.deformation import resize
 from TissueElasticRegistrationLib.core.physics.objective import Objective
 from TissueElasticRegistrationLib.core.physics.parameter_scale import PaperScale
-from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver, Stage, with_detail
+from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver, with_detail
 from TissueElasticRegistrationLib.core.registration.network_solver import NetworkSolver
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
+from TissueElasticRegistrationLib.core.registration.solution import Stage
 
 # --- The referee ----------------------------------------------------------------------------------------------------
 
@@ -37,11 +38,11 @@ def helpful_pack() -> ModelPack:
     solver, parameters = registrar.solver, registrar.table_parameters()
     level, maps = registrar.pyramid.level(1), registrar.pyramid.parameter_maps(parameters)
     flow = pack.network.flow.weight.clone()
-    settings = solver.settings(2)
-    before = solver.value(level, torch.zeros(1, 2, *level.velocity_shape), maps, settings)
+    settings = solver.refiner.settings(2)
+    before = solver.refiner.value(level, torch.zeros(1, 2, *level.velocity_shape), maps, settings)
     for factor in (0.2, -0.2, 0.05, -0.05, 0.01, -0.01):
         pack.network.flow.weight.copy_(factor * flow)
-        if solver.value(level, solver.answer(registrar.pyramid, parameters), maps, settings) < before - 1e-6:
+        if solver.refiner.value(level, solver.answer(registrar.pyramid, parameters), maps, settings) < before - 1e-6:
             return pack
     raise AssertionError("no network that helps was found")
 
@@ -64,16 +65,16 @@ def test_a_good_answer_is_the_registration():
     assert result.objective_values.objective_after < result.objective_values.objective_before
     assert result.objective_values.steps == 0
     assert not result.warnings
-    torch.testing.assert_close(registrar._solution.velocity, registrar.solver.answer(registrar.pyramid, parameters))
+    torch.testing.assert_close(registrar.solution.velocity, registrar.solver.answer(registrar.pyramid, parameters))
 
 
 def test_refining_makes_a_good_answer_better():
     registrar = prepared(slice_pair(), solver=solver_with(helpful_pack()), initial="none")
     parameters = registrar.table_parameters()
     finish(registrar.register(parameters))
-    before = registrar._solution.objective_values
+    before = registrar.solution.objective_values
     finish(registrar.refine(parameters, 10))
-    assert registrar._solution.objective_values.objective_after < before.objective_after - 0.01
+    assert registrar.solution.objective_values.objective_after < before.objective_after - 0.01
 
 
 @pytest.mark.parametrize("pack", [harmful_pack, not_a_number_pack])
@@ -82,7 +83,7 @@ def test_a_bad_answer_is_replaced_by_the_direct_solver_and_the_result_says_so(pa
     reference = prepared(slice_pair(), solver=quick_solver(), initial="none")
     for each in (registrar, reference):
         finish(each.register(each.table_parameters()))
-    torch.testing.assert_close(registrar._solution.velocity, reference._solution.velocity)
+    torch.testing.assert_close(registrar.solution.velocity, reference.solution.velocity)
     assert "worse than no deformation" in registrar.notes[0]
     finish(registrar.refine(registrar.table_parameters(), 2))
     assert "worse than no deformation" in finish(registrar.result()).warnings[-1]
@@ -99,11 +100,11 @@ def test_no_registration_ends_worse_than_no_deformation(monkeypatch):
         yield from ()
         return far
 
-    monkeypatch.setattr(registrar.solver, "descend", descend)
+    monkeypatch.setattr(registrar.solver.refiner, "descend", descend)
     finish(registrar.register(registrar.table_parameters()))
-    account = registrar._solution.objective_values
+    account = registrar.solution.objective_values
     assert account.objective_after <= account.objective_before
-    assert not registrar._solution.velocity.any()
+    assert not registrar.solution.velocity.any()
 
 
 def test_with_a_start_the_network_solver_is_the_direct_solver():
@@ -121,12 +122,12 @@ def test_with_a_start_the_network_solver_is_the_direct_solver():
 def test_gradients_can_be_taken_at_an_answer():
     registrar = prepared(slice_pair(), solver=solver_with(helpful_pack()), initial="none")
     pyramid, solver, parameters = registrar.pyramid, registrar.solver, registrar.table_parameters()
-    gradient = solver.gradient(
+    gradient = solver.refiner.gradient(
         pyramid.level(1),
         solver.answer(pyramid, parameters),
         pyramid.parameter_maps(parameters),
         Stage(1, 1),
-        solver.settings(2),
+        solver.refiner.settings(2),
     )
     assert gradient.abs().max() > 0
 
@@ -170,7 +171,7 @@ def test_refining_does_not_give_up_a_good_start_for_the_minimum_of_a_coarse_leve
 @pytest.mark.parametrize("steps", [1, 5, 40])
 def test_refining_a_volume_takes_few_expensive_steps_and_no_more_cheap_ones_than_a_registration(steps):
     solver = NetworkSolver(pack_of(MAP_3D))
-    most = {stage.factor: stage.steps for stage in solver.settings(3).stages}
+    most = {stage.factor: stage.steps for stage in solver.refiner.settings(3).stages}
     *coarse, fine = solver.refinement(steps, 3)
     assert (fine.factor, fine.steps) == (1, steps)
     assert [stage.factor for stage in coarse] == [8, 4, 2]
@@ -184,18 +185,18 @@ def test_a_start_whose_objective_is_known_is_not_judged_again(monkeypatch, known
     solver, parameters = registrar.solver, registrar.table_parameters()
     start = finish(DirectSolver().solve(registrar.pyramid, parameters))
     objective = start.objective_values.objective_after
-    judged, terms_of = [], solver._terms_of
+    judged, terms = [], Objective.terms
 
-    def count(level, displacement, *rest):
+    def count(self, fixed, warped, mask, displacement, *rest, **options):
         judged.append(bool(displacement.any()))
-        return terms_of(level, displacement, *rest)
+        return terms(self, fixed, warped, mask, displacement, *rest, **options)
 
-    monkeypatch.setattr(solver, "_terms_of", count)
-    monkeypatch.setattr(solver, "descend", lambda *_arguments: _ends_at(start.velocity.clone()))
+    monkeypatch.setattr(Objective, "terms", count)
+    monkeypatch.setattr(solver.refiner, "descend", lambda *_arguments: _ends_at(start.velocity.clone()))
     arguments = (registrar.pyramid, parameters, start.velocity, (Stage(1, 1),), objective if known else None)
     finish(solver.solve(*arguments))
     assert sum(judged) == judgments
-    monkeypatch.setattr(solver, "descend", lambda *_arguments: _ends_at(torch.full_like(start.velocity, 30.0)))
+    monkeypatch.setattr(solver.refiner, "descend", lambda *_arguments: _ends_at(torch.full_like(start.velocity, 30.0)))
     assert finish(solver.solve(*arguments)).objective_values.objective_after == pytest.approx(objective)
 
 
@@ -239,7 +240,7 @@ def test_registering_changes_nothing_in_the_model_and_is_repeatable():
         registrar = prepared(slice_pair(), solver=solver_with(pack), initial="none")
         finish(registrar.register(registrar.table_parameters()))
         finish(registrar.refine(registrar.table_parameters(), 3))
-        velocities.append(registrar._solution.velocity)
+        velocities.append(registrar.solution.velocity)
     assert torch.equal(*velocities)
     assert all(torch.equal(weight, before[name]) for name, weight in pack.network.state_dict().items())
 
@@ -248,7 +249,13 @@ def test_pairs_are_encoded_once_and_forgotten_with_their_pyramid(monkeypatch):
     pack = helpful_pack()
     encoded = []
     encode = pack.network.encode
-    monkeypatch.setattr(pack.network, "encode", lambda *images: encoded.append(1) or encode(*images))
+
+    def counted(*images):
+        features = encode(*images)
+        encoded.append(weakref.ref(features))
+        return features
+
+    monkeypatch.setattr(pack.network, "encode", counted)
     registrar = prepared(slice_pair(), solver=solver_with(pack), initial="none")
     solver, parameters = registrar.solver, registrar.table_parameters()
     for _ in range(3):
@@ -258,7 +265,7 @@ def test_pairs_are_encoded_once_and_forgotten_with_their_pyramid(monkeypatch):
     del registrar
     gc.collect()
     assert pyramid() is None
-    assert len(solver._pairs) == 0
+    assert encoded[0]() is None
 
 
 # --- Live -----------------------------------------------------------------------------------------------------------
@@ -274,40 +281,40 @@ def with_bone(registrar: Registrar, weight: float) -> TissueParameters:
 
 
 def objective_at(registrar: Registrar, parameters: TissueParameters, velocity: torch.Tensor) -> float:
-    pyramid, solver = registrar.pyramid, registrar.solver
-    return solver.value(pyramid.level(1), velocity, pyramid.parameter_maps(parameters), solver.settings(2))
+    pyramid, refiner = registrar.pyramid, registrar.solver.refiner
+    return refiner.value(pyramid.level(1), velocity, pyramid.parameter_maps(parameters), refiner.settings(2))
 
 
 def test_the_first_live_frame_is_the_answer_before_any_step(monkeypatch):
     registrar = prepared(slice_pair(), solver=solver_with(helpful_pack()), initial="none")
     parameters = registrar.table_parameters()
     expected = registrar.solver.answer(registrar.pyramid, parameters)
-    monkeypatch.setattr(registrar.solver, "descend", None)
+    monkeypatch.setattr(registrar.solver.refiner, "descend", None)
     frame = next(progress for progress in registrar.live(parameters) if isinstance(progress, Frame))
-    torch.testing.assert_close(registrar._live.velocity, expected)
+    torch.testing.assert_close(registrar.live_velocity, expected)
     assert np.abs(frame.displacement_ras_mm).max() > 0
 
 
 def test_a_moved_slider_first_adds_what_the_network_says_of_it(monkeypatch):
     registrar = prepared(slice_pair(), solver=solver_with(helpful_pack()), initial="none")
     solver, pyramid = registrar.solver, registrar.pyramid
-    monkeypatch.setattr(solver, "is_worse", lambda *arguments: False)
+    monkeypatch.setattr(solver.refiner, "is_worse", lambda *arguments: False)
     first, second = registrar.table_parameters(), with_bone(registrar, 1.0)
     finish(registrar.live(first))
-    settled = registrar._live.velocity
+    settled = registrar.live_velocity
     next(progress for progress in registrar.live(second) if isinstance(progress, Frame))
     change = solver.answer(pyramid, second) - solver.answer(pyramid, first)
     assert change.abs().max() > 1e-4
-    torch.testing.assert_close(registrar._live.velocity, settled + change)
+    torch.testing.assert_close(registrar.live_velocity, settled + change)
     # Dropped there; a third position starts from what was settled, so interruptions leave no traces.
     next(progress for progress in registrar.live(first) if isinstance(progress, Frame))
-    torch.testing.assert_close(registrar._live.velocity, settled)
+    torch.testing.assert_close(registrar.live_velocity, settled)
 
 
 def test_an_answer_that_is_worse_than_what_is_shown_is_never_shown(monkeypatch):
     registrar = prepared(slice_pair(), solver=solver_with(helpful_pack()), initial="none")
     finish(registrar.live(registrar.table_parameters()))
-    monkeypatch.setattr(registrar.solver, "is_worse", lambda *arguments: True)
+    monkeypatch.setattr(registrar.solver.refiner, "is_worse", lambda *arguments: True)
     texts = {frame.text for frame in frames_of(registrar.live(with_bone(registrar, 1.0)))}
     assert texts and "network" not in texts
 
@@ -319,7 +326,7 @@ def test_following_ends_about_where_a_direct_registration_ends(pack):
     for parameters in (registrar.table_parameters(), with_bone(registrar, 1.0)):
         finish(registrar.live(parameters))
         finish(reference.live(parameters))
-        found, wanted = (objective_at(each, parameters, each._live.velocity) for each in (registrar, reference))
+        found, wanted = (objective_at(each, parameters, each.live_velocity) for each in (registrar, reference))
         assert found <= wanted + 0.03
 
 
@@ -345,12 +352,12 @@ def test_live_goes_on_from_a_finished_registration():
     parameters = registrar.table_parameters()
     finish(registrar.register(parameters))
     finish(registrar.refine(parameters, 5))
-    refined = registrar._solution.velocity
+    refined = registrar.solution.velocity
     asked = []
     answer = registrar.solver.answer
     registrar.solver.answer = lambda *arguments: asked.append(1) or answer(*arguments)
     frames = frames_of(registrar.live(parameters))
-    torch.testing.assert_close(registrar._live.velocity, refined)
+    torch.testing.assert_close(registrar.live_velocity, refined)
     assert len(frames) == 1
     assert asked == []
     for weight in (1.0, 2.0):

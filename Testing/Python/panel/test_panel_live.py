@@ -17,10 +17,10 @@ from TissueElasticRegistrationLib.core.data.progress import finish
 from TissueElasticRegistrationLib.core.data.tissues import Lame
 from TissueElasticRegistrationLib.core.physics.tuning import with_values
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
+from TissueElasticRegistrationLib.core.registration.threads import thread_count
 from TissueElasticRegistrationLib.scene.display.views import current_layers
 from TissueElasticRegistrationLib.scene.nodes import InputNodes
 from TissueElasticRegistrationLib.scene.read import read_pair
-from TissueElasticRegistrationLib.scene.session import live_threads
 
 SOFT, LIVER, BONE = "id_soft", "id_liver", "id_bone"
 
@@ -33,7 +33,7 @@ def displacement(panel: PanelCase) -> np.ndarray:
 def followed(inputs: InputNodes, *all_values: Mapping[str, Lame]) -> list[np.ndarray]:
     """What a loop over `Registrar.live` shows last for each of these values in turn."""
     pair = read_pair(*inputs)
-    registrar = Registrar(pair, threads=live_threads(pair.fixed.geometry.shape_kji))
+    registrar = Registrar(pair, threads=thread_count(pair.fixed.geometry.shape_kji, spare=1))
     finish(registrar.prepare())
     shown = []
     for values in all_values:

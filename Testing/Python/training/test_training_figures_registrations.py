@@ -21,7 +21,7 @@ from TissueElasticRegistrationLib.core.data.progress import finish
 from TissueElasticRegistrationLib.core.data.tissues import Tissue
 from TissueElasticRegistrationLib.core.estimation.landscape import Landscape
 from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver
-from TissueElasticRegistrationLib.core.registration.network_solver import solver_for
+from TissueElasticRegistrationLib.core.registration.solver import solver_for
 from training.drawing.compared import Choice, Compared, best_for_all, compare, global_model, is_adaptive, is_global
 from training.drawing.comparison import TITLES, comparison_figure, parameter_text, row_text
 from training.drawing.pages import pixels, same_look

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import sys
 import time
@@ -35,9 +34,10 @@ from ..core.files.transform_files import read_transform
 from ..core.physics.tissue_presets import NOTHING_UNDERSTOOD, unknown_segments
 from ..core.preparation.preprocessing import UNSEGMENTED_NAME
 from ..core.registration.devices import choose_device
-from ..core.registration.direct_solver import DirectSolver
-from ..core.registration.network_solver import NetworkSolver, solver_for
+from ..core.registration.network_solver import NetworkSolver
 from ..core.registration.registrar import Registrar
+from ..core.registration.solver import Solver, solver_for
+from ..core.registration.threads import thread_count
 from ..core.reporting.estimate_summary import estimate_account
 from ..core.reporting.report import report_html
 from ..core.stiffness.shear_modulus_ratio import ShearModulusRatios, estimate_shear_modulus_ratios
@@ -183,22 +183,7 @@ def write_results(
     (folder / "result.json").write_text(json_text(result_json(result, facts())), encoding="utf-8")
 
 
-def thread_count(pair: ImagePair) -> int | None:
-    """Threads for torch. In 2D the steps are so small that waiting for a second one costs more than it brings.
-
-    Args:
-        pair: The images to register.
-
-    Returns:
-        As many as the process may use processors; None if that is not known.
-    """
-    if pair.fixed.geometry.shape_kji[0] == 1:
-        return 1
-    # In a container or a batch job the process may use fewer processors than the computer has.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
-def _solver(model: str, option: str = "--model") -> DirectSolver:
+def _solver(model: str, option: str = "--model") -> Solver:
     try:
         return solver_for(model)
     except ValueError as error:
@@ -206,7 +191,7 @@ def _solver(model: str, option: str = "--model") -> DirectSolver:
 
 
 def search_solver(options: argparse.Namespace) -> NetworkSolver | None:
-    """The solver of ``--search-model``.
+    """The network of ``--search-model``.
 
     Args:
         options: The options of the command line.
@@ -219,9 +204,10 @@ def search_solver(options: argparse.Namespace) -> NetworkSolver | None:
     """
     if options.search_model is None:
         return None
-    if options.estimate != "grid" or options.search_model == "direct":
+    network = _solver(options.search_model, "--search-model").network if options.estimate == "grid" else None
+    if network is None:
         raise ValueError("--search-model: it names the model that --estimate grid asks.")
-    return _solver(options.search_model, "--search-model")
+    return network
 
 
 def run_facts(registrar: Registrar, seed: int, write_seconds: float) -> dict:
@@ -250,7 +236,7 @@ def run_facts(registrar: Registrar, seed: int, write_seconds: float) -> dict:
     }
 
 
-def model_facts(solver: DirectSolver) -> dict[str, str | None]:
+def model_facts(solver: Solver) -> dict[str, str | None]:
     """Name, version and, of a network, checksum.
 
     Args:
@@ -259,13 +245,13 @@ def model_facts(solver: DirectSolver) -> dict[str, str | None]:
     Returns:
         ``name``, ``version`` and ``sha256``, None for a solver without a network.
     """
-    if not isinstance(solver, NetworkSolver):
-        return {"name": "direct", "version": __version__, "sha256": None}
-    card = solver.pack.card
+    if solver.network is None:
+        return {"name": solver.name, "version": __version__, "sha256": None}
+    card = solver.network.pack.card
     return {"name": card.name, "version": card.version, "sha256": card.sha256}
 
 
-def _check_parameters(options: argparse.Namespace, pair: ImagePair, solver: DirectSolver) -> None:
+def _check_parameters(options: argparse.Namespace, pair: ImagePair, solver: Solver) -> None:
     """Refuse a bad parameter file before any computing; which tissues there really are is known after preparing."""
     if options.parameters:
         possible = (*pair.fixed_segmentation.tissues, Tissue(BACKGROUND, "background"), Tissue(-1, UNSEGMENTED_NAME))
@@ -273,14 +259,16 @@ def _check_parameters(options: argparse.Namespace, pair: ImagePair, solver: Dire
 
 
 def _registered(
-    pair: ImagePair, options: argparse.Namespace, solver: DirectSolver, search: NetworkSolver | None, report: Report
+    pair: ImagePair, options: argparse.Namespace, solver: Solver, search: NetworkSolver | None, report: Report
 ) -> tuple[Registrar, RegistrationResult, Estimate | None, ShearModulusRatios | None]:
     """Prepare, estimate, register, refine and evaluate, as far as the options ask for each."""
     torch.manual_seed(options.seed)
     initial = options.initial
     if initial not in ("auto", "none", "rigid"):
         initial = read_transform(initial)
-    registrar = Registrar(pair, solver, initial, threads=thread_count(pair), device=options.device)
+    registrar = Registrar(
+        pair, solver, initial, threads=thread_count(pair.fixed.geometry.shape_kji), device=options.device
+    )
 
     def run(stage: str, job: Job[Result]) -> Result:
         return finish(job, lambda progress: _tell(report, stage, progress))

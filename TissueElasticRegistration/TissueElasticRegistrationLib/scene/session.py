@@ -6,7 +6,6 @@ may run in another thread: that takes seconds.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -226,8 +225,9 @@ class PairSession:
         """
         if self._registrar is None:
             yield from part_of(loading(), 0.0, 0.0)
-            from ..core.registration.network_solver import solver_for
             from ..core.registration.registrar import Registrar
+            from ..core.registration.solver import solver_for
+            from ..core.registration.threads import thread_count
 
             options = self.options
             solver = solver_for(options.model)
@@ -237,7 +237,7 @@ class PairSession:
                 initial=options.initial,
                 finest_mm=options.finest_mm or None,
                 device=options.device,
-                threads=live_threads(self.pair.fixed.geometry.shape_kji),
+                threads=thread_count(self.pair.fixed.geometry.shape_kji, spare=1),  # one for the user interface
             )
         if not self._registrar.is_prepared:
             yield from self._registrar.prepare()
@@ -247,9 +247,3 @@ class PairSession:
         """Values by segment ID or name, completed with start values, on the model's scale. Only after `prepared`."""
         registrar = self._registrar
         return with_values(registrar.table_parameters(), registrar.tissues, values, ignore_unknown)
-
-
-def live_threads(shape_kji: tuple[int, ...]) -> int:
-    """torch threads beside a user interface: one for a slice (more would cost time), otherwise all cores but one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if shape_kji[0] == 1 else max(1, cores - 1)

@@ -6,6 +6,7 @@ A console exhausts the generator, a panel steps it, cancel means to stop asking.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -75,6 +76,33 @@ def finish(job: Job[Result], report: Callable[[Progress], None] | None = None) -
             report(progress)
 
 
+def mapped(
+    job: Job[Result],
+    change: Callable[[Progress], Progress],
+    around: Callable[[], AbstractContextManager] = nullcontext,
+) -> Job[Result]:
+    """The same job with other progress.
+
+    Args:
+        job: What is done.
+        change: Makes the progress to yield from the job's own.
+        around: Makes the context in which each step of the job runs.
+
+    Yields:
+        What ``change`` returns, for every step of the job.
+
+    Returns:
+        The result of the job.
+    """
+    while True:
+        with around():
+            try:
+                progress = next(job)
+            except StopIteration as end:
+                return end.value
+        yield change(progress)
+
+
 def part_of(job: Job[Result], begin: float, end: float, text: str | None = None) -> Job[Result]:
     """The same job as a part of a longer one.
 
@@ -90,12 +118,7 @@ def part_of(job: Job[Result], begin: float, end: float, text: str | None = None)
     Returns:
         The result of the part.
     """
-    while True:
-        try:
-            progress = next(job)
-        except StopIteration as stop:
-            return stop.value
-        yield Progress(begin + (end - begin) * progress.fraction, text or progress.text)
+    return mapped(job, lambda progress: Progress(begin + (end - begin) * progress.fraction, text or progress.text))
 
 
 def part_as_it_is(job: Job[Result], begin: float, end: float) -> Job[Result]:
@@ -112,9 +135,4 @@ def part_as_it_is(job: Job[Result], begin: float, end: float) -> Job[Result]:
     Returns:
         The result of the part.
     """
-    while True:
-        try:
-            progress = next(job)
-        except StopIteration as stop:
-            return stop.value
-        yield replace(progress, fraction=begin + (end - begin) * progress.fraction)
+    return mapped(job, lambda progress: replace(progress, fraction=begin + (end - begin) * progress.fraction))

@@ -10,7 +10,8 @@ from ..data.progress import Job, Progress
 from ..data.tissues import Lame, TissueParameters
 from ..physics.deformation import integrate, resize
 from ..preparation.pyramid import Level, Pyramid
-from ..registration.direct_solver import DirectSettings, DirectSolver, Stage, Step
+from ..registration.solution import DirectSettings, Stage, Step
+from ..registration.solver import Solver
 
 # Number of voxels of the level at which the registrations end, by dimension. The finest level is left out if the next
 # one still has enough: there, Dice rewards the softest parameters, which fit the noise best. On 2D phantoms of 2 mm the
@@ -27,11 +28,11 @@ NEIGHBOR_STEPS = {2: 20, 3: 12}
 class UniformRegistrations:
     """Registers a prepared pair again and again, each time from the last result; holds no state itself."""
 
-    def __init__(self, solver: DirectSolver, pyramid: Pyramid) -> None:
-        self._solver = solver
+    def __init__(self, solver: Solver, pyramid: Pyramid) -> None:
+        self._solver = solver.refiner
         self._pyramid = pyramid
         dimension = pyramid.pair.dimension
-        self._settings = solver.settings(dimension)
+        self._settings = self._solver.settings(dimension)
         self._from_zero = _coarse_enough(self._settings.stages, pyramid)
         last = self._from_zero[-1]
         self._from_neighbor = (Stage(last.factor, NEIGHBOR_STEPS[dimension], last.weight),)

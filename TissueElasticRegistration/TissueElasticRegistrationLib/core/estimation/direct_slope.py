@@ -28,7 +28,7 @@ class DirectSlope:
 
     def __init__(self, question: Question) -> None:
         self._question, registrar = question, question.registrar
-        self._solver, self._pyramid = registrar.solver, registrar.pyramid
+        self._solver, self._pyramid = registrar.solver.refiner, registrar.pyramid
         self._registrations = UniformRegistrations(self._solver, self._pyramid)
         self._level, self._stage, self._settings = self._registrations.finest
         self._voting = [number for number, label in enumerate(question.criterion.labels) if label in question.voters]

@@ -15,7 +15,6 @@ import torch
 
 from ..data.progress import Job, Progress, part_of
 from ..data.tissues import Lame, TissueParameters
-from ..registration.network_solver import NetworkSolver
 from ..registration.registrar import Registrar
 from ..registration.threads import with_threads
 from .criteria.criterion import ObjectiveName
@@ -80,9 +79,9 @@ def _search(
     steps: int | None,
 ) -> Job[Estimate]:
     question = yield from asked(registrar, start, locked, objective, hold_out)
-    has_network = isinstance(registrar.solver, NetworkSolver)
-    notes = network_problem(registrar.solver, registrar) if has_network else []
-    if has_network and not notes:
+    network = registrar.solver.network
+    notes = [] if network is None else network_problem(network, registrar)
+    if network is not None and not notes:
         return (yield from _Climb(question, NetworkSlope(question), steps or NETWORK_STEPS, notes).run())
     return (yield from _Climb(question, DirectSlope(question), steps or DIRECT_STEPS, notes).run())
 

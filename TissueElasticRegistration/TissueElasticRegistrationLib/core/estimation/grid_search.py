@@ -83,8 +83,8 @@ def _search(
         sweep = _sweep(registrar, tally)
     yield from part_as_it_is(sweep, 0.0, SWEPT)
     tally.require_known()
-    own = registrar.solver
-    has_network = isinstance(own, NetworkSolver) and not (notes if own is network else network_problem(own, registrar))
+    own = registrar.solver.network
+    has_network = own is not None and not (notes if own is network else network_problem(own, registrar))
     yield from part_of(register_together(registrar, tally, has_network), SWEPT, TOGETHER)
     yield EstimateProgress(TOGETHER, "all tissues together", tally.estimate())
     yield from part_of(run_off(registrar, tally), TOGETHER, 1.0)
@@ -95,7 +95,7 @@ def _search(
 
 def _network(registrar: Registrar, search: NetworkSolver | None) -> NetworkSolver | None:
     if search is None:
-        return registrar.solver if isinstance(registrar.solver, NetworkSolver) else None
+        return registrar.solver.network
     wanted, offered = registrar.solver.objective, search.objective
     if (offered.scale, offered.regularizer) != (wanted.scale, wanted.regularizer):
         raise ValueError(
@@ -111,7 +111,9 @@ def network_problem(solver: NetworkSolver, registrar: Registrar) -> list[str]:
     pyramid, scale = registrar.pyramid, registrar.solver.objective.scale
     middle = TissueParameters({}, default=Lame(scale.weight(0.5), scale.weight(0.5)))
     velocity, maps = solver.answer(pyramid, middle), pyramid.parameter_maps(middle)
-    if bool(velocity.isfinite().all()) and not solver.is_worse(pyramid, velocity, torch.zeros_like(velocity), maps):
+    if bool(velocity.isfinite().all()) and not solver.refiner.is_worse(
+        pyramid, velocity, torch.zeros_like(velocity), maps
+    ):
         return []
     return [
         f"The answers of the model '{solver.pack.card.name}' are worse than no deformation for this pair: the "

@@ -188,7 +188,7 @@ def network_displacement(solver: NetworkSolver, pyramid: Pyramid, parameters: Ti
     if not bool(torch.isfinite(velocity).all()):
         raise ArithmeticError("The deformation has values that are not finite.")
     with torch.no_grad():
-        return integrate(velocity, solver.settings(pyramid.pair.dimension).integration_steps)
+        return integrate(velocity, solver.refiner.settings(pyramid.pair.dimension).integration_steps)
 
 
 def cubic_weights(position: float, count: int) -> np.ndarray:

@@ -11,12 +11,12 @@ from .task import Question
 
 
 class NetworkSlope:
-    """See `gradient.Slope`; for a registrar with a `NetworkSolver`."""
+    """See `gradient.Slope`; for a registrar whose solver has a network."""
 
     def __init__(self, question: Question) -> None:
         self._question, registrar = question, question.registrar
-        self._solver, self._pyramid = registrar.solver, registrar.pyramid
-        self._steps = self._solver.settings(self._pyramid.pair.dimension).integration_steps
+        self._solver, self._pyramid = registrar.solver.network, registrar.pyramid
+        self._steps = registrar.solver.refiner.settings(self._pyramid.pair.dimension).integration_steps
         self._voting = [number for number, label in enumerate(question.criterion.labels) if label in question.voters]
 
     def scores(self, sliders: torch.Tensor) -> Job[np.ndarray]:

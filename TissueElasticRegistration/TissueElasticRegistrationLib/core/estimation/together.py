@@ -138,7 +138,7 @@ def _by_network(registrar: Registrar) -> Way:
 
     def register(parameters: TissueParameters) -> Job[torch.Tensor]:
         yield Progress(0.0, "network")
-        return resize(network_displacement(registrar.solver, registrar.pyramid, parameters), shape)
+        return resize(network_displacement(registrar.solver.network, registrar.pyramid, parameters), shape)
 
     return register
 

@@ -10,16 +10,25 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 class DeviceChoice(NamedTuple):
-    """A torch device and one sentence on why it was taken."""
+    """A torch device, and why it was taken.
+
+    Args:
+        device: the device.
+        reason: one sentence.
+    """
 
     device: torch.device
     reason: str
 
 
 def choose_device(wanted: str = "auto") -> DeviceChoice:
-    """The device for "auto", "cpu" or "cuda".
+    """The device to compute on.
 
-    Raises ValueError for other words, and for "cuda" where torch has no usable graphics card.
+    Args:
+        wanted: "auto", "cpu" or "cuda".
+
+    Raises:
+        ValueError: for other words, and for "cuda" where torch has no usable graphics card.
     """
     if wanted not in DEVICES:
         raise ValueError(f"There is no device '{wanted}'; possible are {', '.join(DEVICES)}.")

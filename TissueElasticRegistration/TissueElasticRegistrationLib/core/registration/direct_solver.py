@@ -11,47 +11,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
-from ..data.progress import Job, Progress, part_of
+from ..data.progress import Job, Progress, mapped, part_of
 from ..data.result import ObjectiveValues
 from ..data.tissues import TissueParameters
 from ..physics.deformation import integrate, resize, smoothed
 from ..physics.objective import Objective, ObjectiveTerms
 from ..preparation.pyramid import Level, Pyramid
+from .solution import DirectSettings, Maps, Solution, Stage, Step
 
-Maps = tuple[torch.Tensor, torch.Tensor]
 Candidate = tuple[torch.Tensor, float | None]  # a velocity and its J, if that is known
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Steps at one resolution: image voxels ``factor`` times the working grid's, the energy weighted by ``weight``.
-
-    ``rate``: part of the settings' learning rate. ``smoothing``: how often the control grid is smoothed.
-    """
-
-    factor: int
-    steps: int
-    weight: float = 1.0
-    rate: float = 1.0
-    smoothing: int = 1
-
-
-@dataclass(frozen=True)
-class DirectSettings:
-    """How the objective is minimized; ``learning_rate`` in voxels of the velocity grid per step (Adam).
-
-    ``final_rate``: the part of the learning rate that is left at the end of each stage.
-    """
-
-    stages: tuple[Stage, ...]
-    learning_rate: float = 0.15
-    final_rate: float = 1.0
-    integration_steps: int = 5
-
 
 SETTINGS_2D = DirectSettings(stages=(Stage(8, 60), Stage(4, 60), Stage(2, 50), Stage(1, 60)))
 # Fine 3D levels have noise to fit and little to gain: the weights grow and the steps shrink towards them.
@@ -66,55 +38,40 @@ REFINING_RATES = {2: 0.1, 3: 1.0}
 REFINING_FINAL_RATE = 0.3
 
 
-@dataclass(frozen=True, eq=False)
-class Step(Progress):
-    """The state after one optimizer step: ``velocity`` (1, D, *velocity shape of the level) in voxels of that grid.
-
-    ``objective``: J before the step, at the step's level.
-    """
-
-    velocity: torch.Tensor
-    objective: float
-
-
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """``velocity`` (1, D, *velocity shape), ``displacement`` (1, D, *working shape); voxels of their own grids, on the
-    CPU. ``notes``: what a user should know about how it was found, one sentence each.
-    """
-
-    velocity: torch.Tensor
-    displacement: torch.Tensor
-    objective_values: ObjectiveValues
-    notes: tuple[str, ...] = ()
-
-
 class DirectSolver:
-    """Minimizes an `Objective` for one pair; holds no state between calls.
+    """A `Solver` that minimizes its objective by optimizer steps; holds no state between calls.
 
-    ``settings``: one for every dimension; None for the defaults of 2D and 3D.
+    Args:
+        objective: what is minimized; None for the elastic energy on the logarithmic scale.
+        settings: one for every dimension; None for the defaults of 2D and 3D.
     """
 
     name = "direct"
+    network = None
 
     def __init__(self, objective: Objective | None = None, settings: DirectSettings | None = None) -> None:
         self.objective = objective or Objective()
         self._settings = settings
+
+    @property
+    def refiner(self) -> DirectSolver:
+        """The solver itself."""
+        return self
 
     def settings(self, dimension: int) -> DirectSettings:
         """The settings used for single slices (2) or volumes (3)."""
         return self._settings or (SETTINGS_2D if dimension == 2 else SETTINGS_3D)
 
     def refinement(self, steps: int, dimension: int) -> tuple[Stage, ...]:
-        """Stages that improve a finished registration, with so many steps at full resolution."""
+        """See `Solver.refinement`: one stage at full resolution."""
         return (Stage(1, steps, rate=REFINING_RATES[dimension]),)
 
     def usual_refinement(self, dimension: int) -> int:
-        """For `refinement`: steps that a registration deserves if nobody says how many."""
+        """See `Solver.usual_refinement`: none, its last stage ends near the minimum."""
         return 0
 
     def prepare(self, pyramid: Pyramid) -> None:
-        """Make what registrations of the pair need and no parameter can change."""
+        """See `Solver.prepare`: the levels of its stages. Registers any pair."""
         for stage in self.settings(pyramid.pair.dimension).stages:
             pyramid.level(stage.factor)
 
@@ -126,14 +83,10 @@ class DirectSolver:
         stages: tuple[Stage, ...] | None = None,
         start_objective: float | None = None,
     ) -> Job[Solution]:
-        """Register, one optimizer step at a time.
+        """See `Solver.solve`; ``stages`` None for those of the settings, also with a start.
 
-        start: velocity of an earlier solution of the same pair, at any resolution, for a warm start.
-        stages: None for those of the settings.
-        start_objective: J of the start for these parameters, if it is known already.
-
-        A stage coarser than the start corrects it, if that lowers J on the next finer level, and keeps its detail.
-        Stages that are asked for, for a start, never end with a higher objective than it had.
+        A stage coarser than the start corrects it, if that does not raise J on the next finer level, and keeps its
+        detail. No stages at all make a solution of the start as it is.
         """
         settings = self.settings(pyramid.pair.dimension)
         refining = start is not None and stages is not None
@@ -152,14 +105,9 @@ class DirectSolver:
             found = yield from part_of(job, shares[number], shares[number + 1])
             found = found if velocity is None else with_detail(found, velocity)
             # A coarse level has a minimum of its own: what is good on finer ones already is not given up for it.
-            if (
-                refining
-                and velocity is start
-                and stage.factor > 1
-                and not self._lower(pyramid.level(max(1, stage.factor // 2)), found, start, maps, settings)
-            ):
-                continue
-            velocity = found
+            is_correction = refining and velocity is start and stage.factor > 1
+            if not (is_correction and self.is_worse(pyramid, found, start, maps, stage.factor // 2)):
+                velocity = found
         steps = sum(stage.steps for stage in stages)
         return self._solution(pyramid, [(velocity, None), *candidates], maps, settings, steps)
 
@@ -172,19 +120,30 @@ class DirectSolver:
         settings: DirectSettings,
         tilt: torch.Tensor | None = None,
     ) -> Job[torch.Tensor]:
-        """The steps of one stage, from a velocity at any resolution (None: zero); returns the velocity at its level.
+        """The optimizer steps of one stage.
 
-        maps: Λ and Γ on the level, or a function that says what they are at each step.
-        tilt: a linear term, J - <tilt, velocity> is minimized instead of J (see `live`).
+        Args:
+            level: the resolution.
+            start: a velocity at any resolution, or None for zero.
+            maps: Λ and Γ on the level, or a function that says what they are at each step.
+            stage: how many steps, and of which kind.
+            settings: see `settings`.
+            tilt: a linear term, J - <tilt, velocity> is minimized instead of J (see `live`).
 
-        Yields twice in each step, a `Step` when it is complete: with large volumes, half of one takes a while already.
-        Raises ArithmeticError if the objective is not finite any more.
+        Yields:
+            Twice in each step, a `Step` when it is complete: with large volumes, half of one takes a while already.
+
+        Returns:
+            The velocity on the level's grid.
+
+        Raises:
+            ArithmeticError: if the objective is not finite any more.
         """
         from_zero = start is None
         velocity = (
             torch.zeros(1, len(level.shape), *level.velocity_shape, device=level.fixed.device)
             if from_zero
-            else resize(start.detach().to(level.fixed.device), level.velocity_shape)
+            else _on(level, start.detach())
         )
         control = torch.zeros_like(velocity, requires_grad=True)
         optimizer = torch.optim.Adam([control], lr=settings.learning_rate)
@@ -194,7 +153,7 @@ class DirectSolver:
             with torch.enable_grad():
                 current = velocity + _smoothed(control, stage.smoothing)
                 step_maps = maps() if callable(maps) else maps
-                total = self._terms(level, current, step_maps, settings, stage.weight, from_zero).total
+                total = self.total(level, current, step_maps, settings, stage.weight, from_zero)
                 goal = total if tilt is None else total - (tilt * current).sum()
             objective = float(total.detach())
             _require_finite(objective)  # the derivative of sampling would end the whole process (torch 2.13, 2D)
@@ -206,62 +165,19 @@ class DirectSolver:
             yield Step((step + 1) / stage.steps, text, found, objective)
         return velocity + _smoothed(control.detach(), stage.smoothing)
 
-    def answer(self, pyramid: Pyramid, parameters: TissueParameters) -> torch.Tensor | None:
-        """A velocity for the full level that takes no steps; a direct solver has none."""
-        return None
-
-    def notes(self, pyramid: Pyramid, parameters: TissueParameters) -> tuple[str, ...]:
-        """What a user should know about using this solver for a pair, one sentence each."""
-        return ()
-
     @torch.no_grad()
     def value(self, level: Level, velocity: torch.Tensor, maps: Maps, settings: DirectSettings) -> float:
-        """The objective of a velocity on its level's grid."""
-        return float(self.total(level, velocity, maps, settings))
+        """J of a velocity at any resolution, on a level.
+
+        Args:
+            level: where J is measured.
+            velocity: on the level's grid or another one, which is then resized.
+            maps: Λ and Γ on the level.
+            settings: see `settings`.
+        """
+        return float(self.total(level, _on(level, velocity), maps, settings))
 
     def total(
-        self, level: Level, velocity: torch.Tensor, maps: Maps, settings: DirectSettings, weight: float = 1.0
-    ) -> torch.Tensor:
-        """The objective of a velocity on its level's grid, the energy times ``weight``; differentiable by all."""
-        return self._terms(level, velocity, maps, settings, weight).total
-
-    @torch.no_grad()
-    def is_worse(
-        self, pyramid: Pyramid, velocity: torch.Tensor, than: torch.Tensor, maps: Maps, factor: int = 1
-    ) -> bool:
-        """Whether a velocity has a higher objective than another one on the level with this factor; see `is_higher`.
-
-        maps: Λ and Γ on the working grid. Velocities at any resolution.
-        """
-        level, settings = pyramid.level(factor), self.settings(pyramid.pair.dimension)
-        level_maps = level.parameter_maps(*maps)
-        return is_higher(
-            *(self.value(level, resize(one, level.velocity_shape), level_maps, settings) for one in (velocity, than))
-        )
-
-    def _lower(
-        self, level: Level, found: torch.Tensor, start: torch.Tensor, maps: Maps, settings: DirectSettings
-    ) -> bool:
-        """Whether one velocity has a lower objective on a level than another."""
-        level_maps = level.parameter_maps(*maps)
-        objectives = [
-            self.value(
-                level, resize(velocity.detach().to(level.fixed.device), level.velocity_shape), level_maps, settings
-            )
-            for velocity in (found, start)
-        ]
-        return objectives[0] < objectives[1]
-
-    def gradient(
-        self, level: Level, velocity: torch.Tensor, maps: Maps, stage: Stage, settings: DirectSettings
-    ) -> torch.Tensor:
-        """Derivative of the stage's objective by a velocity on its level's grid; same shape."""
-        with torch.enable_grad():
-            velocity = velocity.detach().requires_grad_(True)
-            total = self._terms(level, velocity, maps, settings, stage.weight).total
-        return torch.autograd.grad(total, velocity)[0]
-
-    def _terms(
         self,
         level: Level,
         velocity: torch.Tensor,
@@ -269,11 +185,48 @@ class DirectSolver:
         settings: DirectSettings,
         weight: float = 1.0,
         from_zero: bool = False,
-    ) -> ObjectiveTerms:
-        displacement = resize(integrate(velocity, settings.integration_steps), level.shape)
-        return self._terms_of(level, displacement, maps, weight, from_zero)
+    ) -> torch.Tensor:
+        """J of a velocity on its level's grid, a scalar; differentiable by velocity and maps.
 
-    def _terms_of(
+        Args:
+            level: the resolution.
+            velocity: on the level's grid.
+            maps: Λ and Γ on the level.
+            settings: see `settings`.
+            weight: factor on the energy.
+            from_zero: whether the velocity is near zero, so that the image's derivative is taken by central differences
+                (see `MovingSampler`).
+        """
+        displacement = resize(integrate(velocity, settings.integration_steps), level.shape)
+        return self._terms(level, displacement, maps, weight, from_zero).total
+
+    @torch.no_grad()
+    def is_worse(
+        self, pyramid: Pyramid, velocity: torch.Tensor, than: torch.Tensor, maps: Maps, factor: int = 1
+    ) -> bool:
+        """Whether a velocity has a higher J than another one, or none that is a number.
+
+        Args:
+            pyramid: the working pair.
+            velocity: at any resolution.
+            than: the other one, at any resolution.
+            maps: Λ and Γ on the working grid.
+            factor: of the level on which they are compared.
+        """
+        level, settings = pyramid.level(factor), self.settings(pyramid.pair.dimension)
+        level_maps = level.parameter_maps(*maps)
+        return is_higher(*(self.value(level, one, level_maps, settings) for one in (velocity, than)))
+
+    def gradient(
+        self, level: Level, velocity: torch.Tensor, maps: Maps, stage: Stage, settings: DirectSettings
+    ) -> torch.Tensor:
+        """Derivative of the stage's objective by a velocity on its level's grid; same shape."""
+        with torch.enable_grad():
+            velocity = velocity.detach().requires_grad_(True)
+            total = self.total(level, velocity, maps, settings, stage.weight)
+        return torch.autograd.grad(total, velocity)[0]
+
+    def _terms(
         self, level: Level, displacement: torch.Tensor, maps: Maps, weight: float = 1.0, from_zero: bool = False
     ) -> ObjectiveTerms:
         warped, valid = level.sampler(displacement, symmetric=from_zero)
@@ -283,14 +236,20 @@ class DirectSolver:
 
     @torch.no_grad()
     def objective_values(
-        self, pyramid: Pyramid, displacement: torch.Tensor, parameters: TissueParameters, steps: int = 0
+        self, pyramid: Pyramid, displacement: torch.Tensor, parameters: TissueParameters
     ) -> ObjectiveValues:
-        """What a displacement (1, D, *working shape) in voxels of the working grid achieves, wherever it comes from."""
+        """What a displacement achieves, wherever it comes from.
+
+        Args:
+            pyramid: the working pair.
+            displacement: (1, D, *working shape) in voxels of the working grid, fixed to moving.
+            parameters: λ and μ of every tissue.
+        """
         level, maps = pyramid.level(1), pyramid.parameter_maps(parameters)
         displacement = displacement.to(pyramid.device)
-        after = self._terms_of(level, displacement, maps)
-        before = self._terms_of(level, torch.zeros_like(displacement), maps)
-        return _account(before, after, steps)
+        after = self._terms(level, displacement, maps)
+        before = self._terms(level, torch.zeros_like(displacement), maps)
+        return _objective_values(before, after, steps=0)
 
     @torch.no_grad()
     def _solution(
@@ -302,15 +261,15 @@ class DirectSolver:
         for candidate, objective in candidates:
             if best is not None and objective is not None and objective >= float(best[2].total):
                 continue
-            velocity = resize(candidate.to(level.fixed.device), level.velocity_shape)
+            velocity = _on(level, candidate)
             displacement = resize(integrate(velocity, settings.integration_steps), level.shape)
-            terms = self._terms_of(level, displacement, maps)
+            terms = self._terms(level, displacement, maps)
             if best is None or float(terms.total) < float(best[2].total):
                 best = velocity, displacement, terms
         velocity, displacement, after = best
         _require_finite(float(after.total))
-        before = self._terms_of(level, torch.zeros_like(displacement), maps)
-        return Solution(velocity.cpu(), displacement.cpu(), _account(before, after, steps))
+        before = self._terms(level, torch.zeros_like(displacement), maps)
+        return Solution(velocity.cpu(), displacement.cpu(), _objective_values(before, after, steps))
 
 
 def is_higher(objective: float, than: float) -> bool:
@@ -321,17 +280,18 @@ def is_higher(objective: float, than: float) -> bool:
 def _noting_best(job: Job[torch.Tensor], start: torch.Tensor, candidates: list[Candidate]) -> Job[torch.Tensor]:
     """A stage whose best velocity on the way is appended to ``candidates``: near a minimum J goes up and down."""
     velocity, best, lowest = start, start, float("inf")
-    while True:
-        try:
-            progress = next(job)
-        except StopIteration as end:
-            candidates.append((best, lowest))
-            return end.value
+
+    def note(progress: Progress) -> Progress:
+        nonlocal velocity, best, lowest
         if isinstance(progress, Step):
             if progress.objective < lowest:
                 best, lowest = velocity, progress.objective  # J was measured before the step
             velocity = progress.velocity
-        yield progress
+        return progress
+
+    end = yield from mapped(job, note)
+    candidates.append((best, lowest))
+    return end
 
 
 def with_detail(coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
@@ -342,7 +302,12 @@ def with_detail(coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
     return fine + resize(coarse - resize(fine, coarse.shape[2:]), fine.shape[2:])
 
 
-def _account(before: ObjectiveTerms, after: ObjectiveTerms, steps: int) -> ObjectiveValues:
+def _on(level: Level, velocity: torch.Tensor) -> torch.Tensor:
+    """A velocity on the grid and the device of a level."""
+    return resize(velocity.to(level.fixed.device), level.velocity_shape)
+
+
+def _objective_values(before: ObjectiveTerms, after: ObjectiveTerms, steps: int) -> ObjectiveValues:
     return ObjectiveValues(
         objective_before=float(before.total),
         objective_after=float(after.total),

@@ -21,11 +21,12 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from ..data.progress import Job, Progress, Result
+from ..data.progress import Job, Progress, mapped
 from ..data.tissues import TissueParameters
 from ..physics.deformation import resize
 from ..preparation.pyramid import Level, Pyramid
-from .direct_solver import DirectSettings, DirectSolver, Maps, Stage, Step
+from .solution import DirectSettings, Maps, Stage, Step
+from .solver import Solver
 
 Wanted = Callable[[], TissueParameters]  # what is wanted at this moment; the same object as long as nothing changes
 
@@ -116,30 +117,47 @@ class _FrameClock:
 
 
 class LiveSolver:
-    """Follows the parameters of one pair. ``velocity`` (1, D, *shape) is what was shown last, None before that.
+    """Follows the parameters of one pair, with the network of a solver, if it has one, and the steps of its refiner.
 
-    notes: what a user should know about what is shown, one sentence each.
+    Args:
+        solver: whose registrations are followed.
+        pyramid: the working pair.
+
+    Attributes:
+        velocity: (1, D, *velocity shape of the full level) in voxels of that grid, what was shown last; None before.
+        notes: what a user should know about what is shown, one sentence each.
     """
 
-    def __init__(self, solver: DirectSolver, pyramid: Pyramid) -> None:
+    def __init__(self, solver: Solver, pyramid: Pyramid) -> None:
         self.velocity: torch.Tensor | None = None
         self.notes: tuple[str, ...] = ()
         self._solver = solver
         self._pyramid = pyramid
-        self._settings = solver.settings(pyramid.pair.dimension)
+        self._refiner = solver.refiner
+        self._settings = self._refiner.settings(pyramid.pair.dimension)
         self._warm_settings = replace(self._settings, final_rate=FINAL_RATE)
         self._base: _Base | None = None
 
     def start_from(self, velocity: torch.Tensor, parameters: TissueParameters) -> None:
-        """Take a finished registration with these parameters as what is shown now."""
+        """Take a finished registration as what is shown now.
+
+        Args:
+            velocity: its velocity, at any resolution.
+            parameters: λ and μ it was registered with.
+        """
         self.velocity = self._full(velocity.to(self._pyramid.device))
         self._base = _Base(self.velocity, parameters)
 
     def follow(self, wanted: Wanted) -> Job[None]:
         """Register from nothing the first time, then follow what is wanted until it rests and the deformation settles.
 
-        ``wanted`` is asked at every step. Yields Progress, and a `Step` with the velocity at full resolution whenever
-        it is time to show it and at the end. May be dropped at any step.
+        May be dropped at any step.
+
+        Args:
+            wanted: the parameters of the moment, asked for at every step.
+
+        Yields:
+            Progress, and a `Step` with the velocity at full resolution whenever it is time to show it and at the end.
         """
         watch, clock, latest = _ParameterWatch(wanted), _FrameClock(), None
         for progress in self._follow(watch):
@@ -166,20 +184,20 @@ class LiveSolver:
 
         None where there is no network, or the objective says that its answer is no good.
         """
-        answer = self._solver.answer(self._pyramid, parameters)
-        self.notes = self._solver.notes(self._pyramid, parameters)
-        if answer is None:
+        network = self._solver.network
+        if network is None:
             return None
+        answer, self.notes = network.answer(self._pyramid, parameters), network.notes(self._pyramid, parameters)
         before, velocity, note = torch.zeros_like(answer), answer, WORSE_THAN_NOTHING
         if self._base is not None:
             if self._base.answer is None:
-                earlier = self._solver.answer(self._pyramid, self._base.parameters)
+                earlier = network.answer(self._pyramid, self._base.parameters)
                 self._base = replace(self._base, answer=earlier)
             before, note = self._base.velocity, WORSE_THAN_BEFORE
             velocity = before + (answer - self._base.answer)
         maps = self._pyramid.parameter_maps(parameters)
         # On the finest level on which this takes no longer than a few steps.
-        if not self._solver.is_worse(self._pyramid, velocity, before, maps, (self._coarse_factors() or [1])[0]):
+        if not self._refiner.is_worse(self._pyramid, velocity, before, maps, (self._coarse_factors() or [1])[0]):
             return answer, velocity
         self.notes += (note,)
         return None
@@ -206,7 +224,7 @@ class LiveSolver:
         done, velocity = 0, None
         for stage in stages:
             level = self._pyramid.level(stage.factor)
-            for progress in self._solver.descend(level, velocity, self._maps_for(watch, level), stage, self._settings):
+            for progress in self._refiner.descend(level, velocity, self._maps_for(watch, level), stage, self._settings):
                 if isinstance(progress, Step):
                     done, velocity = done + 1, progress.velocity
                     yield replace(progress, fraction=done / total, velocity=self._full(velocity))
@@ -280,7 +298,7 @@ class LiveSolver:
         highest: J above which steps are not to be shown: they are yielded as mere Progress.
         """
         job = self._on_coarse_levels(start, maps, self._coarse_factors(), tilted=True)
-        velocity = yield from (job if highest == math.inf else _hidden(job))
+        velocity = yield from (job if highest == math.inf else mapped(job, _hidden))
         return (yield from self._rounds(velocity, maps, highest))
 
     def _on_coarse_levels(
@@ -308,7 +326,7 @@ class LiveSolver:
         best, before = None, math.inf
         for number in range(FINE_ROUNDS):
             settings = replace(self._warm_settings, learning_rate=FINE_RATES[min(number, len(FINE_RATES) - 1)])
-            for progress in self._solver.descend(level, velocity, maps, stage, settings):
+            for progress in self._refiner.descend(level, velocity, maps, stage, settings):
                 fraction = 0.5 + 0.5 * (number + progress.fraction) / FINE_ROUNDS
                 if isinstance(progress, Step):
                     if best is None or progress.objective < best.objective:
@@ -334,7 +352,7 @@ class LiveSolver:
         """A coarse stage: what it changes is added to the full velocity, which keeps its detail."""
         level = self._pyramid.level(stage.factor)
         coarse = resize(velocity, level.velocity_shape)
-        for progress in self._solver.descend(level, coarse, level_maps, stage, settings, tilt):
+        for progress in self._refiner.descend(level, coarse, level_maps, stage, settings, tilt):
             if isinstance(progress, Step):
                 progress = replace(progress, velocity=velocity + self._full(progress.velocity - coarse))
             yield progress
@@ -346,12 +364,12 @@ class LiveSolver:
             level = self._pyramid.level(stage.factor)
             maps = level.parameter_maps(*self._pyramid.parameter_maps(self._base.parameters))
             velocity = resize(self._base.velocity, level.velocity_shape)
-            tilts[stage.factor] = self._solver.gradient(level, velocity, maps, stage, self._warm_settings)
+            tilts[stage.factor] = self._refiner.gradient(level, velocity, maps, stage, self._warm_settings)
         return tilts[stage.factor]
 
     def _objective(self, velocity: torch.Tensor, maps: Maps) -> float:
         """J at full resolution."""
-        return self._solver.value(self._pyramid.level(1), velocity, maps, self._settings)
+        return self._refiner.value(self._pyramid.level(1), velocity, maps, self._settings)
 
     def _coarse_factors(self) -> list[int]:
         """Factors of the levels above full resolution that a slider move goes through, the coarsest first."""
@@ -371,11 +389,6 @@ class LiveSolver:
         return resize(velocity, self._pyramid.level(1).velocity_shape)
 
 
-def _hidden(job: Job[Result]) -> Job[Result]:
-    """The same job with nothing to show."""
-    while True:
-        try:
-            progress = next(job)
-        except StopIteration as end:
-            return end.value
-        yield Progress(progress.fraction, progress.text)
+def _hidden(progress: Progress) -> Progress:
+    """The same with nothing to show."""
+    return Progress(progress.fraction, progress.text)

@@ -8,12 +8,15 @@ TEXT = "loading PyTorch"
 
 
 def loading() -> Job[None]:
-    """Import PyTorch and the registrar. Raises whatever a PyTorch that is broken raises."""
+    """Import PyTorch and the registrar.
+
+    Raises:
+        Exception: whatever a PyTorch that is broken raises.
+    """
     yield Progress(0.0, TEXT)
     import torch
 
     yield Progress(0.5, TEXT)
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # the first optimizer imports as much again
     yield Progress(0.9, TEXT)
-    from . import network_solver as network  # noqa: F401
     from . import registrar  # noqa: F401

@@ -14,15 +14,14 @@ import torch
 
 from ..data.progress import Job, Progress, part_of
 from ..data.tissues import TissueParameters
-from ..models.model_card import DIRECT, pack_folder
-from ..models.model_pack import ModelPack, load_pack
+from ..models.model_pack import ModelPack
 from ..models.network import RegistrationNetwork
-from ..physics.deformation import resize
 from ..physics.objective import Objective
 from ..physics.tissue_presets import table_parameters
 from ..preparation.pyramid import Pyramid
-from .direct_solver import DirectSolver, Solution, Stage, is_higher
+from .direct_solver import DirectSolver, is_higher
 from .network_pair import NetworkPair, likely_factors
+from .solution import Solution, Stage
 
 NETWORK_PART = 0.1  # of the progress, when steps follow
 # Steps on coarse levels for each one at full resolution, by dimension and factor: as they are cheaper (one of 3D costs
@@ -34,55 +33,77 @@ USUAL_REFINEMENT = {2: 40, 3: 5}
 JUDGED_FACTOR = 2  # of the level on which answers at different sizes of voxels are compared
 
 
-class NetworkSolver(DirectSolver):
-    """A direct solver whose registrations from nothing start with a network's answer.
+class NetworkSolver:
+    """A `Solver` whose registrations from nothing start with a network's answer; a direct solver takes all steps.
 
-    refiner: whose settings are used for all further steps; its objective must be the one the model was trained with
-    (None: a direct solver with that objective). Pairs are encoded when first seen and forgotten with their pyramid.
+    Pairs are encoded when first seen and forgotten with their pyramid.
+
+    Args:
+        pack: the model.
+        refiner: takes the steps; None for a direct solver with the objective that the model was trained with.
+
+    Raises:
+        ValueError: if the objective of the refiner is another one.
     """
 
     name = "network+direct"
 
     def __init__(self, pack: ModelPack, refiner: DirectSolver | None = None) -> None:
         card = pack.card
-        objective = Objective(card.parameter_scale, card.regularizer)
-        if refiner is not None and (refiner.objective.scale, refiner.objective.regularizer) != (
-            objective.scale,
-            objective.regularizer,
-        ):
+        self.refiner = refiner or DirectSolver(Objective(card.parameter_scale, card.regularizer))
+        objective = self.refiner.objective
+        if (objective.scale, objective.regularizer) != (card.parameter_scale, card.regularizer):
             raise ValueError(
                 f"The model '{card.name}' was trained with the {card.regularizer} regularizer on the "
                 f"{card.scale} scale, the solver that refines it must use the same."
             )
-        super().__init__(
-            objective if refiner is None else refiner.objective, None if refiner is None else refiner._settings
-        )
+        self.objective = objective
         self.pack = pack
         self._pairs: WeakKeyDictionary[Pyramid, NetworkPair] = WeakKeyDictionary()
         self._networks: dict[torch.device, RegistrationNetwork] = {}
 
+    @property
+    def network(self) -> NetworkSolver:
+        """The solver itself: see `answer`, `answer_at`, `notes` and ``pack``."""
+        return self
+
     def prepare(self, pyramid: Pyramid) -> None:
-        """Levels and features of a pair. Raises ValueError if the model does not fit the pair (see `NetworkPair`)."""
-        super().prepare(pyramid)
+        """See `Solver.prepare`: the levels of the refiner and the features of the pair.
+
+        Args:
+            pyramid: the working pair.
+
+        Raises:
+            ValueError: if the model does not fit the pair (see `NetworkPair`).
+        """
+        self.refiner.prepare(pyramid)
         self._pair(pyramid)
 
     def refinement(self, steps: int, dimension: int) -> tuple[Stage, ...]:
-        """Steps at full resolution, and before them some that correct what is wrong on a large scale.
+        """See `Solver.refinement`: steps that correct what is wrong on a large scale come first.
 
         The coarse ones take little time and make up for a network that has not seen such images; they are never more
         than those of a registration from zero.
         """
-        most = {stage.factor: stage.steps for stage in self.settings(dimension).stages}
+        most = {stage.factor: stage.steps for stage in self.refiner.settings(dimension).stages}
         corrections = CORRECTIONS[dimension].items()
         coarse = (Stage(factor, min(int(steps * share), most.get(factor, steps))) for factor, share in corrections)
         return (*coarse, Stage(1, steps, smoothing=SMOOTHING[dimension]))
 
     def usual_refinement(self, dimension: int) -> int:
-        """An answer alone may be wrong by millimeters."""
+        """See `Solver.usual_refinement`: an answer alone may be wrong by millimeters."""
         return USUAL_REFINEMENT[dimension]
 
     def answer(self, pyramid: Pyramid, parameters: TissueParameters) -> torch.Tensor:
-        """The network's velocity (1, D, *velocity shape of the full level), in voxels of that grid."""
+        """The network's velocity, without any step.
+
+        Args:
+            pyramid: the working pair.
+            parameters: λ and μ of every tissue.
+
+        Returns:
+            (1, D, *velocity shape of the full level) in voxels of that grid.
+        """
         return self._pair(pyramid).velocity(parameters)
 
     def notes(self, pyramid: Pyramid, parameters: TissueParameters) -> tuple[str, ...]:
@@ -90,7 +111,12 @@ class NetworkSolver(DirectSolver):
         return self._pair(pyramid).notes(parameters)
 
     def answer_at(self, pyramid: Pyramid, sliders: torch.Tensor) -> torch.Tensor:
-        """`answer` for slider positions (tissues, 2) of λ and μ in the order of the pair's tissues; differentiable."""
+        """`answer`, differentiable by slider positions.
+
+        Args:
+            pyramid: the working pair.
+            sliders: (tissues, 2) positions of λ and μ in [0, 1], in the order of the pair's tissues.
+        """
         return self._pair(pyramid).velocity_at(sliders)
 
     def solve(
@@ -101,25 +127,25 @@ class NetworkSolver(DirectSolver):
         stages: tuple[Stage, ...] | None = None,
         start_objective: float | None = None,
     ) -> Job[Solution]:
-        """Without a start: the network's answer, refined by ``stages`` (None: not at all).
+        """See `Solver.solve`. Without a start: the network's answer, refined by ``stages`` (None: not at all).
 
-        Where the network's objective is higher than that of no deformation, the direct solver registers from zero, and
-        the solution says so. With a start, exactly what the direct solver does.
+        Where the network's objective is higher than that of no deformation, the refiner registers from zero, and the
+        solution says so. With a start, exactly what the refiner does.
         """
         if start is not None:
-            return (yield from super().solve(pyramid, parameters, start, stages, start_objective))
+            return (yield from self.refiner.solve(pyramid, parameters, start, stages, start_objective))
         yield Progress(0.0, "network")
         velocity, notes = self.answer(pyramid, parameters), self.notes(pyramid, parameters)
         yield Progress(0.5 * NETWORK_PART, "network")
         answer = None
         if bool(velocity.isfinite().all()):
-            job = super().solve(pyramid, parameters, velocity, ())
+            job = self.refiner.solve(pyramid, parameters, velocity, ())
             answer = yield from part_of(job, 0.5 * NETWORK_PART, NETWORK_PART)
         values = None if answer is None else answer.objective_values
         if values is None or is_higher(values.objective_after, values.objective_before):
             return (yield from part_of(self._from_zero(pyramid, parameters, stages or (), notes), NETWORK_PART, 1.0))
         if stages:
-            job = super().solve(pyramid, parameters, velocity, stages, values.objective_after)
+            job = self.refiner.solve(pyramid, parameters, velocity, stages, values.objective_after)
             answer = yield from part_of(job, NETWORK_PART, 1.0)
         return replace(answer, notes=notes)
 
@@ -131,10 +157,10 @@ class NetworkSolver(DirectSolver):
             f"The answer of the model '{self.pack.card.name}' was worse than no deformation: the direct "
             "solver registered from zero instead.",
         )
-        every = (*self.settings(pyramid.pair.dimension).stages, *stages)
-        solution = yield from super().solve(pyramid, parameters, None, every)
+        every = (*self.refiner.settings(pyramid.pair.dimension).stages, *stages)
+        solution = yield from self.refiner.solve(pyramid, parameters, None, every)
         if is_higher(solution.objective_values.objective_after, solution.objective_values.objective_before):
-            solution = yield from super().solve(pyramid, parameters, torch.zeros_like(solution.velocity), ())
+            solution = yield from self.refiner.solve(pyramid, parameters, torch.zeros_like(solution.velocity), ())
         return replace(solution, notes=notes)
 
     def _pair(self, pyramid: Pyramid) -> NetworkPair:
@@ -149,12 +175,11 @@ class NetworkSolver(DirectSolver):
         if len(factors) == 1:
             return NetworkPair(self.pack, network, pyramid, factors[0])
         parameters = table_parameters(pyramid.pair.tissues, self.objective.scale)
-        level = pyramid.level(JUDGED_FACTOR)
+        level, settings = pyramid.level(JUDGED_FACTOR), self.refiner.settings(pyramid.pair.dimension)
         maps = level.parameter_maps(*pyramid.parameter_maps(parameters))
 
         def objective(pair: NetworkPair) -> float:
-            velocity = resize(pair.velocity(parameters), level.velocity_shape)
-            value = self.value(level, velocity, maps, self.settings(pyramid.pair.dimension))
+            value = self.refiner.value(level, pair.velocity(parameters), maps, settings)
             return value if math.isfinite(value) else math.inf
 
         return min((NetworkPair(self.pack, network, pyramid, factor) for factor in factors), key=objective)
@@ -165,11 +190,3 @@ class NetworkSolver(DirectSolver):
         if device not in self._networks:
             self._networks[device] = copy.deepcopy(self.pack.network).to(device)
         return self._networks[device]
-
-
-def solver_for(model: str) -> DirectSolver:
-    """The solver for "direct", the name of an installed model, or the path of a model's folder (a text with / or \\).
-
-    Raises ValueError with one sentence if there is no such model or it cannot be used.
-    """
-    return DirectSolver() if model == DIRECT else NetworkSolver(load_pack(pack_folder(model)))

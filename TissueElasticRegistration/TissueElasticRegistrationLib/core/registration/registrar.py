@@ -27,8 +27,10 @@ from ..preparation.alignment import InitialAlignment, Mode, initial_alignment
 from ..preparation.preprocessing import WorkingPair, prepare_fixed, prepare_pair
 from ..preparation.pyramid import Pyramid
 from .devices import DeviceChoice, choose_device
-from .direct_solver import DirectSolver, Solution, Step
+from .direct_solver import DirectSolver
 from .live import LiveSolver, Wanted
+from .solution import Solution, Stage, Step
+from .solver import Solver
 from .threads import with_threads
 
 CARD_TOO_SMALL = "The memory of the graphics card was too small for this pair: the CPU computed instead."
@@ -37,28 +39,38 @@ PREPARING = 0.2  # part of the progress of a live job that has to prepare the pa
 
 
 class Registrar:
-    """Registers ``pair`` with ``solver``. Every long method is a `Job`: exhaust it with `finish`, or step it.
-
-    initial: the alignment done first: "auto", "none", "rigid" or a transform from fixed to moving LPS mm. Single slices
-    are never aligned by themselves; if "rigid" was asked for, `notes` say so.
-    threads: torch threads during every step; None leaves torch's setting alone.
-    device: "auto", "cpu" or "cuda" (see `choose_device`); a graphics card that runs out of memory is replaced by the
-    CPU, and the result says so.
+    """Registers one pair again and again. Every long method is a `Job`: exhaust it with `finish`, or step it.
 
     Usage: ``finish(r.prepare()); finish(r.register(parameters)); result = finish(r.result())``.
+
+    Args:
+        pair: the images and segmentations.
+        solver: finds the deformation; None for the direct solver.
+        initial: the alignment done first: "auto", "none", "rigid" or a transform from fixed to moving LPS mm. Single
+            slices are never aligned by themselves; if "rigid" was asked for, `notes` say so.
+        finest_mm: as in `working_grid`.
+        threads: torch threads during every step; None leaves torch's setting alone.
+        device: "auto", "cpu" or "cuda" (see `choose_device`); a graphics card that runs out of memory is replaced by
+            the CPU, and the result says so.
+
+    Attributes:
+        device_choice: where it computes, and why.
+
+    Raises:
+        ValueError: if there is no such device.
     """
 
     def __init__(
         self,
         pair: ImagePair,
-        solver: DirectSolver | None = None,
+        solver: Solver | None = None,
         initial: Mode | sitk.Transform = "auto",
         finest_mm: float | None = None,
         threads: int | None = None,
         device: str = "auto",
     ) -> None:
         self.pair = pair
-        self.solver = solver or DirectSolver()
+        self.solver: Solver = solver or DirectSolver()
         self.device_choice = choose_device(device)
         self._wanted_initial = initial
         self._finest_mm = finest_mm
@@ -74,20 +86,33 @@ class Registrar:
     def prepare(self) -> Job[None]:
         """Align, resample, normalize, label: all that does not depend on the parameters.
 
-        Raises ValueError if the images do not fit each other (see `prepare_pair`).
+        Raises:
+            ValueError: if the images do not fit each other (see `prepare_pair`), or not the solver.
         """
         return with_threads(self._prepare(), self.threads)
 
     def register(self, parameters: TissueParameters) -> Job[None]:
-        """Register from nothing with these parameters; until the end, the earlier registration stays what it was.
+        """Register from nothing; until the end, the earlier registration stays what it was.
 
-        Raises ValueError if a parameter lies outside of the scale's range.
+        Args:
+            parameters: λ and μ of every tissue, weights on the scale of the solver's objective.
+
+        Raises:
+            ValueError: at once, before `prepare`, or if a parameter lies outside of the scale's range.
         """
         self._check(parameters)
         return with_threads(self._solve(parameters, None, None, "register"), self.threads)
 
     def refine(self, parameters: TissueParameters, steps: int = 20) -> Job[None]:
-        """Continue from the current registration, at full resolution. Raises ValueError like `register`."""
+        """Continue from the current registration, or from nothing if there is none.
+
+        Args:
+            parameters: as in `register`.
+            steps: at full resolution; the solver may take some on coarser levels before.
+
+        Raises:
+            ValueError: like `register`.
+        """
         self._check(parameters)
         start = None if self._solution is None else self._solution.velocity
         stages = self.solver.refinement(steps, self.working.dimension)
@@ -96,25 +121,41 @@ class Registrar:
     def live(self, wanted: TissueParameters | Wanted, jacobian: bool = False) -> Job[None]:
         """Move from the deformation shown last towards the one for these parameters; prepares first if needed.
 
-        wanted: the parameters, or a function that says at any moment which ones are wanted: it is asked at every step,
-        so that a slider that moves is followed by one job, which ends when slider and deformation have come to rest.
+        May be dropped at any step; the next call goes on from the last frame. Changes nothing about `register` and
+        `result`.
 
-        Yields Progress, and a `Frame` whenever there is something new to show: all on the same grid. May be dropped at
-        any step; the next call goes on from the last frame. Changes nothing about `register` and `result`.
-        Raises ValueError, at the first step, like `prepare` and `register`.
+        Args:
+            wanted: the parameters, or a function that says at any moment which ones are wanted: it is asked at every
+                step, so that a slider that moves is followed by one job, which ends when slider and deformation have
+                come to rest.
+            jacobian: whether the frames have one.
+
+        Yields:
+            Progress, and a `Frame` whenever there is something new to show: all on the same grid.
+
+        Raises:
+            ValueError: at the first step, like `prepare` and `register`.
         """
         return with_threads(self._follow(wanted, jacobian), self.threads)
 
     def result(self) -> Job[RegistrationResult]:
-        """The registration with warped images, metrics and timings."""
-        if self._solution is None:
-            raise ValueError("There is no registration yet: call register() first.")
+        """The registration with warped images, metrics and timings.
+
+        Raises:
+            ValueError: at once, before `register`.
+        """
+        self._require_solution()
         return with_threads(self._evaluated(), self.threads)
 
     def evaluate(self, displacement_ras_mm: np.ndarray, parameters: TissueParameters) -> Job[RegistrationResult]:
-        """Judge a displacement from elsewhere, (K, J, I, 3) RAS mm on the grid `working`.geometry, fixed to moving.
+        """Judge a displacement from elsewhere; only without an initial alignment, it is the whole motion.
 
-        Energies are those of ``parameters``. Only without an initial alignment: the displacement is the whole motion.
+        Args:
+            displacement_ras_mm: (K, J, I, 3) RAS mm on the grid `working`.geometry, fixed to moving.
+            parameters: λ and μ of the energies, as in `register`.
+
+        Raises:
+            ValueError: at once, like `register`, or if there is an initial alignment.
         """
         self._check(parameters)
         if not self._initial.is_identity:
@@ -122,7 +163,11 @@ class Registrar:
         return with_threads(self._judged(displacement_ras_mm, parameters), self.threads)
 
     def falling_back(self, make_job: Callable[[], Job[Result]]) -> Job[Result]:
-        """A job with `pyramid`, done again on the CPU, from then on its device, if the graphics card is too small."""
+        """A job with `pyramid`, done again on the CPU, from then on its device, if the graphics card is too small.
+
+        Args:
+            make_job: makes the job; called again for the second try.
+        """
         try:
             return (yield from make_job())
         except torch.cuda.OutOfMemoryError:
@@ -144,6 +189,16 @@ class Registrar:
     def pyramid(self) -> Pyramid:
         """The working pair at several resolutions. Raises ValueError before `prepare`."""
         return self._require_pyramid()
+
+    @property
+    def solution(self) -> Solution:
+        """The current registration on the working grid. Raises ValueError before `register`."""
+        return self._require_solution()
+
+    @property
+    def live_velocity(self) -> torch.Tensor | None:
+        """The velocity of the last frame of `live`, or of a registration since, as in `Solution`; None before both."""
+        return None if self._live is None else self._live.velocity
 
     @property
     def initial(self) -> InitialAlignment:
@@ -177,9 +232,7 @@ class Registrar:
 
     def displacement_ras_mm(self) -> tuple[np.ndarray, Geometry]:
         """The current displacement (K, J, I, 3) in RAS mm and its grid: fixed to moving, with the initial alignment."""
-        if self._solution is None:
-            raise ValueError("There is no registration yet: call register() first.")
-        return total_displacement_ras_mm(self.working.geometry, self._initial, self._solution.displacement)
+        return total_displacement_ras_mm(self.working.geometry, self._initial, self.solution.displacement)
 
     def _prepare(self) -> Job[None]:
         began = time.perf_counter()
@@ -201,6 +254,11 @@ class Registrar:
         if self._pyramid is None:
             raise ValueError("The pair is not prepared yet: call prepare() first.")
         return self._pyramid
+
+    def _require_solution(self) -> Solution:
+        if self._solution is None:
+            raise ValueError("There is no registration yet: call register() first.")
+        return self._solution
 
     def _complete_pyramid(self, working: WorkingPair) -> Pyramid:
         """With all that the solver prepares, on the device, or on the CPU if the graphics card is too small."""
@@ -227,7 +285,9 @@ class Registrar:
         used = {label: parameters[label] for label in (*names, *parameters.by_label)}
         check_parameters(TissueParameters(used), self.solver.objective.scale, names)
 
-    def _solve(self, parameters: TissueParameters, start: torch.Tensor | None, stages, what: str) -> Job[None]:
+    def _solve(
+        self, parameters: TissueParameters, start: torch.Tensor | None, stages: tuple[Stage, ...] | None, what: str
+    ) -> Job[None]:
         began = time.perf_counter()
         known = (
             self._solution.objective_values.objective_after
@@ -276,7 +336,7 @@ class Registrar:
     def _frame(self, fraction: float, step: Step, jacobian: bool) -> Frame:
         """The displacement on the grid of the velocity: between its voxels it is linear anyway."""
         working = self.working
-        displacement = integrate(step.velocity, self.solver.settings(working.dimension).integration_steps).cpu()
+        displacement = integrate(step.velocity, self.solver.refiner.settings(working.dimension).integration_steps).cpu()
         pooled = (*[False] * (3 - working.dimension), *working.pooled_axes)
         coarser = [2 if halved else 1 for halved in pooled]
         shape_kji = [n // f for n, f in zip(working.geometry.shape_kji, coarser, strict=True)]
@@ -310,7 +370,7 @@ class Registrar:
                 working,
                 self._initial,
                 displacement,
-                self.solver.objective_values(self._pyramid, displacement, parameters),
+                self.solver.refiner.objective_values(self._pyramid, displacement, parameters),
                 parameters,
                 self.solver.objective,
                 {"prepare": self._seconds["prepare"]},

@@ -1,13 +1,30 @@
-"""torch's thread count, set and restored around every step of a job, so that a job changes nothing for others."""
+"""torch's thread count: how many threads a pair deserves, and set only while a step of a job runs."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
-from ..data.progress import Job, Result
+from ..data.progress import Job, Result, mapped
+
+
+def thread_count(shape_kji: tuple[int, ...], spare: int = 0) -> int:
+    """Threads for torch: one for a single slice, otherwise all processors that this process may use.
+
+    In 2D the steps are so small that waiting for a second thread costs more than it brings.
+
+    Args:
+        shape_kji: shape of the fixed image.
+        spare: processors left to others, such as a user interface.
+    """
+    if shape_kji[0] == 1:
+        return 1
+    # In a container or a batch job the process may use fewer processors than the computer has.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores - spare)
 
 
 @contextmanager
@@ -24,11 +41,5 @@ def torch_threads(count: int | None) -> Iterator[None]:
 
 
 def with_threads(job: Job[Result], count: int | None) -> Job[Result]:
-    """The same job, each of its steps run with ``count`` threads."""
-    while True:
-        with torch_threads(count):
-            try:
-                progress = next(job)
-            except StopIteration as end:
-                return end.value
-        yield progress
+    """The same job, each of its steps run with ``count`` threads: between them, others find torch as it was."""
+    return mapped(job, lambda progress: progress, around=lambda: torch_threads(count))
