@@ -35,26 +35,26 @@ Orientation = Literal["SPL", "radiological", "any"]
 class ModelCard:
     """What a model is, was trained for, and does.
 
-    Args:
-        name: of the model.
-        version: of the model.
-        network: its architecture.
-        regularizer: of the objective it was trained with.
-        scale: name of the `ParameterScale`.
-        spacing_mm: smallest and largest voxel trained on.
-        orientation: which way the array axes of its images run.
-        training: data and how they were used, honestly.
-        license: of the weights.
-        tissues: for a hypernetwork with a vector per tissue, the tissue of each place, the rest of the body first;
+    Attributes:
+        name: Of the model.
+        version: Of the model.
+        network: Its architecture.
+        regularizer: Of the objective it was trained with.
+        scale: Name of the `ParameterScale`.
+        spacing_mm: Smallest and largest voxel trained on.
+        orientation: Which way the array axes of its images run.
+        training: Data and how they were used, honestly.
+        license: Of the weights.
+        tissues: For a hypernetwork with a vector per tissue, the tissue of each place, the rest of the body first;
             empty: any tissues.
-        rest: names of further tissues that count as the first one.
-        intensity_window_hu: what became 0 and 1 in CTs.
-        metrics: measured values by name.
-        software: versions it was trained with, by name.
-        sha256: of the weights, by `save_pack`.
+        rest: Names of further tissues that count as the first one.
+        intensity_window_hu: What became 0 and 1 in CTs.
+        metrics: Measured values by name.
+        software: Versions it was trained with, by name.
+        sha256: Of the weights, by `save_pack`.
 
     Raises:
-        ValueError: for contents that do not fit each other.
+        ValueError: For contents that do not fit each other.
     """
 
     name: str
@@ -82,6 +82,7 @@ class ModelCard:
 
     @property
     def dimension(self) -> int:
+        """2 or 3."""
         return self.network.dimension
 
     @property
@@ -91,6 +92,7 @@ class ModelCard:
 
     @property
     def parameter_scale(self) -> ParameterScale:
+        """What slider positions mean to the model."""
         return SCALES[self.scale]
 
     def _check_words(self) -> None:
@@ -124,7 +126,13 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class PackEntry:
-    """One folder of packs: either its card, or in one sentence why it cannot be used."""
+    """One folder of packs.
+
+    Attributes:
+        folder: Of the pack.
+        card: None if the pack cannot be used.
+        problem: Why not, in one sentence.
+    """
 
     folder: Path
     card: ModelCard | None
@@ -149,8 +157,8 @@ def pack_entries(folder: str | Path | None, read: Callable[[Path], ModelCard]) -
     """One entry for each pack below a folder, by name.
 
     Args:
-        folder: as in `pack_folders`.
-        read: gives the card of a pack's folder or raises ValueError.
+        folder: As in `pack_folders`.
+        read: Gives the card of a pack's folder or raises ValueError.
     """
     entries = []
     for place in pack_folders(folder):
@@ -165,11 +173,11 @@ def installed_pack(name: str, folder: str | Path | None = None) -> Path:
     """The folder of a pack.
 
     Args:
-        name: of the pack.
-        folder: where packs lie, as in `pack_folders`.
+        name: Of the pack.
+        folder: Where packs lie, as in `pack_folders`.
 
     Raises:
-        ValueError: listing those there are, if there is none of this name.
+        ValueError: Listing those there are, if there is none of this name.
     """
     places = {place.name: place for place in pack_folders(folder)}
     if name not in places:
@@ -182,10 +190,10 @@ def pack_folder(model: str) -> Path:
     """Where a model lies.
 
     Args:
-        model: a text with / or \\ is the path of its folder, any other the name of an installed pack.
+        model: A text with / or \\ is the path of its folder, any other the name of an installed pack.
 
     Raises:
-        ValueError: like `installed_pack`.
+        ValueError: Like `installed_pack`.
     """
     return Path(model) if is_path(model) else installed_pack(model)
 
@@ -211,10 +219,10 @@ def read_card(folder: str | Path) -> ModelCard:
     """The card of one folder; the weights are not looked at.
 
     Args:
-        folder: of the pack.
+        folder: Of the pack.
 
     Raises:
-        ValueError: with one sentence for any fault.
+        ValueError: With one sentence for any fault.
     """
     folder = Path(folder)
     data = read_bytes(folder / CARD, MAX_CARD_BYTES)
@@ -247,11 +255,11 @@ def read_bytes(path: Path, largest: int) -> bytes:
     """The content of a file of a pack.
 
     Args:
-        path: of the file.
-        largest: most bytes it may have.
+        path: Of the file.
+        largest: Most bytes it may have.
 
     Raises:
-        ValueError: if it is missing or too large to be one.
+        ValueError: If it is missing or too large to be one.
     """
     pack = f"Model pack '{path.parent.name}'"
     try:

@@ -22,10 +22,10 @@ def fit_problem(card: ModelCard, fixed: Geometry, finest_mm: float | None, tissu
     """Why a model cannot register a pair, in one sentence; None if it can.
 
     Args:
-        card: of the model.
-        fixed: grid of the fixed image.
-        finest_mm: as in `working_grid`.
-        tissues: of the fixed image.
+        card: Of the model.
+        fixed: Grid of the fixed image.
+        finest_mm: As in `working_grid`.
+        tissues: Of the fixed image.
     """
     try:
         goes_slice_by_slice(card, working_grid(fixed, finest_mm).pooled_axes)
@@ -39,11 +39,11 @@ def goes_slice_by_slice(card: ModelCard, pooled_axes: tuple[bool, ...]) -> bool:
     """Whether a 2D model registers a stack of thick slices.
 
     Args:
-        card: of the model.
-        pooled_axes: for each axis of the working pair (2 for a single slice) whether it may be averaged along.
+        card: Of the model.
+        pooled_axes: For each axis of the working pair (2 for a single slice) whether it may be averaged along.
 
     Raises:
-        ValueError: if such images are nothing for the model.
+        ValueError: If such images are nothing for the model.
     """
     if card.dimension == len(pooled_axes):
         return False
@@ -57,11 +57,11 @@ def classes(card: ModelCard, tissues: Iterable[Named]) -> tuple[int, ...]:
     """For each tissue its place in the card's list: all the first one for models that have no list.
 
     Args:
-        card: of the model.
-        tissues: of the pair.
+        card: Of the model.
+        tissues: Of the pair.
 
     Raises:
-        ValueError: for a tissue that the model does not know.
+        ValueError: For a tissue that the model does not know.
     """
     places = {name.casefold(): place for place, name in enumerate(card.tissues)}
     places.update({name.casefold(): 0 for name in card.rest})

@@ -32,7 +32,12 @@ MAX_WEIGHTS_BYTES = 200_000_000
 
 @dataclass(frozen=True, eq=False)
 class ModelPack:
-    """A verified model; its network is never changed."""
+    """A verified model.
+
+    Attributes:
+        card: What it is.
+        network: Its weights; never changed.
+    """
 
     card: ModelCard
     network: RegistrationNetwork
@@ -42,10 +47,10 @@ def load_pack(folder: str | Path) -> ModelPack:
     """The model of one folder.
 
     Args:
-        folder: of the pack.
+        folder: Of the pack.
 
     Raises:
-        ValueError: with one sentence if anything about it is wrong.
+        ValueError: With one sentence if anything about it is wrong.
     """
     folder = Path(folder)
     card = read_card(folder)
@@ -62,15 +67,15 @@ def save_pack(folder: str | Path, network: RegistrationNetwork, card: ModelCard)
     """Write a model and its card; equal weights give equal bytes.
 
     Args:
-        folder: of the pack, made if needed.
-        network: whose weights are written.
-        card: of the model.
+        folder: Of the pack, made if needed.
+        network: Whose weights are written.
+        card: Of the model.
 
     Returns:
         The card with the SHA-256 of the weights.
 
     Raises:
-        ValueError: if the network is not the card's or holds NaN or infinity.
+        ValueError: If the network is not the card's or holds NaN or infinity.
     """
     if network.config != card.network:
         raise ValueError(f"The network to save is not the one that the card of '{card.name}' describes.")
@@ -96,11 +101,11 @@ def find_pack(name: str, folder: str | Path | None = None) -> ModelPack:
     """The model of the pack with this name.
 
     Args:
-        name: of the pack.
-        folder: where packs lie; None for those of the module.
+        name: Of the pack.
+        folder: Where packs lie; None for those of the module.
 
     Raises:
-        ValueError: listing those there are, if there is none, and like `load_pack`.
+        ValueError: Listing those there are, if there is none, and like `load_pack`.
     """
     return load_pack(installed_pack(name, folder))
 

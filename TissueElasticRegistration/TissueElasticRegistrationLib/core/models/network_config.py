@@ -16,25 +16,25 @@ MAX_LAYERS, MAX_CHANNELS = 60, 4096
 class NetworkConfig:
     """Architecture of a `RegistrationNetwork`.
 
-    Args:
+    Attributes:
         dimension: 2 or 3.
         conditioning: "map": the encoder knows nothing of the parameters, the decoder is modulated by maps of them (any
             number of tissues); "hyper": a hypernetwork makes every kernel from a vector of sliders (a fixed list of
             tissues), as in Reithmeir et al. 2024.
-        parameters: length of that vector: elastic 2, adaptive 2 (C + 1), diffusion 1 or C + 1.
+        parameters: Length of that vector: elastic 2, adaptive 2 (C + 1), diffusion 1 or C + 1.
         map_layer: "conv": 3-wide convolutions of the slider maps; "tissue": a small net per tissue, blended by how much
             of each voxel is that tissue.
-        half_resolution: velocity on half the image grid.
-        pooled_input: images averaged over 2 voxels per axis first; the velocity is then on that grid.
-        encoder: channels of its convolutions, the finest first.
-        decoder: channels of its convolutions, the coarsest first.
-        final: channels of the convolutions on the finest grid.
-        modulation_width: channels between slider maps and modulation, for "conv".
-        hyper_widths: hidden layers of the hypernetwork; with these a 2D network takes 7 MB.
-        integration_steps: squarings that make the displacement from the velocity, see `integrate`.
+        half_resolution: Velocity on half the image grid.
+        pooled_input: Images averaged over 2 voxels per axis first; the velocity is then on that grid.
+        encoder: Channels of its convolutions, the finest first.
+        decoder: Channels of its convolutions, the coarsest first.
+        final: Channels of the convolutions on the finest grid.
+        modulation_width: Channels between slider maps and modulation, for "conv".
+        hyper_widths: Hidden layers of the hypernetwork; with these a 2D network takes 7 MB.
+        integration_steps: Squarings that make the displacement from the velocity, see `integrate`.
 
     Raises:
-        ValueError: for what does not fit together.
+        ValueError: For what does not fit together.
     """
 
     dimension: int

@@ -22,9 +22,9 @@ _RADIOLOGICAL = {"R": "IP", "A": "IL", "S": "PL"}
 class AxisOrder:
     """How arrays are turned.
 
-    Args:
-        axes: for each axis of the turned array the axis it was.
-        flipped: for each axis of the turned array whether it runs the other way.
+    Attributes:
+        axes: For each axis of the turned array the axis it was.
+        flipped: For each axis of the turned array whether it runs the other way.
     """
 
     axes: tuple[int, ...]
@@ -56,8 +56,8 @@ def axis_order(geometry: Geometry, directions: str, dimension: int) -> AxisOrder
     """How to turn the arrays of a grid so that their axes run in given directions.
 
     Args:
-        geometry: the grid, (K, J, I).
-        directions: three letters such as "SPL" for volumes; "radiological" for slices, how their plane is looked at;
+        geometry: The grid, (K, J, I).
+        directions: Three letters such as "SPL" for volumes; "radiological" for slices, how their plane is looked at;
             "any": nothing is turned.
         dimension: 3 for the whole array, 2 for its slices (J, I).
     """

@@ -147,9 +147,9 @@ def average_pooled(
 
     Args:
         x: (B, C, *shape).
-        window: voxels per axis, or the same for all axes.
-        stride: voxels from one window to the next; None for the window itself.
-        padding: zeros added at both ends of an axis, per axis or the same for all.
+        window: Voxels per axis, or the same for all axes.
+        stride: Voxels from one window to the next; None for the window itself.
+        padding: Zeros added at both ends of an axis, per axis or the same for all.
 
     Returns:
         (B, C, *shape of the coarser grid); ``x`` itself for windows of one voxel.

@@ -12,9 +12,9 @@ DEVICES = ("auto", "cpu", "cuda")
 class DeviceChoice(NamedTuple):
     """A torch device, and why it was taken.
 
-    Args:
-        device: the device.
-        reason: one sentence.
+    Attributes:
+        device: The device.
+        reason: One sentence.
     """
 
     device: torch.device
@@ -28,7 +28,7 @@ def choose_device(wanted: str = "auto") -> DeviceChoice:
         wanted: "auto", "cpu" or "cuda".
 
     Raises:
-        ValueError: for other words, and for "cuda" where torch has no usable graphics card.
+        ValueError: For other words, and for "cuda" where torch has no usable graphics card.
     """
     if wanted not in DEVICES:
         raise ValueError(f"There is no device '{wanted}'; possible are {', '.join(DEVICES)}.")

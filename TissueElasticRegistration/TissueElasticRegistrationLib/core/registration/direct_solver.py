@@ -42,8 +42,8 @@ class DirectSolver:
     """A `Solver` that minimizes its objective by optimizer steps; holds no state between calls.
 
     Args:
-        objective: what is minimized; None for the elastic energy on the logarithmic scale.
-        settings: one for every dimension; None for the defaults of 2D and 3D.
+        objective: What is minimized; None for the elastic energy on the logarithmic scale.
+        settings: One for every dimension; None for the defaults of 2D and 3D.
     """
 
     name = "direct"
@@ -63,7 +63,12 @@ class DirectSolver:
         return self._settings or (SETTINGS_2D if dimension == 2 else SETTINGS_3D)
 
     def refinement(self, steps: int, dimension: int) -> tuple[Stage, ...]:
-        """See `Solver.refinement`: one stage at full resolution."""
+        """See `Solver.refinement`: one stage at full resolution.
+
+        Args:
+            steps: Number of steps.
+            dimension: 2 for single slices, 3 for volumes.
+        """
         return (Stage(1, steps, rate=REFINING_RATES[dimension]),)
 
     def usual_refinement(self, dimension: int) -> int:
@@ -83,10 +88,17 @@ class DirectSolver:
         stages: tuple[Stage, ...] | None = None,
         start_objective: float | None = None,
     ) -> Job[Solution]:
-        """See `Solver.solve`; ``stages`` None for those of the settings, also with a start.
+        """See `Solver.solve`.
 
         A stage coarser than the start corrects it, if that does not raise J on the next finer level, and keeps its
         detail. No stages at all make a solution of the start as it is.
+
+        Args:
+            pyramid: The working pair.
+            parameters: λ and μ of every tissue.
+            start: A velocity at any resolution; None to register from nothing.
+            stages: None for those of the settings, also with a start.
+            start_objective: J of the start, if it is known already.
         """
         settings = self.settings(pyramid.pair.dimension)
         refining = start is not None and stages is not None
@@ -123,12 +135,12 @@ class DirectSolver:
         """The optimizer steps of one stage.
 
         Args:
-            level: the resolution.
-            start: a velocity at any resolution, or None for zero.
+            level: The resolution.
+            start: A velocity at any resolution, or None for zero.
             maps: Λ and Γ on the level, or a function that says what they are at each step.
-            stage: how many steps, and of which kind.
-            settings: see `settings`.
-            tilt: a linear term, J - <tilt, velocity> is minimized instead of J (see `live`).
+            stage: How many steps, and of which kind.
+            settings: See `settings`.
+            tilt: A linear term, J - <tilt, velocity> is minimized instead of J (see `live`).
 
         Yields:
             Twice in each step, a `Step` when it is complete: with large volumes, half of one takes a while already.
@@ -137,7 +149,7 @@ class DirectSolver:
             The velocity on the level's grid.
 
         Raises:
-            ArithmeticError: if the objective is not finite any more.
+            ArithmeticError: If the objective is not finite any more.
         """
         from_zero = start is None
         velocity = (
@@ -170,10 +182,10 @@ class DirectSolver:
         """J of a velocity at any resolution, on a level.
 
         Args:
-            level: where J is measured.
-            velocity: on the level's grid or another one, which is then resized.
+            level: Where J is measured.
+            velocity: On the level's grid or another one, which is then resized.
             maps: Λ and Γ on the level.
-            settings: see `settings`.
+            settings: See `settings`.
         """
         return float(self.total(level, _on(level, velocity), maps, settings))
 
@@ -189,12 +201,12 @@ class DirectSolver:
         """J of a velocity on its level's grid, a scalar; differentiable by velocity and maps.
 
         Args:
-            level: the resolution.
-            velocity: on the level's grid.
+            level: The resolution.
+            velocity: On the level's grid.
             maps: Λ and Γ on the level.
-            settings: see `settings`.
-            weight: factor on the energy.
-            from_zero: whether the velocity is near zero, so that the image's derivative is taken by central differences
+            settings: See `settings`.
+            weight: Factor on the energy.
+            from_zero: Whether the velocity is near zero, so that the image's derivative is taken by central differences
                 (see `MovingSampler`).
         """
         displacement = resize(integrate(velocity, settings.integration_steps), level.shape)
@@ -207,11 +219,11 @@ class DirectSolver:
         """Whether a velocity has a higher J than another one, or none that is a number.
 
         Args:
-            pyramid: the working pair.
-            velocity: at any resolution.
-            than: the other one, at any resolution.
+            pyramid: The working pair.
+            velocity: At any resolution.
+            than: The other one, at any resolution.
             maps: Λ and Γ on the working grid.
-            factor: of the level on which they are compared.
+            factor: Of the level on which they are compared.
         """
         level, settings = pyramid.level(factor), self.settings(pyramid.pair.dimension)
         level_maps = level.parameter_maps(*maps)
@@ -220,7 +232,15 @@ class DirectSolver:
     def gradient(
         self, level: Level, velocity: torch.Tensor, maps: Maps, stage: Stage, settings: DirectSettings
     ) -> torch.Tensor:
-        """Derivative of the stage's objective by a velocity on its level's grid; same shape."""
+        """Derivative of J by a velocity; same shape.
+
+        Args:
+            level: The resolution.
+            velocity: On the level's grid.
+            maps: Λ and Γ on the level.
+            stage: Whose weight of the energy counts.
+            settings: See `settings`.
+        """
         with torch.enable_grad():
             velocity = velocity.detach().requires_grad_(True)
             total = self.total(level, velocity, maps, settings, stage.weight)
@@ -241,7 +261,7 @@ class DirectSolver:
         """What a displacement achieves, wherever it comes from.
 
         Args:
-            pyramid: the working pair.
+            pyramid: The working pair.
             displacement: (1, D, *working shape) in voxels of the working grid, fixed to moving.
             parameters: λ and μ of every tissue.
         """
@@ -273,7 +293,12 @@ class DirectSolver:
 
 
 def is_higher(objective: float, than: float) -> bool:
-    """Whether J is higher than another one, or not even a number: how every answer of a network is refused."""
+    """Whether J is higher than another one, or not even a number: how every answer of a network is refused.
+
+    Args:
+        objective: J.
+        than: The other one.
+    """
     return not objective <= than
 
 
@@ -295,7 +320,15 @@ def _noting_best(job: Job[torch.Tensor], start: torch.Tensor, candidates: list[C
 
 
 def with_detail(coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
-    """A velocity found on a coarser grid, with what a finer one of before had and that grid cannot hold."""
+    """A velocity found on a coarser grid, with what a finer one of before had and that grid cannot hold.
+
+    Args:
+        coarse: The velocity found, (1, D, *shape) in voxels of its grid.
+        fine: The one of before, in voxels of its own grid.
+
+    Returns:
+        A velocity on the finer one of the two grids.
+    """
     fine = fine.detach().to(coarse.device)
     if fine.numel() <= coarse.numel():
         return coarse

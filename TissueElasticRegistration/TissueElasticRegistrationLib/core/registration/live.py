@@ -120,12 +120,12 @@ class LiveSolver:
     """Follows the parameters of one pair, with the network of a solver, if it has one, and the steps of its refiner.
 
     Args:
-        solver: whose registrations are followed.
-        pyramid: the working pair.
+        solver: Whose registrations are followed.
+        pyramid: The working pair.
 
     Attributes:
         velocity: (1, D, *velocity shape of the full level) in voxels of that grid, what was shown last; None before.
-        notes: what a user should know about what is shown, one sentence each.
+        notes: What a user should know about what is shown, one sentence each.
     """
 
     def __init__(self, solver: Solver, pyramid: Pyramid) -> None:
@@ -142,7 +142,7 @@ class LiveSolver:
         """Take a finished registration as what is shown now.
 
         Args:
-            velocity: its velocity, at any resolution.
+            velocity: Its velocity, at any resolution.
             parameters: λ and μ it was registered with.
         """
         self.velocity = self._full(velocity.to(self._pyramid.device))
@@ -154,7 +154,7 @@ class LiveSolver:
         May be dropped at any step.
 
         Args:
-            wanted: the parameters of the moment, asked for at every step.
+            wanted: The parameters of the moment, asked for at every step.
 
         Yields:
             Progress, and a `Step` with the velocity at full resolution whenever it is time to show it and at the end.

@@ -11,7 +11,7 @@ def loading() -> Job[None]:
     """Import PyTorch and the registrar.
 
     Raises:
-        Exception: whatever a PyTorch that is broken raises.
+        Exception: Whatever a PyTorch that is broken raises.
     """
     yield Progress(0.0, TEXT)
     import torch

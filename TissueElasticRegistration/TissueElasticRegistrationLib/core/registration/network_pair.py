@@ -24,13 +24,13 @@ class NetworkPair:
     """A pair encoded once; `velocity` then costs one pass through the decoder.
 
     Args:
-        pack: the model.
-        network: its network, on the device of the pyramid.
-        pyramid: the working pair.
-        factor: over so many voxels images are averaged along every axis where they may be.
+        pack: The model.
+        network: Its network, on the device of the pyramid.
+        pyramid: The working pair.
+        factor: Over so many voxels images are averaged along every axis where they may be.
 
     Raises:
-        ValueError: if the model cannot register such images, or does not know one of their tissues.
+        ValueError: If the model cannot register such images, or does not know one of their tissues.
     """
 
     def __init__(self, pack: ModelPack, network: RegistrationNetwork, pyramid: Pyramid, factor: int) -> None:
@@ -149,8 +149,8 @@ def likely_factors(card: ModelCard, pair: WorkingPair) -> tuple[int, ...]:
     closest. Which of them is best depends on how large the motion is in voxels: a heart is not a body.
 
     Args:
-        card: of the model.
-        pair: the working pair.
+        card: Of the model.
+        pair: The working pair.
     """
     finest = _finest_mm(pair)
     low, high = card.spacing_mm

@@ -39,11 +39,11 @@ class NetworkSolver:
     Pairs are encoded when first seen and forgotten with their pyramid.
 
     Args:
-        pack: the model.
-        refiner: takes the steps; None for a direct solver with the objective that the model was trained with.
+        pack: The model.
+        refiner: Takes the steps; None for a direct solver with the objective that the model was trained with.
 
     Raises:
-        ValueError: if the objective of the refiner is another one.
+        ValueError: If the objective of the refiner is another one.
     """
 
     name = "network+direct"
@@ -71,10 +71,10 @@ class NetworkSolver:
         """See `Solver.prepare`: the levels of the refiner and the features of the pair.
 
         Args:
-            pyramid: the working pair.
+            pyramid: The working pair.
 
         Raises:
-            ValueError: if the model does not fit the pair (see `NetworkPair`).
+            ValueError: If the model does not fit the pair (see `NetworkPair`).
         """
         self.refiner.prepare(pyramid)
         self._pair(pyramid)
@@ -84,6 +84,10 @@ class NetworkSolver:
 
         The coarse ones take little time and make up for a network that has not seen such images; they are never more
         than those of a registration from zero.
+
+        Args:
+            steps: Number of steps at full resolution.
+            dimension: 2 for single slices, 3 for volumes.
         """
         most = {stage.factor: stage.steps for stage in self.refiner.settings(dimension).stages}
         corrections = CORRECTIONS[dimension].items()
@@ -98,7 +102,7 @@ class NetworkSolver:
         """The network's velocity, without any step.
 
         Args:
-            pyramid: the working pair.
+            pyramid: The working pair.
             parameters: λ and μ of every tissue.
 
         Returns:
@@ -107,14 +111,19 @@ class NetworkSolver:
         return self._pair(pyramid).velocity(parameters)
 
     def notes(self, pyramid: Pyramid, parameters: TissueParameters) -> tuple[str, ...]:
-        """What a user should know about using the model for this pair, one sentence each."""
+        """What a user should know about using the model for this pair, one sentence each.
+
+        Args:
+            pyramid: The working pair.
+            parameters: λ and μ of every tissue.
+        """
         return self._pair(pyramid).notes(parameters)
 
     def answer_at(self, pyramid: Pyramid, sliders: torch.Tensor) -> torch.Tensor:
         """`answer`, differentiable by slider positions.
 
         Args:
-            pyramid: the working pair.
+            pyramid: The working pair.
             sliders: (tissues, 2) positions of λ and μ in [0, 1], in the order of the pair's tissues.
         """
         return self._pair(pyramid).velocity_at(sliders)
@@ -127,10 +136,17 @@ class NetworkSolver:
         stages: tuple[Stage, ...] | None = None,
         start_objective: float | None = None,
     ) -> Job[Solution]:
-        """See `Solver.solve`. Without a start: the network's answer, refined by ``stages`` (None: not at all).
+        """See `Solver.solve`. Without a start: the network's answer, refined. With one: what the refiner does.
 
         Where the network's objective is higher than that of no deformation, the refiner registers from zero, and the
-        solution says so. With a start, exactly what the refiner does.
+        solution says so.
+
+        Args:
+            pyramid: The working pair.
+            parameters: λ and μ of every tissue.
+            start: A velocity at any resolution; None to register from nothing.
+            stages: None for none without a start, and for those of the refiner with one.
+            start_objective: J of the start, if it is known already.
         """
         if start is not None:
             return (yield from self.refiner.solve(pyramid, parameters, start, stages, start_objective))

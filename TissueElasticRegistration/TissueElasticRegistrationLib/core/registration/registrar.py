@@ -44,20 +44,20 @@ class Registrar:
     Usage: ``finish(r.prepare()); finish(r.register(parameters)); result = finish(r.result())``.
 
     Args:
-        pair: the images and segmentations.
-        solver: finds the deformation; None for the direct solver.
-        initial: the alignment done first: "auto", "none", "rigid" or a transform from fixed to moving LPS mm. Single
+        pair: The images and segmentations.
+        solver: Finds the deformation; None for the direct solver.
+        initial: The alignment done first: "auto", "none", "rigid" or a transform from fixed to moving LPS mm. Single
             slices are never aligned by themselves; if "rigid" was asked for, `notes` say so.
-        finest_mm: as in `working_grid`.
-        threads: torch threads during every step; None leaves torch's setting alone.
+        finest_mm: As in `working_grid`.
+        threads: Torch threads during every step; None leaves torch's setting alone.
         device: "auto", "cpu" or "cuda" (see `choose_device`); a graphics card that runs out of memory is replaced by
             the CPU, and the result says so.
 
     Attributes:
-        device_choice: where it computes, and why.
+        device_choice: Where it computes, and why.
 
     Raises:
-        ValueError: if there is no such device.
+        ValueError: If there is no such device.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Registrar:
         """Align, resample, normalize, label: all that does not depend on the parameters.
 
         Raises:
-            ValueError: if the images do not fit each other (see `prepare_pair`), or not the solver.
+            ValueError: If the images do not fit each other (see `prepare_pair`), or not the solver.
         """
         return with_threads(self._prepare(), self.threads)
 
@@ -98,7 +98,7 @@ class Registrar:
             parameters: λ and μ of every tissue, weights on the scale of the solver's objective.
 
         Raises:
-            ValueError: at once, before `prepare`, or if a parameter lies outside of the scale's range.
+            ValueError: At once, before `prepare`, or if a parameter lies outside of the scale's range.
         """
         self._check(parameters)
         return with_threads(self._solve(parameters, None, None, "register"), self.threads)
@@ -107,11 +107,11 @@ class Registrar:
         """Continue from the current registration, or from nothing if there is none.
 
         Args:
-            parameters: as in `register`.
-            steps: at full resolution; the solver may take some on coarser levels before.
+            parameters: As in `register`.
+            steps: At full resolution; the solver may take some on coarser levels before.
 
         Raises:
-            ValueError: like `register`.
+            ValueError: Like `register`.
         """
         self._check(parameters)
         start = None if self._solution is None else self._solution.velocity
@@ -125,16 +125,16 @@ class Registrar:
         `result`.
 
         Args:
-            wanted: the parameters, or a function that says at any moment which ones are wanted: it is asked at every
+            wanted: The parameters, or a function that says at any moment which ones are wanted: it is asked at every
                 step, so that a slider that moves is followed by one job, which ends when slider and deformation have
                 come to rest.
-            jacobian: whether the frames have one.
+            jacobian: Whether the frames have one.
 
         Yields:
             Progress, and a `Frame` whenever there is something new to show: all on the same grid.
 
         Raises:
-            ValueError: at the first step, like `prepare` and `register`.
+            ValueError: At the first step, like `prepare` and `register`.
         """
         return with_threads(self._follow(wanted, jacobian), self.threads)
 
@@ -142,7 +142,7 @@ class Registrar:
         """The registration with warped images, metrics and timings.
 
         Raises:
-            ValueError: at once, before `register`.
+            ValueError: At once, before `register`.
         """
         self._require_solution()
         return with_threads(self._evaluated(), self.threads)
@@ -155,7 +155,7 @@ class Registrar:
             parameters: λ and μ of the energies, as in `register`.
 
         Raises:
-            ValueError: at once, like `register`, or if there is an initial alignment.
+            ValueError: At once, like `register`, or if there is an initial alignment.
         """
         self._check(parameters)
         if not self._initial.is_identity:
@@ -166,7 +166,7 @@ class Registrar:
         """A job with `pyramid`, done again on the CPU, from then on its device, if the graphics card is too small.
 
         Args:
-            make_job: makes the job; called again for the second try.
+            make_job: Makes the job; called again for the second try.
         """
         try:
             return (yield from make_job())
@@ -178,6 +178,7 @@ class Registrar:
 
     @property
     def is_prepared(self) -> bool:
+        """Whether `prepare` has come to its end."""
         return self._pyramid is not None
 
     @property

@@ -16,12 +16,12 @@ Maps = tuple[torch.Tensor, torch.Tensor]  # Λ and Γ, each (1, 1, *shape)
 class Stage:
     """Optimizer steps at one resolution.
 
-    Args:
-        factor: image voxels are this many times larger than those of the working grid, see `Pyramid.level`.
-        steps: number of steps.
-        weight: factor on the energy.
-        rate: part of the learning rate of the settings.
-        smoothing: how often the control grid is smoothed.
+    Attributes:
+        factor: Image voxels are this many times larger than those of the working grid, see `Pyramid.level`.
+        steps: Number of steps.
+        weight: Factor on the energy.
+        rate: Part of the learning rate of the settings.
+        smoothing: How often the control grid is smoothed.
     """
 
     factor: int
@@ -35,11 +35,11 @@ class Stage:
 class DirectSettings:
     """How the objective is minimized.
 
-    Args:
-        stages: those of a registration from zero, the coarsest first.
-        learning_rate: of Adam, in voxels of the velocity grid per step.
-        final_rate: the part of the learning rate that is left at the end of each stage.
-        integration_steps: squarings that make the displacement from a velocity, see `integrate`.
+    Attributes:
+        stages: Those of a registration from zero, the coarsest first.
+        learning_rate: Of Adam, in voxels of the velocity grid per step.
+        final_rate: The part of the learning rate that is left at the end of each stage.
+        integration_steps: Squarings that make the displacement from a velocity, see `integrate`.
     """
 
     stages: tuple[Stage, ...]
@@ -52,7 +52,7 @@ class DirectSettings:
 class Step(Progress):
     """The state after one optimizer step.
 
-    Args:
+    Attributes:
         velocity: (1, D, *velocity shape of the level) in voxels of that grid.
         objective: J before the step, at the step's level.
     """
@@ -65,11 +65,11 @@ class Step(Progress):
 class Solution:
     """A registration on the working grid, from fixed to moving, without the initial alignment. Tensors on the CPU.
 
-    Args:
+    Attributes:
         velocity: (1, D, *velocity shape of the full level) in voxels of that grid.
         displacement: (1, D, *working shape) in voxels of the working grid, the integrated velocity.
-        objective_values: what the displacement achieves.
-        notes: what a user should know about how it was found, one sentence each.
+        objective_values: What the displacement achieves.
+        notes: What a user should know about how it was found, one sentence each.
     """
 
     velocity: torch.Tensor

@@ -54,10 +54,10 @@ class Solver(Protocol):
         """Make what registrations of the pair need and no parameter can change.
 
         Args:
-            pyramid: the working pair.
+            pyramid: The working pair.
 
         Raises:
-            ValueError: if the solver cannot register this pair.
+            ValueError: If the solver cannot register this pair.
         """
 
     def solve(
@@ -71,10 +71,10 @@ class Solver(Protocol):
         """Register, one bounded step at a time; may be dropped at any step.
 
         Args:
-            pyramid: the working pair.
+            pyramid: The working pair.
             parameters: λ and μ of every tissue, weights on the scale of `objective`.
-            start: velocity of an earlier solution of the same pair, at any resolution; None to register from nothing.
-            stages: optimizer steps, from the start or from what the solver finds without any; None for the usual ones.
+            start: Velocity of an earlier solution of the same pair, at any resolution; None to register from nothing.
+            stages: Optimizer steps, from the start or from what the solver finds without any; None for the usual ones.
             start_objective: J of the start for these parameters at full resolution, if it is known already.
 
         Yields:
@@ -84,14 +84,14 @@ class Solver(Protocol):
             The solution at full resolution. With a start and stages, its J is never higher than that of the start.
 
         Raises:
-            ArithmeticError: if the objective is not finite any more.
+            ArithmeticError: If the objective is not finite any more.
         """
 
     def refinement(self, steps: int, dimension: int) -> tuple[Stage, ...]:
         """Stages with which `solve` improves one of the solver's own registrations.
 
         Args:
-            steps: number of steps at full resolution.
+            steps: Number of steps at full resolution.
             dimension: 2 for single slices, 3 for volumes.
         """
 
@@ -111,9 +111,9 @@ def solver_for(model: str) -> Solver:
     """The solver for a name of `SOLVERS`, the name of an installed model, or the path of a model's folder.
 
     Args:
-        model: a name; a text with / or \\ is a path.
+        model: A name; a text with / or \\ is a path.
 
     Raises:
-        ValueError: with one sentence if there is no such model or it cannot be used.
+        ValueError: With one sentence if there is no such model or it cannot be used.
     """
     return SOLVERS[model]() if model in SOLVERS else NetworkSolver(load_pack(pack_folder(model)))

@@ -17,8 +17,8 @@ def thread_count(shape_kji: tuple[int, ...], spare: int = 0) -> int:
     In 2D the steps are so small that waiting for a second thread costs more than it brings.
 
     Args:
-        shape_kji: shape of the fixed image.
-        spare: processors left to others, such as a user interface.
+        shape_kji: Shape of the fixed image.
+        spare: Processors left to others, such as a user interface.
     """
     if shape_kji[0] == 1:
         return 1
@@ -41,5 +41,10 @@ def torch_threads(count: int | None) -> Iterator[None]:
 
 
 def with_threads(job: Job[Result], count: int | None) -> Job[Result]:
-    """The same job, each of its steps run with ``count`` threads: between them, others find torch as it was."""
+    """The same job, each of its steps run with some number of threads: between them, others find torch as it was.
+
+    Args:
+        job: What is done.
+        count: torch threads; None leaves the setting alone.
+    """
     return mapped(job, lambda progress: progress, around=lambda: torch_threads(count))

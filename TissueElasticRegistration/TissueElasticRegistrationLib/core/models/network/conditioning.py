@@ -24,13 +24,13 @@ SLAB_VALUES = 500_000
 class MapParameters:
     """Sliders of every tissue, and where the tissues are.
 
-    Args:
+    Attributes:
         labels: (B, 1, *shape) integers that index ``sliders``, or (B, C, *shape) float shares of the tissues in a
             voxel.
         sliders: (B, C, 2) positions of λ and μ in [0, 1]; gradients flow into them. B may be 1 for several pairs.
 
     Raises:
-        ValueError: for sliders of another shape.
+        ValueError: For sliders of another shape.
     """
 
     labels: torch.Tensor
@@ -49,8 +49,8 @@ class MapParameters:
         """The part of each tissue in every voxel of a coarser grid; computed once.
 
         Args:
-            padding: of the images.
-            factor: image voxels per voxel of the coarser grid.
+            padding: Of the images.
+            factor: Image voxels per voxel of the coarser grid.
 
         Returns:
             (B, C, *padded shape / factor).
@@ -94,16 +94,17 @@ def blended(values: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
 
 
 class Modulation(Protocol):
-    """A scale and a shift for every channel and voxel of one layer; the argument may be overwritten."""
+    """A scale and a shift for every channel and voxel of one layer."""
 
-    def __call__(self, y: torch.Tensor) -> torch.Tensor: ...
+    def __call__(self, y: torch.Tensor) -> torch.Tensor:
+        """The modulated features (B, channels, *shape); the argument may be overwritten."""
 
 
 @dataclass(frozen=True, eq=False)
 class VoxelModulation:
     """A `Modulation` that is known for every voxel.
 
-    Args:
+    Attributes:
         scale: (B, channels, *shape), what is added to a scale of 1.
         shift: (B, channels, *shape).
     """
@@ -112,6 +113,7 @@ class VoxelModulation:
     shift: torch.Tensor
 
     def __call__(self, y: torch.Tensor) -> torch.Tensor:
+        """See `Modulation`."""
         if torch.is_grad_enabled():
             return torch.addcmul(y + self.shift, y, self.scale)
         return y.addcmul_(y, self.scale).add_(self.shift)
@@ -121,7 +123,7 @@ class VoxelModulation:
 class TissueModulation:
     """A `Modulation` that is known for every tissue.
 
-    Args:
+    Attributes:
         factors: (B, C, 2 channels), scale and shift of every tissue.
         shares: (B, C, *shape), of the tissues in a voxel.
     """
@@ -130,6 +132,7 @@ class TissueModulation:
     shares: torch.Tensor
 
     def __call__(self, y: torch.Tensor) -> torch.Tensor:
+        """See `Modulation`."""
         if torch.is_grad_enabled():
             return self._of_voxels(self.shares)(y)
         # In slabs, as the factors of a whole volume would be twice as large as the features themselves.
@@ -146,9 +149,9 @@ class MapModulation(nn.Module):
     """Scale and shift of every channel and voxel for each decoder layer, from λ and μ.
 
     Args:
-        config: the architecture.
-        channels: of each layer.
-        factors: image voxels per voxel of each layer, fine ones last.
+        config: The architecture.
+        channels: Of each layer.
+        factors: Image voxels per voxel of each layer, fine ones last.
     """
 
     def __init__(self, config: NetworkConfig, channels: Sequence[int], factors: Sequence[int]) -> None:
@@ -180,8 +183,8 @@ class MapModulation(nn.Module):
         """One modulation for each layer.
 
         Args:
-            parameters: of the pair; see `RegistrationNetwork.decode`.
-            padding: of the images.
+            parameters: Of the pair; see `RegistrationNetwork.decode`.
+            padding: Of the images.
         """
         if self.tissue is not None:
             return self._by_tissue(parameters, padding)

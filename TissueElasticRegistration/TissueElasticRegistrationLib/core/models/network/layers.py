@@ -18,7 +18,7 @@ KERNEL = 3
 class Kernel(NamedTuple):
     """The kernel of a convolution: the same for all samples (N = 1), or one per sample.
 
-    Args:
+    Attributes:
         weight: (N, out, in, *3).
         bias: (N, out), or None.
     """
@@ -27,7 +27,13 @@ class Kernel(NamedTuple):
     bias: torch.Tensor | None
 
     def of_inputs(self, first: int, count: int, bias: bool) -> Kernel:
-        """The part that acts on ``count`` input channels from ``first`` on."""
+        """The part that acts on some of the input channels.
+
+        Args:
+            first: The first of these channels.
+            count: How many they are.
+            bias: Whether the part has the bias.
+        """
         return Kernel(self.weight.narrow(2, first, count), self.bias if bias else None)
 
 
@@ -36,7 +42,7 @@ def convolve(x: torch.Tensor, kernel: Kernel) -> torch.Tensor:
 
     Args:
         x: (B, in, *shape).
-        kernel: what it is convolved with.
+        kernel: What it is convolved with.
 
     Returns:
         (B, out, *shape).
@@ -65,7 +71,7 @@ def convolve_upsampled(x: torch.Tensor, kernel: Kernel) -> torch.Tensor:
 
     Args:
         x: (B, in, *shape).
-        kernel: what it is convolved with.
+        kernel: What it is convolved with.
 
     Returns:
         (B, out, *twice the shape).
@@ -107,7 +113,12 @@ def activated(x: torch.Tensor) -> torch.Tensor:
 
 
 def he_deviation(inputs: int, dimension: int) -> float:
-    """Standard deviation of the weights that keeps the size of activations through a convolution (He et al. 2015)."""
+    """Standard deviation of the weights that keeps the size of activations through a convolution (He et al. 2015).
+
+    Args:
+        inputs: Number of input channels.
+        dimension: 2 or 3.
+    """
     return math.sqrt(2 / (1 + SLOPE**2) / (inputs * KERNEL**dimension))
 
 
@@ -128,6 +139,7 @@ class LearnedKernels(nn.Module):
             self.biases.append(nn.Parameter(torch.zeros(out)))
 
     def forward(self) -> list[Kernel]:
+        """The kernels, N = 1 each."""
         return [Kernel(weight[None], bias[None]) for weight, bias in zip(self.weights, self.biases, strict=True)]
 
 
@@ -140,8 +152,8 @@ class HyperKernels(nn.Module):
     Args:
         shapes: (out, in) of each kernel.
         dimension: 2 or 3.
-        parameters: number of sliders.
-        widths: of the hidden layers.
+        parameters: Number of sliders.
+        widths: Of the hidden layers.
     """
 
     def __init__(
@@ -180,7 +192,7 @@ class HyperKernels(nn.Module):
         """Make these kernels whatever the sliders are: their influence is yet to be learnt.
 
         Args:
-            kernels: one for each shape, weights (1, out, in, *3).
+            kernels: One for each shape, weights (1, out, in, *3).
         """
         for weight, bias, kernel in zip(self.weights, self.biases, kernels, strict=True):
             for head, values in ((weight, kernel.weight), (bias, kernel.bias)):

@@ -12,11 +12,11 @@ import torch
 class Padding:
     """How a grid is continued at both ends of every axis.
 
-    Args:
-        shape: of the images.
-        before: voxels added at the beginning of each axis, multiples of 2, so that cells are not cut.
-        after: voxels added at the end of each axis.
-        cell: image voxels per velocity voxel.
+    Attributes:
+        shape: Of the images.
+        before: Voxels added at the beginning of each axis, multiples of 2, so that cells are not cut.
+        after: Voxels added at the end of each axis.
+        cell: Image voxels per velocity voxel.
     """
 
     shape: tuple[int, ...]
@@ -29,9 +29,9 @@ class Padding:
         """As little as needed, about the same on both sides.
 
         Args:
-            shape: of the images.
-            multiple: sizes become multiples of this.
-            cell: image voxels per velocity voxel.
+            shape: Of the images.
+            multiple: Sizes become multiples of this.
+            cell: Image voxels per velocity voxel.
         """
         missing = [-size % multiple for size in shape]
         before = [m // 4 * 2 for m in missing]

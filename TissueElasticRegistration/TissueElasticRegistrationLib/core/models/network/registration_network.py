@@ -36,10 +36,10 @@ FLOW_DEVIATION = 1e-5
 class Features:
     """What one image pair is to a network; made by `encode`, for `decode`.
 
-    Args:
+    Attributes:
         images: (B, 2, *padded shape), moving then fixed.
-        padding: how the images were padded.
-        parts: for each decoder layer what does not depend on the parameters, None where there is nothing or everything
+        padding: How the images were padded.
+        parts: For each decoder layer what does not depend on the parameters, None where there is nothing or everything
             does.
     """
 
@@ -65,7 +65,7 @@ class RegistrationNetwork(nn.Module):
     Deterministic, any image size. Parameters are slider positions in [0, 1] (see `ParameterScale`).
 
     Args:
-        config: the architecture.
+        config: The architecture.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -92,7 +92,13 @@ class RegistrationNetwork(nn.Module):
     def forward(
         self, fixed: torch.Tensor, moving: torch.Tensor, parameters: MapParameters | torch.Tensor
     ) -> torch.Tensor:
-        """`decode` of `encode`."""
+        """`decode` of `encode`.
+
+        Args:
+            fixed: See `encode`.
+            moving: See `encode`.
+            parameters: See `decode`.
+        """
         return self.decode(self.encode(fixed, moving), parameters)
 
     def encode(self, fixed: torch.Tensor, moving: torch.Tensor) -> Features:
@@ -100,10 +106,10 @@ class RegistrationNetwork(nn.Module):
 
         Args:
             fixed: (B, 1, *shape) on [0, 1].
-            moving: the same.
+            moving: The same.
 
         Raises:
-            ValueError: if they have different shapes or the wrong number of dimensions.
+            ValueError: If they have different shapes or the wrong number of dimensions.
         """
         if fixed.shape != moving.shape or fixed.dim() != self.config.dimension + 2 or fixed.shape[1] != 1:
             raise ValueError(
@@ -123,15 +129,15 @@ class RegistrationNetwork(nn.Module):
         """The velocity of a pair, fixed to moving.
 
         Args:
-            features: of the pair.
-            parameters: for "map" `MapParameters`, or maps (B, 2, *shape) of the sliders of λ and μ; for "hyper"
+            features: Of the pair.
+            parameters: For "map" `MapParameters`, or maps (B, 2, *shape) of the sliders of λ and μ; for "hyper"
                 (B, parameters), or (1, parameters) for all pairs.
 
         Returns:
             (B, D, *config.velocity_shape(shape)) in voxels of its grid, channels in the order of the axes.
 
         Raises:
-            ValueError: if the parameters are not of the network's kind.
+            ValueError: If the parameters are not of the network's kind.
         """
         if self.config.conditioning == "hyper":
             kernels = self.kernels(self._vector(parameters))
@@ -150,8 +156,8 @@ class RegistrationNetwork(nn.Module):
         """The displacement that a velocity stands for.
 
         Args:
-            velocity: see `decode`.
-            shape: of the images.
+            velocity: See `decode`.
+            shape: Of the images.
 
         Returns:
             (B, D, *shape) in voxels of the images' grid.
