@@ -132,8 +132,8 @@ def test_a_dropped_job_leaves_off_where_the_last_frame_was():
     job.close()
     steps = registrar.solver.refiner.settings(2).integration_steps
     displacement = integrate(registrar.live_velocity, steps)[0].numpy()
-    seen = shown.geometry.displacement_grid(shown.displacement_ras_mm)[1:, 0]  # in voxels, on the velocity's grid
-    np.testing.assert_allclose(seen[:, 2:-2, 2:-2], displacement[:, 2:-2, 2:-2], atol=1e-3)
+    seen = shown.geometry.displacement_grid(shown.displacement_ras_mm)[1:, 0]  # in voxels of the velocity's grid
+    np.testing.assert_allclose(seen[:, 1:-1, 1:-1], displacement, atol=1e-3)  # a frame has a margin of one voxel
     assert np.abs(shown.displacement_ras_mm - settled.displacement_ras_mm).max() > 0.1
 
 
