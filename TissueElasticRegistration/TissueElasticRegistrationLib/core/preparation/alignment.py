@@ -50,8 +50,8 @@ def initial_alignment(pair: ImagePair, wanted: Mode | sitk.Transform) -> Initial
     Args:
         pair: The images to align.
         wanted: A transform from fixed LPS mm to moving LPS mm; or "none"; or "rigid"; or "auto", which is rigid if that
-            moves a corner by more than ``LEAST_MOTION_MM`` and raises the mutual information by more than the part
-            ``LEAST_GAIN``, and none otherwise.
+            moves a corner by more than ``MIN_MOTION_MM`` and raises the mutual information by more than the part
+            ``MIN_GAIN``, and none otherwise.
 
     Raises:
         ValueError: A rigid alignment is wanted and the images do not overlap enough for it.
