@@ -176,7 +176,7 @@ class Subject:
         return float(self._scores().mean())
 
     def _scores(self) -> np.ndarray:
-        return self.criterion.scores(self.registrar._solution.displacement)
+        return self.criterion.scores(self.registrar.solution.displacement)
 
     def epe_mm(self) -> float:
         """Of the last registration, in the body, where the true counterpart is in the moving image."""
