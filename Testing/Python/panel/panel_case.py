@@ -134,7 +134,7 @@ class PanelCase:
 
     @property
     def activity(self) -> str:
-        """What runs: "idle", "live", "apply" or "estimate"."""
+        """What runs: "idle", "live", "apply", "estimate" or "stiffness"."""
         return self.control.activity.value
 
     @property

@@ -76,12 +76,6 @@ def take_button(panel: PanelCase, segment_id: str):
     return slicer.util.findChild(panel.ui.estimateTable, f"estimateTake_{segment_id}")
 
 
-def estimate_stiffness(panel: PanelCase) -> None:
-    """Click, and wait for the end."""
-    click(panel.ui.estimateStiffnessButton)
-    panel.rest()
-
-
 class Searches:
     """Estimates of the panel wait before they go on, so that a test can look for as long as it takes.
 

@@ -37,6 +37,7 @@ def make_panel_quick(monkeypatch: pytest.MonkeyPatch) -> None:
         "core.estimation.coarse_registration": {"NEIGHBOR_STEPS": {2: 3, 3: 3}},
         "core.estimation.gradient_search": {"DIRECT_STEPS": 3},
         "core.stiffness.modulus_posterior": {"EVALUATIONS": 4},
+        "core.stiffness.shear_modulus_ratio": {"MAX_NODES": {2: 600}, "MAX_NODES_FIRST_PASS": {2: 600}},
     }
     for module, values in quick.items():
         for name, value in values.items():
