@@ -2,7 +2,7 @@
 
 Stiffness matrices on regular grids are such: a slab is a row of nodes in 2D, a plane of nodes in 3D. Dense blocks of
 that size are factorized fast without a library for sparse matrices. They are multiplied and inverted with as many
-threads as torch was told to use: numpy takes all processors, which takes four times as long on a computer that does
+threads as torch is set to use: numpy takes all processors, which takes four times as long on a computer that does
 something else as well (2D, two processors).
 """
 

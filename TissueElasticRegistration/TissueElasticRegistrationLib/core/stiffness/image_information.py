@@ -1,4 +1,4 @@
-"""Score and Fisher information of a registered displacement: what the images alone say about it, and how precisely.
+"""Score and Fisher information of a registered displacement: what the images alone determine, and how precisely.
 
 A registration's own regularization fills regions without texture with the strain of a uniform body, and reduces all
 other deformation a little. Weighted by the Fisher information, regions without texture count nothing, and the score
@@ -27,7 +27,7 @@ SHADING_VOXELS = 9  # width of the window of the local mean
 
 @dataclass(frozen=True, eq=False)
 class ImageInformation:
-    """What the images say about a displacement u, per voxel.
+    """Score and Fisher information of a displacement u, per voxel.
 
     The log likelihood of u + d is score·d - 1/2 d·fisher_information·d, summed over the voxels, for small d.
 
@@ -52,7 +52,7 @@ def image_information(pyramid: Pyramid, displacement: np.ndarray) -> ImageInform
         displacement: (D, *working shape) in voxels of the working grid, fixed to moving.
 
     Returns:
-        What the images say about it, on the working grid.
+        Both, on the working grid.
     """
     pair, level = pyramid.pair, pyramid.level(1)
     placed = torch.from_numpy(displacement)[None].to(level.fixed)

@@ -97,7 +97,7 @@ def ratios_from_displacement(
 ) -> Job[ShearModulusRatios]:
     """Estimate the ratios from a displacement, at best of a weakly regularized registration.
 
-    With images there are two passes: their information is only valid near the displacement it is asked for, and the
+    With images there are two passes: their information is only valid near the displacement it belongs to, and the
     elastic body that explains it best is nearer to the truth than the registration.
 
     Args:
@@ -144,7 +144,7 @@ def ratios_from_displacement(
     second = posterior(MAX_NODES[labels.ndim])
     has_same_unknowns = second.tissues == first.tissues
     unknowns = yield from part_of(second.maximize(unknowns if has_same_unknowns else None), 0.3, 0.7)
-    # In 3D the uncertainty is that of the coarse grid, which knows less: half of the time for an answer that is safe.
+    # In 3D the uncertainty is that of the coarse grid, which is larger: half of the time, and on the safe side.
     coarse = first if has_same_unknowns and labels.ndim == 3 else second
     curvature = yield from part_of(coarse.likelihood_curvature(unknowns), 0.7, 1.0)
     return _ratios(second, tissues, unknowns, curvature, first.strain_index)
@@ -207,7 +207,7 @@ def _ratios(
     for number, tissue in enumerate(posterior.tissues):
         log_lambda, log_mu = posterior.log_moduli(unknowns)[:, number]
         reason = posterior.unsupported_reason(tissue, log_mu, uncertainty.deformation_sd[number])
-        # What the deformation does not determine may as well be what the strain index says.
+        # Where the deformation does not determine the ratio, it may as well be that of the strain index.
         ends = [log_mu, strain_index.get(tissue.label, log_mu)] if reason else [log_mu]
         half = Z_95 * uncertainty.sd[number]
         numbers[tissue] = TissueModulusRatio(

@@ -1,6 +1,6 @@
 """How much each tissue is sheared by one registration with the same λ and μ everywhere: stiff tissue is sheared less.
 
-The index knows nothing of where the load acts, so it ranks tissues, and subjects, only as far as all are loaded alike.
+The index ignores where the load acts, so it ranks tissues, and subjects, only as far as all are loaded alike.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 
 from ..physics.elasticity import strain_invariants
 
-# Fewer voxels say more about noise and about the neighbors than about the tissue.
+# With fewer voxels, noise and the neighbors outweigh the tissue.
 MIN_VOXELS = 50
 
 
