@@ -1,4 +1,4 @@
-"""The warning that λ or μ lies at an end of its range: which values it names, and that it is given once."""
+"""The warning that λ or μ is at the limit of its range: which values it names, and that it is given once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from TissueElasticRegistrationLib.core.registration.direct_solver import DirectS
 NAMES = ("background", "lung", "liver", "bone", "gas")
 TISSUES = (*(Tissue(label, name) for label, name in enumerate(NAMES)), Tissue(5, "unsegmented", UNSEGMENTED_ID))
 BACKGROUND, LUNG, LIVER, BONE, GAS, UNSEGMENTED = range(6)
-AT_END = "at an end of its allowed range"
+AT_END = "at the limit of its allowed range"
 scales = pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
 
 
@@ -35,7 +35,7 @@ def warned(scale, **values: Lame) -> tuple[str, ...]:
 
 @scales
 def test_start_values_bring_no_warning(scale):
-    presets = tuple(Tissue(label, name) for label, name in enumerate(PRESETS, start=1))
+    presets = tuple(Tissue(label, preset.label) for label, preset in enumerate(PRESETS, start=1))
     assert warned(scale) == ()
     assert range_warnings(table_parameters(presets, scale), presets, scale) == ()
 
@@ -55,7 +55,7 @@ def test_air_at_the_other_end_is_named(scale):
 def test_one_sentence_names_the_tissues_at_an_end(scale, end):
     middle = scale.weight(0.5)
     found = warned(scale, lung=Lame(getattr(scale, end), middle), liver=Lame(middle, getattr(scale, end)))
-    assert found == ("λ or μ of lung, liver lies at an end of its allowed range: the images may not determine it.",)
+    assert found == ("λ or μ of lung, liver is at the limit of its allowed range; the images may not determine it.",)
 
 
 @scales
@@ -96,7 +96,7 @@ def test_an_estimate_warns_of_the_values_that_it_has_found():
     ]
     assert expected, "this case shows nothing"
     found = [text for text in estimate.warnings if AT_END in text]
-    assert found == [f"λ or μ of {', '.join(expected)} lies {AT_END}: the images may not determine it."]
+    assert found == [f"λ or μ of {', '.join(expected)} is {AT_END}; the images may not determine it."]
 
 
 @pytest.mark.parametrize("estimate", ["none", "grid"])

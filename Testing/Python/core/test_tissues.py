@@ -339,15 +339,24 @@ def test_table_lies_in_the_range_of_every_scale_and_keeps_the_order(scale):
 
 @pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
 def test_presets_lie_within_the_range_of_both_scales(scale):
-    for weight in PRESETS.values():
+    for weight in (preset.weight for preset in PRESETS):
         assert clipped(from_table(weight, scale), scale) == from_table(weight, scale)
 
 
 def test_preset_is_what_the_table_gives_a_tissue_of_that_name():
-    assert {name: table_weight(name) for name in PRESETS if name != "Heart muscle"} == {
-        name: weight for name, weight in PRESETS.items() if name != "Heart muscle"
-    }
-    assert PRESETS["Heart muscle"] == table_weight("myocardium")
+    assert len(PRESETS) == 8
+    for preset in PRESETS:
+        name = "myocardium" if preset.label == "Heart muscle" else preset.label
+        assert table_weight(name) == preset.weight, preset.label
+
+
+def test_every_preset_is_offered_but_that_of_the_space_between_segments():
+    assert [preset.label for preset in PRESETS if not preset.is_offered] == ["Unsegmented"]
+
+
+def test_no_word_names_two_presets():
+    words = [word for preset in PRESETS for group in preset.words.values() for word in group.split()]
+    assert len(words) == len(set(words)) > 100
 
 
 def test_stiffness_counts_relative_to_the_soft_tissue_as_it_is_set():

@@ -35,7 +35,7 @@ def range_warnings(
     if not names:
         return ()
     symbols = "λ or μ" if has_lambda else "μ"
-    return (f"{symbols} of {', '.join(names)} lies at an end of its allowed range: the images may not determine it.",)
+    return (f"{symbols} of {', '.join(names)} is at the limit of its allowed range; the images may not determine it.",)
 
 
 def _is_at_end(lame: Lame, start: Lame, scale: ParameterScale, has_lambda: bool) -> bool:

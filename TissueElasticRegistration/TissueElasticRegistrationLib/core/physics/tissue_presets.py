@@ -8,7 +8,8 @@ contracts by itself: that is no elastic response to a load.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from ..data.tissues import BACKGROUND, BACKGROUND_ID, UNSEGMENTED_ID, Lame, Tissue, TissueParameters
@@ -18,49 +19,73 @@ AIR, FLUID, HEART_MUSCLE, LUNG, UNSEGMENTED, SOFT, LIVER, BONE = 0.02, 0.05, 0.2
 
 _CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
-# Whole words, singular: a plural s is removed before the comparison, so "rib" fits "Ribs" and not "fibrillin". The
-# first group that has one of the words decides: "rib muscle" and "myocardium LV" are soft, "renal pelvis" is no bone.
-_WORDS = (
-    (HEART_MUSCLE, "myocardium myocardial"),
-    (UNSEGMENTED, "unsegmented"),
-    (
-        SOFT,
-        "cord marrow muscle wall fat skin tumor tumour nodule gtv ctv artery vein vessel nerve canal "
-        "disc ligament tendon",
+
+@dataclass(frozen=True)
+class Preset:
+    """The start values of one kind of tissue.
+
+    Attributes:
+        label: What the panel calls it.
+        weight: Start value of λ and of μ, on the log scale.
+        words: By rank, the words that name such a tissue. Of all words in a name those of the lowest rank decide, so
+            "rib muscle" is soft (2) and "vertebral body" is bone (3). Whole words, singular: a plural s is removed
+            before the comparison, so "rib" matches "Ribs" and not "fibrillin".
+        is_offered: Whether the panel offers it for a tissue whose name is not recognized.
+    """
+
+    label: str
+    weight: float
+    words: Mapping[int, str]
+    is_offered: bool = True
+
+
+# In the order of the panel's menu, which also decides within a rank. Neither "tissue" nor "organ" is a word: that every
+# segment is.
+PRESETS: tuple[Preset, ...] = (
+    Preset("Air", AIR, {3: "air gas outside background exterior"}),
+    Preset(
+        "Fluid",
+        FLUID,
+        {
+            3: "renal calyx",
+            5: "blood cavity ventricle atrium lumen bladder gallbladder csf fluid urine effusion ascites lv rv la ra "
+            "lvc",
+        },
     ),
-    (AIR, "air gas outside background exterior"),
-    (FLUID, "renal calyx"),
-    (
+    Preset("Lung", LUNG, {4: "lung lobe trachea bronchus bronchi airway pulmo"}),
+    Preset("Heart muscle", HEART_MUSCLE, {1: "myocardium myocardial"}),
+    Preset(
+        "Soft tissue",
+        SOFT,
+        {
+            2: "cord marrow muscle wall fat skin tumor tumour nodule gtv ctv artery vein vessel nerve canal disc "
+            "ligament tendon",
+            6: "soft body trunk torso rest connective parenchyma mass cyst lesion heart aorta cava gland spleen kidney "
+            "adrenal pancreas stomach bowel intestine duodenum jejunum ileum colon rectum esophagus oesophagus thyroid "
+            "thymus parotid submandibular prostate uterus ovary testis breast placenta brain cerebrum cerebellum "
+            "brainstem hippocampus matter eye lens tongue larynx pharynx diaphragm gluteus autochthon iliopsoas psoas",
+        },
+    ),
+    Preset("Liver", LIVER, {5: "liver hepar"}),
+    Preset(
+        "Bone",
         BONE,
-        "bone rib vertebra vertebrae vertebral spine sternum clavicle clavicula scapula femur femoral hip sacrum "
-        "pelvis ilium ischium pubis acetabulum skull humerus cranium mandible maxilla tibia fibula radius ulna "
-        "patella cartilage tooth teeth implant metal coccyx skeleton",
+        {
+            3: "bone rib vertebra vertebrae vertebral spine sternum clavicle clavicula scapula femur femoral hip "
+            "sacrum pelvis ilium ischium pubis acetabulum skull humerus cranium mandible maxilla tibia fibula radius "
+            "ulna patella cartilage tooth teeth implant metal coccyx skeleton",
+        },
     ),
-    (LUNG, "lung lobe trachea bronchus bronchi airway pulmo"),
-    (FLUID, "blood cavity ventricle atrium lumen bladder gallbladder csf fluid urine effusion ascites lv rv la ra lvc"),
-    (LIVER, "liver hepar"),
-    # Neither "tissue" nor "organ": that every segment is.
-    (
-        SOFT,
-        "soft body trunk torso rest connective parenchyma mass cyst lesion heart aorta cava gland spleen kidney "
-        "adrenal pancreas stomach bowel intestine duodenum jejunum ileum colon rectum esophagus oesophagus thyroid "
-        "thymus parotid submandibular prostate uterus ovary testis breast placenta brain cerebrum cerebellum "
-        "brainstem hippocampus matter eye lens tongue larynx pharynx diaphragm gluteus autochthon iliopsoas psoas",
-    ),
+    Preset("Unsegmented", UNSEGMENTED, {1: "unsegmented"}, is_offered=False),
 )
-# The choices that are offered for a tissue whose name says nothing.
-PRESETS = {
-    "Air": AIR,
-    "Fluid": FLUID,
-    "Lung": LUNG,
-    "Heart muscle": HEART_MUSCLE,
-    "Soft tissue": SOFT,
-    "Liver": LIVER,
-    "Bone": BONE,
-}
+# By rank: weight and words.
+_RANKED = sorted(
+    ((rank, preset.weight, words.split()) for preset in PRESETS for rank, words in preset.words.items()),
+    key=lambda entry: entry[0],
+)
 NOTHING_UNDERSTOOD = (
-    "None of the segment names says which tissue it is, so all start with the same elasticity: name "
-    "the segments after their tissues, or set the elasticity of each."
+    "No segment name identifies its tissue, so all tissues start with the same elasticity; rename the segments, or set "
+    "the elasticity of each one."
 )
 # Whose stiffness counts as 1.
 _SOFT_NAMES = ("soft", "soft tissue", "body", "muscle", "unsegmented")
@@ -125,8 +150,8 @@ def _texts(tissue: Described) -> tuple[str, ...]:
 def _known_weight(*texts: str) -> float | None:
     """The weight of the first group of ``_WORDS`` of which one of the texts has a word; None if there is none."""
     words = {_singular(word) for text in texts for word in re.findall(r"[a-z]+", _CAMEL_CASE.sub(" ", text).lower())}
-    for weight, names in _WORDS:
-        for name in names.split():
+    for _, weight, names in _RANKED:
+        for name in names:
             if _singular(name) in words and (name not in _ONLY_BESIDE or words & _ONLY_BESIDE[name]):
                 return weight
     return None

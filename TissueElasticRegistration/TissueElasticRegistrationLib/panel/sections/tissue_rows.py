@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import qt
-from slicer.i18n import tr as _
 
 from ...core.physics.parameter_scale import LogScale, ParameterScale, SliderPositions
 from ...core.physics.tissue_presets import PRESETS, soft_stiffness
@@ -20,15 +19,6 @@ if TYPE_CHECKING:
     from ...scene.write.tissue_nodes import SegmentInfo
 
 FILTER_FROM_ROWS = 9
-PRESET_NAMES = {
-    "Air": _("Air"),
-    "Fluid": _("Fluid"),
-    "Lung": _("Lung"),
-    "Heart muscle": _("Heart muscle"),
-    "Soft tissue": _("Soft tissue"),
-    "Liver": _("Liver"),
-    "Bone": _("Bone"),
-}
 
 
 class _Body(qt.QWidget):
@@ -169,8 +159,8 @@ class TissueRows:
     def _make_filter(self) -> qt.QLineEdit:
         edit = qt.QLineEdit(self._container)
         edit.setObjectName("tissueFilter")
-        edit.placeholderText = _("Filter tissues by name")
-        edit.toolTip = _("Show only the tissues whose name contains this text.")
+        edit.placeholderText = "Filter tissues by name"
+        edit.toolTip = "Show only tissues whose name contains this text."
         edit.clearButtonEnabled = True
         edit.setVisible(False)
         edit.connect("textChanged(QString)", self._on_filter)
@@ -188,9 +178,9 @@ class TissueRows:
         self._preset_menu.clear()
         if title:
             self._preset_menu.addAction(title.replace("&", "&&")).setEnabled(False)
-        for name, table_weight in PRESETS.items():
-            position = LogScale().slider(table_weight)
-            action = self._preset_menu.addAction(f"{PRESET_NAMES[name]}\t{weight_text(self._scale.weight(position))}")
+        for preset in filter(lambda preset: preset.is_offered, PRESETS):
+            position = LogScale().slider(preset.weight)
+            action = self._preset_menu.addAction(f"{preset.label}\t{weight_text(self._scale.weight(position))}")
             action.connect("triggered(bool)", lambda checked, position=position: self._on_preset(position))
 
     def _choose_preset(self, row: TissueRow) -> None:
