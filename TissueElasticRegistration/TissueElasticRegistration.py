@@ -6,6 +6,7 @@ border to the scene in .../scene, parts of the panel in .../panel.
 
 import sys
 
+import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -25,6 +26,7 @@ from TissueElasticRegistrationLib.panel.parameter_node import (
     forget_node,
     migrate,
 )
+from TissueElasticRegistrationLib.panel.widgets.labels import share_tool_tips
 from TissueElasticRegistrationLib.scene.console import Registered, estimate_stiffness, evaluate, register
 from TissueElasticRegistrationLib.scene.console import estimate as estimate_parameters
 from TissueElasticRegistrationLib.scene.display.outlines import hide_outlines
@@ -40,16 +42,18 @@ class TissueElasticRegistration(ScriptedLoadableModule):
 
     def __init__(self, parent) -> None:
         ScriptedLoadableModule.__init__(self, parent)
+        # Title and category are translated like those of all modules. Every other text in Python is English, because
+        # sentences of the core and the scene reach the panel as they are: a half translated panel would mix languages.
         parent.title = _("Tissue Elastic Registration")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
         parent.dependencies = []
         parent.contributors = ["TissueElasticRegistration contributors"]
-        parent.helpText = _(
-            "Aligns two scans of the same patient by a deformation in which every tissue has its own elasticity: bone "
-            "keeps its shape, lung and soft tissue give way. Choose a fixed and a moving volume and a segmentation of "
-            "the fixed one, switch Live on and move the sliders of the tissues."
+        parent.helpText = (
+            "Registers two scans of the same patient with a deformation in which each tissue has its own elasticity: "
+            "bone keeps its shape, while lung and soft tissue deform. Choose a fixed volume, a moving volume, and a "
+            "segmentation of the fixed volume, turn on Live, and move the tissue sliders."
         )
-        parent.acknowledgementText = _(
+        parent.acknowledgementText = (
             "The method follows A. Reithmeir, L. Felsner, R. Braren, J. A. Schnabel, V. A. Zimmer: Data-Driven Tissue- "
             "and Subject-Specific Elastic Regularization for Medical Image Registration, MICCAI 2024. This is an "
             "independent implementation. It is research software, not a medical device."
@@ -85,6 +89,7 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
+        share_tool_tips(uiWidget.findChildren(qt.QLabel))
         self.logic = TissueElasticRegistrationLogic()
         self.panel = RegistrationPanel(self.ui)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
@@ -324,7 +329,7 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
 
 
 class TissueElasticRegistrationTest(ScriptedLoadableModuleTest):
-    """Self test inside Slicer: a small made-up pair, registered by the logic and by the panel's own buttons."""
+    """Self test inside Slicer: a small synthetic pair, registered by the logic and by the panel's own buttons."""
 
     def setUp(self) -> None:
         slicer.mrmlScene.Clear()

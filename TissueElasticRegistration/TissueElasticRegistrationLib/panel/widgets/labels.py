@@ -1,8 +1,9 @@
-"""A label for texts that may be longer than there is room for."""
+"""Labels: texts that may be longer than there is room for, and the tooltips of the controls they belong to."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import qt
 
@@ -35,6 +36,13 @@ def show_text(label: qt.QLabel, text: str) -> None:
     """Text of a label that takes no room when it has nothing to say."""
     label.setText(breakable(text))
     label.setVisible(bool(text))
+
+
+def share_tool_tips(labels: Iterable[qt.QLabel]) -> None:
+    """Give every label the tooltip of the control it belongs to (its buddy), so that each text is written once."""
+    for label in labels:
+        if label.buddy() is not None:
+            label.toolTip = label.buddy().toolTip
 
 
 def breakable(text: str) -> str:
