@@ -6,11 +6,13 @@ that equal runs give equal files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..data import glossary
+from ..data.glossary import Quantity
 from ..data.images import ImagePair
 from ..data.result import RegistrationResult, TissueResult
 from ..estimation.estimate_result import Estimate
@@ -18,37 +20,55 @@ from ..stiffness.shear_modulus_ratio import ShearModulusRatios
 from .html_parts import change, figure, number, section, table, tissue_name, what_columns_mean
 from .picture_planes import Plane
 from .pictures import DIFFERENCE_MEANS, VOLUME_CHANGE_MEANS
-from .report_estimate import estimate_section
+from .report_estimate import TISSUE_COLUMN, estimate_section
 from .report_pictures import Picture, colors_by_label, report_pictures
 from .report_stiffness import stiffness_section
 from .report_style import CSS
 from .verdict import Finding, findings, verdict
 
-LEVEL_WORDS = {"problem": "Problem", "caution": "Look at this", "fine": "No fault seen", "unmeasured": "Not measured"}
+LEVEL_WORDS = {"problem": "Problem", "caution": "Check", "fine": "No problem found", "unmeasured": "Not measured"}
+
+
+class Column(NamedTuple):
+    """``values``: of one tissue, one number, or two where ``changes`` says that it is before and after registration."""
+
+    quantity: Quantity
+    values: Callable[[TissueResult], tuple[float, ...]]
+    changes: bool = False
+
+    @property
+    def title(self) -> tuple[str, str]:
+        """What the column is called, and what it means."""
+        return self.quantity.heading, self.quantity.before_after if self.changes else self.quantity.meaning
+
+    def cell(self, row: TissueResult) -> str:
+        """HTML."""
+        return (change if self.changes else number)(*self.values(row), self.quantity.layout)
+
+
 TISSUE_COLUMNS = (
-    ("Tissue", "segment or label of the fixed image"),
-    ("λ", "first Lamé parameter, a relative weight without unit: resistance to a change of volume"),
-    ("μ", "second Lamé parameter, a relative weight without unit: resistance to a change of shape"),
-    ("ν", "Poisson ratio λ / (2 (λ + μ)): 0 freely compressible, 0.5 incompressible"),
-    ("Set stiffness", "Young's modulus relative to soft tissue, as it follows from λ and μ: an input, not a finding"),
-    ("Energy", "mean elastic energy density, weights included, no unit"),
-    ("Strain", "root mean square of the strain tensor's norm, no unit"),
-    ("Folding %", "share of the tissue's voxels at which the deformation folds"),
-    ("Dice", "overlap with the moving segmentation, before and after: 1 is complete"),
-    ("HD95 mm", "95th percentile of the surface distances, before and after"),
+    Column(glossary.LAMBDA, lambda row: (row.parameters.lam,)),
+    Column(glossary.MU, lambda row: (row.parameters.mu,)),
+    Column(glossary.POISSON_RATIO, lambda row: (row.parameters.poisson_ratio,)),
+    Column(glossary.STIFFNESS, lambda row: (row.relative_stiffness,)),
+    Column(glossary.ENERGY, lambda row: (row.energy,)),
+    Column(glossary.STRAIN, lambda row: (row.strain_rms,)),
+    Column(glossary.FOLDING, lambda row: (row.negative_jacobian_percent,)),
+    Column(glossary.DICE, lambda row: (row.dice_before, row.dice_after), changes=True),
+    Column(glossary.HD95, lambda row: (row.hd95_mm_before, row.hd95_mm_after), changes=True),
 )
 NO_STIFFNESS = (
-    "λ and μ weigh elastic energy against image similarity; only their ratios mean something. They are not "
-    "measured stiffness: a registration is no elastography."
+    "λ and μ weight elastic energy against image similarity; only their ratios are meaningful. They are not "
+    "measured stiffness: registration is not elastography."
 )
 PICTURE_NOTES = (
-    "Outlines in every picture are those of the fixed image's tissues: where an image agrees with the fixed one, its "
-    "structures lie inside their outlines.",
-    f"Difference: {DIFFERENCE_MEANS}; slate blue outside of the moving image.",
-    "Deformation: lines that are straight and evenly spaced in the fixed image, where the deformation puts them "
-    "(motion across the plane is not shown, nor is overall rigid motion if the images were aligned first).",
-    f"Volume change (Jacobian determinant, no unit): {VOLUME_CHANGE_MEANS}. The darkest blue is a half or less, the "
-    "darkest red the double or more.",
+    "The outlines in every picture are those of the tissues in the fixed image: where an image matches the "
+    "fixed image, its structures lie inside them.",
+    f"Difference: {DIFFERENCE_MEANS}; slate blue outside the moving image.",
+    "Deformation: a grid that is regular in the fixed image, drawn as the deformation moves it (motion "
+    "through the plane and the rigid alignment, if any, are not shown).",
+    f"Volume change (Jacobian determinant, no unit): {VOLUME_CHANGE_MEANS}. The darkest blue is 0.5 or less, "
+    "the darkest red 2 or more.",
 )
 
 
@@ -78,7 +98,7 @@ def report_html(
             *([] if estimate is None else [_estimate_section(estimate, pair, result, facts)]),
             *([] if ratios is None else [stiffness_section(ratios, colors_by_label(pair))]),
             section("Pictures", _pictures(report_pictures(pair, result))),
-            section("How it was made", _provenance(pair, result, facts)),
+            section("Processing details", _provenance(pair, result, facts)),
         ]
     )
     return (
@@ -99,22 +119,12 @@ def _verdict(found: list[Finding]) -> str:
 
 def _tissue_table(pair: ImagePair, result: RegistrationResult) -> str:
     colors = colors_by_label(pair)
-    rows = [(tissue_name(row.tissue.name, colors.get(row.tissue.label)), _tissue_cells(row)) for row in result.tissues]
-    return table(TISSUE_COLUMNS, rows) + "\n" + what_columns_mean(TISSUE_COLUMNS, NO_STIFFNESS)
-
-
-def _tissue_cells(row: TissueResult) -> list[str]:
-    return [
-        number(row.parameters.lam, ".3g"),
-        number(row.parameters.mu, ".3g"),
-        number(row.parameters.poisson_ratio, ".2f"),
-        number(row.relative_stiffness, ".3g"),
-        number(row.energy, ".3g"),
-        number(row.strain_rms, ".3f"),
-        number(row.negative_jacobian_percent, ".2g"),
-        change(row.dice_before, row.dice_after, ".3f"),
-        change(row.hd95_mm_before, row.hd95_mm_after, ".2f"),
+    titles = [TISSUE_COLUMN, *(column.title for column in TISSUE_COLUMNS)]
+    rows = [
+        (tissue_name(row.tissue.name, colors.get(row.tissue.label)), [column.cell(row) for column in TISSUE_COLUMNS])
+        for row in result.tissues
     ]
+    return table(titles, rows) + "\n" + what_columns_mean(titles, NO_STIFFNESS)
 
 
 def _estimate_section(estimate: Estimate, pair: ImagePair, result: RegistrationResult, facts: Mapping[str, Any]) -> str:
@@ -157,7 +167,7 @@ def _provenance(pair: ImagePair, result: RegistrationResult, facts: Mapping[str,
         "Objective": f"{values.objective_before:.5g} before, {values.objective_after:.5g} after {values.steps} "
         f"steps (energy {values.energy_after:.3g}, similarity {values.similarity_before:.4g} before, "
         f"{values.similarity_after:.4g} after)",
-        "Working grid": f"{grid} voxels of {spacing} mm (i, j, k)",
+        "Registration grid": f"{grid} voxels of {spacing} mm (i, j, k)",
         "Device": facts.get("device"),
         "Seed": facts.get("seed"),
         "Software": ", ".join(f"{name} {version}" for name, version in (facts.get("versions") or {}).items()),
@@ -167,18 +177,18 @@ def _provenance(pair: ImagePair, result: RegistrationResult, facts: Mapping[str,
         for key, value in rows.items()
         if value is not None and value != ""
     )
-    return f"<dl>\n{items}\n</dl>\n<p>Computing times and memory are in result.json.</p>"
+    return f"<dl>\n{items}\n</dl>\n<p>Computing times and memory use are in result.json.</p>"
 
 
 def _estimate(estimate: Mapping[str, Any] | None) -> str:
     if not estimate or not estimate.get("objective"):
-        return "given"
+        return "as given"
     held_out = estimate.get("held_out") or {}
     kept = [
         *(f"tissue {key}" for key in held_out.get("tissues", ())),
         *(f"landmark {name}" for name in held_out.get("landmarks", ())),
     ]
     return (
-        f"estimated for this pair ({estimate.get('method')} search, objective {estimate.get('objective')}); "
-        f"held out of the search: {', '.join(kept) or 'nothing'}"
+        f"estimated for this image pair ({estimate.get('method')} search, criterion "
+        f"{estimate.get('objective')}); held out: {', '.join(kept) or 'none'}"
     )

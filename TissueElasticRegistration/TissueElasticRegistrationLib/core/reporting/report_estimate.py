@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import NamedTuple
 
+from ..data import glossary
+from ..data.glossary import Quantity
 from ..data.images import ImagePair
 from ..data.result import RegistrationResult
 from ..data.tissues import BACKGROUND
@@ -17,8 +19,8 @@ from .landscape_picture import SPAN, landscape_picture
 
 PICTURE_PIXELS = 200
 NO_ELASTOGRAPHY = (
-    "Tuning is no elastography: these values register this pair best by that measure, which does not "
-    "make them the stiffness of its tissues."
+    "An estimate is not elastography: these values register this image pair best by that criterion, which "
+    "does not make them the stiffness of its tissues."
 )
 JUDGED_BY = {
     "dice": "the overlap of the segments (Dice)",
@@ -27,12 +29,9 @@ JUDGED_BY = {
 }
 TISSUE_COLUMN = ("Tissue", "segment or label of the fixed image")
 EVIDENCE_COLUMNS = (("Measure", ""), ("Before", "before the registration"), ("After", "after the registration"))
-NO_EVIDENCE = (
-    "Nothing that was measured is independent of the search. Hold a tissue or landmarks out of it to see "
-    "what the values are worth."
-)
+NO_EVIDENCE = "No measurement is independent of the search. Hold out a tissue or landmarks to check the values."
 NOTHING_MEASURED = (
-    "Neither overlap nor landmarks were measured, so nothing says whether these values are better than others."
+    "Neither overlap nor landmarks were measured, so there is no evidence that these values are better than others."
 )
 
 Colors = Mapping[int, tuple[int, int, int]]
@@ -70,15 +69,15 @@ def _what_was_done(estimate: Estimate, model: str | None) -> str:
     count = len(estimate.tuned_on)
     tissues = f"{count} tissues" if count > 1 else "one tissue"
     grid, judged = estimate.landscape, JUDGED_BY.get(estimate.criterion, estimate.criterion_name)
-    asked = f"by asking the model “{model}”" if model else "with the direct solver"
+    asked = f"with the model “{model}”" if model else "with the direct solver"
     if grid is None:
         return escape(
-            f"λ and μ of {tissues} were searched step by step from their start values {asked}, judged by {judged}."
+            f"λ and μ of {tissues} were optimized step by step from their start values {asked}, judged by {judged}."
         )
     return escape(
         f"λ and μ of {tissues} were searched on a grid of {len(grid.lam)} × {len(grid.mu)} values from "
-        f"{grid.lam[0]:.3g} to {grid.lam[-1]:.3g} {asked}, judged by {judged}; each tissue takes the pair "
-        "with which it fits best."
+        f"{grid.lam[0]:.3g} to {grid.lam[-1]:.3g} {asked}, judged by {judged}; for each tissue, the values "
+        "that fit best were selected."
     )
 
 
@@ -101,6 +100,10 @@ def _tissues(estimate: Estimate, colors: Colors) -> list[str]:
     return [table(titles, rows), what_columns_mean(titles)]
 
 
+def _column(quantity: Quantity, value: Callable[[TissueEstimate], float]) -> Column:
+    return Column(quantity.heading, quantity.meaning, lambda _, row: number(value(row), quantity.layout))
+
+
 def _columns(estimate: Estimate) -> list[Column]:
     score = SCORES.get(estimate.criterion, UNKNOWN_SCORE)
 
@@ -108,10 +111,10 @@ def _columns(estimate: Estimate) -> list[Column]:
         return change(score.sign * row.start_score, score.sign * row.score, score.layout, NOTHING_TO_TELL)
 
     columns = [
-        Column("λ", "first Lamé parameter, a relative weight without unit", lambda _, row: number(row.lame.lam, ".3g")),
-        Column("μ", "second Lamé parameter, a relative weight without unit", lambda _, row: number(row.lame.mu, ".3g")),
-        Column("ν", "Poisson ratio λ / (2 (λ + μ))", lambda _, row: number(row.lame.poisson_ratio, ".2f")),
-        Column("From", "search, or the start value that was kept", lambda _, row: _origin(row, estimate)),
+        _column(glossary.LAMBDA, lambda row: row.lame.lam),
+        _column(glossary.MU, lambda row: row.lame.mu),
+        _column(glossary.POISSON_RATIO, lambda row: row.lame.poisson_ratio),
+        Column("From", "whether the values were estimated", lambda _, row: _origin(row, estimate)),
         Column(
             f"{score.name}{score.unit}",
             "what the search judged by, with the start values and with these; in a "
@@ -142,8 +145,8 @@ def _for_voters(cell: Callable[[int, TissueEstimate], str]) -> Callable[[int, Ti
 
 def _origin(row: TissueEstimate, estimate: Estimate) -> str:
     if row.votes:
-        return "search"
-    return "kept, held out" if row.tissue in estimate.held_out else "kept"
+        return "estimated"
+    return "unchanged, held out" if row.tissue in estimate.held_out else "unchanged"
 
 
 def _landscapes(estimate: Estimate) -> list[str]:
@@ -161,8 +164,8 @@ def _landscapes(estimate: Estimate) -> list[str]:
             )
             figures.append(figure(rgb, caption, f"{score.name} of {row.tissue.name} for every λ and μ that was tried"))
     notes = (
-        f"λ grows from left to right and μ upwards, both from {grid.lam[0]:.3g} to {grid.lam[-1]:.3g} in equal "
-        "steps of the sliders. The ring is the chosen point.",
+        f"λ increases from left to right and μ upward, both from {grid.lam[0]:.3g} to {grid.lam[-1]:.3g} in "
+        "equal slider steps. The ring marks the chosen values.",
         f"Yellow is the best; dark violet is worse by {span:g}{score.unit} or more, gray is not known.",
         f"If more than half is as good as the best within {grid.flat:g}{score.unit}, the landscape is flat and "
         "that part is hatched: then λ and μ of this tissue hardly matter.",
@@ -180,12 +183,12 @@ def _evidence(found: list[Evidence]) -> list[str]:
         return ["<h3>Independent evidence</h3>", f"<p>{NOTHING_MEASURED}</p>"]
     independent, tuned = ([one for one in found if one.independent == wanted] for wanted in (True, False))
     parts = [
-        "<h3>Independent evidence <small>the search has not looked at these</small></h3>",
+        "<h3>Independent evidence <small>not used for the search</small></h3>",
         _evidence_table(independent) if independent else f"<p>{NO_EVIDENCE}</p>",
     ]
     if tuned:
         parts += [
-            "<h3>Tuned <small>λ and μ were chosen to make these good: no evidence</small></h3>",
+            "<h3>Tuned <small>λ and μ were chosen to optimize these: not independent evidence</small></h3>",
             _evidence_table(tuned),
         ]
     return parts

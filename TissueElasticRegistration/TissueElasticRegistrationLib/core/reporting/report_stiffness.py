@@ -6,16 +6,17 @@ import math
 from collections.abc import Mapping
 from html import escape
 
+from ..data import glossary
 from ..stiffness.shear_modulus_ratio import ShearModulusRatios, TissueModulusRatio
 from .html_parts import NOTHING_TO_TELL, section, table, tissue_name, what_columns_mean
 
 COLUMNS = (
     ("Tissue", "segment or label of the fixed image"),
-    ("Shear modulus ratio", "shear modulus relative to the reference tissue, with its 95 % interval"),
+    (glossary.SHEAR_MODULUS_RATIO.heading, glossary.SHEAR_MODULUS_RATIO.meaning),
 )
 EXPERIMENTAL = (
-    "Experimental. These ratios are computed from the deformation alone, independently of the λ and μ of the "
-    "registration. They are no elastography: only ratios, no values in kPa."
+    "Experimental. These ratios are estimated from the deformation alone, independently of the λ and μ of "
+    "the registration. This is not elastography: it yields ratios only, no values in kPa."
 )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 import qt
-from slicer.i18n import tr as _
 
+from ...core.data import glossary
 from ...core.data.tissues import BACKGROUND_ID, UNSEGMENTED_ID
 from ..widgets import table_widgets as tables
 from ..widgets.icons import look_of
@@ -22,41 +22,30 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column(
-        _("Tissue"),
-        _("Ticked: the estimate may use this tissue. Not ticked: it is kept out, to check the result by it."),
+        "Tissue",
+        "Checked: the tissue is used for the estimate. Clear the check box to exclude it and use it as an "
+        "independent check.",
     ),
-    Column("λ", _("Resistance to a change of volume that was found, a relative weight without unit")),
-    Column("μ", _("Resistance to a change of shape that was found, a relative weight without unit")),
-    Column("ν", _("Poisson ratio that follows from λ and μ: 0 is freely compressible, 0.5 incompressible")),
-    Column(
-        _("Shear\nmodulus\nratio"),
-        _(
-            "Experimental: how stiff a tissue is compared with the reference tissue (1), with its 95 % interval. It "
-            "follows from the deformation, not from λ and μ. It is no elastography: only ratios, and only where the "
-            "deformation supports them."
-        ),
-    ),
-    Column(
-        _("Confidence"),
-        _("How many of the values that were tried fit clearly worse than the best ones; flat: λ and μ hardly matter"),
-    ),
-    Column("", _("Put back λ and μ of one tissue, or take them again")),
+    *(Column(weight.heading, weight.meaning) for weight in (glossary.LAMBDA, glossary.MU, glossary.POISSON_RATIO)),
+    Column("Shear\nmodulus\nratio", glossary.SHEAR_MODULUS_RATIO.meaning),
+    Column(glossary.CONFIDENCE.heading, glossary.CONFIDENCE.meaning + " (flat)"),
+    Column("", "Revert this tissue to its previous λ and μ, or use the estimated values again"),
 )
 TISSUE, LAMBDA, MU, POISSON, STIFFNESS, CONFIDENCE, TAKE = range(len(COLUMNS))
-TO_USE = _("Used by the estimate")  # title of the only column before there is an estimate
-USED = _("{name}: the estimate may use it. Take the tick away to keep it out and check the result by it.")
-HELD_OUT = _("{name} is kept out of the estimate: how well it fits afterwards is independent evidence.")
-KEEPS = _("The estimate leaves λ and μ of {name} as they are.")
-SEARCHED = _("{name}: score {score:.3f}, with the values before {before:.3f}.")
-REFERENCE = _("1 (reference)")
-REFERENCE_MEANING = _("The others are compared with {name}.")
-STIFFNESS_MEANING = _("{name} is {ratio} times as stiff as {reference}; 95 % interval {low} to {high}.")
-FLAT = _("flat")
-FLAT_MEANING = _("λ and μ of {name} hardly change how well it fits, so the values mean little.")
-CONFIDENCE_MEANING = _("{percent} % of the values that were tried fit {name} clearly worse than these.")
-UNDO, TAKE_TEXT = _("Undo"), _("Take")
-UNDO_MEANING = _("Set λ and μ of {name} back to what they were before the estimate.")
-TAKE_MEANING = _("Set λ and μ of {name} to what the estimate has found.")
+TO_USE = "Used for the estimate"  # title of the only column before there is an estimate
+USED = "{name} is used for the estimate. Clear the check box to exclude it and use it as an independent check."
+HELD_OUT = "{name} is excluded from the estimate; its fit afterwards is independent evidence."
+KEEPS = "λ and μ of {name} were not changed by the estimate."
+SEARCHED = "{name}: score {score:.3f}, previously {before:.3f}."
+REFERENCE = "1 (reference)"
+REFERENCE_MEANING = "{name} is the reference for the other tissues."
+STIFFNESS_MEANING = "{name} is {ratio} times as stiff as {reference}; 95 % interval {low} to {high}."
+FLAT = "flat"
+FLAT_MEANING = "λ and μ of {name} have little effect on the fit, so their values mean little."
+CONFIDENCE_MEANING = "{percent} % of the tested values fit {name} clearly worse than these."
+UNDO, TAKE_TEXT = "Revert", "Use"
+UNDO_MEANING = "Revert λ and μ of {name} to their values before the estimate."
+TAKE_MEANING = "Use the estimated λ and μ of {name}."
 
 
 class EstimateTable:
@@ -216,7 +205,7 @@ def _cells(row: EstimateRow, has_lambda: bool) -> dict[int, Cell]:
     weights = {
         LAMBDA: weight_text(row.lame.lam),
         MU: weight_text(row.lame.mu),
-        POISSON: f"{row.lame.poisson_ratio:.2f}",
+        POISSON: f"{row.lame.poisson_ratio:{glossary.POISSON_RATIO.layout}}",
     }
     cells = {column: Cell(text if has_lambda or column == MU else NOT_KNOWN, tip) for column, text in weights.items()}
     return cells | {CONFIDENCE: _confidence(row)}

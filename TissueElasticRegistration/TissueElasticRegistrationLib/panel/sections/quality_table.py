@@ -9,8 +9,9 @@ from typing import Any
 
 import qt
 import slicer
-from slicer.i18n import tr as _
 
+from ...core.data import glossary
+from ...core.data.glossary import Quantity
 from ...core.data.result import RegistrationResult, TissueResult
 from ...core.reporting.verdict import Finding, tissue_findings, verdict
 from ..widgets import table_widgets as tables
@@ -18,36 +19,29 @@ from ..widgets.labels import breakable
 from ..widgets.table_widgets import NOT_KNOWN, Cell, Column
 
 COLUMNS = (
-    Column(_("Tissue"), _("Segment of the fixed image")),
+    Column("Tissue", "Segment of the fixed volume"),
     Column(
-        _("Remarks"),
-        _(
-            "Faults that the measurements show, none found is no proof that there are none; and which "
-            "tissues the estimate did not use"
-        ),
+        "Remarks",
+        "Problems indicated by the measurements (an empty cell does not rule out problems), and tissues excluded from "
+        "the estimate",
     ),
-    Column(_("Dice"), _("Overlap with the moving segmentation, before → after; 1 is complete, no unit")),
-    Column(_("HD95 mm"), _("95th percentile of the surface distances in mm, before → after")),
-    Column(_("Folding %"), _("Share of the voxels at which the deformation folds, in percent")),
-    Column(_("Strain"), _("Root mean square of the strain tensor's norm, no unit")),
+    Column(glossary.DICE.heading, glossary.DICE.before_after),
+    Column(glossary.HD95.heading, glossary.HD95.before_after),
+    Column(glossary.FOLDING.heading, glossary.FOLDING.meaning),
+    Column(glossary.STRAIN.heading, glossary.STRAIN.meaning),
 )
 REMARKS = 1  # column
-WHOLE_IMAGE = _("Whole image")
-SIMILARITY = _("Similarity")
-SIMILARITY_MEANING = _(
-    "Squared local correlation of the images, before → after; 1 is the most, no unit. "
-    "A high value alone does not show that tissue is matched correctly."
-)
-LANDMARKS = _("Landmarks")
-LANDMARKS_TEXT = _("{mean} mm (n = {count})")
-LANDMARKS_MEANING = _("Mean distance of corresponding landmarks in mm, before → after; the largest is {largest} mm.")
-KEPT_LANDMARKS = _("Kept landmarks")
-KEPT_LANDMARKS_MEANING = _("Only the landmarks that the estimate has not looked at: independent evidence. {rest}")
-NOT_MEASURED_MEANING = _("Not measured")
-LEVELS = {"problem": _("Problem"), "caution": _("Look at")}
-TOPICS = {"Folding": _("folding"), "Overlap": _("overlap")}
-HELD_OUT = _("kept to check")
-HELD_OUT_MEANING = _("The estimate has not looked at this tissue: how well it fits is independent evidence.")
+WHOLE_IMAGE = "Whole image"
+LANDMARKS = "Landmarks"
+LANDMARKS_TEXT = "{mean} mm (n = {count})"
+LANDMARKS_MEANING = glossary.LANDMARK_ERROR.before_after + " (mean). The largest is {largest} mm."
+HELD_OUT_LANDMARKS = "Held-out landmarks"
+HELD_OUT_LANDMARKS_MEANING = "Only the landmarks excluded from the estimate: independent evidence. {rest}"
+NOT_MEASURED_MEANING = "Not measured"
+LEVELS = {"problem": "Problem", "caution": "Check"}
+TOPICS = {"Folding": "folding", "Overlap": "overlap"}
+HELD_OUT = "held out"
+HELD_OUT_MEANING = "This tissue was excluded from the estimate, so its measurements are independent evidence."
 
 
 class QualityTable:
@@ -126,32 +120,33 @@ def _tissue_cells(row: TissueResult, held_out: bool) -> list[Cell]:
     return [
         Cell(row.tissue.name, row.tissue.name),
         _remarks(tissue_findings(row), held_out),
-        _change(row.dice_before, row.dice_after, ".3f"),
-        _change(row.hd95_mm_before, row.hd95_mm_after, ".2f"),
-        _number(row.negative_jacobian_percent, ".2g"),
-        _number(row.strain_rms, ".3f"),
+        _change(row.dice_before, row.dice_after, glossary.DICE),
+        _change(row.hd95_mm_before, row.hd95_mm_after, glossary.HD95),
+        _number(row.negative_jacobian_percent, glossary.FOLDING),
+        _number(row.strain_rms, glossary.STRAIN),
     ]
 
 
 def _image_cells(result: RegistrationResult, account: Mapping[str, Any] | None) -> list[list[Cell]]:
+    similarity, folding = glossary.SIMILARITY, _number(result.negative_jacobian_percent, glossary.FOLDING)
     rows = [
-        [Cell(WHOLE_IMAGE), Cell(""), Cell(""), Cell(""), _number(result.negative_jacobian_percent, ".2g"), Cell("")],
+        [Cell(WHOLE_IMAGE), Cell(""), Cell(""), Cell(""), folding, Cell("")],
         [
-            Cell(SIMILARITY, SIMILARITY_MEANING),
-            _change(result.similarity_before, result.similarity_after, ".3f", SIMILARITY_MEANING),
+            Cell(similarity.heading, similarity.before_after),
+            _change(result.similarity_before, result.similarity_after, similarity, similarity.before_after),
         ],
     ]
     if result.landmark_errors is not None:
         rows.append(_landmark_cells(LANDMARKS, LANDMARKS_MEANING, asdict(result.landmark_errors)))
     if account is not None and account["objective"] == "landmarks" and account["held_out"]["tre_mm"]:
-        meaning = KEPT_LANDMARKS_MEANING.format(rest=LANDMARKS_MEANING)
-        rows.append(_landmark_cells(KEPT_LANDMARKS, meaning, account["held_out"]["tre_mm"]))
+        meaning = HELD_OUT_LANDMARKS_MEANING.format(rest=LANDMARKS_MEANING)
+        rows.append(_landmark_cells(HELD_OUT_LANDMARKS, meaning, account["held_out"]["tre_mm"]))
     return rows
 
 
 def _landmark_cells(name: str, meaning: str, errors: Mapping[str, float]) -> list[Cell]:
-    mean = _change(errors["before_mean"], errors["after_mean"], ".2f").text
-    meaning = meaning.format(largest=_change(errors["before_max"], errors["after_max"], ".2f").text)
+    mean = _change(errors["before_mean"], errors["after_mean"], glossary.LANDMARK_ERROR).text
+    meaning = meaning.format(largest=_change(errors["before_max"], errors["after_max"], glossary.LANDMARK_ERROR).text)
     return [Cell(name, meaning), Cell(LANDMARKS_TEXT.format(mean=mean, count=errors["n"]), meaning)]
 
 
@@ -164,14 +159,14 @@ def _remarks(found: list[Finding], held_out: bool) -> Cell:
     return Cell(", ".join(words), "\n".join(sentences))
 
 
-def _number(value: float, layout: str) -> Cell:
-    return Cell(format(value, layout)) if math.isfinite(value) else Cell(NOT_KNOWN, NOT_MEASURED_MEANING)
+def _number(value: float, quantity: Quantity) -> Cell:
+    return Cell(format(value, quantity.layout)) if math.isfinite(value) else Cell(NOT_KNOWN, NOT_MEASURED_MEANING)
 
 
-def _change(before: float, after: float, layout: str, tool_tip: str = "") -> Cell:
+def _change(before: float, after: float, quantity: Quantity, tool_tip: str = "") -> Cell:
     if not (math.isfinite(before) or math.isfinite(after)):
         return Cell(NOT_KNOWN, NOT_MEASURED_MEANING)
-    return Cell(f"{_number(before, layout).text} → {_number(after, layout).text}", tool_tip)
+    return Cell(f"{_number(before, quantity).text} → {_number(after, quantity).text}", tool_tip)
 
 
 def _notes_text(result: RegistrationResult, found: Sequence[Finding]) -> str:

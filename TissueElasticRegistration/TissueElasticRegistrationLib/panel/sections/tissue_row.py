@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import qt
-from slicer.i18n import tr as _
 
+from ...core.data import glossary
 from ...core.physics.parameter_scale import ParameterScale, SliderPositions, with_equal_ratio
 from ..widgets.icons import Look
 from ..widgets.labels import ElidedLabel
@@ -21,24 +21,19 @@ if TYPE_CHECKING:
 
 SLIDER_STEPS = 1000
 
-LAMBDA = _("Resistance of {name} to a change of volume: first Lamé parameter λ, a relative weight without unit.")
-MU = _("Resistance of {name} to a change of shape: second Lamé parameter μ, a relative weight without unit.")
-RANGE = _("Allowed: {lowest} to {highest}.")
-PRESET = _("Set λ and μ of {name} to the start value of a common tissue (relative weights, no unit).")
-LINK = _("Keep the ratio λ/μ of {name}: when one of them is moved, the other follows.")
-LOCK = _(
-    "Lock {name}: presets for all, the global sliders, reset all and the estimate leave it as it is. "
-    "Its own sliders keep working."
+RANGE = "Allowed: {lowest} to {highest}."
+PRESET = "Set λ and μ of {name} to the start values of a common tissue (relative weights, no unit)."
+LINK = "Keep the ratio λ/μ of {name}: moving one slider moves the other."
+LOCK = (
+    "Lock {name}: Auto-estimate, Reset all, and the sliders for all tissues do not change it. Its own "
+    "sliders still work."
 )
-RESET = _("Set λ and μ of {name} back to their start values.")
-MEANING = _(
-    "ν: Poisson ratio λ / (2 (λ + μ)) of {name}, from 0 for freely compressible to 0.5 for incompressible. "
-    "×: the stiffness (Young's modulus) that λ and μ set, relative to soft tissue. Neither has a unit."
-)
-NO_LAMBDA = _("The model has one weight for each tissue, μ: λ has no effect.")
-NO_LAMBDA_MEANING = _("×: weight of {name} relative to soft tissue, no unit.")
-EMPTY = _("empty")
-EMPTY_MEANING = _("{name} has no voxels, so its elasticity has no effect.")
+RESET = "Reset λ and μ of {name} to their start values."
+MEANING = f"{{name}}. ν: {glossary.POISSON_RATIO.meaning}. ×: {glossary.STIFFNESS.meaning}."
+NO_LAMBDA = "The model has one weight per tissue, μ; λ has no effect."
+NO_LAMBDA_MEANING = "×: weight of {name} relative to soft tissue (no unit)."
+EMPTY = "empty"
+EMPTY_MEANING = "{name} has no voxels, so its elasticity has no effect."
 
 
 @dataclass(frozen=True)
@@ -113,7 +108,7 @@ class TissueRow:
         """What the weights mean, with ``soft_stiffness`` as unit."""
         parts = [EMPTY] if self.tissue.is_empty else []
         if not parts and self._has_lambda:
-            parts.append(f"ν {self.weights.poisson_ratio:.2f}")
+            parts.append(f"ν {self.weights.poisson_ratio:{glossary.POISSON_RATIO.layout}}")
         if not self.tissue.is_empty and soft_stiffness > 0:
             parts.append(f"{ratio_text(self.acting.stiffness / soft_stiffness)}×")
         text = _small(" · ".join(parts))
@@ -222,9 +217,12 @@ class TissueRow:
         meaning = (MEANING if self._has_lambda else NO_LAMBDA_MEANING).format(name=name)
         self._summary.toolTip = nothing if tissue.is_empty else meaning
         limits = RANGE.format(lowest=weight_text(self._scale.lowest), highest=weight_text(self._scale.highest))
-        for text, widgets in ((LAMBDA, (self.lam_slider, self.lam_box)), (MU, (self.mu_slider, self.mu_box))):
+        for weight, widgets in (
+            (glossary.LAMBDA, (self.lam_slider, self.lam_box)),
+            (glossary.MU, (self.mu_slider, self.mu_box)),
+        ):
             for widget in widgets:
-                widget.toolTip = f"{text.format(name=name)} {limits}"
+                widget.toolTip = f"{weight.symbol} of {name}. {weight.meaning}. {limits}"
         if not self._has_lambda:
             self.lam_slider.toolTip = self.lam_box.toolTip = NO_LAMBDA
         for kind, text in (("preset", PRESET), ("link", LINK), ("lock", LOCK), ("reset", RESET)):

@@ -9,6 +9,7 @@ import slicer
 import slicer.util
 import vtk
 
+from ...core.data import glossary
 from ...core.data.geometry import Geometry
 from ...core.evaluation.metrics import jacobian_determinant_kji
 from ..nodes import PREFIX, nodes_of_class, require_in_scene
@@ -147,7 +148,7 @@ def _lies_on(volume: slicer.vtkMRMLScalarVolumeNode, geometry: Geometry) -> bool
 
 
 def _make_display(volume: slicer.vtkMRMLScalarVolumeNode, transform: slicer.vtkMRMLTransformNode) -> None:
-    colors = make_owned_node(transform, JACOBIAN_COLORS, "vtkMRMLColorTableNode", "Jacobian determinant")
+    colors = make_owned_node(transform, JACOBIAN_COLORS, "vtkMRMLColorTableNode", glossary.JACOBIAN.name)
     fill_color_table(colors, jacobian_colors())
     volume.CreateDefaultDisplayNodes()
     display, (lowest, highest) = volume.GetDisplayNode(), JACOBIAN_RANGE

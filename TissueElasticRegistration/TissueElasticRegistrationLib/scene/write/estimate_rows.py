@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import slicer
 import slicer.util
 
+from ...core.data import glossary
+from ...core.data.glossary import Quantity
 from ...core.data.tissues import BACKGROUND_ID, Lame, Tissue
 from .vtk_tables import vtk_table
 
@@ -72,25 +74,21 @@ class _Column(NamedTuple):
     value: Callable[[EstimateRow], str | float]
 
 
+def _column(quantity: Quantity, value: Callable[[EstimateRow], str | float]) -> _Column:
+    return _Column(quantity.name, quantity.meaning, value)
+
+
 COLUMNS = (
     _Column("Tissue", "Name of the segment", lambda row: row.tissue.name),
-    _Column("Segment ID", "ID of the segment in the fixed image's segmentation", lambda row: row.tissue.id),
-    _Column("Use", "Whether the search has set its λ and μ", lambda row: _use(row)),
-    _Column("Lambda", "First Lamé parameter, relative weight", lambda row: row.lame.lam),
-    _Column("Mu", "Second Lamé parameter (shear), relative weight", lambda row: row.lame.mu),
-    _Column(
-        "Poisson ratio",
-        "Follows from λ and μ; 0 freely compressible, 0.5 incompressible",
-        lambda row: row.lame.poisson_ratio,
-    ),
-    _Column(
-        "Confidence",
-        "Share of the values tried that are worse than the best; near 0, λ and μ hardly matter",
-        lambda row: row.confidence,
-    ),
-    _Column("Flat", "Whether λ and μ hardly change the score", lambda row: "yes" if row.flat and row.votes else "no"),
-    _Column("Score", "What the search judged by, at these λ and μ", lambda row: row.score),
-    _Column("Score before", "The same at the values before the search", lambda row: row.start_score),
+    _Column("Segment ID", "ID of the segment in the fixed segmentation", lambda row: row.tissue.id),
+    _Column("Use", "Whether λ and μ of the tissue were estimated", lambda row: _use(row)),
+    _column(glossary.LAMBDA, lambda row: row.lame.lam),
+    _column(glossary.MU, lambda row: row.lame.mu),
+    _column(glossary.POISSON_RATIO, lambda row: row.lame.poisson_ratio),
+    _column(glossary.CONFIDENCE, lambda row: row.confidence),
+    _column(glossary.FLAT, lambda row: "yes" if row.flat and row.votes else "no"),
+    _Column("Score", "Criterion of the search with these λ and μ", lambda row: row.score),
+    _Column("Score before", "Criterion of the search with the values before it", lambda row: row.start_score),
 )
 
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import slicer
 import vtk
 
+from ...core.data import glossary
+from ...core.data.glossary import Quantity
 from ...core.data.result import RegistrationResult, TissueResult
 from .vtk_tables import vtk_table
 
@@ -19,29 +21,27 @@ class _Column(NamedTuple):
     value: Callable[[TissueResult], str | float]
 
 
+def _column(quantity: Quantity, value: Callable[[TissueResult], float], when: str = "") -> _Column:
+    """when: " before" or " after" the registration, for what is measured at both times."""
+    return _Column(quantity.name + when, quantity.unit, quantity.meaning, value)
+
+
 COLUMNS = (
     _Column("Tissue", "", "Name of the segment", lambda row: row.tissue.name),
-    _Column("Segment ID", "", "ID of the segment in the fixed image's segmentation", lambda row: row.tissue.id),
-    _Column("Lambda", "", "First Lamé parameter, relative weight", lambda row: row.parameters.lam),
-    _Column("Mu", "", "Second Lamé parameter (shear), relative weight", lambda row: row.parameters.mu),
-    _Column("Poisson ratio", "", "0 freely compressible, 0.5 incompressible", lambda row: row.parameters.poisson_ratio),
-    _Column(
-        "Stiffness as set",
-        "",
-        "Young's modulus that follows from the λ and μ that were used, relative to soft tissue; set, not measured",
-        lambda row: row.relative_stiffness,
-    ),
-    _Column("Energy", "", "Mean elastic energy density, weights included", lambda row: row.energy),
-    _Column("RMS strain", "", "Root mean square of the strain tensor's norm", lambda row: row.strain_rms),
-    _Column(
-        "Folding", "%", "Voxels whose Jacobian determinant is not positive", lambda row: row.negative_jacobian_percent
-    ),
-    _Column("Dice before", "", "Overlap with the moving segmentation", lambda row: row.dice_before),
-    _Column("Dice after", "", "Overlap with the warped segmentation", lambda row: row.dice_after),
-    _Column("HD95 before", "mm", "95th percentile of the surface distance", lambda row: row.hd95_mm_before),
-    _Column("HD95 after", "mm", "95th percentile of the surface distance", lambda row: row.hd95_mm_after),
-    _Column("Surface distance before", "mm", "Mean surface distance", lambda row: row.surface_distance_mm_before),
-    _Column("Surface distance after", "mm", "Mean surface distance", lambda row: row.surface_distance_mm_after),
+    _Column("Segment ID", "", "ID of the segment in the fixed segmentation", lambda row: row.tissue.id),
+    _column(glossary.LAMBDA, lambda row: row.parameters.lam),
+    _column(glossary.MU, lambda row: row.parameters.mu),
+    _column(glossary.POISSON_RATIO, lambda row: row.parameters.poisson_ratio),
+    _column(glossary.STIFFNESS, lambda row: row.relative_stiffness),
+    _column(glossary.ENERGY, lambda row: row.energy),
+    _column(glossary.STRAIN, lambda row: row.strain_rms),
+    _column(glossary.FOLDING, lambda row: row.negative_jacobian_percent),
+    _column(glossary.DICE, lambda row: row.dice_before, " before"),
+    _column(glossary.DICE, lambda row: row.dice_after, " after"),
+    _column(glossary.HD95, lambda row: row.hd95_mm_before, " before"),
+    _column(glossary.HD95, lambda row: row.hd95_mm_after, " after"),
+    _column(glossary.SURFACE_DISTANCE, lambda row: row.surface_distance_mm_before, " before"),
+    _column(glossary.SURFACE_DISTANCE, lambda row: row.surface_distance_mm_after, " after"),
 )
 
 

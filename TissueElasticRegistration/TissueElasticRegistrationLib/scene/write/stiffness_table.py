@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import slicer
 import slicer.util
 
+from ...core.data import glossary
 from ..owned_nodes import make_owned_node
 from .vtk_tables import vtk_table
 
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
 ROLE = "shearModulusRatios"
 MEANINGS = {
     "Tissue": "Name of the segment",
-    "Segment ID": "ID of the segment in the fixed image's segmentation",
-    "Shear modulus ratio": "Shear modulus relative to the reference tissue, from the deformation; empty where the "
-    "deformation does not support it",
+    "Segment ID": "ID of the segment in the fixed segmentation",
+    glossary.SHEAR_MODULUS_RATIO.name: glossary.SHEAR_MODULUS_RATIO.meaning,
     "Low": "Lower end of its 95 % interval",
     "High": "Upper end of its 95 % interval",
     "Remark": "The reference tissue, or why there is no shear modulus ratio",
