@@ -59,7 +59,7 @@ class TrainingConfig:
     first_phantoms: int = _option(48, "how many of them at the beginning; the others join as training goes on")
     steps_per_phantom: int = _option(20, "steps after which one more phantom joins")
     background: bool = _option(True, "make phantoms in another process while training goes on")
-    simulated: int = _option(120, "how many pairs with made motion on each real image")
+    simulated: int = _option(120, "how many pairs with simulated motion on each real image")
     augment: bool = _option(True, "swap, other contrast, other views, flips and transposes")
     flips: bool = _option(True, "flips and transposes among them; without, the network knows one orientation only")
 

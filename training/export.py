@@ -30,12 +30,12 @@ REST_OF_BODY = "background"
 # Labels that no hypernetwork of the paper has a place for.
 MERGED_INTO_REST = ("soft", "unsegmented")
 WHAT_SOURCES_ARE = {
-    "phantoms": "drawn thoraxes with finite-element motion (this project)",
-    "shapes": "random shapes with random contrast (this project)",
-    "simulated-thorax": "a thorax CT with made motion (TCIA 4D-Lung, patient 103, CC BY 3.0)",
-    "simulated-abdomen": "an abdominal CT with made motion (TotalSegmentator's example, Apache-2.0)",
-    "simulated-mr": "an abdominal MR with made motion (TotalSegmentator's example, Apache-2.0)",
-    "simulated-brain": "a brain MR with made motion (VoxelMorph's test scan, Apache-2.0)",
+    "phantoms": "synthetic thoraxes with finite-element deformation (this project)",
+    "shapes": "synthetic shapes with random contrast (this project)",
+    "simulated-thorax": "a thorax CT with simulated motion (TCIA 4D-Lung, patient 103, CC BY 3.0)",
+    "simulated-abdomen": "an abdominal CT with simulated motion (TotalSegmentator's example, Apache-2.0)",
+    "simulated-mr": "an abdominal MR with simulated motion (TotalSegmentator's example, Apache-2.0)",
+    "simulated-brain": "a brain MR with simulated motion (VoxelMorph's test scan, Apache-2.0)",
     "own": "real pairs that are not published with this model",
     "nlst": "NLST (Learn2Reg)",
     "lungct": "LungCT (Learn2Reg)",
@@ -125,8 +125,8 @@ def account(config: TrainingConfig, step: int, note: str = "") -> str:
     )
     shape = " x ".join(map(str, config.shape))
     changed = ["contrast", *["orientation"] * config.flips, "size"] if config.augment else []
-    changes = f"with changes of {', '.join(changed)}" if changed else "without changes of contrast, orientation, size"
-    begun = f"Begun with the weights of {Path(config.start_from).name}. " if config.start_from else ""
+    changes = f"with augmentation of {', '.join(changed)}" if changed else "without augmentation"
+    begun = f"Initialized with the weights of {Path(config.start_from).name}. " if config.start_from else ""
     pairs = "1 pair" if config.batch == 1 else f"{config.batch} pairs"
     return (
         f"{begun}{step} of {config.steps} steps of {pairs} of {shape} voxels: {data}; {changes}; "

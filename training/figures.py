@@ -130,7 +130,7 @@ def draw_registrations(options: argparse.Namespace, progress: ProgressLine) -> N
 
 
 def _pair(options: argparse.Namespace) -> tuple[ImagePair, str]:
-    """The pair from files, or a made-up patient, and what is shown."""
+    """The pair from files, or a synthetic patient, and what is shown."""
     named = [title for title in FILES if getattr(options, title)]
     if named and len(named) < len(FILES):
         missing = next(title for title in FILES if title not in named)
@@ -164,16 +164,16 @@ def _add_registration_options(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("models", nargs="+", metavar="MODEL", help="names or folders of models, or direct")
     add("--output", required=True, type=Path, help=".png, .pdf or .svg")
-    add("--phantom", type=int, default=EXAMPLE, metavar="N", help="number of a made-up patient")
-    add("--dimension", type=int, default=2, choices=[2, 3], help="of the made-up patient")
-    add("--spacing-mm", type=float, help="voxel size of the made-up patient (4, in volumes 6)")
+    add("--phantom", type=int, default=EXAMPLE, metavar="N", help="number of a synthetic patient")
+    add("--dimension", type=int, default=2, choices=[2, 3], help="of the synthetic patient")
+    add("--spacing-mm", type=float, help="voxel size of the synthetic patient (4, in volumes 6)")
     add("--fixed", help="own images instead: the one that stays as it is,")
     add("--moving", help="the one that is deformed onto it,")
     add("--segmentation", help="and the tissues of the fixed one")
     add("--moving-segmentation", help="tissues of the moving image, to estimate and to judge by")
-    add("--tissues", help="names of the labels, such as 1=lung,2=soft,3=bone")
-    add("--landmarks", help="csv with fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z in LPS mm")
-    add("--initial", default="auto", metavar="auto|none|rigid|T.h5", help="alignment done first")
+    add("--tissues", help="label names, for example 1=lung,2=soft,3=bone")
+    add("--landmarks", help="CSV file with the columns fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z in LPS mm")
+    add("--initial", default="auto", metavar="auto|none|rigid|T.h5", help="initial alignment")
     add(
         "--estimate",
         choices=["none", "grid", "gradient"],
@@ -181,7 +181,7 @@ def _add_registration_options(command: argparse.ArgumentParser) -> None:
         "segmentation and no --parameters); a global model takes the best pair for all tissues",
     )
     add("--parameters", help="json with λ and μ per tissue instead")
-    add("--grid-points", type=int, metavar="N", help="places per slider (11, without a model 5)")
+    add("--grid-points", type=int, metavar="N", help="grid points for each of λ and μ (11, without a model 5)")
     add(
         "--search-model",
         metavar="MODEL",

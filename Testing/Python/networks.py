@@ -50,9 +50,9 @@ def _map_parameters(shape):
 
 
 def model_card(config: NetworkConfig, **changes) -> ModelCard:
-    """A card for a made-up network."""
+    """A card for a synthetic network."""
     fields = {
-        "name": "made-up",
+        "name": "synthetic",
         "version": "1",
         "network": config,
         "regularizer": "elastic",

@@ -1,1 +1,1 @@
-"""What a network is trained on: phantoms, random shapes, real volumes with made motion, and published data sets."""
+"""What a network is trained on: phantoms, random shapes, real volumes with simulated motion, published data sets."""

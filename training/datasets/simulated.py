@@ -1,4 +1,4 @@
-"""Real images with made motion: the anatomy of a patient, deformed as its tissues would be, so that the truth is known.
+"""Real images with simulated motion: a patient's anatomy, deformed as its tissues would be: the truth is known.
 
 Every label gets a random stiffness around that of its tissue, random smooth forces act, and the elastic problem is
 solved as for the phantoms. Where a phantom shows what a program can draw, this shows what a scanner sees.

@@ -121,7 +121,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     except OSError as error:
         raise ValueError(f"{path}: the file cannot be read ({error.strerror}).") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: this is not a csv file that can be read.") from error
+        raise ValueError(f"{path}: not a readable CSV file.") from error
     missing = [title for title in NEEDED if title not in titles]
     if missing:
         raise ValueError(f"{path}: this is no table of the command batch, the column '{missing[0]}' is missing.")

@@ -1,4 +1,4 @@
-"""Write made-up patients as files, and the list of them that the command ``batch`` takes.
+"""Write synthetic patients as files, and the list of them that the command ``batch`` takes.
 
     python -m training.phantoms FOLDER [--count 30] [--dimension 2]
 

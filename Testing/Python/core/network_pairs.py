@@ -1,4 +1,4 @@
-"""Model packs with made-up networks, and image pairs for them, that the tests of the network as a solver share."""
+"""Model packs with synthetic networks, and image pairs for them, that the tests of the network as a solver share."""
 
 from __future__ import annotations
 

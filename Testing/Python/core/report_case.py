@@ -1,4 +1,4 @@
-"""What the tests of the report and of result.json share: a small oblique pair, a made-up result, a reader of pages."""
+"""What the tests of the report and of result.json share: a small oblique pair, a synthetic result, a page reader."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def quick_panel(fresh_host, monkeypatch):
 
 @pytest.fixture(scope="session")
 def model_packs(mrml_host, tmp_path_factory):
-    """Folders of good made-up models; see `panel_models.save_all`."""
+    """Folders of good synthetic models; see `panel_models.save_all`."""
     from panel_models import save_all
 
     folder = tmp_path_factory.mktemp("models")

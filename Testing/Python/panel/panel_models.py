@@ -1,4 +1,4 @@
-"""Made-up models as folders, for tests of the panel and of the console, and what a user does with them."""
+"""Synthetic models as folders, for tests of the panel and of the console, and what a user does with them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def damage_weights(folder: Path) -> None:
 
 def save_all(folder: Path) -> None:
     """Good packs of every kind, in folders of their own."""
-    save_helpful(folder / "helpful", training="drawn thoraxes", license="Apache-2.0")
+    save_helpful(folder / "helpful", training="synthetic thoraxes", license="Apache-2.0")
     save_universal(folder / "wild", voxels=30.0, spacing_mm=(1.0, 2.0))
     save(folder / "volumes", MAP_3D)
     save_paper(folder / "paper")

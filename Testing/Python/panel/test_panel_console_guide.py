@@ -21,7 +21,7 @@ FILES = ("exhale.nii.gz", "inhale.nii.gz", "exhale.seg.nrrd", "inhale.seg.nrrd")
 
 @pytest.fixture
 def patients(fresh_host, tmp_path) -> dict[str, PhantomCase]:
-    """Made-up patients by the names in the example, each as files in a folder of its own; the module is loaded."""
+    """Synthetic patients by the names in the example, each as files in a folder of its own; the module is loaded."""
     fresh_host.load_module(MODULE)
     cases = {"001": make_case(2, seed=7, spacing_mm=8.0), "002": make_case(2, seed=8, spacing_mm=8.0)}
     for patient, case in cases.items():

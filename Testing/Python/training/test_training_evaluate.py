@@ -168,4 +168,4 @@ def test_a_model_is_named_by_its_folder_or_by_its_name(tmp_path, monkeypatch, ca
     monkeypatch.setattr(sys, "argv", ["evaluate", "nothing", "--cache", str(tmp_path)])
     with pytest.raises(SystemExit):
         evaluate.main()
-    assert "There is no model 'nothing'" in capsys.readouterr().err
+    assert "Model 'nothing' not found" in capsys.readouterr().err

@@ -246,7 +246,7 @@ HEADER = ",".join(NEEDED) + "\n"
     [
         (None, "cannot be read"),
         (b"", "the column 'subject' is missing"),
-        (b"\xff\xfe\x00\x01", "not a csv file"),
+        (b"\xff\xfe\x00\x01", "not a readable CSV file"),
         (b"name,value\n1,2\n", "the column 'subject' is missing"),
         (HEADER.encode(), "no estimated"),
         ((HEADER + "a,failed,,,,,\n").encode(), "no estimated"),
@@ -292,7 +292,7 @@ def test_without_matplotlib_the_command_says_what_to_install(tmp_path, monkeypat
     assert "figures need matplotlib: pip install" in capsys.readouterr().err
 
 
-# --- made-up patients as files ----------------------------------------------------------------------------------------
+# --- synthetic patients as files --------------------------------------------------------------------------------------
 
 
 def test_subjects_are_files_that_batch_can_read(tmp_path):

@@ -344,9 +344,9 @@ def test_the_same_subject_gives_the_same_bytes_from_files_too(tmp_path, packs, c
         (("direct", "--fixed", "a.nii.gz"), "--moving is missing"),
         (
             ("direct", "--fixed", "a.nii.gz", "--moving", "b.nii.gz", "--segmentation", "c.nii.gz"),
-            "there is no such file",
+            "file not found",
         ),
-        (("nothing",), "There is no model 'nothing'"),
+        (("nothing",), "Model 'nothing' not found"),
         (("direct", "direct"), "shown once"),
         (("direct", "--refine", "-1"), "at least 0"),
         (("direct", "--spacing-mm", "500"), "spacing must be between"),

@@ -238,7 +238,7 @@ def test_a_run_can_begin_with_the_weights_of_a_finished_pack(tiny, pack):
         torch.allclose(weight, stored[name], atol=1e-9)
         for name, weight in state.model.module.network.state_dict().items()
     )
-    assert "Begun with the weights of earlier." in load_pack(Path(config.output) / config.name).card.training
+    assert "Initialized with the weights of earlier." in load_pack(Path(config.output) / config.name).card.training
 
 
 def test_a_finished_pack_of_another_architecture_is_refused_with_what_differs(tiny, pack):

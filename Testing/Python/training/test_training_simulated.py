@@ -1,4 +1,4 @@
-"""Training: made motion on real images, and real pairs as the registrar prepares them."""
+"""Training: simulated motion on real images, and real pairs as the registrar prepares them."""
 
 from __future__ import annotations
 
