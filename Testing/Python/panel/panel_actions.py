@@ -195,7 +195,7 @@ class User:
         change = pick(
             (
                 lambda: self._use(choose, ui.alignmentSelector, pick(("Automatic", "None"))),
-                lambda: self._use(choose, ui.deviceSelector, pick(("Automatic", "CPU", "CPU", "Graphics card (CUDA)"))),
+                lambda: self._use(choose, ui.deviceSelector, pick(("Automatic", "CPU", "CPU", "GPU (CUDA)"))),
                 lambda: self._use(type_value, ui.refineStepsSpinBox, pick("03")),
                 lambda: self._use(type_value, ui.gridPointsSpinBox, pick("34")),
                 lambda: self._use(type_value, ui.finestMmSpinBox, pick(("0", "12"))),

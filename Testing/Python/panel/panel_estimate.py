@@ -72,7 +72,7 @@ def cell(panel: PanelCase, segment_id: str, heading: str):
 
 
 def take_button(panel: PanelCase, segment_id: str):
-    """The button "Undo" or "Take" in the row of a tissue."""
+    """The button "Revert" or "Use" in the row of a tissue."""
     return slicer.util.findChild(panel.ui.estimateTable, f"estimateTake_{segment_id}")
 
 

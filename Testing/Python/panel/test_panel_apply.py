@@ -214,8 +214,14 @@ REASONS = [
     ("fixedSelector", "Choose a fixed volume."),
     ("movingSelector", "Choose a moving volume."),
     ("segmentationSelector", "Choose a segmentation of the fixed volume."),
-    ("movingLandmarksSelector", "The landmarks 'fixed points' need their counterpart in the moving volume."),
-    ("fixedLandmarksSelector", "The landmarks 'moving points' need their counterpart in the fixed volume."),
+    (
+        "movingLandmarksSelector",
+        "The landmarks 'fixed points' have no counterpart; choose landmarks in the moving volume as well.",
+    ),
+    (
+        "fixedLandmarksSelector",
+        "The landmarks 'moving points' have no counterpart; choose landmarks in the fixed volume as well.",
+    ),
 ]
 
 
@@ -278,7 +284,7 @@ def test_an_input_is_refused_as_output(ready):
     ready.rest()
     click(ready.ui.applyButton)
     ready.rest()
-    assert "cannot be its warped volume" in ready.ui.statusLabel.text
+    assert "cannot be used as its warped volume" in ready.ui.statusLabel.text
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(ready.nodes.moving), before)
     assert ready.transform is None
 

@@ -97,7 +97,7 @@ def test_torch_that_is_new_enough_is_no_problem(dependencies, torch_is, version)
 
 def test_missing_torch_is_named(dependencies, torch_is):
     torch_is(None)
-    assert dependencies.torch_problem() == "The registration needs PyTorch, which is not installed."
+    assert dependencies.torch_problem() == "Registration requires PyTorch, which is not installed."
 
 
 @pytest.mark.parametrize("version", ["2.2.2", "1.13.1+cu117"])
@@ -120,7 +120,7 @@ def test_intel_mac_is_told_that_there_is_no_such_torch(dependencies, torch_is, i
 def test_folder_that_an_uninstallation_has_left_is_no_torch(dependencies, fake_torch, monkeypatch):
     (fake_torch / "torch" / "lib").mkdir(parents=True)
     monkeypatch.setattr(sys, "path", [str(fake_torch)])
-    assert dependencies.torch_problem() == "The registration needs PyTorch, which is not installed."
+    assert dependencies.torch_problem() == "Registration requires PyTorch, which is not installed."
 
 
 def test_neither_the_panel_nor_looking_for_torch_imports_it(slicer_host):
@@ -168,7 +168,7 @@ def test_installation_asks_first_and_wants_versions_that_fit(dependencies, torch
 
 def test_user_who_declines_is_told_what_is_missing(dependencies, torch_is, not_testing, extension):
     torch_is(None)
-    assert dependencies.ensure_torch() == "The registration needs PyTorch, which is not installed."
+    assert dependencies.ensure_torch() == "Registration requires PyTorch, which is not installed."
 
 
 def test_missing_extension_is_named(dependencies, torch_is, not_testing, monkeypatch):
@@ -372,7 +372,7 @@ def test_real_torch_that_lacks_a_package_is_told_and_not_imported_again(slicer_h
     before, told, afterwards = done.stdout.splitlines()
     beginning = "PyTorch is installed but cannot be loaded ("
     assert before == "None" and told.startswith(beginning + "import of torchgen halted"), done.stderr
-    assert afterwards.startswith(beginning + "it has failed since Slicer was started): uninstall")
+    assert afterwards.startswith(beginning + "a previous attempt failed in this session): uninstall")
 
 
 def test_broken_torch_is_not_installed_over_in_the_same_session(
@@ -380,7 +380,7 @@ def test_broken_torch_is_not_installed_over_in_the_same_session(
 ):
     torch_is("2.6.0")
     monkeypatch.setitem(sys.modules, "torch._C", ModuleType("torch._C"))  # what a failed import leaves
-    assert "it has failed since Slicer was started" in dependencies.ensure_torch() and extension.calls == []
+    assert "a previous attempt failed in this session" in dependencies.ensure_torch() and extension.calls == []
 
 
 def test_fresh_installation_that_cannot_be_loaded_is_told_as_such(

@@ -104,7 +104,7 @@ def test_cancel_keeps_the_best_so_far(ready):
     values = latest(ready).values()
     assert values.keys() == set(TISSUES)
     assert stored(ready) == as_stored(values)
-    assert ready.ui.estimateStatusLabel.text == "Canceled; the best values so far were taken."
+    assert ready.ui.estimateStatusLabel.text == "Canceled; the best values so far are used."
     taken = stored(ready)
     pause(0.3)
     assert stored(ready) == taken
@@ -130,7 +130,7 @@ def test_cancel_while_candidates_are_registered_together_keeps_what_was_chosen(r
     click(ready.ui.estimatePushButton)
     ready.rest()
     assert stored(ready) == as_stored(latest(ready).values())
-    assert ready.ui.estimateStatusLabel.text == "Canceled; the best values so far were taken."
+    assert ready.ui.estimateStatusLabel.text == "Canceled; the best values so far are used."
 
 
 def test_one_candidate_that_fails_does_not_end_the_search(ready, monkeypatch):
@@ -232,5 +232,5 @@ def test_a_value_at_the_end_of_its_range_is_told_once_in_the_status_and_once_in_
     click(ready.ui.applyButton)
     ready.rest()
     for label in (ready.ui.estimateStatusLabel, ready.ui.qualityLabel):
-        lines = [line for line in label.text.splitlines() if "lies at an end of its allowed range" in line]
+        lines = [line for line in label.text.splitlines() if "is at the limit of its allowed range" in line]
         assert len(lines) == 1 and "bone" in lines[0]

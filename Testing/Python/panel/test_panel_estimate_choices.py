@@ -112,16 +112,19 @@ def test_half_of_the_landmarks_is_kept_to_check_the_other_half(ready):
     assert len(called.held_out_landmarks) == MANY // 2
     assert latest(ready).held_out_landmarks == called.held_out_landmarks
     assert stored(ready) == as_stored(called.values())
-    assert f"Kept to check the result: {MANY // 2} landmarks." in ready.ui.estimateStatusLabel.text
+    assert (
+        f"Excluded from the estimate as an independent check: {MANY // 2} landmarks."
+        in ready.ui.estimateStatusLabel.text
+    )
     apply(ready)
     rows = quality_rows(ready)
-    assert rows["Kept landmarks"][0].endswith(f"(n = {MANY // 2})")
+    assert rows["Held-out landmarks"][0].endswith(f"(n = {MANY // 2})")
     assert rows["Landmarks"][0].endswith(f"(n = {MANY})")
     assert "Landmarks were used to choose the parameters" in ready.ui.qualityLabel.text
     click(ready.ui.undoEstimateButton)
     ready.rest()
     apply(ready)
-    assert "Kept landmarks" not in quality_rows(ready), "these parameters come from no search"
+    assert "Held-out landmarks" not in quality_rows(ready), "these parameters come from no search"
 
 
 def test_landmarks_can_only_be_kept_where_there_are_some(ready):
@@ -143,12 +146,12 @@ def test_a_tissue_without_tick_is_kept_to_check_the_result(ready):
     lam, mu = as_stored(called.values())
     assert stored(ready) == (lam | {LIVER: 1.0}, mu | {LIVER: 3.3})
     assert LIVER not in lam
-    assert "Kept to check the result: liver." in ready.ui.estimateStatusLabel.text
-    assert cell(ready, LIVER, "μ").text() == "–" and "kept out" in cell(ready, LIVER, "μ").toolTip()
+    assert "Excluded from the estimate as an independent check: liver." in ready.ui.estimateStatusLabel.text
+    assert cell(ready, LIVER, "μ").text() == "–" and "excluded" in cell(ready, LIVER, "μ").toolTip()
     assert not landscape(ready, LIVER)
     apply(ready)
     remarks = {name: cells[0] for name, cells in quality_rows(ready).items()}
-    assert remarks["liver"] == "kept to check" and remarks["lung"] == ""
+    assert remarks["liver"] == "held out" and remarks["lung"] == ""
     assert "Only liver was held out of the search." in ready.ui.qualityLabel.text
 
 
@@ -175,7 +178,7 @@ def test_nothing_left_to_look_at_is_one_sentence(ready):
 def test_the_gradient_has_a_table_and_no_landscape(ready):
     estimate(ready)
     assert landscape(ready, LIVER)
-    names = {"stiffness landscape", "stiffness estimate"}
+    names = {"parameter landscape", "parameter estimate"}
     assert all(slicer.util.getFirstNodeByName(name) for name in names)
     choose(ready.ui.estimateMethodSelector, "Gradient")
     ready.rest()
@@ -191,7 +194,7 @@ def test_the_gradient_has_a_table_and_no_landscape(ready):
     )
     assert not landscape(ready, LIVER)
     assert cell(ready, LIVER, "λ").text() not in ("", "–")
-    assert {name for name in names if slicer.util.getFirstNodeByName(name)} == {"stiffness estimate"}
+    assert {name for name in names if slicer.util.getFirstNodeByName(name)} == {"parameter estimate"}
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode") == 0
 
 

@@ -66,7 +66,7 @@ def pixels(widget) -> np.ndarray:
 def test_before_an_estimate_there_are_only_the_tissues_in_their_colors(ready):
     table = ready.ui.estimateTable
     assert visible_headings(ready) == ["Tissue"]
-    assert table.horizontalHeaderItem(0).text() == "Used by the estimate"
+    assert table.horizontalHeaderItem(0).text() == "Used for the estimate"
     shown = [table.item(row, 0).text() for row in range(table.rowCount) if not table.isRowHidden(row)]
     assert shown == ["lung", "bone", "liver", "soft"]
     picture = pixels(table.viewport())
@@ -94,8 +94,8 @@ def test_the_table_tells_what_the_estimate_says(ready):
 
 def test_headings_say_that_it_is_no_elastography(ready):
     heading = ready.ui.estimateTable.horizontalHeaderItem(HEADINGS.index(STIFFNESS))
-    assert "no elastography" in heading.toolTip() and "ratios" in heading.toolTip()
-    assert "no elastography" in ready.ui.estimateNoteLabel.text
+    assert "not elastography" in heading.toolTip() and "ratios" in heading.toolTip()
+    assert "not elastography" in ready.ui.estimateNoteLabel.text
 
 
 def test_the_table_grows_with_the_search(ready, monkeypatch):
@@ -121,11 +121,11 @@ def test_one_tissue_is_put_back_and_taken_again(ready):
     click(take_button(ready, LIVER))
     ready.rest()
     assert stored(ready)[1] == found[1] | {LIVER: 3.3}
-    assert [take_button(ready, key).text for key in (LIVER, LUNG)] == ["Take", "Undo"]
+    assert [take_button(ready, key).text for key in (LIVER, LUNG)] == ["Use", "Revert"]
     click(take_button(ready, LIVER))
     ready.rest()
     assert stored(ready) == found
-    assert take_button(ready, LIVER).text == "Undo"
+    assert take_button(ready, LIVER).text == "Revert"
 
 
 def test_a_tissue_that_keeps_its_values_has_nothing_to_put_back(ready):
@@ -139,7 +139,7 @@ def test_a_tissue_that_keeps_its_values_has_nothing_to_put_back(ready):
     estimate(ready)
     assert latest(ready).values()[SOFT] == found
     assert not slicer.util.findChildren(ready.ui.estimateTable, f"estimateTake_{SOFT}")
-    assert take_button(ready, LUNG).text == "Undo"
+    assert take_button(ready, LUNG).text == "Revert"
 
 
 def test_a_tissue_that_had_its_start_value_gets_that_back(ready):
@@ -166,7 +166,7 @@ def test_a_moved_slider_can_be_set_to_the_estimate_again(ready):
     found = stored(ready)
     type_value(ready.tissue(SOFT, "lambdaBox"), "7")
     ready.rest()
-    assert take_button(ready, SOFT).text == "Take"
+    assert take_button(ready, SOFT).text == "Use"
     click(take_button(ready, SOFT))
     ready.rest()
     assert stored(ready) == found
@@ -178,7 +178,7 @@ def test_after_undo_one_tissue_can_be_taken_alone(ready):
     click(ready.ui.undoEstimateButton)
     ready.rest()
     changed = [key for key in TISSUES if (found[0][key], found[1][key]) != (START[key], START[key])]
-    assert len(changed) > 1 and {take_button(ready, key).text for key in changed} == {"Take"}
+    assert len(changed) > 1 and {take_button(ready, key).text for key in changed} == {"Use"}
     click(take_button(ready, LUNG))
     ready.rest()
     assert stored(ready) == ({LUNG: found[0][LUNG]}, {LUNG: found[1][LUNG]})

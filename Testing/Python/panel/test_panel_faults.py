@@ -77,7 +77,7 @@ def test_the_same_volume_twice(ready):
     ready.rest()
     choose(ready.ui.movingSelector, "fixed")
     ready.rest()
-    assert_explained(ready, "'fixed' is both the fixed and the moving volume")
+    assert_explained(ready, "'fixed' is selected as both fixed and moving volume")
     choose(ready.ui.movingSelector, "moving")
     assert_live_works(ready)
 
@@ -253,7 +253,7 @@ def test_what_cannot_be_drawn_is_explained_beside_its_switch(live):
     live.transform.Inverse()
     click(live.ui.jacobianCheckBox)
     pause(0.1)
-    assert "holds no displacement grid" in live.ui.displayProblemLabel.text
+    assert "contains no displacement grid" in live.ui.displayProblemLabel.text
     type_value(live.tissue("id_liver", "muBox"), "40")
     live.rest()
     click(live.ui.jacobianCheckBox)

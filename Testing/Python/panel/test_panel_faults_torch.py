@@ -70,7 +70,7 @@ def click_on_live(panel):
 def test_without_torch_the_panel_opens_and_live_says_what_is_missing(no_torch, panel):
     panel.choose_inputs(number=4)
     click_on_live(panel)
-    assert panel.ui.liveStatusLabel.text == "The registration needs PyTorch, which is not installed."
+    assert panel.ui.liveStatusLabel.text == "Registration requires PyTorch, which is not installed."
     assert not panel.ui.liveCheckBox.checked and not panel.parameters.live
     assert "torch" not in sys.modules
 
@@ -83,7 +83,7 @@ def test_without_torch_apply_and_estimate_say_what_is_missing(no_torch, panel, b
     panel.open("estimateButton")
     click(getattr(panel.ui, button))
     panel.rest()
-    assert getattr(panel.ui, label).text == "The registration needs PyTorch, which is not installed."
+    assert getattr(panel.ui, label).text == "Registration requires PyTorch, which is not installed."
     assert getattr(panel.ui, button).enabled
 
 
@@ -104,7 +104,7 @@ def test_without_torch_a_scene_that_was_saved_with_live_on_is_loaded(no_torch, p
     slicer.util.loadScene(str(tmp_path / "case.mrb"))
     pause(0.2)
     assert panel.tissue("id_liver", "muBox").text == "20"
-    assert panel.ui.liveStatusLabel.text == "The registration needs PyTorch, which is not installed."
+    assert panel.ui.liveStatusLabel.text == "Registration requires PyTorch, which is not installed."
     for name in ("gridCheckBox", "jacobianCheckBox", "differenceCheckBox", "deformedCheckBox"):
         click(getattr(panel.ui, name))
         pause(0.05)
@@ -140,16 +140,16 @@ def test_a_torch_that_cannot_be_loaded_is_diagnosed(broken_torch, panel, what):
 def test_a_graphics_card_that_is_chosen_and_not_there(ready, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     ready.open("modelButton")
-    choose(ready.ui.deviceSelector, "Graphics card (CUDA)")
+    choose(ready.ui.deviceSelector, "GPU (CUDA)")
     click_on_live(ready)
-    assert ready.ui.liveStatusLabel.text.startswith("The graphics card cannot be used: ")
+    assert ready.ui.liveStatusLabel.text.startswith("The GPU cannot be used: ")
     assert is_sentence(ready.ui.liveStatusLabel.text)
     click(ready.ui.applyButton)
     ready.rest()
-    assert ready.ui.statusLabel.text.startswith("The graphics card cannot be used: ")
+    assert ready.ui.statusLabel.text.startswith("The GPU cannot be used: ")
     choose(ready.ui.deviceSelector, "CPU")
     assert_live_works(ready)
-    assert ready.ui.deviceReasonLabel.text == "The CPU computes because it was chosen."
+    assert ready.ui.deviceReasonLabel.text == "Using the CPU, as selected."
 
 
 @pytest.fixture
@@ -180,14 +180,14 @@ def test_a_card_that_is_too_small_for_the_images_is_replaced_by_the_cpu(ready, m
     monkeypatch.setattr(registrar, "choose_device", lambda wanted: DeviceChoice(torch.device("cuda"), "It computes."))
     monkeypatch.setattr(Pyramid, "_build", on_cpu_only)
     click_on_live(ready)
-    assert "The memory of the graphics card was too small" in ready.ui.liveStatusLabel.text
-    assert "The memory of the graphics card was too small" in ready.ui.deviceReasonLabel.text
+    assert "Not enough GPU memory" in ready.ui.liveStatusLabel.text
+    assert "Not enough GPU memory" in ready.ui.deviceReasonLabel.text
     assert_live_works(ready)
 
 
 def test_live_falls_back_to_the_cpu_and_says_so(full_card):
     click_on_live(full_card)
-    assert "The memory of the graphics card was too small" in full_card.ui.liveStatusLabel.text
+    assert "Not enough GPU memory" in full_card.ui.liveStatusLabel.text
     assert_live_works(full_card)
 
 
@@ -195,7 +195,7 @@ def test_apply_falls_back_to_the_cpu_and_says_so(full_card):
     click(full_card.ui.applyButton)
     full_card.rest()
     assert full_card.ui.statusLabel.text.startswith("Registered")
-    assert "The memory of the graphics card was too small" in full_card.ui.qualityLabel.text
+    assert "Not enough GPU memory" in full_card.ui.qualityLabel.text
 
 
 def test_estimate_falls_back_to_the_cpu_and_says_so(full_card):
@@ -204,7 +204,7 @@ def test_estimate_falls_back_to_the_cpu_and_says_so(full_card):
     click(full_card.ui.estimatePushButton)
     full_card.rest()
     assert full_card.ui.estimateStatusLabel.text.startswith("Estimated")
-    assert "The memory of the graphics card was too small" in full_card.ui.estimateStatusLabel.text
+    assert "Not enough GPU memory" in full_card.ui.estimateStatusLabel.text
 
 
 def test_a_full_main_memory_is_said_in_one_line(ready, monkeypatch):

@@ -163,7 +163,7 @@ def test_voxels_are_changed_while_applying(ready):
     slicer.util.updateVolumeFromArray(ready.nodes.fixed, array[:, ::-1])
     ready.rest()
     text = ready.ui.statusLabel.text
-    assert text.startswith("The inputs have changed while they were registered") and is_sentence(text)
+    assert text.startswith("The inputs changed during the registration") and is_sentence(text)
     assert ready.transform is None
     click(ready.ui.applyButton)
     ready.rest()

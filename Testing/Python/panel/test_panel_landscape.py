@@ -100,7 +100,7 @@ def test_name_and_best_point_stand_with_the_picture(view):
     assert view["landscapeName_a"].text == "liver"
     assert "λ 2 · ↑ μ 12.3" in view["landscapeChosen_a"].text
     tip = view["landscapePicture_a"].toolTip
-    assert all(part in tip for part in ("liver", "no unit", "0.950", "0.900", "λ grows to the right"))
+    assert all(part in tip for part in ("liver", "no unit", "0.950", "0.900", "λ increases to the right"))
 
 
 def test_a_search_of_mu_alone_has_one_axis(view):

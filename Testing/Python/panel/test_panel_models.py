@@ -44,14 +44,14 @@ def test_installed_models_are_listed_with_what_they_are(ready):
     assert ready.ui.modelSelector.currentText == DIRECT
     assert not ready.ui.modelLabel.visible
     tip = ready.ui.modelSelector.itemData(1, 3)  # Qt::ToolTipRole
-    assert all(what in tip for what in ("helpful 1", "drawn thoraxes", "Apache-2.0")), tip
+    assert all(what in tip for what in ("helpful 1", "synthetic thoraxes", "Apache-2.0")), tip
 
 
 def test_a_chosen_model_is_described_and_kept(ready):
     choose_model(ready, "helpful")
     assert ready.parameters.model == "helpful"
     assert ready.ui.modelLabel.text == (
-        "helpful: for single slices and stacks of thick ones, any tissues. Trained on voxels of 4 to 12 mm."
+        "helpful: for single slices and stacks of thick slices, any tissues. Trained on voxel sizes of 4 to 12 mm."
     )
     assert ready.ui.applyButton.enabled
     choose_model(ready, DIRECT)
@@ -73,7 +73,7 @@ def test_a_damaged_card_is_listed_and_explained(ready, installed):
     choose_model(ready, "helpful")  # looks at the folder again
     assert "wild (cannot be used)" in listed(ready)
     choose_model(ready, "wild (cannot be used)")
-    assert_explained(ready, "Model pack 'wild': card.json is not the card of a model.")
+    assert_explained(ready, "Model pack 'wild': card.json is not a valid model card.")
     assert ready.ui.modelLabel.text == ready.ui.applyButton.toolTip
     choose_model(ready, DIRECT)
     assert ready.ui.applyButton.enabled
@@ -136,12 +136,12 @@ def test_a_model_that_was_trained_again_is_loaded_again(ready, installed):
 def test_notes_about_a_model_reach_the_user(ready):
     choose_model(ready, "wild")
     ready.switch_live_on()
-    spacing = "The model 'wild' was trained on voxels of 1 to 2 mm, these have 8 mm."
+    spacing = "The model 'wild' was trained on voxel sizes of 1 to 2 mm; these images have 8 mm."
     assert spacing in ready.ui.liveStatusLabel.text
     assert "worse than no deformation" in ready.ui.liveStatusLabel.text
     apply(ready)
     assert spacing in ready.ui.qualityLabel.text
-    assert "worse than no deformation: the direct solver registered from zero" in ready.ui.qualityLabel.text
+    assert "worse than no deformation, so only the direct solver was used" in ready.ui.qualityLabel.text
     choose_model(ready, DIRECT)
     assert "model" not in ready.ui.liveStatusLabel.text
 
@@ -223,7 +223,7 @@ def test_a_diffusion_model_has_no_lambda(ready):
     assert "λ has no effect" in ready.tissue(LIVER, "lambda").toolTip
     assert "ν" not in ready.tissue(LIVER, "summary").text
     apply(ready)
-    assert "The model 'paper-diffusion' has one weight for each tissue, μ" in ready.ui.qualityLabel.text
+    assert "The model 'paper-diffusion' has one weight per tissue, μ" in ready.ui.qualityLabel.text
     choose_model(ready, DIRECT)
     assert ready.tissue(LIVER, "lambda").enabled and ready.ui.allLambdaSlider.enabled
     assert "ν" in ready.tissue(LIVER, "summary").text
@@ -235,7 +235,7 @@ def test_a_diffusion_model_has_no_lambda(ready):
 def test_a_model_for_volumes_is_explained_for_a_slice(ready):
     ready.switch_live_on()
     choose_model(ready, "volumes")
-    assert_explained(ready, "The model 'volumes' registers volumes, these images are something else.")
+    assert_explained(ready, "The model 'volumes' supports volumes only.")
     assert ready.ui.modelLabel.text == ready.ui.applyButton.toolTip
     choose_model(ready, DIRECT)
     assert_live_works(ready)
@@ -248,14 +248,14 @@ def test_a_model_for_slices_is_explained_for_a_volume(ready):
     choose(ready.ui.fixedLandmarksSelector, "None")
     choose(ready.ui.movingLandmarksSelector, "None")
     ready.rest()
-    assert_explained(ready, "The model 'helpful' registers single slices and stacks of thick ones")
+    assert_explained(ready, "The model 'helpful' supports single slices and stacks of thick slices")
     choose_model(ready, "volumes")
     assert ready.ui.applyButton.enabled
 
 
 def test_a_tissue_that_a_model_does_not_know_is_named(ready):
     choose_model(ready, "no-liver")
-    assert_explained(ready, "The model 'no-liver' knows only soft, lung, spleen, heart, not 'liver'.")
+    assert_explained(ready, "The model 'no-liver' supports only the tissues soft, lung, spleen, heart, not 'liver'.")
     ready.nodes.segmentation.GetSegmentation().GetSegment(LIVER).SetName("Spleen")
     pause(0.2)
     ready.rest()
@@ -268,7 +268,7 @@ def test_damaged_weights_are_one_sentence_and_nothing_is_written(ready, installe
     click(ready.ui.applyButton)
     ready.rest()
     sentence = ready.ui.statusLabel.text
-    assert "weights.pt is not the file its card was written for" in sentence and is_sentence(sentence)
+    assert "weights.pt does not match its card" in sentence and is_sentence(sentence)
     click(ready.ui.liveCheckBox)
     ready.rest()
     assert ready.ui.liveStatusLabel.text == sentence
@@ -285,6 +285,6 @@ def test_a_slice_that_should_be_aligned_rigidly_says_that_it_was_not(ready):
     ready.open("advancedButton")
     choose(ready.ui.alignmentSelector, "Rigid")
     ready.switch_live_on()
-    assert "Single slices are never aligned rigidly" in ready.ui.liveStatusLabel.text
+    assert "Rigid alignment is not available for single slices" in ready.ui.liveStatusLabel.text
     apply(ready)
-    assert "Single slices are never aligned rigidly" in ready.ui.qualityLabel.text
+    assert "Rigid alignment is not available for single slices" in ready.ui.qualityLabel.text

@@ -84,10 +84,10 @@ def test_a_session_ends_when_its_model_is_trained_again(logic, nodes, tmp_path):
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
-        ("unknown", "There is no model 'unknown'; there are damaged, helpful, paper, volumes."),
+        ("unknown", "Model 'unknown' not found; installed models are damaged, helpful, paper, volumes."),
         ("/nowhere/mine", "Model pack 'mine': card.json is missing or cannot be read."),
-        ("damaged", "weights.pt is not the file its card was written for"),
-        ("volumes", "The model 'volumes' registers volumes, these images are something else."),
+        ("damaged", "weights.pt does not match its card"),
+        ("volumes", "The model 'volumes' supports volumes only."),
     ],
 )
 def test_a_model_that_cannot_be_used_is_one_sentence(logic, nodes, model, sentence):
@@ -99,17 +99,17 @@ def test_a_model_that_cannot_be_used_is_one_sentence(logic, nodes, model, senten
 
 
 def test_a_weight_outside_of_the_scale_of_a_model_is_named(logic, nodes):
-    with pytest.raises(ValueError, match=r"'liver' is outside of the allowed range 0 to 1 \(paper scale\)"):
+    with pytest.raises(ValueError, match=r"'liver' is outside the allowed range 0 to 1 \(paper scale\)"):
         logic.register(*nodes[:3], {"liver": (1.0, 2.0)}, model="paper")
 
 
 def test_a_model_for_slices_refuses_a_volume(logic):
     volumes = add_pair(slicer.mrmlScene, volume_pair())
-    with pytest.raises(ValueError, match="registers single slices and stacks of thick ones"):
+    with pytest.raises(ValueError, match="supports single slices and stacks of thick slices"):
         logic.register(*volumes[:3], model="helpful")
 
 
 def test_a_rigid_alignment_that_was_not_done_is_a_warning(logic, nodes):
     warned = logic.register(*nodes[:3], initial="rigid").result.warnings
-    assert [warning for warning in warned if "Single slices are never aligned rigidly" in warning]
+    assert [warning for warning in warned if "Rigid alignment is not available for single slices" in warning]
     assert not [warning for warning in logic.register(*nodes[:3]).result.warnings if "rigidly" in warning]

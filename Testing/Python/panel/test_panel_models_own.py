@@ -85,7 +85,7 @@ def test_the_folder_of_an_installed_model_is_that_model(ready, dialog, installed
 def test_a_folder_without_a_model_is_explained(ready, dialog, tmp_path):
     dialog.answer = tmp_path
     choose_model(ready, CHOOSE)
-    assert_explained(ready, f"There is no model in the folder '{tmp_path.name}': choose another solver.")
+    assert_explained(ready, f"The folder '{tmp_path.name}' contains no model; choose another solver.")
     assert str(tmp_path) in ready.ui.modelLabel.toolTip
     choose_model(ready, DIRECT)
     assert ready.ui.applyButton.enabled
@@ -110,7 +110,7 @@ def test_a_saved_scene_explains_that_its_model_is_gone(ready, dialog, own, tmp_p
     assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     shutil.rmtree(own)
     reload_scene(ready, tmp_path / "scene.mrb")
-    assert_explained(ready, "There is no model in the folder 'mine': choose another solver.")
+    assert_explained(ready, "The folder 'mine' contains no model; choose another solver.")
     assert ready.ui.modelSelector.currentText == "mine (cannot be used)"
     choose_model(ready, DIRECT)
     assert ready.tissue(LIVER, "muBox").text == "40"

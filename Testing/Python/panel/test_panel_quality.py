@@ -200,9 +200,9 @@ def test_tissues_the_estimate_did_not_use_are_marked(quality):
     account = {"objective": "landmarks", "held_out": {"tissues": [RIBS.tissue.id], "tre_mm": kept}}
     show.show(a_result(LIVER, replace(RIBS, negative_jacobian_percent=3.0)), (), account)
     assert not table.isColumnHidden(1)
-    assert [table.item(row, 1).text() for row in range(2)] == ["", "Problem: folding, kept to check"]
+    assert [table.item(row, 1).text() for row in range(2)] == ["", "Problem: folding, held out"]
     assert "independent evidence" in table.item(1, 1).toolTip()
-    assert row_texts(table, 5)[:2] == ["Kept landmarks", "3.00 → 1.00 mm (n = 3)"]
+    assert row_texts(table, 5)[:2] == ["Held-out landmarks", "3.00 → 1.00 mm (n = 3)"]
     show.show(a_result(LIVER, RIBS))
     assert table.isColumnHidden(1) and table.rowCount == 5
 

@@ -172,7 +172,7 @@ def test_closed_scene_raises_nothing(mrml_host, mrml_scene):
 def test_same_volume_twice_is_named(mrml_scene):
     inputs = add_inputs(mrml_scene)
     problem = input_problem(inputs._replace(moving=inputs.fixed, moving_segmentation=None))
-    assert "'exhale' is both the fixed and the moving volume" in problem
+    assert "'exhale' is selected as both fixed and moving volume" in problem
 
 
 def test_volume_without_image_is_named(mrml_scene):
@@ -183,7 +183,7 @@ def test_volume_without_image_is_named(mrml_scene):
 def test_color_volume_is_named(mrml_scene):
     colors = mrml_scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "colors")
     slicer.util.updateVolumeFromArray(colors, np.random.default_rng(0).normal(size=(*FIXED.shape_kji, 3)))
-    assert "'colors' has 3 values in each voxel" in input_problem(add_inputs(mrml_scene)._replace(fixed=colors))
+    assert "'colors' has 3 components per voxel" in input_problem(add_inputs(mrml_scene)._replace(fixed=colors))
 
 
 @pytest.mark.parametrize("single", ["fixed", "moving"])
@@ -244,7 +244,7 @@ def test_segmentation_moved_away_by_its_parent_is_named(mrml_scene):
 def test_one_segmentation_for_both_volumes_is_named(mrml_scene):
     inputs = add_inputs(mrml_scene)
     problem = input_problem(inputs._replace(moving_segmentation=inputs.segmentation))
-    assert "'organs' is the segmentation of both volumes" in problem
+    assert "'organs' is selected as both fixed and moving segmentation" in problem
 
 
 # Landmarks
@@ -255,7 +255,7 @@ def test_one_segmentation_for_both_volumes_is_named(mrml_scene):
 )
 def test_landmarks_of_one_volume_only_are_named(mrml_scene, missing, name, other):
     problem = input_problem(add_inputs(mrml_scene)._replace(**{missing: None}))
-    assert f"'{name}' need their counterpart in the {other} volume" in problem
+    assert f"'{name}' have no counterpart; choose landmarks in the {other} volume as well" in problem
 
 
 def test_landmarks_of_different_length_are_named(mrml_scene):
@@ -274,13 +274,13 @@ def test_equally_many_landmarks_of_which_other_ones_are_defined_are_named(mrml_s
 def test_landmarks_without_points_are_named(mrml_scene):
     lists = [add_markups(mrml_scene, name, []) for name in ("no points", "none either")]
     problem = input_problem(add_inputs(mrml_scene)._replace(fixed_landmarks=lists[0], moving_landmarks=lists[1]))
-    assert "'no points' have no defined point" in problem
+    assert "'no points' have no defined points" in problem
 
 
 def test_one_list_of_landmarks_for_both_volumes_is_named(mrml_scene):
     inputs = add_inputs(mrml_scene)
     problem = input_problem(inputs._replace(moving_landmarks=inputs.fixed_landmarks))
-    assert "'F' are the landmarks of both volumes" in problem
+    assert "'F' is selected as both fixed and moving landmarks" in problem
 
 
 # Parent transforms
@@ -317,7 +317,7 @@ def test_empty_segments_are_a_hint(mrml_scene):
 
 def test_no_moving_segmentation_is_a_hint(mrml_scene):
     hints = input_hints(add_inputs(mrml_scene)._replace(moving_segmentation=None))
-    assert len(hints) == 1 and "no Dice" in hints[0]
+    assert len(hints) == 1 and "Dice and surface distance cannot" in hints[0]
 
 
 def test_little_overlap_is_a_hint(mrml_scene):
@@ -326,7 +326,7 @@ def test_little_overlap_is_a_hint(mrml_scene):
     offset[:3, 3] = [12, -8, 14]
     for node in (inputs.moving, inputs.moving_segmentation):
         put_under(node, add_linear_transform(mrml_scene, "offset", offset))
-    assert any("'inhale' and 'exhale' lie at the same place" in hint for hint in input_hints(inputs))
+    assert any("'inhale' and 'exhale' overlap by only" in hint for hint in input_hints(inputs))
 
 
 def test_where_there_is_a_problem_there_are_no_hints(mrml_scene):

@@ -1,4 +1,4 @@
-"""The moving nodes under the result transform: they appear where the registration puts them, whatever is above them."""
+"""The moving nodes under the output transform: they appear where the registration puts them, whatever is above them."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ def test_fixed_volume_under_the_result_is_refused_by_name(mrml_scene):
     fixed, moving = add_pair(mrml_scene)
     result = add_result(mrml_scene, fixed, moving)
     set_parent(fixed, result)
-    assert "fixed volume 'exhale' is under the result transform 'result'" in refused(moving, result, fixed)
+    assert "fixed volume 'exhale' is under the output transform 'result'" in refused(moving, result, fixed)
 
 
 def test_result_with_a_parent_is_refused_by_name(mrml_scene):
@@ -263,7 +263,7 @@ def test_result_under_movings_own_parent_is_refused(mrml_scene):
 def test_result_under_itself_is_refused(mrml_scene):
     fixed, moving = add_pair(mrml_scene)
     result = add_result(mrml_scene, fixed, moving)
-    assert "'result' cannot be put under itself" in refused(result, result, fixed)
+    assert "'result' cannot be placed under itself" in refused(result, result, fixed)
 
 
 def test_transform_that_is_no_result_of_the_pair_is_refused_by_name(mrml_scene):

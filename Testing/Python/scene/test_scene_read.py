@@ -183,7 +183,7 @@ def test_empty_volume_is_refused_by_name(mrml_scene):
 def test_vector_volume_is_refused_by_name(mrml_scene):
     node = mrml_scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "colors")
     slicer.util.updateVolumeFromArray(node, np.random.default_rng(0).normal(size=(*SHAPE, 3)))
-    with pytest.raises(ValueError, match="'colors' has 3 values in each voxel"):
+    with pytest.raises(ValueError, match="'colors' has 3 components per voxel"):
         read_volume(node)
 
 
@@ -315,5 +315,5 @@ def test_former_result_of_the_pair_is_no_part_of_the_input(mrml_scene):
 
 def test_landmarks_of_one_image_only_are_refused_by_name(mrml_scene):
     nodes = add_pair(mrml_scene)
-    with pytest.raises(ValueError, match="'M' need their counterpart"):
+    with pytest.raises(ValueError, match="'M' have no counterpart"):
         read_pair(*nodes[:4], None, nodes[5])

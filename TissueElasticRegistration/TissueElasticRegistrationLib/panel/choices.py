@@ -2,8 +2,6 @@
 
 from enum import Enum
 
-from slicer.i18n import tr as _
-
 
 class Alignment(Enum):
     """What is done before the deformation."""
@@ -13,7 +11,7 @@ class Alignment(Enum):
     RIGID = "rigid"
 
     def label(self) -> str:
-        return {"auto": _("Automatic"), "none": _("None"), "rigid": _("Rigid")}[self.value]
+        return {"auto": "Automatic", "none": "None", "rigid": "Rigid"}[self.value]
 
 
 class Criterion(Enum):
@@ -24,7 +22,7 @@ class Criterion(Enum):
     SIMILARITY = "similarity"
 
     def label(self) -> str:
-        return {"dice": _("Overlap"), "landmarks": _("Landmarks"), "similarity": _("Similarity")}[self.value]
+        return {"dice": "Overlap", "landmarks": "Landmarks", "similarity": "Similarity"}[self.value]
 
 
 class EstimateMethod(Enum):
@@ -34,7 +32,7 @@ class EstimateMethod(Enum):
     GRADIENT = "gradient"
 
     def label(self) -> str:
-        return {"grid": _("Grid"), "gradient": _("Gradient")}[self.value]
+        return {"grid": "Grid", "gradient": "Gradient"}[self.value]
 
 
 class Device(Enum):
@@ -45,4 +43,4 @@ class Device(Enum):
     CUDA = "cuda"
 
     def label(self) -> str:
-        return {"auto": _("Automatic"), "cpu": _("CPU"), "cuda": _("Graphics card (CUDA)")}[self.value]
+        return {"auto": "Automatic", "cpu": "CPU", "cuda": "GPU (CUDA)"}[self.value]

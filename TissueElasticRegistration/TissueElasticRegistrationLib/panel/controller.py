@@ -13,7 +13,6 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 import slicer
-from slicer.i18n import tr as _
 
 from ..core.data.progress import Frame, Progress
 from ..core.estimation.estimate_result import EstimateProgress
@@ -30,7 +29,7 @@ from .job_runner import JobRunner
 if TYPE_CHECKING:
     from ..core.data.images import ImagePair
 
-CHANGED_MEANWHILE = _("The inputs have changed while they were registered, so nothing was written: apply again.")
+CHANGED_MEANWHILE = "The inputs changed during the registration, so no output was written. Click Apply again."
 
 
 class Activity(Enum):
@@ -293,7 +292,7 @@ class Controller:
             self._listener.failed(activity, sentence)
         else:
             logging.error("%s failed.", activity.value, exc_info=error)
-            message = _("Something went wrong ({error}); the error log has the details.")
+            message = "An error occurred ({error}); see the error log for details."
             self._listener.failed(activity, message.format(error=str(error) or type(error).__name__))
         if activity is not Activity.LIVE:
             self._follow_wanted()

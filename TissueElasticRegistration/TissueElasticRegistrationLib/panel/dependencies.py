@@ -12,7 +12,6 @@ from importlib import metadata, util
 from traceback import walk_tb
 
 import slicer
-from slicer.i18n import tr as _
 
 # Older ones do not work with numpy 2, which Slicer has.
 OLDEST_TORCH = (2, 3)
@@ -21,21 +20,20 @@ REQUIREMENT = ">=2.3"
 # years ago that asks for no certain torch (fepegar/SlicerPyTorch issue 18); newer ones bring the torch they fit.
 TORCHVISION_REQUIREMENT = ">=0.18"
 
-NOT_INSTALLED = _("The registration needs PyTorch, which is not installed.")
-TOO_OLD = _("The registration needs PyTorch 2.3 or newer, but {version} is installed.")
-INTEL_MAC = _("The registration needs PyTorch 2.3 or newer, which does not exist for Macs with an Intel processor.")
-NO_EXTENSION = _(
-    "The registration needs PyTorch: install the extension 'PyTorch' with the Extensions Manager, restart "
+NOT_INSTALLED = "Registration requires PyTorch, which is not installed."
+TOO_OLD = "Registration requires PyTorch 2.3 or newer; version {version} is installed."
+INTEL_MAC = "Registration requires PyTorch 2.3 or newer, which is not available for Macs with an Intel processor."
+NO_EXTENSION = (
+    "Registration requires PyTorch: install the extension 'PyTorch' with the Extensions Manager, restart "
     "Slicer, and try again."
 )
-INSTALLATION_FAILED = _("PyTorch could not be installed ({error}); the error log has the details.")
-RESTART = _("PyTorch has been updated: please restart Slicer.")
-CANNOT_BE_LOADED = _(
-    "PyTorch is installed but cannot be loaded ({error}): uninstall it with the module "
-    "'PyTorch Utils', restart Slicer, and install it there again. If that does not help, install "
-    "Slicer afresh."
+INSTALLATION_FAILED = "PyTorch could not be installed ({error}); see the error log for details."
+RESTART = "PyTorch was updated; restart Slicer."
+CANNOT_BE_LOADED = (
+    "PyTorch is installed but cannot be loaded ({error}): uninstall it in the module 'PyTorch Utils', "
+    "restart Slicer, and install it there again. If this does not help, reinstall Slicer."
 )
-FAILED_BEFORE = _("it has failed since Slicer was started")
+FAILED_BEFORE = "a previous attempt failed in this session"
 
 
 def torch_problem() -> str | None:

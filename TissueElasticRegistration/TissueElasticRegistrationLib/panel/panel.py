@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 
 import qt
-from slicer.i18n import tr as _
 
 from ..core.physics.parameter_scale import SliderPositions
 from ..core.physics.tuning import weights_at
@@ -223,7 +222,7 @@ class RegistrationPanel:
     def _on_apply(self) -> None:
         if self.control.activity is Activity.APPLY:
             self.control.cancel()
-            show_text(self.ui.statusLabel, _("Canceled; nothing was written."))
+            show_text(self.ui.statusLabel, "Canceled; nothing was written.")
         elif self._node is not None and self._ready(self.ui.statusLabel):
             self.control.apply(self._request())
 
@@ -239,7 +238,7 @@ class RegistrationPanel:
     def _on_stiffness(self) -> None:
         if self.control.activity is Activity.STIFFNESS:
             self.control.cancel()
-            show_text(self.ui.estimateStatusLabel, _("Canceled."))
+            show_text(self.ui.estimateStatusLabel, "Canceled.")
         elif self._node is not None and self._ready(self.ui.estimateStatusLabel):
             request = self._request()
             self.estimate.begin_ratios(self._node)
@@ -294,7 +293,7 @@ class RegistrationPanel:
         if activity is Activity.LIVE:
             show_text(
                 self.ui.liveStatusLabel,
-                _("Registering: {percent} %, {text}").format(percent=round(100 * fraction), text=text),
+                f"Registering: {round(100 * fraction)} %, {text}",
             )
             return
         bar, label = (
@@ -310,11 +309,11 @@ class RegistrationPanel:
             self.display.deformation_shown()
 
     def _on_settled(self, seconds: float, notes: tuple[str, ...]) -> None:
-        done = _("Up to date after {seconds:.1f} s.").format(seconds=seconds)
+        done = f"Up to date after {seconds:.1f} s."
         show_text(self.ui.liveStatusLabel, "\n".join((done, *notes)))
 
     def _on_applied(self, result, _nodes, seconds: float) -> None:
-        show_text(self.ui.statusLabel, _("Registered in {seconds:.1f} s.").format(seconds=seconds))
+        show_text(self.ui.statusLabel, f"Registered in {seconds:.1f} s.")
         self.quality.show(self.control.pair, result, self.estimate.in_use(inputs_of(self._node)))
         self.display.deformation_changed()
         self.display.show_pair()

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from slicer.i18n import tr as _
-
 from .controller import Activity
 
-CANCEL = _("Cancel")
-STOP_APPLY = _("Stop the registration; nothing is written.")
-STOP_ESTIMATE = _("Stop the search; the best values so far are kept.")
-STOP_STIFFNESS = _("Stop the estimate of the stiffness ratios.")
-WAIT_FOR_ESTIMATE = _("Wait for the estimate to end, or cancel it.")
-WAIT_FOR_APPLY = _("Wait for the registration to end, or cancel it.")
+CANCEL = "Cancel"
+STOP_APPLY = "Stop the registration; no output is written."
+STOP_ESTIMATE = "Stop the search; the best values so far are used."
+STOP_STIFFNESS = "Stop the estimate of the stiffness ratios."
+WAIT_FOR_ESTIMATE = "Wait for the estimate to finish, or cancel it."
+WAIT_FOR_APPLY = "Wait for the registration to finish, or cancel it."
 WAIT = {
     Activity.APPLY: WAIT_FOR_APPLY,
     Activity.ESTIMATE: WAIT_FOR_ESTIMATE,
     Activity.STIFFNESS: WAIT_FOR_ESTIMATE,
 }
-APPLY_MEANING = _("Register from the beginning with these values and write all outputs into the scene.")
-ESTIMATE_MEANING = _("Search λ and μ of every tissue that is not locked, for this patient.")
+APPLY_MEANING = "Run a complete registration with the current values and write all outputs to the scene."
+ESTIMATE_MEANING = "Search for λ and μ of all unlocked tissues."
 
 
 class RunButtons:
@@ -33,7 +31,7 @@ class RunButtons:
         wait = WAIT.get(activity)
         _show(
             self._apply,
-            _("Apply"),
+            "Apply",
             activity is Activity.APPLY,
             STOP_APPLY,
             wait or problem,
@@ -41,7 +39,7 @@ class RunButtons:
         )
         _show(
             self._estimate,
-            _("Auto-estimate"),
+            "Auto-estimate",
             activity is Activity.ESTIMATE,
             STOP_ESTIMATE,
             wait or estimate_problem,

@@ -26,8 +26,8 @@ REQUIRED = {
     "segmentation": "a segmentation of the fixed volume",
 }
 NEEDED_TO_JUDGE = {
-    "dice": "Choose a segmentation of the moving volume, or judge by something else than the overlap of segments.",
-    "landmarks": "Choose landmarks in both volumes, or judge by something else than landmarks.",
+    "dice": "Choose a segmentation of the moving volume, or choose another criterion.",
+    "landmarks": "Choose landmarks in both volumes, or choose another criterion.",
 }
 LABELS = {"segmentation": "segmentation", "moving_segmentation": "moving segmentation"}
 
@@ -133,13 +133,13 @@ def input_hints(inputs: InputNodes) -> tuple[str, ...]:
         if empty:
             hints.append(f"The {what} '{node.GetName()}' has empty segments: {', '.join(empty)}.")
     if inputs.moving_segmentation is None:
-        hints.append("Without a segmentation of the moving volume there is no Dice and no surface distance.")
+        hints.append("Without a segmentation of the moving volume, Dice and surface distance cannot be computed.")
     results = results_of_pair(inputs.fixed, inputs.moving)
     overlap = _volume_box(inputs.fixed, results).overlap_with(_volume_box(inputs.moving, results))
     if overlap < LITTLE_OVERLAP:
         hints.append(
-            f"Only {100 * overlap:.0f} % of '{inputs.moving.GetName()}' and '{inputs.fixed.GetName()}' lie at "
-            "the same place; bring them closer with a transform if the rigid alignment fails."
+            f"'{inputs.moving.GetName()}' and '{inputs.fixed.GetName()}' overlap by only {100 * overlap:.0f} "
+            "%; if the rigid alignment fails, move them closer together with a transform."
         )
     return tuple(hints)
 
@@ -161,7 +161,9 @@ def _check_chosen(inputs: InputNodes) -> None:
 def _check_volumes(inputs: InputNodes, results: Transforms) -> None:
     fixed, moving = inputs.fixed, inputs.moving
     if fixed is moving:
-        raise ValueError(f"'{fixed.GetName()}' is both the fixed and the moving volume: choose two different ones.")
+        raise ValueError(
+            f"'{fixed.GetName()}' is selected as both fixed and moving volume; choose two different volumes."
+        )
     for node in (fixed, moving):
         native_geometry(node, results)  # raises if the axes do not span space
         if min(shape_kji(node)[1:]) < MINIMUM_VOXELS_PER_AXIS:
@@ -170,20 +172,20 @@ def _check_volumes(inputs: InputNodes, results: Transforms) -> None:
     if single[0] != single[1]:
         slice_name, volume_name = [node.GetName() for node in ((fixed, moving) if single[0] else (moving, fixed))]
         raise ValueError(
-            f"'{slice_name}' is a single slice and '{volume_name}' is not: both must be volumes or both single slices."
+            f"'{slice_name}' is a single slice and '{volume_name}' is not; choose two volumes or two single slices."
         )
     if _volume_box(fixed, results).overlap_with(_volume_box(moving, results)) == 0:
         raise ValueError(
-            f"'{moving.GetName()}' does not overlap with '{fixed.GetName()}' in space, so no alignment "
-            "can start: bring them together with a transform first."
+            f"'{moving.GetName()}' does not overlap with '{fixed.GetName()}', so they cannot be aligned; "
+            "move them closer together with a transform first."
         )
 
 
 def _check_segmentations(inputs: InputNodes, results: Transforms) -> None:
     if inputs.moving_segmentation is inputs.segmentation:
         raise ValueError(
-            f"'{inputs.segmentation.GetName()}' is the segmentation of both volumes: the moving volume "
-            "needs its own one, or none."
+            f"'{inputs.segmentation.GetName()}' is selected as both fixed and moving segmentation; choose "
+            "another moving segmentation, or none."
         )
     for node, volume in ((inputs.segmentation, inputs.fixed), (inputs.moving_segmentation, inputs.moving)):
         if node is None:
@@ -195,8 +197,8 @@ def _check_segmentations(inputs: InputNodes, results: Transforms) -> None:
             raise ValueError(f"The segmentation '{node.GetName()}' is empty.")
         if box.overlap_with(_volume_box(volume, results)) == 0:
             raise ValueError(
-                f"The segmentation '{node.GetName()}' does not overlap with the volume "
-                f"'{volume.GetName()}': does it belong to another image?"
+                f"The segmentation '{node.GetName()}' does not overlap with the volume '{volume.GetName()}'; "
+                "check that it belongs to this volume."
             )
 
 
@@ -206,11 +208,13 @@ def _check_landmarks(inputs: InputNodes) -> None:
         return
     if fixed is None or moving is None:
         raise ValueError(
-            f"The landmarks '{(fixed or moving).GetName()}' need their counterpart in the "
-            f"{'moving' if moving is None else 'fixed'} volume."
+            f"The landmarks '{(fixed or moving).GetName()}' have no counterpart; choose landmarks in the "
+            f"{'moving' if moving is None else 'fixed'} volume as well."
         )
     if fixed is moving:
-        raise ValueError(f"'{fixed.GetName()}' are the landmarks of both volumes: each needs its own list.")
+        raise ValueError(
+            f"'{fixed.GetName()}' is selected as both fixed and moving landmarks; choose two different lists."
+        )
     defined = [_defined_points(node) for node in (fixed, moving)]
     if defined[0] != defined[1]:
         raise ValueError(
@@ -219,7 +223,7 @@ def _check_landmarks(inputs: InputNodes) -> None:
             "both."
         )
     if not defined[0]:
-        raise ValueError(f"The landmarks '{fixed.GetName()}' have no defined point.")
+        raise ValueError(f"The landmarks '{fixed.GetName()}' have no defined points.")
 
 
 def _check_parents(inputs: InputNodes, results: Transforms) -> None:

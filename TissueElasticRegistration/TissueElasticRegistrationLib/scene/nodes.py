@@ -61,7 +61,7 @@ def require_in_scene(node: slicer.vtkMRMLNode | None, class_name: str, what: str
         ValueError: Naming the node: it is missing, of the wrong kind or no longer in a scene.
     """
     if node is None:
-        raise ValueError(f"There is no {what}.")
+        raise ValueError(f"No {what} was given.")
     if not node.IsA(class_name):
         raise ValueError(f"'{node.GetName()}' is a {node.GetNodeTagName()}, not a {what}.")
     if node.GetScene() is None:
@@ -83,7 +83,9 @@ def require_scalar_volume(node: slicer.vtkMRMLVolumeNode | None, what: str = "vo
         raise ValueError(f"The {what} '{node.GetName()}' is empty.")
     channels = node.GetImageData().GetNumberOfScalarComponents()
     if channels != 1:
-        raise ValueError(f"The {what} '{node.GetName()}' has {channels} values in each voxel; one is needed.")
+        raise ValueError(
+            f"The {what} '{node.GetName()}' has {channels} components per voxel; a scalar volume is required."
+        )
 
 
 def nodes_of_class(scene: slicer.vtkMRMLScene, class_name: str) -> list[slicer.vtkMRMLNode]:

@@ -141,7 +141,7 @@ def read_landmarks(
     """
     fixed_points, moving_points = _defined_points(fixed_markups, ignored), _defined_points(moving_markups, ignored)
     if not fixed_points:
-        raise ValueError(f"The landmarks '{fixed_markups.GetName()}' have no defined point.")
+        raise ValueError(f"The landmarks '{fixed_markups.GetName()}' have no defined points.")
     if fixed_points.keys() != moving_points.keys():
         raise ValueError(
             f"The landmarks '{fixed_markups.GetName()}' and '{moving_markups.GetName()}' do not "
@@ -199,7 +199,7 @@ def read_pair(
     """
     if (fixed_landmarks is None) != (moving_landmarks is None):
         lonely = (fixed_landmarks or moving_landmarks).GetName()
-        raise ValueError(f"The landmarks '{lonely}' need their counterpart in the other image.")
+        raise ValueError(f"The landmarks '{lonely}' have no counterpart in the other image.")
     require_in_scene(fixed, "vtkMRMLVolumeNode", "fixed volume")
     require_in_scene(moving, "vtkMRMLVolumeNode", "moving volume")
     ignored = (*results_of_pair(fixed, moving), *ignored)

@@ -51,9 +51,9 @@ class SessionOptions:
 
     def __post_init__(self) -> None:
         if self.initial not in ALIGNMENTS:
-            raise ValueError(f"There is no alignment '{self.initial}': choose {', '.join(ALIGNMENTS)}.")
+            raise ValueError(f"Unknown alignment '{self.initial}'; choose one of {', '.join(ALIGNMENTS)}.")
         if not self.finest_mm >= 0:
-            raise ValueError(f"The finest voxel cannot have {self.finest_mm:g} mm: choose 0 or more.")
+            raise ValueError(f"The finest voxel size must be 0 or more, not {self.finest_mm:g} mm.")
 
 
 @dataclass(frozen=True)

@@ -34,21 +34,21 @@ def put_under(
             ``fixed`` or has a parent itself, or the fixed volume would move as well.
     """
     require_in_scene(moving, "vtkMRMLTransformableNode", "moving node")
-    require_in_scene(transform, "vtkMRMLTransformNode", "result transform")
+    require_in_scene(transform, "vtkMRMLTransformNode", "output transform")
     require_in_scene(fixed, "vtkMRMLVolumeNode", "fixed volume")
     results = _results_beside(transform, fixed)
     chain = [moving, *transform_chain(moving, results)]
     if transform in chain:
-        raise ValueError(f"The transform '{transform.GetName()}' cannot be put under itself.")
+        raise ValueError(f"The transform '{transform.GetName()}' cannot be placed under itself.")
     if transform.GetParentTransformNode() is not None:
         raise ValueError(
-            f"The result transform '{transform.GetName()}' is under the transform "
-            f"'{transform.GetParentTransformNode().GetName()}': take it out of there."
+            f"The output transform '{transform.GetName()}' is under the transform "
+            f"'{transform.GetParentTransformNode().GetName()}'; move it out of that transform."
         )
     if transform in transform_chain(fixed):
         raise ValueError(
-            f"The fixed volume '{fixed.GetName()}' is under the result transform "
-            f"'{transform.GetName()}': take it out of there."
+            f"The fixed volume '{fixed.GetName()}' is under the output transform '{transform.GetName()}'; "
+            "move it out of that transform."
         )
     shared = shared_parent(moving, fixed, results)
     if shared is not None:
@@ -108,8 +108,8 @@ def shared_parent_problem(moving: slicer.vtkMRMLNode, other: slicer.vtkMRMLNode,
     if shared is other:
         return f"'{other.GetName()}' belongs to the fixed image and cannot be moved."
     return (
-        f"'{moving.GetName()}' and '{other.GetName()}' are both under the transform '{shared.GetName()}', so one "
-        "cannot be moved without the other: take one of them out of there or harden the transform."
+        f"'{moving.GetName()}' and '{other.GetName()}' are both under the transform '{shared.GetName()}', so "
+        "neither can be moved alone; move one of them out of it, or harden the transform."
     )
 
 

@@ -88,8 +88,7 @@ def native_geometry(
     axes = ijk_to_ras[:3, :3] / np.maximum(np.linalg.norm(ijk_to_ras[:3, :3], axis=0), 1e-300)
     if abs(np.linalg.det(axes)) < 1e-3:
         raise ValueError(
-            f"The axes of volume '{volume_node.GetName()}' do not span space: "
-            "its direction matrix or a parent transform is singular."
+            f"The direction matrix or a parent transform of the volume '{volume_node.GetName()}' is singular."
         )
     try:
         return Geometry(shape_kji(volume_node), ijk_to_ras)

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import qt
 import slicer
-from slicer.i18n import tr as _
 
 from ...scene.display.outlines import hide_outlines, show_outlines
 from ...scene.display.overlays import (
@@ -182,11 +181,7 @@ class DisplaySection:
         if not (showing and self._settings.live):
             resume_volume_rendering(slicer.mrmlScene)
         elif pause_volume_rendering(self._inputs.moving):
-            texts.append(
-                _("The volume rendering of '{name}' is paused while Live is on.").format(
-                    name=self._inputs.moving.GetName()
-                )
-            )
+            texts.append(f"The volume rendering of '{self._inputs.moving.GetName()}' is paused while Live is on.")
         show_text(self._problem_label, "\n".join(filter(None, texts)))
 
     def _show_deformed(self) -> None:

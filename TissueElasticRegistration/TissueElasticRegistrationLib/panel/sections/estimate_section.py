@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from slicer.i18n import tr as _
-
 from ...core.physics.parameter_scale import LogScale, ParameterScale, SliderPositions
 from ...scene.nodes import InputNodes
 from ...scene.write.estimate_nodes import write_estimate
@@ -34,14 +32,14 @@ if TYPE_CHECKING:
     from ...core.stiffness.shear_modulus_ratio import ShearModulusRatios
 
 SAME = 0.0005  # of the length of a slider: half a step
-DONE = _("Estimated in {seconds:.1f} s.")
-FLAT = _("Hardly any difference for: {names}.")
-KEPT = _("Kept to check the result: {what}.")
-LANDMARKS = _("{count} landmarks")
-CANCELED = _("Canceled.")
-CANCELED_SEARCH = _("Canceled; the best values so far were taken.")
-RATIOS_DONE = _("Stiffness ratios estimated for {count} of {total} tissues.")
-UNDONE = _("The values are what they were before the estimate.")
+DONE = "Estimated in {seconds:.1f} s."
+FLAT = "λ and μ have little effect on the fit of: {names}."
+KEPT = "Excluded from the estimate as an independent check: {what}."
+LANDMARKS = "{count} landmarks"
+CANCELED = "Canceled."
+CANCELED_SEARCH = "Canceled; the best values so far are used."
+RATIOS_DONE = "Stiffness ratios were estimated for {count} of {total} tissues."
+UNDONE = "Previous values restored."
 
 
 class EstimateSection:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import qt
-from slicer.i18n import tr as _
 
 from ...core.reporting.landscape_picture import landscape_picture
 from ...core.reporting.pictures import png
@@ -18,15 +17,15 @@ if TYPE_CHECKING:
 
 # Two pictures fit into a panel 320 pixels wide at the usual font size.
 SIDE_IN_LINES = 8
-CHOSEN = _(
-    "Chosen for {name}: λ = {lam}, μ = {mu} (relative weights, no unit); score {score:.3f}, with the values "
-    "before {start_score:.3f}."
+CHOSEN = (
+    "Chosen for {name}: λ = {lam}, μ = {mu} (relative weights, no unit); score {score:.3f}, "
+    "previously {start_score:.3f}."
 )
-AXES = _("λ grows to the right, μ upwards. The brighter the better; the ring is what was chosen.")
-FLAT = _("flat: not determined")
-FLAT_MEANING = _(
-    "More than half of the values that were tried are as good as the best one (hatched): the images say "
-    "little about the elasticity of {name}."
+AXES = "λ increases to the right, μ upward. Brighter is better; the ring marks the chosen values."
+FLAT = "flat: not determined"
+FLAT_MEANING = (
+    "More than half of the tested values are as good as the best one (hatched), so the images hardly "
+    "determine λ and μ of {name}."
 )
 
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import qt
 import slicer
-from slicer.i18n import tr as _
 
 from ...core.models.model_card import CARD, DIRECT, ModelCard, is_path, list_cards, pack_folder, pack_state, read_card
 from ...core.physics.parameter_scale import LogScale, ParameterScale
@@ -20,19 +19,19 @@ from ..widgets.labels import show_text
 
 ELSEWHERE = ":"  # stands for no model: the entry that opens a dialog
 
-DIRECT_NAME = _("Direct solver")
-DIRECT_MEANING = _("Optimizes the deformation step by step. Needs no training, takes any contrast and orientation.")
-CHOOSE = _("Choose a folder...")
-CHOOSE_MEANING = _("Use a model of your own: the folder with its card.json and weights.pt.")
-NOT_INSTALLED = _("The model '{name}' is not installed: choose another solver.")
-NOT_THERE = _("There is no model in the folder '{folder}': choose another solver.")
-KINDS = {2: _("for single slices and stacks of thick ones"), 3: _("for volumes")}
-ANY_TISSUES = _("any tissues")
-ONE_FOR_ALL = _("one elasticity for the whole body")
-SUMMARY = _("{name}: {images}, {tissues}. Trained on voxels of {low:.3g} to {high:.3g} mm.")
-ZERO_TO_ONE = _("Its λ and μ are weights from {lowest:g} to {highest:g}.")
-NO_LAMBDA = _("It has one weight for each tissue, μ; λ has no effect.")
-DETAILS = _("{name} {version}\nTraining: {training}\nLicense: {license}\n{folder}")
+DIRECT_NAME = "Direct solver"
+DIRECT_MEANING = "Optimizes the deformation iteratively. Needs no training; supports any contrast and orientation."
+CHOOSE = "Choose a folder..."
+CHOOSE_MEANING = "Use your own model: choose the folder that contains its card.json and weights.pt."
+NOT_INSTALLED = "The model '{name}' is not installed; choose another solver."
+NOT_THERE = "The folder '{folder}' contains no model; choose another solver."
+KINDS = {2: "for single slices and stacks of thick slices", 3: "for volumes"}
+ANY_TISSUES = "any tissues"
+ONE_FOR_ALL = "one elasticity for the whole body"
+SUMMARY = "{name}: {images}, {tissues}. Trained on voxel sizes of {low:.3g} to {high:.3g} mm."
+ZERO_TO_ONE = "λ and μ range from {lowest:g} to {highest:g}."
+NO_LAMBDA = "It has one weight per tissue, μ; λ has no effect."
+DETAILS = "{name} {version}\nTraining: {training}\nLicense: {license}\n{folder}"
 
 
 class Entry(NamedTuple):
@@ -108,11 +107,11 @@ class ModelSection:
         entries = [Entry(DIRECT_NAME, DIRECT, DIRECT_MEANING)]
         for entry in list_cards():
             name = entry.folder.name
-            text = name if entry.card is not None else _("{name} (cannot be used)").format(name=name)
+            text = name if entry.card is not None else f"{name} (cannot be used)"
             entries.append(Entry(text, name, entry.problem or _details(entry.card, entry.folder)))
         entries += [self._own(folder) for folder in self._folders]
         if model not in [entry.model for entry in entries]:
-            entries.append(Entry(_("{name} (not installed)").format(name=model), model, self._fault or ""))
+            entries.append(Entry(f"{model} (not installed)", model, self._fault or ""))
         entries.append(Entry(CHOOSE, ELSEWHERE, CHOOSE_MEANING))
         if entries != self._entries:
             self._entries = entries
@@ -125,7 +124,7 @@ class ModelSection:
     @staticmethod
     def _own(folder: str) -> Entry:
         card, fault = _read(folder)
-        text = _("{name} (own)") if card is not None else _("{name} (cannot be used)")
+        text = "{name} (own)" if card is not None else "{name} (cannot be used)"
         tool_tip = f"{fault}\n{folder}" if fault else _details(card, Path(folder))
         return Entry(text.format(name=Path(folder).name), folder, tool_tip)
 
@@ -142,7 +141,7 @@ class ModelSection:
         if slicer.app.testingEnabled():
             return ""
         before = self._folders[-1] if self._folders else ""
-        found = qt.QFileDialog.getExistingDirectory(self._ui.modelSelector, _("Folder of a model"), before)
+        found = qt.QFileDialog.getExistingDirectory(self._ui.modelSelector, "Choose Model Folder", before)
         installed = {str(entry.folder): entry.folder.name for entry in list_cards()}
         return installed.get(str(Path(found)), str(Path(found))) if found else ""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slicer.i18n import tr as _
-
 from .quality_table import QualityTable
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ class QualitySection:
     def clear(self) -> None:
         self._table.clear()
         self._set_visible(False)
-        self._ui.qualityLabel.text = _("Apply measures the registration.")
+        self._ui.qualityLabel.text = "Click Apply to measure the registration."
 
     def _set_visible(self, on: bool) -> None:
         self._ui.qualityTable.visible = on

@@ -59,7 +59,7 @@ def write_estimate(
     Returns:
         The table.
     """
-    table = make_owned_node(owner, SUMMARY, "vtkMRMLTableNode", "stiffness estimate", beside or owner)
+    table = make_owned_node(owner, SUMMARY, "vtkMRMLTableNode", "parameter estimate", beside or owner)
     fill_estimate_table(table, estimate)
     write_landscape(estimate, segmentation, owner, beside)
     return table
@@ -95,11 +95,11 @@ def write_landscape(
         if np.isfinite(scores).any()
     ]
     beside = beside or owner
-    table = make_owned_node(owner, TABLE, "vtkMRMLTableNode", "stiffness landscape", beside)
+    table = make_owned_node(owner, TABLE, "vtkMRMLTableNode", "parameter landscape", beside)
     _fill(table, _scores(estimate.landscape, curves), estimate.criterion_name)
-    profiles = make_owned_node(owner, PROFILES, "vtkMRMLTableNode", "stiffness landscape profiles", beside)
+    profiles = make_owned_node(owner, PROFILES, "vtkMRMLTableNode", "parameter landscape profiles", beside)
     _fill(profiles, _profiles(estimate.landscape, curves), estimate.criterion_name)
-    chart = make_owned_node(owner, CHART, "vtkMRMLPlotChartNode", "stiffness landscape", beside)
+    chart = make_owned_node(owner, CHART, "vtkMRMLPlotChartNode", "parameter landscape", beside)
     series = _write_series(owner, profiles, curves)
     with slicer.util.NodeModify(chart):
         if not chart.GetXAxisTitle():

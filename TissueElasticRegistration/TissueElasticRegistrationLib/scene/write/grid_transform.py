@@ -38,7 +38,9 @@ def write_transform(displacement_ras_mm: np.ndarray, geometry: Geometry, node: s
     require_in_scene(node, "vtkMRMLTransformNode", "transform")
     check_displacement(displacement_ras_mm, geometry, node.GetName())
     if node.IsA("vtkMRMLLinearTransformNode") or node.IsA("vtkMRMLBSplineTransformNode"):
-        raise ValueError(f"The transform '{node.GetName()}' is a {node.GetNodeTagName()}: it cannot hold a grid.")
+        raise ValueError(
+            f"The transform '{node.GetName()}' is a {node.GetNodeTagName()} and cannot contain a displacement grid."
+        )
     grid = _own_grid(node)
     if grid is not None and _grid_geometry(grid).agrees_with(geometry, SAME_GRID_TOLERANCE_MM):
         image_array(grid.GetDisplacementGrid())[...] = displacement_ras_mm
@@ -61,7 +63,7 @@ def read_transform(node: slicer.vtkMRMLTransformNode) -> tuple[np.ndarray, Geome
     """
     grid = _own_grid(node)
     if grid is None:
-        raise ValueError(f"The transform '{node.GetName()}' holds no displacement grid (from parent).")
+        raise ValueError(f"The transform '{node.GetName()}' contains no displacement grid (from parent).")
     return image_array(grid.GetDisplacementGrid()).copy(), _grid_geometry(grid)
 
 

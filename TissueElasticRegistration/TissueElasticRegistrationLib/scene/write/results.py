@@ -101,7 +101,7 @@ def _check_outputs(inputs: InputNodes, outputs: OutputNodes) -> None:
         what = field.replace("_", " ")
         require_in_scene(node, getattr(OUTPUT_CLASSES, field), what)
         if node in inputs:
-            raise ValueError(f"'{node.GetName()}' is an input of the registration and cannot be its {what}.")
+            raise ValueError(f"'{node.GetName()}' is an input of the registration and cannot be used as its {what}.")
 
 
 @contextmanager

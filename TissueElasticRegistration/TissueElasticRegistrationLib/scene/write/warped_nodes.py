@@ -104,7 +104,7 @@ def make_segments(
     for tissue in labels.tissues:
         original = source.GetSegmentation().GetSegment(tissue.id)
         if original is None:
-            raise ValueError(f"The segmentation '{source.GetName()}' has no segment '{tissue.id}' any more.")
+            raise ValueError(f"The segmentation '{source.GetName()}' no longer has the segment '{tissue.id}'.")
         segment = slicer.vtkSegment()
         segment.DeepCopyMetadata(original)
         segment.SetLabelValue(tissue.label)
