@@ -80,13 +80,15 @@ def _parser() -> argparse.ArgumentParser:
         description="Open the module with a pair of images, estimate and register. "
         "Without files, a patient is simulated.",
     )
-    parser.add_argument("--fixed", help="image that stays as it is")
-    parser.add_argument("--moving", help="image that is deformed onto it")
-    parser.add_argument("--segmentation", help="tissues of the fixed image: label map or .seg.nrrd")
+    parser.add_argument("--fixed", help="fixed (reference) image")
+    parser.add_argument("--moving", help="moving image, registered to the fixed image")
+    parser.add_argument("--segmentation", help="segmentation of the fixed image: label map or .seg.nrrd")
     parser.add_argument("--moving-segmentation", help="tissues of the moving image: for the estimate and the overlap")
-    parser.add_argument("--landmarks", help="csv with fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z in LPS mm")
-    parser.add_argument("--tissues", help="names of the labels, such as 1=lung,2=soft,3=bone")
-    parser.add_argument("--output", default="demo-output", metavar="DIR", help="folder for the results")
+    parser.add_argument(
+        "--landmarks", help=("CSV file with the columns fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z in LPS mm")
+    )
+    parser.add_argument("--tissues", help="label names, for example 1=lung,2=soft,3=bone")
+    parser.add_argument("--output", default="demo-output", metavar="DIR", help="output folder")
     return parser
 
 

@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("canceled, nothing was written", file=sys.stderr)
+        print("canceled; nothing was written", file=sys.stderr)
         return 1
 
 
@@ -34,55 +34,76 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="TissueElasticRegistrationLib", description="Tissue-elastic image registration.")
     commands = parser.add_subparsers(required=True, metavar="command", parser_class=_Parser)
     # Without abbreviations: a mistyped option must not pass for another one.
-    register = commands.add_parser("register", help="register one pair of images", allow_abbrev=False)
+    register = commands.add_parser("register", help="register one image pair", allow_abbrev=False)
     register.set_defaults(run=_register)
-    register.add_argument("--fixed", required=True, help="image that stays as it is")
-    register.add_argument("--moving", required=True, help="image that is deformed onto it")
-    register.add_argument("--segmentation", required=True, help="tissues of the fixed image: label map or .seg.nrrd")
-    register.add_argument("--moving-segmentation", help="tissues of the moving image, for evaluation and estimate")
-    register.add_argument("--landmarks", help="csv with fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z in LPS mm")
+    register.add_argument("--fixed", required=True, help="fixed (reference) image")
+    register.add_argument("--moving", required=True, help="moving image, registered to the fixed image")
+    register.add_argument(
+        "--segmentation", required=True, help=("segmentation of the fixed image: label map or .seg.nrrd")
+    )
+    register.add_argument(
+        "--moving-segmentation",
+        help=("segmentation of the moving image, for evaluation and as a criterion of --estimate"),
+    )
+    register.add_argument(
+        "--landmarks", help=("CSV file with the columns fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z in LPS mm")
+    )
     _add_shared_options(register)
-    register.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
-    batch = commands.add_parser("batch", help="register a list of pairs", allow_abbrev=False)
+    register.add_argument("--output", required=True, metavar="DIR", help="output folder")
+    batch = commands.add_parser("batch", help="register a list of image pairs", allow_abbrev=False)
     batch.set_defaults(run=_batch)
     batch.add_argument(
         "pairs",
         metavar="pairs.csv",
-        help="one subject per line; columns fixed, moving, segmentation, "
-        "and optionally subject, moving_segmentation, landmarks, tissues, initial, parameters",
+        help=(
+            "CSV file with one subject per line; required columns: fixed, moving, segmentation; optional "
+            "columns: subject, moving_segmentation, landmarks, tissues, initial, parameters"
+        ),
     )
     _add_shared_options(batch)
-    batch.add_argument("--scheduler", metavar="ADDRESS", help="not available: subjects are registered one by one")
-    batch.add_argument("--output", required=True, metavar="DIR", help="one folder per subject, and batch.csv")
-    models = commands.add_parser("models", help="list the networks that can be used", allow_abbrev=False)
+    batch.add_argument("--scheduler", metavar="ADDRESS", help="not supported; subjects are registered one at a time")
+    batch.add_argument(
+        "--output", required=True, metavar="DIR", help=("output folder, with one subfolder per subject and batch.csv")
+    )
+    models = commands.add_parser("models", help="list the available models", allow_abbrev=False)
     models.set_defaults(run=_models)
-    models.add_argument("--folder", help="where the model packs are (default: those that come with the module)")
+    models.add_argument("--folder", help="folder of the models (default: the models included with the module)")
     return parser
 
 
 def _add_shared_options(command: argparse.ArgumentParser) -> None:
     """What one pair and a list of pairs are registered with."""
     add = command.add_argument
-    add("--tissues", help="names of the labels, such as 1=lung,2=soft,3=bone")
+    add("--tissues", help="label names, for example 1=lung,2=soft,3=bone")
     add(
         "--initial",
         default="auto",
         metavar="auto|none|rigid|T.h5",
-        help="alignment done first (auto: rigid if the images' frames do not fit)",
+        help="initial alignment (auto: rigid if the images are far apart)",
     )
     add(
         "--model",
         default="direct",
         metavar="direct|NAME|FOLDER",
-        help="direct: the solver without a network; or a model pack (see the command models)",
+        help="direct solver (no network), or the name or folder of a model (see the command models)",
     )
-    add("--parameters", help="json with λ and μ per tissue; default: the table of tissues")
-    add("--estimate", default="none", choices=["none", "grid", "gradient"], help="search for this patient's parameters")
-    add("--objective", default="dice", choices=["dice", "landmarks", "similarity"], help="what the search judges by")
-    add("--grid-points", type=int, metavar="N", help="places per slider (default: 11 with a model, 5 without)")
-    add("--search-model", metavar="NAME|FOLDER", help="the model that --estimate grid asks, if it is another one")
-    add("--hold-out", metavar="A,B", help="tissues that the search must not look at; they keep their values")
-    add("--hold-out-landmarks", metavar="A,B|half", help="landmarks that the search must not look at")
+    add("--parameters", help="JSON file with λ and μ for each tissue (default: start values by tissue name)")
+    add(
+        "--estimate",
+        default="none",
+        choices=["none", "grid", "gradient"],
+        help=("search for the λ and μ that fit this image pair best"),
+    )
+    add("--objective", default="dice", choices=["dice", "landmarks", "similarity"], help="criterion of the search")
+    add(
+        "--grid-points",
+        type=int,
+        metavar="N",
+        help=("grid points for each of λ and μ (default: 11 with a model, otherwise 5)"),
+    )
+    add("--search-model", metavar="NAME|FOLDER", help="model for --estimate grid, if different from --model")
+    add("--hold-out", metavar="A,B", help="tissues to exclude from the search; their values do not change")
+    add("--hold-out-landmarks", metavar="A,B|half", help="landmarks to exclude from the search")
     add(
         "--shear-modulus-ratio",
         action="store_true",
@@ -92,13 +113,16 @@ def _add_shared_options(command: argparse.ArgumentParser) -> None:
         "--refine",
         type=int,
         metavar="N",
-        help="further solver steps at full resolution (default after a model: 40, in volumes 5)",
+        help=(
+            "additional full-resolution iterations (default: none for the direct solver; after a model 40 in 2D, "
+            "5 in 3D)"
+        ),
     )
     add(
         "--device",
         default="auto",
         choices=["auto", "cpu", "cuda"],
-        help="where to compute (auto: a graphics card with CUDA if there is one that can be used)",
+        help="computing device (auto: a CUDA GPU if available, otherwise the CPU)",
     )
     add("--seed", type=int, default=0, metavar="N", help="recorded in result.json; results do not depend on it")
 
@@ -122,7 +146,7 @@ def _batch(options: argparse.Namespace) -> int:
         failed = register_list(options, progress)
     except KeyboardInterrupt:
         progress.close()
-        print("canceled, only the subjects that were finished are written", file=sys.stderr)
+        print("canceled; only the results of completed subjects were written", file=sys.stderr)
         return 1
     finally:
         progress.close()

@@ -116,7 +116,7 @@ def test_held_out_landmarks_have_their_own_error(folder):
     result = register(folder, *ESTIMATE, "--objective", "landmarks", "--hold-out-landmarks", "half")
     held_out = result["estimate"]["held_out"]
     assert len(held_out["landmarks"]) == held_out["tre_mm"]["n"] == result["tre_mm"]["n"] // 2
-    assert "Those held out of the search" in (folder / "one" / "report.html").read_text(encoding="utf-8")
+    assert "Landmarks held out of the search" in (folder / "one" / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_search_model_without_a_search_is_refused(folder, capsys):
@@ -130,7 +130,7 @@ def test_a_search_model_without_a_search_is_refused(folder, capsys):
         case / "segmentation.nii.gz",
     ]
     assert main(["register", *map(str, files), "--search-model", "some", "--output", str(folder / "refused")]) == 2
-    assert "--search-model: it names the model that --estimate grid asks" in capsys.readouterr().err
+    assert "--search-model: requires --estimate grid" in capsys.readouterr().err
     assert not (folder / "refused").exists()
 
 
@@ -143,7 +143,7 @@ def test_one_failing_subject_does_not_end_the_batch(finished):
     assert names == ["background", "lung", "bone", "liver", "soft"]
     lost = [row for row in rows if row["subject"] == "lost"]
     assert len(lost) == 1 and lost[0]["status"] == "failed"
-    assert "nowhere.nii.gz: there is no such file" in lost[0]["message"]
+    assert "nowhere.nii.gz: file not found" in lost[0]["message"]
     assert not (finished / "lost").exists()
 
 
@@ -181,12 +181,12 @@ def test_finished_subjects_are_skipped_until_the_options_change(folder, finished
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("fixed,moving\na,b\n", "the header must name fixed, moving, segmentation"),
-        ("fixed,moving,segmentation,color\na,b,c,d\n", "'color' is missing or not known"),
+        ("fixed,moving\na,b\n", "the header must contain fixed, moving, segmentation"),
+        ("fixed,moving,segmentation,color\na,b,c,d\n", "'color' is missing, repeated, or unknown"),
         ("fixed,moving,segmentation\n", "the file lists no subjects"),
         ("fixed,moving,segmentation\na,,c\n", "line 2: moving is empty"),
-        ("subject,fixed,moving,segmentation\nx,a,b,c\nx,a,b,c\n", "line 3: 'x' is no name for a folder of its own"),
-        ("subject,fixed,moving,segmentation\n../x,a,b,c\n", "'../x' is no name"),
+        ("subject,fixed,moving,segmentation\nx,a,b,c\nx,a,b,c\n", "line 3: 'x' is not a unique, valid folder name"),
+        ("subject,fixed,moving,segmentation\n../x,a,b,c\n", "'../x' is not a unique, valid folder name"),
     ],
 )
 def test_a_list_that_cannot_be_used_is_refused_naming_its_line(tmp_path, capsys, text, message):
@@ -199,4 +199,4 @@ def test_a_scheduler_is_refused_in_one_sentence(tmp_path, capsys):
     (tmp_path / "pairs.csv").write_text("fixed,moving,segmentation\na,b,c\n")
     options = ["--scheduler", "tcp://x:1", "--output", str(tmp_path / "output")]
     assert main(["batch", str(tmp_path / "pairs.csv"), *options]) == 2
-    assert "--scheduler: subjects are registered one by one" in capsys.readouterr().err
+    assert "--scheduler: not supported; subjects are registered one at a time" in capsys.readouterr().err

@@ -365,7 +365,7 @@ def test_bad_input_ends_the_process_with_code_2_and_one_line(slice_files, tmp_pa
     done = process(["-m", "TissueElasticRegistrationLib", *arguments(options, tmp_path / "out")])
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == f"error: {tmp_path / 'absent.nii.gz'}: there is no such file.\n"
+    assert done.stderr == f"error: {tmp_path / 'absent.nii.gz'}: file not found.\n"
 
 
 @pytest.mark.parametrize("words", [["--help"], ["register", "--help"], ["register", "--fixd", "a"], []])

@@ -88,4 +88,4 @@ def test_cuda_is_refused_in_one_sentence_where_there_is_none(run, capsys, monkey
     code, result = run("--device", "cuda")
     assert (code, result) == (2, None)
     message = capsys.readouterr().err
-    assert message.startswith("error: --device cuda: The graphics card cannot be used: ") and message.count("\n") == 1
+    assert message.startswith("error: --device cuda: The GPU cannot be used: ") and message.count("\n") == 1

@@ -121,7 +121,7 @@ def test_canceling_writes_nothing_and_keeps_what_was_there(case, tmp_path, monke
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "result.json").write_text("of an earlier run")
     assert register(case, tmp_path / "out", *options) == 1
-    assert capsys.readouterr().err.endswith("canceled, nothing was written\n")
+    assert capsys.readouterr().err.endswith("canceled; nothing was written\n")
     assert [(path.name, path.read_text()) for path in (tmp_path / "out").iterdir()] == [
         ("result.json", "of an earlier run")
     ]
@@ -143,7 +143,7 @@ def test_canceling_a_batch_keeps_the_subjects_that_were_finished(case, tmp_path,
 
     monkeypatch.setattr(batch_command, "register_files", not_the_second)
     assert main(["batch", str(tmp_path / "pairs.csv"), *QUICK, "--output", str(tmp_path / "out")]) == 1
-    assert capsys.readouterr().err.endswith("canceled, only the subjects that were finished are written\n")
+    assert capsys.readouterr().err.endswith("canceled; only the results of completed subjects were written\n")
     with open(tmp_path / "out" / "batch.csv", newline="", encoding="utf-8") as stream:
         assert {row["subject"] for row in csv.DictReader(stream)} == {"anna"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"anna", "batch.csv"}
@@ -233,12 +233,12 @@ def test_images_that_are_the_same_tell_no_stiffness(case, tmp_path):
     ("without", "options", "message"),
     [
         ("landmarks", (*GRID, "--objective", "landmarks"), "the pair needs corresponding landmarks"),
-        ("landmarks", (*GRID, "--hold-out-landmarks", "half"), "--hold-out-landmarks: there are no landmarks."),
-        ("", (*GRID, "--hold-out-landmarks", " , "), "--hold-out-landmarks: it names none of the 20 landmarks."),
+        ("landmarks", (*GRID, "--hold-out-landmarks", "half"), "--hold-out-landmarks: no landmarks were given."),
+        ("", (*GRID, "--hold-out-landmarks", " , "), "--hold-out-landmarks: names none of the 20 landmarks."),
         ("", (*GRID, "--hold-out-landmarks", "tip"), "There is no landmark 'tip' to hold out."),
         ("moving_segmentation", GRID, "the moving image needs a segmentation too"),
         ("", (*GRID, "--hold-out", "spleen"), "--hold-out: Unknown tissue 'spleen'"),
-        ("", (*GRID, "--hold-out", "lung,bone,liver,soft"), "--hold-out: every tissue is held out, nothing is left"),
+        ("", (*GRID, "--hold-out", "lung,bone,liver,soft"), "--hold-out: all tissues are held out; none is left"),
         (
             "",
             (*GRID, "--hold-out", "background"),
@@ -248,15 +248,15 @@ def test_images_that_are_the_same_tell_no_stiffness(case, tmp_path):
         (
             "",
             ("--estimate", "gradient", "--grid-points", "3"),
-            "--grid-points: it says how many values --estimate grid",
+            "--grid-points: requires --estimate grid",
         ),
         (
             "",
             ("--objective", "landmarks"),
-            "--objective: it belongs to a search, so it needs --estimate grid or gradient.",
+            "--objective: requires --estimate grid or gradient.",
         ),
-        ("", ("--hold-out", "liver"), "--hold-out: it belongs to a search"),
-        ("", ("--hold-out-landmarks", "half"), "--hold-out-landmarks: it belongs to a search"),
+        ("", ("--hold-out", "liver"), "--hold-out: requires --estimate"),
+        ("", ("--hold-out-landmarks", "half"), "--hold-out-landmarks: requires --estimate"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(case, tmp_path, capsys, without, options, message):

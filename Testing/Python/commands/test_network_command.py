@@ -59,7 +59,7 @@ def test_a_bad_pack_is_bad_input(files, pack, tmp_path, capsys):
     folder, _ = pack
     (folder / CARD).write_text("{}")
     assert run(files, folder, tmp_path / "out") == 2
-    assert capsys.readouterr().err.strip().endswith("Model pack 'wild': card.json is not the card of a model.")
+    assert capsys.readouterr().err.strip().endswith("Model pack 'wild': card.json is not a valid model card.")
     assert not (tmp_path / "out").exists()
 
 

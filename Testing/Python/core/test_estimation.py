@@ -128,7 +128,7 @@ def test_small_and_missing_tissues_keep_their_start_values_and_have_no_score():
         assert not row.votes and not row.flat and row.lame == MIDDLE.default
         assert np.isnan(row.score) and np.isnan(scores_of(estimate, name)).all()
         assert any(warning.startswith(reason) for warning in estimate.warnings)
-    assert len([warning for warning in estimate.warnings if "lies at an end" not in warning]) == 2
+    assert len([warning for warning in estimate.warnings if "is at the limit" not in warning]) == 2
     assert of_tissue(estimate, "lung").votes
 
 
@@ -208,7 +208,7 @@ def test_a_place_that_fails_stays_unknown_and_the_others_do_not_notice(kind, bad
     scores = scores_of(estimate, "lung")
     assert np.argwhere(np.isnan(scores)).tolist() == [list(bad)]
     assert scores[np.isfinite(scores)].min() > 0.7
-    warnings = [warning for warning in estimate.warnings if "lies at an end" not in warning]
+    warnings = [warning for warning in estimate.warnings if "is at the limit" not in warning]
     assert len(warnings) == 1 and "could not be registered" in warnings[0]
     assert "\n" not in warnings[0]
     assert of_tissue(estimate, "lung").votes and of_tissue(estimate, "lung").point != bad

@@ -94,7 +94,7 @@ def test_nifti_scaling_is_applied(tmp_path):
 def test_missing_folder_and_empty_file_are_refused(tmp_path):
     (tmp_path / "empty.nii.gz").touch()
     (tmp_path / "folder.nii.gz").mkdir()
-    for name, fault in (("missing.nii.gz", "no such file"), ("folder.nii.gz", "folder"), ("empty.nii.gz", "empty")):
+    for name, fault in (("missing.nii.gz", "file not found"), ("folder.nii.gz", "folder"), ("empty.nii.gz", "empty")):
         message = sentence(lambda name=name: read_image(tmp_path / name))
         assert message.startswith(str(tmp_path / name)) and fault in message
 

@@ -45,4 +45,4 @@ def test_unusable_landmark_file_is_refused(tmp_path, content, word):
 
 
 def test_missing_landmark_file_is_refused(tmp_path):
-    assert "no such file" in sentence(lambda: read_landmarks(tmp_path / "points.csv"))
+    assert "file not found" in sentence(lambda: read_landmarks(tmp_path / "points.csv"))

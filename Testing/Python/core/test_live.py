@@ -298,7 +298,7 @@ def test_a_full_graphics_card_is_replaced_by_the_cpu_and_the_result_says_so(what
     finish(registrar.register(parameters))
     finish(expected.register(parameters))
     np.testing.assert_array_equal(registrar.displacement_ras_mm()[0], expected.displacement_ras_mm()[0])
-    assert any("memory of the graphics card" in warning for warning in finish(registrar.result()).warnings)
+    assert any("Not enough GPU memory" in warning for warning in finish(registrar.result()).warnings)
 
 
 def test_a_full_main_memory_is_not_hidden():

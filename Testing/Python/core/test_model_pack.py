@@ -106,7 +106,7 @@ def test_the_card_says_what_follows_from_the_network(folder):
 
 
 def test_a_model_cannot_be_saved_with_a_card_of_another_network(tmp_path):
-    with pytest.raises(ValueError, match="not the one that the card"):
+    with pytest.raises(ValueError, match="does not match the card"):
         save_pack(tmp_path, awake(MAP), model_card(replace(MAP, integration_steps=5)))
 
 
@@ -127,7 +127,7 @@ def test_a_flipped_byte_is_refused(folder, place):
     data = bytearray((folder / WEIGHTS).read_bytes())
     data[int(place * len(data))] ^= 1
     (folder / WEIGHTS).write_bytes(data)
-    assert "not the file its card was written for" in refusal(folder)
+    assert "does not match its card" in refusal(folder)
 
 
 @pytest.mark.parametrize("name", [CARD, WEIGHTS])
@@ -153,7 +153,7 @@ class Payload:
 )
 def test_nothing_in_a_pack_is_executed(folder, tmp_path, make):
     replace_weights(folder, make(Payload(tmp_path / "executed")))
-    assert "something else than weights" in refusal(folder)
+    assert "does not contain network weights" in refusal(folder)
     assert not (tmp_path / "executed").exists()
 
 
@@ -167,7 +167,7 @@ def test_the_payload_of_the_test_above_would_act(tmp_path):
 )
 def test_a_file_without_weights_is_refused(folder, data):
     replace_weights(folder, data)
-    assert "something else than weights" in refusal(folder)
+    assert "does not contain network weights" in refusal(folder)
 
 
 def other_weights(change):
@@ -203,38 +203,41 @@ def other_weights(change):
 )
 def test_weights_that_do_not_fit_the_card_are_refused(folder, data):
     replace_weights(folder, data)
-    assert "do not fit the network of the card" in refusal(folder)
+    assert "do not match the network described in the card" in refusal(folder)
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"schema": 3}, "version 3"),
-        ({"tissues": ["background", "lung", "bone", "liver", "spleen"]}, "has 8 parameters, its tissues need 10"),
-        ({"tissues": ["background", "lung", "bone", "Lung"]}, "its tissues need"),
-        ({"tissues": []}, "its tissues need 2"),
+        (
+            {"tissues": ["background", "lung", "bone", "liver", "spleen"]},
+            "has 8 parameters, but its tissues require 10",
+        ),
+        ({"tissues": ["background", "lung", "bone", "Lung"]}, "its tissues require"),
+        ({"tissues": []}, "its tissues require 2"),
         ({"regularizer": "bending"}, "regularizer 'bending'"),
         ({"orientation": "LPS"}, "orientation 'LPS'"),
-        ({"orientation": "SPL"}, "does not fit 2 dimensions"),
+        ({"orientation": "SPL"}, "not valid in 2 dimensions"),
         ({"scale__name": "linear"}, "scale 'linear'"),
         ({"scale__highest": 10.0}, "contradict"),
         ({"dimension": 3}, "contradict"),
         ({"network__dimension": 3}, ""),
-        ({"network__conditioning": "map"}, "takes any tissues"),
+        ({"network__conditioning": "map"}, "accepts any tissues"),
         ({"network__encoder": [4, 4, 4]}, "equally many levels"),
         ({"network__encoder": [100000, 4]}, "too large"),
-        ({"network__encoder": ["4", 4]}, "not the card of a model"),
-        ({"network__layers": 3}, "not the card of a model"),
-        ({"network": []}, "not the card of a model"),
-        ({"spacing_mm": [0, 4]}, "no range"),
-        ({"spacing_mm": "4"}, "not the card of a model"),
-        ({"intensity_window_hu": [-1000, 400]}, "other CT intensities"),
+        ({"network__encoder": ["4", 4]}, "not a valid model card"),
+        ({"network__layers": 3}, "not a valid model card"),
+        ({"network": []}, "not a valid model card"),
+        ({"spacing_mm": [0, 4]}, "not a valid range"),
+        ({"spacing_mm": "4"}, "not a valid model card"),
+        ({"intensity_window_hu": [-1000, 400]}, "CT intensities that are not supported"),
         ({"metrics": {"dice": float("nan")}}, "finite numbers"),
         ({"name": "../elsewhere"}, "name without /"),
-        ({"name": 3}, "not the card of a model"),
-        ({"command": "rm"}, "not known here"),
-        ({"sha256": "0" * 64}, "not the file its card was written for"),
-        ({"sha256": None}, "not the card of a model"),
+        ({"name": 3}, "not a valid model card"),
+        ({"command": "rm"}, "not supported"),
+        ({"sha256": "0" * 64}, "does not match its card"),
+        ({"sha256": None}, "not a valid model card"),
     ],
 )
 def test_a_wrong_card_is_refused(folder, changes, sentence):
@@ -249,7 +252,7 @@ def test_a_file_that_is_no_card_is_refused(folder, text):
 
 
 def test_any_map_model_lists_no_tissues():
-    with pytest.raises(ValueError, match="takes any tissues"):
+    with pytest.raises(ValueError, match="accepts any tissues"):
         model_card(MAP, tissues=("lung",))
 
 
@@ -270,7 +273,7 @@ def test_all_packs_of_a_folder_are_listed_with_their_faults(folder):
 def test_a_pack_is_found_by_its_name(folder):
     assert find_pack("adaptive", folder.parent).card.tissues == CLASSES
     for name in ("universal", "../adaptive", ".", "", str(folder)):
-        with pytest.raises(ValueError, match="There is no model .*; there are adaptive"):
+        with pytest.raises(ValueError, match="Model .* not found; installed models are adaptive"):
             find_pack(name, folder.parent)
 
 
@@ -282,14 +285,14 @@ def test_the_command_lists_models(folder, capsys):
     assert headings.split()[:3] == ["name", "version", "images"]
     assert row.split()[:4] == ["adaptive", "1", "2D", "hyper"]
     assert "lung, bone, liver" in row
-    assert problem == "Model pack 'broken': card.json is not the card of a model."
+    assert problem == "Model pack 'broken': card.json is not a valid model card."
 
 
 def test_the_command_says_when_there_is_nothing_to_list(tmp_path, capsys):
     assert main(["models", "--folder", str(tmp_path)]) == 0
-    assert "no models" in capsys.readouterr().out
+    assert "No models found" in capsys.readouterr().out
     assert main(["models", "--folder", str(tmp_path / "nowhere")]) == 2
-    assert "no such folder" in capsys.readouterr().err
+    assert "folder not found" in capsys.readouterr().err
 
 
 def test_every_shipped_pack_is_good_small_and_named_as_its_folder():

@@ -177,7 +177,7 @@ def test_a_network_for_volumes_takes_thick_slices_on_the_solvers_own_grid():
 
 @pytest.mark.parametrize(
     ("pair", "config", "kind"),
-    [(slice_pair, MAP_3D, "registers volumes"), (volume_pair, MAP_2D, "single slices and stacks of thick ones")],
+    [(slice_pair, MAP_3D, "supports volumes only"), (volume_pair, MAP_2D, "single slices and stacks of thick slices")],
 )
 def test_images_that_a_model_cannot_register_are_refused_when_they_are_prepared(pair, config, kind):
     registrar = Registrar(pair(), solver=NetworkSolver(pack_of(config)), initial="none", threads=1)
@@ -230,7 +230,7 @@ def test_a_global_model_gets_the_mean_of_the_tissues_and_says_so(monkeypatch):
 
 
 def test_a_tissue_that_a_hypernetwork_does_not_know_is_refused(monkeypatch):
-    with pytest.raises(ValueError, match="knows only background, lung, bone, not 'liver'"):
+    with pytest.raises(ValueError, match="supports only the tissues background, lung, bone, not 'liver'"):
         seen_vector(monkeypatch, {}, tissues=CLASSES[:3])
     with pytest.raises(ValueError, match="not 'soft'"):
         seen_vector(monkeypatch, {}, rest=())

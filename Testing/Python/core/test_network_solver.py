@@ -218,7 +218,7 @@ def test_a_spacing_far_from_training_is_told():
     pack = pack_of(MAP_2D, spacing_mm=(1.0, 2.0))
     registrar = prepared(slice_pair(), solver=solver_with(pack), initial="none")
     finish(registrar.register(registrar.table_parameters()))
-    assert any("trained on voxels of 1 to 2 mm, these have 8 mm" in note for note in registrar.notes)
+    assert any("trained on voxel sizes of 1 to 2 mm; these images have 8 mm" in note for note in registrar.notes)
 
 
 @pytest.mark.parametrize("objective", [Objective(PaperScale()), Objective(regularizer="diffusion")])

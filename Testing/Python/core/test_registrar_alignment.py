@@ -64,7 +64,7 @@ def test_displaced_header_is_found_by_auto(undisturbed, shift_mm, angles_degrees
 
 def test_alignment_is_mentioned_in_the_warnings(undisturbed):
     assert undisturbed.initial == "rigid"
-    assert any("aligned rigidly" in warning for warning in undisturbed.warnings)
+    assert any("rigidly aligned" in warning for warning in undisturbed.warnings)
 
 
 def test_frames_that_fit_are_not_aligned():

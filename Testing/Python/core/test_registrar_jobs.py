@@ -165,13 +165,13 @@ def test_inputs_stay_as_they_are():
 def test_parameters_outside_of_the_scale_are_refused_with_the_tissue(lame):
     registrar = prepared(slice_pair())
     bone = next(tissue for tissue in registrar.tissues if tissue.name == "bone")
-    with pytest.raises(ValueError, match="'bone' is outside of the allowed range"):
+    with pytest.raises(ValueError, match="'bone' is outside the allowed range"):
         registrar.register(registrar.table_parameters().with_tissue(bone.label, lame))
 
 
 def test_default_parameters_outside_of_the_scale_are_refused():
     registrar = prepared(slice_pair())
-    with pytest.raises(ValueError, match="outside of the allowed range"):
+    with pytest.raises(ValueError, match="outside the allowed range"):
         registrar.register(TissueParameters({}, default=Lame(1000.0, 1.0)))
 
 

@@ -88,7 +88,7 @@ def test_pictures_in_the_page_are_png_files(tmp_path):
 
 def test_good_result_is_not_cleared():
     line = verdict(findings(a_pair(), a_result(a_pair()), FACTS))
-    assert line.startswith("No fault was found in what was measured") and "not a clearance" in line
+    assert line.startswith("No problem was found in the measurements") and "do not replace visual review" in line
     assert "\n" not in line
 
 

@@ -298,7 +298,7 @@ def test_bad_file_leaves_nothing_behind(slicer_host, tmp_path):
 
     missing = {name: str(tmp_path / f"{name}.nii.gz") for name in ("fixed", "moving", "segmentation")}
     options = argparse.Namespace(**{**NOTHING, **missing}, output=str(tmp_path / "output"))
-    with pytest.raises(ValueError, match="fixed.nii.gz: there is no such file"):
+    with pytest.raises(ValueError, match="fixed.nii.gz: file not found"):
         run(options, slicer_host, quiet())
     assert list(tmp_path.iterdir()) == []
 

@@ -85,8 +85,8 @@ def register_list(options: argparse.Namespace, report: Report) -> list[tuple[str
     """
     if options.scheduler is not None:
         raise ValueError(
-            "--scheduler: subjects are registered one by one on this computer; start several commands "
-            "with parts of the list instead."
+            "--scheduler: not supported; subjects are registered one at a time on this computer. Split the "
+            "list and start several commands instead."
         )
     check_options(options)
     folder = Path(options.output)
@@ -109,7 +109,7 @@ def register_list(options: argparse.Namespace, report: Report) -> list[tuple[str
                 rows = [{"subject": subject, "status": "failed", "message": message}]
                 tell("failed", 1.0, message)
         else:
-            tell("done before", 1.0, "skipped")
+            tell("already registered", 1.0, "skipped")
         table[subject] = rows
         if any(row["status"] == "done" for row in rows):
             _write_table(folder, [row for subject_rows in table.values() for row in subject_rows])
@@ -139,7 +139,7 @@ def read_list(options: argparse.Namespace) -> dict[str, argparse.Namespace]:
             raise ValueError(f"{path}, line {line}: {empty[0]} is empty.")
         subject = row.get("subject") or f"subject-{len(requests) + 1:03d}"
         if subject in requests or Path(subject).name != subject or subject.startswith("."):
-            raise ValueError(f"{path}, line {line}: '{subject}' is no name for a folder of its own.")
+            raise ValueError(f"{path}, line {line}: '{subject}' is not a unique, valid folder name.")
         given = {**vars(options), "moving_segmentation": None, "landmarks": None}
         for title, value in row.items():
             if value and title != "subject":
@@ -158,13 +158,13 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     except OSError as error:
         raise ValueError(f"{path}: the file cannot be read ({error.strerror}).") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: this is not a csv file that can be read.") from error
+        raise ValueError(f"{path}: not a readable CSV file.") from error
     missing = [title for title in REQUIRED if titles.count(title) != 1]
     unknown = [title for title in titles if title not in (*REQUIRED, *OPTIONAL)]
     if missing or unknown:
         raise ValueError(
-            f"{path}: the header must name {', '.join(REQUIRED)} once each, and may name "
-            f"{', '.join(OPTIONAL)}; '{(missing + unknown)[0]}' is missing or not known."
+            f"{path}: the header must contain {', '.join(REQUIRED)} once each and may contain "
+            f"{', '.join(OPTIONAL)}; '{(missing + unknown)[0]}' is missing, repeated, or unknown."
         )
     rows = [(line, dict(zip(titles, row, strict=False))) for line, row in lines if any(row)]
     if not rows:

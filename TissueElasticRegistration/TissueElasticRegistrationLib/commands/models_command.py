@@ -20,11 +20,11 @@ def models_text(folder: str | Path | None = None) -> str:
         ValueError: A folder was named and does not exist.
     """
     if folder is not None and not Path(folder).is_dir():
-        raise ValueError(f"--folder {folder}: there is no such folder.")
+        raise ValueError(f"--folder {folder}: folder not found.")
     entries = list_packs(folder)
     rows = [HEADINGS, *(_row(entry.card) for entry in entries if entry.card is not None)]
     if not entries:
-        return "There are no models; 'direct' (no network) always works."
+        return "No models found; 'direct' (no network) is always available."
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([*(lines if len(rows) > 1 else []), *(entry.problem for entry in entries if entry.problem)])

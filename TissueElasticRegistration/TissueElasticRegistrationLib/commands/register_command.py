@@ -127,12 +127,10 @@ def check_options(options: argparse.Namespace) -> None:
     if options.refine is not None and options.refine < 0:
         raise ValueError(f"--refine {options.refine}: the number of steps must be at least 0.")
     if options.grid_points is not None and options.estimate != "grid":
-        raise ValueError("--grid-points: it says how many values --estimate grid tries.")
+        raise ValueError("--grid-points: requires --estimate grid.")
     for name in ("objective", "hold_out", "hold_out_landmarks"):
         if options.estimate == "none" and getattr(options, name) not in (None, "dice"):
-            raise ValueError(
-                f"--{name.replace('_', '-')}: it belongs to a search, so it needs --estimate grid or gradient."
-            )
+            raise ValueError(f"--{name.replace('_', '-')}: requires --estimate grid or gradient.")
 
 
 def read_pair(options: argparse.Namespace) -> ImagePair:
@@ -206,7 +204,7 @@ def search_solver(options: argparse.Namespace) -> NetworkSolver | None:
         return None
     network = _solver(options.search_model, "--search-model").network if options.estimate == "grid" else None
     if network is None:
-        raise ValueError("--search-model: it names the model that --estimate grid asks.")
+        raise ValueError("--search-model: requires --estimate grid.")
     return network
 
 
@@ -357,7 +355,7 @@ def held_out_tissues(options: argparse.Namespace, tissues: tuple[Tissue, ...]) -
         raise ValueError(f"--hold-out: {error}") from error
     segments = {tissue.label for tissue in tissues if tissue.id not in (BACKGROUND_ID, UNSEGMENTED_ID)}
     if segments <= set(labels):
-        raise ValueError("--hold-out: every tissue is held out, nothing is left to search.")
+        raise ValueError("--hold-out: all tissues are held out; none is left to estimate.")
     return labels
 
 
@@ -378,12 +376,12 @@ def held_out_landmarks(options: argparse.Namespace, pair: ImagePair) -> list[str
     if not wanted:
         return []
     if pair.landmarks is None:
-        raise ValueError("--hold-out-landmarks: there are no landmarks.")
+        raise ValueError("--hold-out-landmarks: no landmarks were given.")
     landmarks = pair.landmarks
     named = tuple(name.strip() for name in wanted.split(",") if name.strip())
     names = landmarks.every_second if wanted == "half" else named
     if not names:
-        raise ValueError(f"--hold-out-landmarks: it names none of the {len(landmarks.all_names)} landmarks.")
+        raise ValueError(f"--hold-out-landmarks: names none of the {len(landmarks.all_names)} landmarks.")
     return list(names)
 
 

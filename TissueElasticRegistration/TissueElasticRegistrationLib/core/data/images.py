@@ -48,7 +48,9 @@ class Image:
         if not (np.isfinite(lowest) and np.isfinite(highest)):
             raise ValueError(f"{self.name}: the image contains values that are not finite numbers (NaN or infinity).")
         if lowest == highest:
-            raise ValueError(f"{self.name}: the image is constant (every voxel is {lowest}), nothing to align.")
+            raise ValueError(
+                f"{self.name}: the image is constant (every voxel is {lowest}); there is nothing to register."
+            )
 
     @cached_property
     def lowest(self) -> np.generic:
@@ -96,7 +98,7 @@ class Segmentation:
             raise ValueError(f"{self.name}: the segmentation is empty.")
         unknown = sorted(present - {tissue.label for tissue in self.tissues})
         if unknown:
-            raise ValueError(f"{self.name}: label values {unknown} belong to no tissue.")
+            raise ValueError(f"{self.name}: label values {unknown} are not assigned to a tissue.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,7 @@ def evaluate(
         The result.
     """
     began = time.perf_counter()
-    yield Progress(0.0, "displacement in mm")
+    yield Progress(0.0, "computing the displacement")
     displacement_ras_mm, geometry = total_displacement_ras_mm(working.geometry, initial, displacement)
     transform = displacement_transform(displacement_ras_mm, geometry)
     yield Progress(0.1, "warping the image")
@@ -73,7 +73,7 @@ def evaluate(
         warped_segmentation = _on_fixed(moving, transform, pair.fixed.geometry)
         before = _on_fixed(moving, sitk.Transform(3, sitk.sitkIdentity), pair.fixed.geometry)
         for number, tissue in enumerate(tissues):
-            yield Progress(0.6 + 0.4 * number / len(tissues), f"overlap of {tissue.tissue.name}")
+            yield Progress(0.6 + 0.4 * number / len(tissues), f"measuring the overlap of {tissue.tissue.name}")
             tissues[number] = _with_overlap(tissue, pair.fixed_segmentation, moving, before, warped_segmentation)
     visible = working.volume(working.fixed_mask) > 0
     return RegistrationResult(
@@ -203,14 +203,17 @@ def _warnings(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, 
     """What the user should know about the images and the working grid, one sentence each."""
     found = []
     if initial.kind == "rigid":
-        found.append("The images were aligned rigidly first; the alignment is part of every output.")
+        found.append("The images were rigidly aligned first; the alignment is included in every output.")
     if valid.mean() < 0.9:
         found.append(f"Only {100 * valid.mean():.0f} % of the fixed image is covered by the moving image.")
     counts = np.bincount(working.labels.numpy().ravel(), minlength=1)
     for tissue in working.tissues:
         count = int(counts[tissue.label]) if tissue.label < len(counts) else 0
         if tissue.label != BACKGROUND and count < FEW_VOXELS:
-            found.append(f"'{tissue.name}' has only {count} voxels on the working grid; its parameters hardly act.")
+            found.append(
+                f"'{tissue.name}' covers only {count} voxels of the registration grid; its parameters have "
+                "little effect."
+            )
     return tuple(found)
 
 

@@ -49,7 +49,7 @@ def read_volume(path: str | os.PathLike) -> sitk.Image:
     """
     file = Path(path)
     if not file.exists():
-        raise ValueError(f"{path}: there is no such file.")
+        raise ValueError(f"{path}: file not found.")
     if file.is_dir():
         raise ValueError(f"{path}: this is a folder, not an image file.")
     try:
@@ -154,10 +154,10 @@ def _reason(itk_message: str) -> str:
     if "Zero-valued spacing" in itk_message:
         return "the voxel size is 0 along one axis"
     if "allocate memory" in itk_message:
-        return "the file announces more voxels than fit into memory"
+        return "the image does not fit into memory"
     if "Unable to determine ImageIO reader" in itk_message:
-        return "this is not an image file that can be read, or it is damaged"
-    return "the file is damaged or not an image that can be read"
+        return "not a supported image file, or the file is damaged"
+    return "the file is damaged or not a supported image"
 
 
 @contextmanager

@@ -42,22 +42,22 @@ def read_landmarks(path: str | os.PathLike) -> Landmarks:
 def _rows(path: str | os.PathLike) -> list[tuple[int, dict[str, str | None]]]:
     """The rows that are not blank, with their line numbers, by lower-case column titles."""
     if not Path(path).exists():
-        raise ValueError(f"{path}: there is no such file.")
+        raise ValueError(f"{path}: file not found.")
     try:
         with open(path, newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream)
             titles = [title.strip().lower() for title in next(reader, [])]
             lines = [(reader.line_num, row) for row in reader if any(value.strip() for value in row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: this is not a csv file that can be read.") from error
+        raise ValueError(f"{path}: not a readable CSV file.") from error
     missing = [title for title in COLUMNS if titles.count(title) != 1]
     if missing:
         raise ValueError(
-            f"{path}: the header must name the columns {', '.join(COLUMNS)} once each; "
-            f"{', '.join(missing)} is missing or named twice."
+            f"{path}: the header must contain the columns {', '.join(COLUMNS)} once each; "
+            f"{', '.join(missing)} is missing or repeated."
         )
     if not lines:
-        raise ValueError(f"{path}: the file holds no landmarks.")
+        raise ValueError(f"{path}: the file contains no landmarks.")
     return [(number, dict(zip(titles, row + [None] * len(titles), strict=False))) for number, row in lines]
 
 

@@ -69,4 +69,4 @@ def _json(path: str | os.PathLike) -> object:
     except OSError as error:
         raise ValueError(f"{path}: the file cannot be read ({error.strerror}).") from error
     except ValueError as error:
-        raise ValueError(f"{path}: the file is not valid json.") from error
+        raise ValueError(f"{path}: the file is not valid JSON.") from error

@@ -73,7 +73,9 @@ def read_segmentation(
     volume = read_volume(path)
     if any(volume.HasMetaDataKey(f"Segment{n}_ID") for n in range(2)):
         if names and names_must_occur:
-            raise ValueError(f"{path}: --tissues does not apply, a .seg.nrrd carries the names of its segments itself.")
+            raise ValueError(
+                f"{path}: --tissues is not allowed here, because a .seg.nrrd file contains its own segment names."
+            )
         return _from_segments(volume, path, reference)
     return _from_label_map(volume, path, reference, names or {}, names_must_occur)
 
@@ -84,13 +86,13 @@ def _from_label_map(
     """A label map on the grid of its image; ValueError, naming the file, for everything else."""
     if volume.GetNumberOfComponentsPerPixel() > 1:
         raise ValueError(
-            f"{path}: expected one label per voxel, but the file holds "
-            f"{volume.GetNumberOfComponentsPerPixel()} components."
+            f"{path}: expected one label per voxel, but the file has "
+            f"{volume.GetNumberOfComponentsPerPixel()} components per voxel."
         )
     geometry = grid_of_file(volume, path)
     if not geometry.agrees_with(reference.geometry):
         raise ValueError(
-            f"{path}: the label map does not lie on the grid of its image {reference.name} "
+            f"{path}: the label map and its image {reference.name} have different grids "
             f"({_describe(geometry)} instead of {_describe(reference.geometry)})."
         )
     labels = _whole_numbers(scalar_array(volume), path)
@@ -112,11 +114,11 @@ def _whole_numbers(values: np.ndarray, path) -> np.ndarray:
     if np.issubdtype(values.dtype, np.floating):
         odd = values[~(np.isfinite(values) & (values == np.rint(values)))]
         if odd.size:
-            raise ValueError(f"{path}: labels must be whole numbers, but the file holds {odd[0]:g}.")
+            raise ValueError(f"{path}: labels must be whole numbers, but the file contains {odd[0]:g}.")
     lowest, highest = values.min(), values.max()
     if lowest < 0 or highest > HIGHEST_LABEL:
         raise ValueError(
-            f"{path}: labels must lie between 0 and {HIGHEST_LABEL}, but the file holds "
+            f"{path}: labels must be between 0 and {HIGHEST_LABEL}, but the file contains "
             f"{lowest if lowest < 0 else highest:g}."
         )
     return values.astype(label_type(int(highest)), copy=False)
@@ -147,7 +149,7 @@ def _from_segments(volume: sitk.Image, path, reference: Image) -> Segmentation:
                 # Not over a later segment of an earlier layer: the order of segments decides, not that of layers.
                 labels[(on_grid == segment.value) & (labels < label)] = label
     if not labels.any():
-        raise ValueError(f"{path}: the segmentation covers no voxel of its image {reference.name}.")
+        raise ValueError(f"{path}: the segmentation does not overlap with its image {reference.name}.")
     tissues = tuple(
         Tissue(label, segment.name, segment.id, segment.terminology) for label, segment in enumerate(segments, start=1)
     )

@@ -17,11 +17,11 @@ def read_transform(path: str | os.PathLike) -> sitk.Transform:
         ValueError: Naming the file: it is missing, no transform, or not three-dimensional.
     """
     if not os.path.isfile(path):
-        raise ValueError(f"{path}: there is no such file (--initial is auto, none, rigid or a transform file).")
+        raise ValueError(f"{path}: file not found (--initial must be auto, none, rigid, or a transform file).")
     try:
         transform = sitk.ReadTransform(os.fspath(path))
     except RuntimeError as error:
-        raise ValueError(f"{path}: the file does not hold a transform that can be read.") from error
+        raise ValueError(f"{path}: not a readable transform file.") from error
     if transform.GetDimension() != 3:
         raise ValueError(f"{path}: the transform has {transform.GetDimension()} dimensions, not 3.")
     return transform

@@ -78,7 +78,7 @@ class ModelCard:
         if self.network.conditioning == "hyper":
             self._check_vector()
         elif self.tissues:
-            raise ValueError(f"The model '{self.name}' takes any tissues, but its card lists some.")
+            raise ValueError(f"The model '{self.name}' accepts any tissues, but its card lists specific ones.")
 
     @property
     def dimension(self) -> int:
@@ -97,22 +97,25 @@ class ModelCard:
 
     def _check_words(self) -> None:
         if not self.name or set(self.name) & set("/\\:") or not self.version:
-            raise ValueError("A model needs a version and a name without / and \\.")
+            raise ValueError("A model card must contain a version, and a name without / and \\.")
         for what, value, known in (
             ("regularizer", self.regularizer, typing.get_args(Regularizer)),
             ("scale", self.scale, tuple(SCALES)),
             ("orientation", self.orientation, typing.get_args(Orientation)),
         ):
             if value not in known:
-                raise ValueError(f"The {what} '{value}' of the model '{self.name}' is not known here.")
+                raise ValueError(f"The {what} '{value}' of the model '{self.name}' is not supported.")
         if self.orientation == {2: "SPL", 3: "radiological"}[self.dimension]:
-            raise ValueError(f"The orientation '{self.orientation}' does not fit {self.dimension} dimensions.")
+            raise ValueError(
+                f"The orientation '{self.orientation}' of the model '{self.name}' is not valid in "
+                f"{self.dimension} dimensions."
+            )
         if not 0 < self.spacing_mm[0] <= self.spacing_mm[1]:
-            raise ValueError(f"The spacings {self.spacing_mm} of the model '{self.name}' are no range.")
+            raise ValueError(f"The voxel sizes {self.spacing_mm} of the model '{self.name}' are not a valid range.")
         if not all(math.isfinite(value) for value in self.metrics.values()):
             raise ValueError(f"The metrics of the model '{self.name}' must be finite numbers.")
         if tuple(self.intensity_window_hu) != CT_WINDOW_HU:
-            raise ValueError(f"The model '{self.name}' expects other CT intensities than are prepared here.")
+            raise ValueError(f"The model '{self.name}' expects CT intensities that are not supported.")
 
     def _check_vector(self) -> None:
         """One number per tissue and weight: elastic has two weights (λ, μ), diffusion one."""
@@ -120,7 +123,7 @@ class ModelCard:
         wanted = weights * max(1, len(self.tissues))
         if self.network.parameters != wanted or len(set(map(str.casefold, self.tissues))) != len(self.tissues):
             raise ValueError(
-                f"The model '{self.name}' has {self.network.parameters} parameters, its tissues need {wanted}."
+                f"The model '{self.name}' has {self.network.parameters} parameters, but its tissues require {wanted}."
             )
 
 
@@ -181,8 +184,8 @@ def installed_pack(name: str, folder: str | Path | None = None) -> Path:
     """
     places = {place.name: place for place in pack_folders(folder)}
     if name not in places:
-        there_are = f"there are {', '.join(places)}." if places else "none is here."
-        raise ValueError(f"There is no model '{name}'; {there_are}")
+        there_are = f"installed models are {', '.join(places)}." if places else "no models are installed."
+        raise ValueError(f"Model '{name}' not found; {there_are}")
     return places[name]
 
 
@@ -230,11 +233,11 @@ def read_card(folder: str | Path) -> ModelCard:
         content = _current(json.loads(data.decode("utf-8")))
         card = _card(content)
     except (UnicodeDecodeError, json.JSONDecodeError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f"Model pack '{folder.name}': {CARD} is not the card of a model.") from error
+        raise ValueError(f"Model pack '{folder.name}': {CARD} is not a valid model card.") from error
     except ValueError as error:
         raise ValueError(f"Model pack '{folder.name}': {error}") from error
     if json.loads(json.dumps(card_content(card))) != content:
-        raise ValueError(f"Model pack '{folder.name}': entries of {CARD} contradict each other or are not known here.")
+        raise ValueError(f"Model pack '{folder.name}': entries of {CARD} contradict each other or are not supported.")
     return card
 
 
@@ -264,7 +267,7 @@ def read_bytes(path: Path, largest: int) -> bytes:
     pack = f"Model pack '{path.parent.name}'"
     try:
         if path.stat().st_size > largest:
-            raise ValueError(f"{pack}: {path.name} is too large to be one.")
+            raise ValueError(f"{pack}: {path.name} is too large.")
         return path.read_bytes()
     except OSError as error:
         raise ValueError(f"{pack}: {path.name} is missing or cannot be read.") from error
@@ -280,7 +283,7 @@ def _current(content: dict[str, Any]) -> dict[str, Any]:
 def _card(content: dict[str, Any]) -> ModelCard:
     """From the JSON object. Raises ValueError, TypeError or KeyError if it is none of a card."""
     if content["schema"] != SCHEMA:
-        raise ValueError(f"The format has version {content['schema']}, only 1 and {SCHEMA} can be read.")
+        raise ValueError(f"Format version {content['schema']} is not supported; supported versions are 1 and {SCHEMA}.")
     values = {entry.name: content[entry.name] for entry in dataclasses.fields(ModelCard)}
     _check_types(values)
     values["scale"] = values["scale"]["name"]
@@ -313,4 +316,4 @@ def _check_types(values: dict[str, Any]) -> None:
         for group in groups:
             members = group.values() if isinstance(group, dict) else group if isinstance(group, list) else [group]
             if not all(isinstance(member, kind) for member in members):
-                raise TypeError("an entry of the card is of the wrong kind")
+                raise TypeError("an entry of the card has the wrong type")

@@ -49,8 +49,8 @@ def goes_slice_by_slice(card: ModelCard, pooled_axes: tuple[bool, ...]) -> bool:
         return False
     if card.dimension == 2 and not pooled_axes[0] and all(pooled_axes[1:]):
         return True
-    kinds = {2: "single slices and stacks of thick ones", 3: "volumes"}
-    raise ValueError(f"The model '{card.name}' registers {kinds[card.dimension]}, these images are something else.")
+    kinds = {2: "single slices and stacks of thick slices", 3: "volumes"}
+    raise ValueError(f"The model '{card.name}' supports {kinds[card.dimension]} only.")
 
 
 def classes(card: ModelCard, tissues: Iterable[Named]) -> tuple[int, ...]:
@@ -70,6 +70,8 @@ def classes(card: ModelCard, tissues: Iterable[Named]) -> tuple[int, ...]:
         known = not card.tissues or tissue.id in (BACKGROUND_ID, UNSEGMENTED_ID)
         place = 0 if known else places.get(tissue.name.casefold())
         if place is None:
-            raise ValueError(f"The model '{card.name}' knows only {', '.join(card.tissues)}, not '{tissue.name}'.")
+            raise ValueError(
+                f"The model '{card.name}' supports only the tissues {', '.join(card.tissues)}, not '{tissue.name}'."
+            )
         found.append(place)
     return tuple(found)

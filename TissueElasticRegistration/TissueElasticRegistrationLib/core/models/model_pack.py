@@ -56,7 +56,7 @@ def load_pack(folder: str | Path) -> ModelPack:
     card = read_card(folder)
     data = read_bytes(folder / WEIGHTS, MAX_WEIGHTS_BYTES)
     if hashlib.sha256(data).hexdigest() != card.sha256:
-        raise ValueError(f"Model pack '{folder.name}': {WEIGHTS} is not the file its card was written for (SHA-256).")
+        raise ValueError(f"Model pack '{folder.name}': {WEIGHTS} does not match its card (SHA-256).")
     with torch.device("meta"):  # no memory, no random numbers: every weight comes from the file
         network = RegistrationNetwork(card.network)
     network.load_state_dict(_weights(folder, data, network), assign=True)
@@ -78,7 +78,7 @@ def save_pack(folder: str | Path, network: RegistrationNetwork, card: ModelCard)
         ValueError: If the network is not the card's or holds NaN or infinity.
     """
     if network.config != card.network:
-        raise ValueError(f"The network to save is not the one that the card of '{card.name}' describes.")
+        raise ValueError(f"The network does not match the card of '{card.name}'.")
     weights = {name: weight.detach().cpu().contiguous().clone() for name, weight in network.state_dict().items()}
     if not all(bool(weight.isfinite().all()) for weight in weights.values()):
         raise ValueError(f"The weights of '{card.name}' contain values that are not finite numbers.")
@@ -115,14 +115,14 @@ def _weights(folder: Path, data: bytes, network: RegistrationNetwork) -> dict[st
     try:
         weights = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a file that is none of weights makes torch say
-        raise ValueError(f"Model pack '{folder.name}': {WEIGHTS} holds something else than weights.") from error
+        raise ValueError(f"Model pack '{folder.name}': {WEIGHTS} does not contain network weights.") from error
     wanted = network.state_dict()
     if (
         not isinstance(weights, dict)
         or set(weights) != set(wanted)
         or not all(_is_weight(weights[name], wanted[name]) for name in wanted)
     ):
-        raise ValueError(f"Model pack '{folder.name}': the weights do not fit the network of the card.")
+        raise ValueError(f"Model pack '{folder.name}': the weights do not match the network described in the card.")
     return weights
 
 

@@ -90,4 +90,4 @@ class NetworkConfig:
         if not (self.encoder and self.final and self.hyper_widths) or min(numbers) < 1:
             raise ValueError("A network needs at least one level, and at least one channel everywhere.")
         if len(numbers) > MAX_LAYERS or max(numbers) > MAX_CHANNELS:
-            raise ValueError("The network is too large to be one of this kind.")
+            raise ValueError("The network is too large.")

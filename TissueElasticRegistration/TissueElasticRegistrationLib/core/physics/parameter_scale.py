@@ -136,7 +136,7 @@ def check_parameters(parameters: TissueParameters, scale: ParameterScale, names:
             if not scale.lowest - tolerance <= value <= scale.highest + tolerance:
                 name = names.get(label, label)
                 raise ValueError(
-                    f"{symbol} = {value:g} of tissue '{name}' is outside of the allowed range "
+                    f"{symbol} = {value:g} of tissue '{name}' is outside the allowed range "
                     f"{scale.lowest:.3g} to {scale.highest:.4g} ({scale.name} scale)."
                 )
 
@@ -217,5 +217,5 @@ def with_equal_ratio(before: Lame, after: Lame, scale: ParameterScale) -> Lame:
 
 def _unit(slider: float) -> float:
     if not 0 <= slider <= 1:
-        raise ValueError(f"Slider position {slider} is outside of the allowed range 0 to 1.")
+        raise ValueError(f"Slider position {slider} is outside the allowed range 0 to 1.")
     return float(slider)

@@ -65,8 +65,7 @@ def initial_alignment(pair: ImagePair, wanted: Mode | sitk.Transform) -> Initial
     except RuntimeError as error:  # no overlap, at the start or on the way
         if wanted == "rigid":
             raise ValueError(
-                f"'{pair.moving.name}' does not overlap with '{pair.fixed.name}' in space, or not enough "
-                "for a rigid alignment."
+                f"'{pair.moving.name}' and '{pair.fixed.name}' do not overlap enough for a rigid alignment."
             ) from error
         return NO_ALIGNMENT
     if wanted == "rigid" or (rigid.motion_mm > MIN_MOTION_MM and rigid.gain > MIN_GAIN):

@@ -31,21 +31,21 @@ def choose_device(wanted: str = "auto") -> DeviceChoice:
         ValueError: For other words, and for "cuda" where torch has no usable graphics card.
     """
     if wanted not in DEVICES:
-        raise ValueError(f"There is no device '{wanted}'; possible are {', '.join(DEVICES)}.")
+        raise ValueError(f"Unknown device '{wanted}'; choose one of {', '.join(DEVICES)}.")
     if wanted == "cpu":
-        return DeviceChoice(torch.device("cpu"), "The CPU computes because it was chosen.")
+        return DeviceChoice(torch.device("cpu"), "Using the CPU, as selected.")
     problem = cuda_problem()
     if problem is None:
-        return DeviceChoice(torch.device("cuda"), f"The graphics card {torch.cuda.get_device_name()} computes.")
+        return DeviceChoice(torch.device("cuda"), f"Using the GPU {torch.cuda.get_device_name()}.")
     if wanted == "cuda":
-        raise ValueError(f"The graphics card cannot be used: {problem}.")
-    return DeviceChoice(torch.device("cpu"), f"The CPU computes: {problem}.")
+        raise ValueError(f"The GPU cannot be used: {problem}.")
+    return DeviceChoice(torch.device("cpu"), f"Using the CPU: {problem}.")
 
 
 def cuda_problem() -> str | None:
     """Why torch cannot compute on a graphics card, in a few words; None if it can."""
     if torch.version.cuda is None:
-        return "this PyTorch was built without support for graphics cards"
+        return "this PyTorch build has no GPU support"
     if not torch.cuda.is_available():
-        return "PyTorch finds no graphics card with CUDA and a working driver"
+        return "PyTorch found no CUDA GPU with a working driver"
     return None

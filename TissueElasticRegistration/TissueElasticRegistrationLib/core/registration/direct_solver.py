@@ -353,7 +353,7 @@ def _objective_values(before: ObjectiveTerms, after: ObjectiveTerms, steps: int)
 
 def _require_finite(objective: float) -> None:
     if not math.isfinite(objective):
-        raise ArithmeticError(f"The registration has become unstable: the objective is {objective}.")
+        raise ArithmeticError(f"The registration became unstable: the objective is {objective}.")
 
 
 def _step_size(settings: DirectSettings, step: int, steps: int) -> float:

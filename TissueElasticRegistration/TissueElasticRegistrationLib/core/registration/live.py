@@ -49,10 +49,11 @@ MOVING_STEPS = 100_000  # more than anybody drags
 MOVING_WORK_S, MIN_MOVING_WORK_S, MOVING_INTERVAL_S = 0.04, 0.015, 0.1
 SETTLING_WORK_S = 0.1
 MAX_INTERVAL_S = 0.25
-WORSE_THAN_NOTHING = (
-    "The network's answer was worse than no deformation: the direct solver registered from zero instead."
+WORSE_THAN_NOTHING = "The network's prediction was worse than no deformation, so only the direct solver was used."
+WORSE_THAN_BEFORE = (
+    "The network's prediction for the new λ and μ was worse than the current deformation, so only the direct "
+    "solver was used."
 )
-WORSE_THAN_BEFORE = "The network's answer did not fit this change of λ and μ: the direct solver followed it alone."
 
 
 @dataclass(frozen=True, eq=False)

@@ -78,15 +78,15 @@ class NetworkPair:
         low, high = self._card.spacing_mm
         if not low * SPACING_TOLERANCE <= finest <= high / SPACING_TOLERANCE:
             notes.append(
-                f"The model '{self._card.name}' was trained on voxels of {low:.3g} to {high:.3g} mm, these "
-                f"have {finest:.3g} mm."
+                f"The model '{self._card.name}' was trained on voxel sizes of {low:.3g} to {high:.3g} mm; "
+                f"these images have {finest:.3g} mm."
             )
         if not self._card.has_lambda:
-            notes.append(f"The model '{self._card.name}' has one weight for each tissue, μ: λ has no effect.")
+            notes.append(f"The model '{self._card.name}' has one weight per tissue, μ; λ has no effect.")
         if self._maps is None:
             sliders = self._sliders(parameters)[:, 0 if self._card.has_lambda else 1 :]
             notes += [
-                f"The model '{self._card.name}' knows one elasticity for {name}: the mean of its tissues counts."
+                f"The model '{self._card.name}' has one elasticity for {name}; the mean of its tissues is used."
                 for name, members in self._members().items()
                 if len(sliders[members].unique(dim=0)) > 1
             ]

@@ -55,7 +55,7 @@ class NetworkSolver:
         if (objective.scale, objective.regularizer) != (card.parameter_scale, card.regularizer):
             raise ValueError(
                 f"The model '{card.name}' was trained with the {card.regularizer} regularizer on the "
-                f"{card.scale} scale, the solver that refines it must use the same."
+                f"{card.scale} scale; the solver that refines it must use the same."
             )
         self.objective = objective
         self.pack = pack
@@ -170,8 +170,8 @@ class NetworkSolver:
     ) -> Job[Solution]:
         notes = (
             *notes,
-            f"The answer of the model '{self.pack.card.name}' was worse than no deformation: the direct "
-            "solver registered from zero instead.",
+            f"The prediction of the model '{self.pack.card.name}' was worse than no deformation, so only the "
+            "direct solver was used.",
         )
         every = (*self.refiner.settings(pyramid.pair.dimension).stages, *stages)
         solution = yield from self.refiner.solve(pyramid, parameters, None, every)

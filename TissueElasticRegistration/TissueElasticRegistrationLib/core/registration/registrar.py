@@ -33,8 +33,8 @@ from .solution import Solution, Stage, Step
 from .solver import Solver
 from .threads import with_threads
 
-CARD_TOO_SMALL = "The memory of the graphics card was too small for this pair: the CPU computed instead."
-NEVER_RIGID = "Single slices are never aligned rigidly, their plane is your choice: this pair was deformed as it lies."
+CARD_TOO_SMALL = "Not enough GPU memory for this image pair; the CPU was used instead."
+NEVER_RIGID = "Rigid alignment is not available for single slices; the pair was registered from its current position."
 PREPARING = 0.2  # part of the progress of a live job that has to prepare the pair first
 
 
@@ -253,7 +253,7 @@ class Registrar:
 
     def _require_pyramid(self) -> Pyramid:
         if self._pyramid is None:
-            raise ValueError("The pair is not prepared yet: call prepare() first.")
+            raise ValueError("The image pair is not prepared yet: call prepare() first.")
         return self._pyramid
 
     def _require_solution(self) -> Solution:

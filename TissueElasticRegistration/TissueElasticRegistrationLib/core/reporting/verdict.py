@@ -63,7 +63,7 @@ def tissue_findings(row: TissueResult) -> list[Finding]:
             Finding(
                 _folding_level(share),
                 "Folding",
-                f"The deformation folds in {share:.2g} % of its voxels: no tissue can move like this.",
+                f"The deformation folds in {share:.2g} % of its voxels, which is physically impossible.",
             )
         )
     if _has_less_overlap(row):
@@ -71,7 +71,7 @@ def tissue_findings(row: TissueResult) -> list[Finding]:
             Finding(
                 "problem",
                 "Overlap",
-                f"Overlap (Dice) has decreased from {row.dice_before:.3f} to {row.dice_after:.3f}.",
+                f"Overlap (Dice) decreased from {row.dice_before:.3f} to {row.dice_after:.3f}.",
             )
         )
     return found
@@ -85,12 +85,14 @@ def verdict(found: list[Finding]) -> str:
     }
     parts = [
         f"{word}: {topics[level]}"
-        for level, word in (("problem", "Problem"), ("caution", "Look at"), ("unmeasured", "Not measured"))
+        for level, word in (("problem", "Problem"), ("caution", "Check"), ("unmeasured", "Not measured"))
         if topics[level]
     ]
     if not (topics["problem"] or topics["caution"]):
-        parts.insert(0, "No fault was found in what was measured")
-    return ". ".join(parts) + ". These are measurements, not a clearance: look at the pictures before using the result."
+        parts.insert(0, "No problem was found in the measurements")
+    return ". ".join(parts) + (
+        ". These measurements do not replace visual review. Inspect the images before using the result."
+    )
 
 
 def _folding(result: RegistrationResult) -> Finding:
@@ -98,14 +100,14 @@ def _folding(result: RegistrationResult) -> Finding:
     if not np.isfinite(share):
         return Finding("unmeasured", "Folding", "Folding was not measured.")
     if share <= 0:
-        return Finding("fine", "Folding", "The deformation folds nowhere.")
+        return Finding("fine", "Folding", "The deformation does not fold anywhere.")
     folded = [tissue for tissue in result.tissues if tissue.negative_jacobian_percent > 0]
     worst = max(folded, key=lambda tissue: tissue.negative_jacobian_percent, default=None)
-    where = f", most of all in {worst.tissue.name} ({worst.negative_jacobian_percent:.2g} %)" if worst else ""
+    where = f", mostly in {worst.tissue.name} ({worst.negative_jacobian_percent:.2g} %)" if worst else ""
     return Finding(
         _folding_level(share),
         "Folding",
-        f"The deformation folds in {share:.2g} % of the voxels{where}: no tissue can move like this.",
+        f"The deformation folds in {share:.2g} % of the voxels{where}, which is physically impossible.",
     )
 
 
@@ -121,20 +123,20 @@ def _landmarks(pair: ImagePair, result: RegistrationResult) -> Finding:
     voxel_mm = float(spacing_mm.max() if pair.fixed.array_kji.shape[0] > 1 else spacing_mm[1:].max())
     after = errors.after_mean
     text = (
-        f"Landmark error {errors.before_mean:.2f} mm before, {after:.2f} mm after on average "
-        f"(largest {errors.before_max:.2f} and {errors.after_max:.2f} mm, {errors.n} landmarks); "
-        f"the largest voxel side is {voxel_mm:.2f} mm."
+        f"Mean landmark error {errors.before_mean:.2f} mm before and {after:.2f} mm after registration "
+        f"(maximum {errors.before_max:.2f} and {errors.after_max:.2f} mm, {errors.n} landmarks); the largest "
+        f"voxel side is {voxel_mm:.2f} mm."
     )
     if errors.n < FEW_LANDMARKS:
-        text += " So few landmarks say little about other places."
+        text += " With so few landmarks, the error elsewhere remains unknown."
     if after > errors.before_mean:
-        return Finding("problem", "Landmark error", f"{text} The registration has made it worse.")
+        return Finding("problem", "Landmark error", f"{text} Registration increased the error.")
     if after > LANDMARK_PROBLEM_MM:
-        return Finding("problem", "Landmark error", f"{text} A mean above {LANDMARK_PROBLEM_MM:g} mm is too much.")
+        return Finding("problem", "Landmark error", f"{text} A mean above {LANDMARK_PROBLEM_MM:g} mm is too large.")
     if after > LANDMARK_CAUTION_MM:
         return Finding("caution", "Landmark error", f"{text} The mean exceeds {LANDMARK_CAUTION_MM:g} mm.")
     if errors.after_max > LANDMARK_PROBLEM_MM:
-        return Finding("caution", "Landmark error", f"{text} A single error exceeds {LANDMARK_PROBLEM_MM:g} mm.")
+        return Finding("caution", "Landmark error", f"{text} At least one error exceeds {LANDMARK_PROBLEM_MM:g} mm.")
     if after > voxel_mm:
         return Finding("caution", "Landmark error", f"{text} The mean exceeds the voxel size.")
     return Finding("fine", "Landmark error", text)
@@ -146,11 +148,11 @@ def _tuned(finding: Finding, facts: Mapping[str, Any]) -> Finding:
     if finding.level == "unmeasured" or estimate.get("objective") != "landmarks":
         return finding
     errors = (estimate.get("held_out") or {}).get("tre_mm")
-    text = "Landmarks were used to choose the parameters, so this is no independent evidence."
+    text = "The landmarks were used to choose the parameters, so this is not independent evidence."
     if errors:
         text += (
-            f" Those held out of the search ({errors['n']}): {errors['before_mean']:.2f} mm before, "
-            f"{errors['after_mean']:.2f} mm after on average."
+            f" Landmarks held out of the search ({errors['n']}): mean error {errors['before_mean']:.2f} mm "
+            f"before, {errors['after_mean']:.2f} mm after registration."
         )
     level = "caution" if finding.level == "fine" else finding.level
     return Finding(level, finding.topic, f"{finding.sentence} {text}")
@@ -162,14 +164,14 @@ def _overlap(result: RegistrationResult, facts: Mapping[str, Any]) -> Finding:
         return Finding(
             "unmeasured",
             "Overlap",
-            "Overlap (Dice) was not measured: no segmentation of the moving image shares a tissue with the fixed one.",
+            "Overlap (Dice) was not measured: no moving segmentation shares a tissue with the fixed image.",
         )
     changes = ", ".join(
         f"{tissue.tissue.name} {tissue.dice_before:.3f} to {tissue.dice_after:.3f}" for tissue in measured
     )
     worse = [tissue.tissue.name for tissue in measured if _has_less_overlap(tissue)]
     if worse:
-        return Finding("problem", "Overlap", f"Overlap (Dice) has decreased for {', '.join(worse)} ({changes}).")
+        return Finding("problem", "Overlap", f"Overlap (Dice) decreased for {', '.join(worse)} ({changes}).")
     estimate = facts.get("estimate") or {}
     if "dice" in str(estimate.get("objective", "")).lower():
         kept = (estimate.get("held_out") or {}).get("tissues", ())
@@ -178,8 +180,8 @@ def _overlap(result: RegistrationResult, facts: Mapping[str, Any]) -> Finding:
         return Finding(
             "caution",
             "Overlap",
-            f"Overlap (Dice): {changes}. The same labels were used to choose the "
-            f"parameters, so this is no independent evidence.{rest}",
+            f"Overlap (Dice): {changes}. The same labels were used to choose the parameters, so this is not "
+            f"independent evidence.{rest}",
         )
     return Finding("fine", "Overlap", f"Overlap (Dice): {changes}.")
 
@@ -191,11 +193,13 @@ def _has_less_overlap(row: TissueResult) -> bool:
 def _similarity(result: RegistrationResult) -> Finding:
     before, after = result.similarity_before, result.similarity_after
     if not (np.isfinite(before) and np.isfinite(after)):
-        return Finding("unmeasured", "Similarity", "The similarity of the images was not measured.")
-    text = f"Similarity of the images (squared local correlation) {before:.3f} before, {after:.3f} after"
+        return Finding("unmeasured", "Similarity", "Image similarity was not measured.")
+    text = f"Image similarity (squared local correlation) {before:.3f} before, {after:.3f} after registration"
     if after < before:
-        return Finding("problem", "Similarity", f"{text}: the images fit less well than without registration.")
-    return Finding("fine", "Similarity", f"{text}. A high value alone does not show that tissue is matched correctly.")
+        return Finding("problem", "Similarity", f"{text}: the images match less well than without registration.")
+    return Finding(
+        "fine", "Similarity", f"{text}. A high value alone does not prove that tissues are matched correctly."
+    )
 
 
 def _coverage(pair: ImagePair, result: RegistrationResult) -> list[Finding]:
@@ -206,6 +210,6 @@ def _coverage(pair: ImagePair, result: RegistrationResult) -> list[Finding]:
         Finding(
             "caution",
             "Field of view",
-            f"{missing:.1f} % of segmented voxels have no counterpart, they lie outside of the moving image.",
+            f"{missing:.1f} % of the segmented voxels have no counterpart because they lie outside the moving image.",
         )
     ]

@@ -35,12 +35,12 @@ def require_deformation(
     free = body.free
     rest = without_rigid_motion(body.positions_mm()[free], displacement_mm[free])
     if np.sqrt((rest**2).sum(axis=1).mean()) < MIN_DEFORMATION_VOXELS * voxel_mm:
-        raise ValueError("The body does not deform: stiffness shows in a deformation only, not in a rigid motion.")
+        raise ValueError("The body does not deform; stiffness ratios cannot be estimated from a rigid motion.")
     if precision is None:
         return
     known = with_error(precision[free], REGISTRATION_ERROR_VOXELS * voxel_mm)[0]
     if np.einsum("na,nab,nb->", rest, known, rest) < MIN_SIGNAL * rest.size:
-        raise ValueError("The deformation is not larger than what the noise of the images alone would give.")
+        raise ValueError("The deformation is not larger than what image noise alone would cause.")
 
 
 def with_error(precision: np.ndarray, error_mm: float) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +71,7 @@ def require_match(correlation: float) -> None:
     """
     if not abs(correlation) >= MIN_CORRELATION:
         raise ValueError(
-            "The registered images do not match: they do not show the same contrast, or the registration has failed."
+            "The registered images do not match: they have different contrasts, or the registration failed."
         )
 
 

@@ -92,7 +92,7 @@ class ModulusPosterior:
         if self._body is None or self.reference not in self.tissues or self._is_small[self.reference.label]:
             raise ValueError("There is not enough deformed tissue to compare stiffness.")
         if len(self.tissues) < 2:
-            raise ValueError("There is only one tissue that is large enough: a ratio needs two.")
+            raise ValueError("Only one tissue is large enough, but stiffness ratios need at least two.")
         self._index = np.array([index[tissue.label] - index[self.reference.label] for tissue in self.tissues])
         rms_strain = float(np.exp(-index[self.reference.label]))
         noise_mm = NOISE_OF_STRAIN * rms_strain * float(np.mean(self._body.size_mm))
@@ -195,9 +195,13 @@ class ModulusPosterior:
         if self._inner_share[tissue.label] < MIN_INNER_SHARE:
             return "It is too thin for the grid of the estimate."
         if log_mu > np.log(MAX_SUPPORTED_RATIO):
-            return "It deforms too little: it is stiff, but how stiff cannot be estimated."
+            return (
+                f"It deforms too little for a number; the estimate exceeds {MAX_SUPPORTED_RATIO:g} times the reference."
+            )
         if deformation_sd > MAX_SUPPORTED_SD:
-            return "Its deformation is too small compared with noise and unknown forces."
+            return (
+                "Its deformation is too small, compared with image noise and unknown forces, to estimate its stiffness."
+            )
         return ""
 
     def _all(self, free: np.ndarray) -> np.ndarray:

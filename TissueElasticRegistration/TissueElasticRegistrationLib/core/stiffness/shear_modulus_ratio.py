@@ -226,5 +226,5 @@ def _ratios(
 
 def _unknown(tissue: Tissue) -> TissueModulusRatio:
     nan = float("nan")
-    reason = "It has too few voxels, or does not deform at all."
+    reason = "It has too few voxels or does not deform."
     return TissueModulusRatio(tissue, nan, nan, nan, False, nan, nan, reason)
