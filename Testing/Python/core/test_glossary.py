@@ -50,8 +50,10 @@ def test_entry_is_complete(quantity: Quantity):
         assert re.fullmatch(r"-?\d+(\.\d+)?", format(1.234, quantity.layout))
 
 
-def test_heading_has_the_unit_only_where_there_is_one():
+def test_heading_and_description_have_the_unit_only_where_there_is_one():
     assert (DICE.heading, HD95.heading, FOLDING.heading) == ("Dice", "HD95 mm", "Folding %")
+    assert DICE.described == DICE.meaning and HD95.described.endswith(", in mm")
+    assert FOLDING.described.endswith(", in percent")
 
 
 @pytest.mark.parametrize(("symbol", "words"), DEFINING_WORDS.items())

@@ -104,7 +104,7 @@ def test_faults_are_named_in_words_with_the_sentence_as_tool_tip(quality):
     show, table, _ = quality
     show.show(a_result(replace(LIVER, negative_jacobian_percent=0.2, dice_after=0.5)))
     remarks = table.item(0, 1)
-    assert remarks.text() == "Look at: folding, Problem: overlap"
+    assert remarks.text() == "Check: folding, Problem: overlap"
     assert "0.2 %" in remarks.toolTip() and "from 0.800 to 0.500" in remarks.toolTip()
 
 
@@ -134,7 +134,7 @@ def test_without_landmarks_there_is_no_row_for_them(quality):
 def test_every_column_has_a_tool_tip(quality):
     _, table, _ = quality
     tips = [table.horizontalHeaderItem(column).toolTip() for column in range(table.columnCount)]
-    assert all(tips) and "mm" in tips[3] and "percent" in tips[4] and "no unit" in tips[5]
+    assert all(tips) and "mm" in tips[3] and "percent" in tips[4] and "without unit" in tips[5]
 
 
 def test_table_cannot_be_edited(quality):
@@ -177,7 +177,7 @@ def test_findings_are_shown_with_their_verdict_instead(quality):
         ],
     )
     verdict, *sentences = notes.text.split("\n")
-    assert verdict.startswith("Problem: folding. Look at: warning. Not measured: overlap.")
+    assert verdict.startswith("Problem: folding. Check: warning. Not measured: overlap.")
     assert sentences == ["Look out.", "It folds."]
 
 

@@ -32,9 +32,14 @@ class Quantity:
         return f"{self.symbol} {self.unit}".rstrip()
 
     @property
+    def described(self) -> str:
+        """The meaning with its unit."""
+        return self.meaning + {"mm": ", in mm", "%": ", in percent", "": ""}[self.unit]
+
+    @property
     def before_after(self) -> str:
-        """The meaning, for a column that shows the value before and after registration."""
-        return f"{self.meaning}; before → after registration"
+        """The same, for a column that shows the value before and after registration."""
+        return f"{self.described}; before → after registration"
 
 
 LAMBDA = Quantity(

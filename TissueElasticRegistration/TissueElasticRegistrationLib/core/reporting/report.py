@@ -39,7 +39,7 @@ class Column(NamedTuple):
     @property
     def title(self) -> tuple[str, str]:
         """What the column is called, and what it means."""
-        return self.quantity.heading, self.quantity.before_after if self.changes else self.quantity.meaning
+        return self.quantity.heading, self.quantity.before_after if self.changes else self.quantity.described
 
     def cell(self, row: TissueResult) -> str:
         """HTML."""

@@ -27,8 +27,8 @@ COLUMNS = (
     ),
     Column(glossary.DICE.heading, glossary.DICE.before_after),
     Column(glossary.HD95.heading, glossary.HD95.before_after),
-    Column(glossary.FOLDING.heading, glossary.FOLDING.meaning),
-    Column(glossary.STRAIN.heading, glossary.STRAIN.meaning),
+    Column(glossary.FOLDING.heading, glossary.FOLDING.described),
+    Column(glossary.STRAIN.heading, glossary.STRAIN.described),
 )
 REMARKS = 1  # column
 WHOLE_IMAGE = "Whole image"
