@@ -30,7 +30,13 @@ LEVEL_WORDS = {"problem": "Problem", "caution": "Check", "fine": "No problem fou
 
 
 class Column(NamedTuple):
-    """``values``: of one tissue, one number, or two where ``changes`` says that it is before and after registration."""
+    """One column of the table of tissues.
+
+    Attributes:
+        quantity: What it shows.
+        values: From the result of one tissue, its number or, before and after registration, its two numbers.
+        changes: Whether there are two.
+    """
 
     quantity: Quantity
     values: Callable[[TissueResult], tuple[float, ...]]
