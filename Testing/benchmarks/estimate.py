@@ -132,15 +132,14 @@ class Subject:
         return finish(job), time.process_time() - began
 
     def grid_by_parts(self, points: int | None = POINTS) -> tuple[Estimate, list[float]]:
-        """Processor seconds until the grid is known, the candidates have been registered together, and all is done."""
+        """Processor seconds until the grid is known, and until one of the candidates has been selected."""
         registrar, start = self.registrar, self.start
-        began, wanted, found = time.process_time(), [grid.SWEPT, grid.TOGETHER], []
+        began, swept = time.process_time(), None
         for progress in grid.estimate_by_grid(registrar, start, points=points):
-            while wanted and progress.fraction >= wanted[0]:
-                found.append(time.process_time() - began)
-                wanted.pop(0)
+            if swept is None and progress.fraction >= grid.SWEPT:
+                swept = time.process_time() - began
             estimate = getattr(progress, "estimate", None)
-        return estimate, [*found, time.process_time() - began]
+        return estimate, [swept, time.process_time() - began]
 
     def tissue_to_hold_out(self) -> int:
         """Another one for every subject."""
@@ -215,7 +214,7 @@ def print_times(subjects: list[Subject]) -> None:
     naive = naive_seconds(subjects[0])
     for subject in subjects:
         _, parts = subject.grid_by_parts()
-        with tissues_not_registered_together():
+        with grid_alone():
             ours, _ = subject.grid()
             with all_places_asked():
                 exact, exact_seconds = subject.grid()
@@ -234,8 +233,7 @@ def print_times(subjects: list[Subject]) -> None:
         f"grid {POINTS} x {POINTS}, {len(subjects)} pairs of {size} voxels; processor seconds, one thread",
         (
             "grid",
-            "and candidates together",
-            "and in full",
+            "and candidates",
             "longest",
             "grid, exact",
             "naive hypernetwork",
@@ -245,7 +243,7 @@ def print_times(subjects: list[Subject]) -> None:
             (
                 *(
                     f"{value:.2f}"
-                    for value in (*np.median(times[:, :3], 0), times[:, 2].max(), np.median(times[:, 3]), naive)
+                    for value in (*np.median(times[:, :2], 0), times[:, 1].max(), np.median(times[:, 2]), naive)
                 ),
                 f"{naive / np.median(times[:, 0]):.1f}",
             )
@@ -290,24 +288,24 @@ def naive_seconds(subject: Subject) -> float:
 def print_times_3d(subjects: list[Subject]) -> None:
     """Wall-clock and processor seconds with two threads and with one, in turn; the load is that of the whole machine.
 
-    in full: the part in which what was found and the start values are registered as a user would have them.
+    candidates: the part in which they are registered as a user would register.
     """
     rows = []
     for subject in subjects:
         for threads in (2, 1):
             subject.registrar.threads = threads
-            load, began, spent, full = os.getloadavg()[0], time.perf_counter(), time.process_time(), None
+            load, began, spent, candidates = os.getloadavg()[0], time.perf_counter(), time.process_time(), None
             for progress in grid.estimate_by_grid(subject.registrar, subject.start, points=POINTS):
-                if full is None and progress.fraction >= grid.TOGETHER:
-                    full = time.perf_counter(), time.process_time()
+                if candidates is None and progress.fraction >= grid.SWEPT:
+                    candidates = time.perf_counter(), time.process_time()
             ends = time.perf_counter(), time.process_time()
             rows.append(
                 (
                     f"{subject.seed}, {threads} threads",
                     ends[0] - began,
-                    ends[0] - full[0],
+                    ends[0] - candidates[0],
                     ends[1] - spent,
-                    ends[1] - full[1],
+                    ends[1] - candidates[1],
                     load,
                 )
             )
@@ -315,7 +313,7 @@ def print_times_3d(subjects: list[Subject]) -> None:
     size = "x".join(map(str, subjects[0].case.fixed.array_kji.shape))
     print_table(
         f"grid {POINTS} x {POINTS}, volumes of {size} voxels",
-        ("", "seconds", "of these in full", "processor s", "of these in full", "load before"),
+        ("", "seconds", "of these candidates", "processor s", "of these candidates", "load before"),
         rows,
     )
 
@@ -383,15 +381,19 @@ def print_paired(title: str, heads: Sequence[str], found: dict[str, list]) -> No
             )
 
 
-class tissues_not_registered_together:  # noqa: N801  used as a statement
-    """Inside, every tissue takes what suits it alone."""
+class grid_alone:  # noqa: N801  used as a statement
+    """Inside, every tissue takes what suits it alone; no candidates are registered."""
 
     def __enter__(self) -> None:
-        self._before = grid.register_together, grid.run_off
-        grid.register_together = grid.run_off = lambda *arguments: iter(())
+        self._before, grid.select_candidate = grid.select_candidate, per_tissue_candidate
 
     def __exit__(self, *error) -> None:
-        grid.register_together, grid.run_off = self._before
+        grid.select_candidate = self._before
+
+
+def per_tissue_candidate(task, uniform: TissueParameters, per_tissue: TissueParameters):
+    yield from ()
+    return per_tissue, []
 
 
 def best_global(estimate: Estimate) -> TissueParameters:
@@ -408,11 +410,11 @@ def best_global(estimate: Estimate) -> TissueParameters:
 def print_gradient(subjects: list[Subject]) -> None:
     """When the gradient search is as good as what the grid takes, both registered without refinement.
 
-    The grid's last part, in full against the start values, is not counted. As good: to 0.0005.
+    As good: to 0.0005.
     """
     rows = []
     for subject in subjects:
-        searched, (alone, together, _) = subject.grid_by_parts(None)
+        searched, (alone, together) = subject.grid_by_parts(None)
         wanted = subject.dice(searched.parameters)
         began, seconds, tried = time.process_time(), float("nan"), {}
         for progress in estimate_by_gradient(subject.registrar, subject.start):

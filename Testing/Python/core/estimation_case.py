@@ -39,16 +39,18 @@ def overlap_of(registrar: Registrar) -> ClassOverlap:
 
 
 @contextmanager
-def nothing_together() -> Iterator[None]:
+def grid_alone() -> Iterator[None]:
     """Inside, tissues take what suits each of them alone in the grid."""
-    with (
-        mock.patch.object(grid, "register_together", lambda *arguments: iter(())),
-        mock.patch.object(grid, "run_off", lambda *arguments: iter(())),
-    ):
+
+    def per_tissue_taken(task, uniform, per_tissue):
+        yield from ()
+        return per_tissue, []
+
+    with mock.patch.object(grid, "select_candidate", per_tissue_taken):
         yield
 
 
 def one_by_one(registrar: Registrar, start: TissueParameters, *arguments, **options) -> Estimate:
     """What the tissues choose in the grid, each for itself."""
-    with nothing_together():
+    with grid_alone():
         return finish(grid.estimate_by_grid(registrar, start, *arguments, **options))

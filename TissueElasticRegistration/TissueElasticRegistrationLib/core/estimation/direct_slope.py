@@ -31,7 +31,6 @@ class DirectSlope:
         self._solver, self._pyramid = registrar.solver.refiner, registrar.pyramid
         self._registrations = UniformRegistrations(self._solver, self._pyramid)
         self._level, self._stage, self._settings = self._registrations.finest
-        self._voting = [number for number, label in enumerate(question.criterion.labels) if label in question.voters]
         self._first: torch.Tensor | None = None
         self._velocity: torch.Tensor | None = None
         labels = self._pyramid.pair.labels.to(self._level.fixed.device)
@@ -93,7 +92,7 @@ class DirectSlope:
         velocity = velocity.clone().requires_grad_(True)
         with torch.enable_grad():
             displacement = self._registrations.displacement(velocity)
-            goal = self._question.criterion.soft_scores(displacement)[self._voting].mean()
+            goal = self._question.mean_score(self._question.criterion.soft_scores(displacement))
         derivative = torch.autograd.grad(goal, velocity)[0]
         return self._question.criterion.scores(displacement.detach()), derivative
 

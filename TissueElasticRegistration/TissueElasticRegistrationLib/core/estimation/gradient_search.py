@@ -23,7 +23,7 @@ from .direct_slope import DirectSlope
 from .estimate_result import Estimate, EstimateProgress, TissueEstimate
 from .grid_search import network_problem
 from .network_slope import NetworkSlope
-from .task import Question, asked
+from .task import Question, asked, failures_of
 
 METHOD = "gradient"
 # Steps of Adam; the first ones move a slider by this much, which is 0.6 decades.
@@ -100,14 +100,12 @@ class _Climb:
 
     def __init__(self, question: Question, slope: Slope, steps: int, notes: list[str]) -> None:
         self._question, self._slope, self._steps, self._notes = question, slope, steps, notes
-        criterion, scale = question.criterion, question.scale
+        scale = question.scale
         lame = [question.start[tissue.label] for tissue in question.tissues]
         self._start = torch.tensor([[scale.slider(one.lam), scale.slider(one.mu)] for one in lame])
         votes = [tissue.label in question.voters for tissue in question.tissues]
         self._votes = torch.tensor(votes)[:, None].float()
-        self._voting = [number for number, label in enumerate(criterion.labels) if label in question.voters]
         self._seen: list[_Found] = []
-        self._one_for_all = -float("inf")  # the best mean of a probe
         self._failures: list[str] = []
 
     def run(self) -> Job[Estimate]:
@@ -118,14 +116,16 @@ class _Climb:
             text = f"step {step} of {self._steps}"
             job = self._slope.look(sliders.detach().clone())
             begin, end = (PROBED + (1 - PROBED) * number / (self._steps + 1) for number in (step, step + 1))
-            try:
-                scores, slope = yield from part_of(job, begin, end, text)
-            except torch.cuda.OutOfMemoryError:
-                raise  # the registrar falls back to the CPU
-            except (RuntimeError, ArithmeticError) as error:
-                if not self._go_back(sliders, here, error):
+            looked = None
+            with failures_of(self._fail):
+                looked = yield from part_of(job, begin, end, text)
+            if looked is None:
+                if len(self._failures) >= MOST_FAILURES:
                     break
+                with torch.no_grad():  # half the way back to the last values that could be registered
+                    sliders.copy_((sliders + here) / 2)
                 continue
+            scores, slope = looked
             here = sliders.detach().clone()
             self._note(here, scores)
             yield EstimateProgress(end, text, self._estimate(complete=step == self._steps))
@@ -142,25 +142,18 @@ class _Climb:
             if number:
                 sliders[self._votes[:, 0] > 0] = torch.tensor(PROBES[number - 1], dtype=sliders.dtype)
             begin, end = (PROBED * part / (len(PROBES) + 1) for part in (number, number + 1))
-            try:
+            with failures_of(self._fail):
                 scores = yield from part_of(self._slope.scores(sliders), begin, end, "where to begin")
                 self._note(sliders, scores)
-                if number:
-                    self._one_for_all = max(self._one_for_all, self._seen[-1].mean)
-            except torch.cuda.OutOfMemoryError:
-                raise  # the registrar falls back to the CPU
-            except (RuntimeError, ArithmeticError) as error:
-                self._fail(error)
         return self._best().sliders
 
     def _note(self, sliders: torch.Tensor, scores: np.ndarray) -> None:
-        self._seen.append(_Found(sliders, scores, float(scores[self._voting].mean())))
+        self._seen.append(_Found(sliders, scores, float(self._question.mean_score(scores))))
 
     def _best(self) -> _Found:
-        """The start if that is as good, and no worse than one pair for all tissues, as in the grid's search."""
+        """The start if nothing is better by more than the tolerance, as in the grid's search."""
         first, best = self._seen[0], max(self._seen, key=lambda found: found.mean)
-        enough = max(best.mean - self._question.tie_of_means, self._one_for_all)
-        return first if first.mean >= enough else best
+        return first if first.mean >= best.mean - self._question.tie_of_means else best
 
     def _move(self, sliders: torch.Tensor, slope: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
         # What hardly matters stays near the start: being away from it costs as much as a tie.
@@ -171,15 +164,7 @@ class _Climb:
             sliders.clamp_(0, 1)
             sliders[self._votes[:, 0] == 0] = self._start[self._votes[:, 0] == 0]  # to the last bit
 
-    def _go_back(self, sliders: torch.Tensor, here: torch.Tensor, error: Exception) -> bool:
-        """Half the way back to the last place that could be registered; False after many failures."""
-        self._fail(error)
-        with torch.no_grad():
-            sliders.copy_((sliders + here) / 2)
-        return len(self._failures) < MOST_FAILURES
-
-    def _fail(self, error: Exception) -> None:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+    def _fail(self, reason: str) -> None:
         if not self._seen:
             raise RuntimeError(f"Nothing could be estimated. The start values could not be registered: {reason}")
         self._failures.append(f"Parameters on the way could not be registered: {reason}")

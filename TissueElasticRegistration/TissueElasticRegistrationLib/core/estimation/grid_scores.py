@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from ..data.tissues import Lame, Tissue, TissueParameters
 from .estimate_result import Estimate, TissueEstimate
@@ -34,7 +33,6 @@ class Tally:
         self._scored = [numbers[label] for label in question.criterion.labels]
         self._failures: dict[tuple[int, int], str] = {}
         self._taken: TissueParameters | None = None
-        self._reason = ""
         self.notes = list(notes or ())
 
     @property
@@ -57,26 +55,22 @@ class Tally:
     def scores_at(self, place: tuple[int, int]) -> np.ndarray:
         return self._scores[self._scored, place[0], place[1]]
 
-    def failed(self, place: tuple[int, int], error: Exception) -> None:
-        """This place stays unknown, the others are searched. Raises what must not be ignored again."""
-        if isinstance(error, torch.cuda.OutOfMemoryError):
-            raise error  # the registrar falls back to the CPU
-        lame, reason = self.lame(place), next(iter(str(error).splitlines()), type(error).__name__)
+    def failed(self, place: tuple[int, int], reason: str) -> None:
+        """This place stays unknown, the others are searched."""
+        lame = self.lame(place)
         self._failures[place] = f"λ = {lame.lam:.3g} with μ = {lame.mu:.3g} could not be registered: {reason}"
         self._scores[:, place[0], place[1]] = np.nan
 
-    def take(self, parameters: TissueParameters, reason: str = "") -> None:
-        """From now on the voters take these, whatever suits each of them alone; ``reason``: for the warnings."""
-        self._taken, self._reason = parameters, reason
+    def take(self, parameters: TissueParameters) -> None:
+        """From now on the voters take these, whatever suits each of them alone."""
+        self._taken = parameters
 
     def everywhere(self) -> TissueParameters:
         """The start values, with the one place that suits the voters best on average for all of them."""
-        voting = [number for number, tissue in enumerate(self.question.tissues) if self._votes(tissue)]
-        mean = self._scores[voting].mean(0)
+        mean = self.question.mean_score(self._scores[self._scored])
         place = np.unravel_index(np.nanargmax(mean), mean.shape)
         parameters = self.question.start
-        for number in voting:
-            tissue = self.question.tissues[number]
+        for tissue in filter(self._votes, self.question.tissues):
             parameters = parameters.with_tissue(tissue.label, self._lame_of(tissue, place))
         return parameters
 
@@ -93,8 +87,7 @@ class Tally:
         """What is best by what is known so far."""
         landscape = self.landscape()
         rows = [self._row(landscape, number, tissue) for number, tissue in enumerate(self.question.tissues)]
-        said = [*self._failures.values(), *self.notes, *filter(None, [self._reason])]
-        return self.question.answer(METHOD, rows, landscape, complete, said)
+        return self.question.answer(METHOD, rows, landscape, complete, [*self._failures.values(), *self.notes])
 
     def places_that_count(self, doubt: float = 0.0) -> list[tuple[int, int]]:
         """Where the voters' choices and best scores are, and what they would choose with scores wrong by ``doubt``."""

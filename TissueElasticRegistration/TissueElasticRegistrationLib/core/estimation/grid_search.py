@@ -4,13 +4,14 @@ everywhere in the image; each tissue then chooses the pair that brought its own 
 With a network each registration is one pass of its decoder. Without one, the registrations are quick ones at a coarser
 level, each starting from the result of its neighbor.
 
-What the tissues chose one by one is then registered together, beside other candidates (`together`), and what is best of
-these in full, beside the start values (`run_off`).
+What the tissues chose one by one is then registered at full resolution, and compared with the best common pair and with
+the start values (`candidates`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import partial
 
 import torch
 
@@ -19,19 +20,18 @@ from ..data.tissues import Lame, TissueParameters
 from ..registration.network_solver import NetworkSolver
 from ..registration.registrar import Registrar
 from ..registration.threads import with_threads
+from .candidates import select_candidate
 from .coarse_registration import UniformRegistrations
 from .criteria.criterion import ObjectiveName
 from .criteria.hold_out import NOTHING_HELD_OUT, HoldOut
 from .estimate_result import Estimate, EstimateProgress
 from .grid_scores import Tally
 from .network_grid import NetworkSweep
-from .run_off import run_off
-from .task import asked
-from .together import register_together
+from .task import asked, failures_of
 
 FEWEST_POINTS = 2
 POINTS_DIRECT, POINTS_NETWORK = 5, 11
-SWEPT, TOGETHER = 0.6, 0.75  # parts of the work: before candidates are registered together, and before in full
+SWEPT = 0.6  # part of the work: before the candidates are registered
 
 
 def estimate_by_grid(
@@ -83,11 +83,10 @@ def _search(
         sweep = _sweep(registrar, tally)
     yield from part_as_it_is(sweep, 0.0, SWEPT)
     tally.require_known()
-    own = registrar.solver.network
-    has_network = own is not None and not (notes if own is network else network_problem(own, registrar))
-    yield from part_of(register_together(registrar, tally, has_network), SWEPT, TOGETHER)
-    yield EstimateProgress(TOGETHER, "all tissues together", tally.estimate())
-    yield from part_of(run_off(registrar, tally), TOGETHER, 1.0)
+    job = select_candidate(question, tally.everywhere(), tally.estimate().parameters)
+    parameters, reasons = yield from part_of(job, SWEPT, 1.0)
+    tally.take(parameters)
+    tally.notes += reasons
     estimate = tally.estimate(complete=True)
     yield EstimateProgress(1.0, "done", estimate)
     return estimate
@@ -130,12 +129,10 @@ def _sweep(registrar: Registrar, tally: Tally) -> Job[None]:
     for number, place in enumerate(places, start=1):
         text = tally.text(place, number)
         end = min(1.0, fraction + registrations.steps(velocity is None) / step_count)
-        try:
+        with failures_of(partial(tally.failed, place)):
             found = yield from part_of(registrations.register(tally.lame(place), velocity), fraction, end, text)
             tally.put(place, tally.question.criterion.scores(registrations.displacement(found)))
             velocity = found
-        except (RuntimeError, ArithmeticError) as error:
-            tally.failed(place, error)
         fraction = end
         yield EstimateProgress(fraction, text, tally.estimate())
 

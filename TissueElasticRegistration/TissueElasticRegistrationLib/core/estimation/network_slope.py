@@ -17,7 +17,6 @@ class NetworkSlope:
         self._question, registrar = question, question.registrar
         self._solver, self._pyramid = registrar.solver.network, registrar.pyramid
         self._steps = registrar.solver.refiner.settings(self._pyramid.pair.dimension).integration_steps
-        self._voting = [number for number, label in enumerate(question.criterion.labels) if label in question.voters]
 
     def scores(self, sliders: torch.Tensor) -> Job[np.ndarray]:
         yield Progress(0.0, "network")
@@ -29,7 +28,7 @@ class NetworkSlope:
         yield Progress(0.0, "network")
         with torch.enable_grad():
             displacement = self._displacement(sliders)
-            goal = self._question.criterion.soft_scores(displacement)[self._voting].mean()
+            goal = self._question.mean_score(self._question.criterion.soft_scores(displacement))
         yield Progress(0.5, "network")
         slope = torch.autograd.grad(goal, sliders)[0]
         return self._question.criterion.scores(displacement.detach()), slope.cpu()

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
 
 from ..data.progress import Job, Progress
-from ..data.tissues import Tissue, TissueParameters
+from ..data.tissues import Lame, Tissue, TissueParameters
 from ..physics.parameter_scale import ParameterScale
 from ..registration.registrar import Registrar
 from .criteria.criterion import Criterion, ObjectiveName, criterion_for
@@ -16,6 +21,7 @@ from .estimate_result import Estimate, TissueEstimate
 from .landscape import Landscape
 
 COMPARING = "comparing the segmentations"
+Scores = TypeVar("Scores", np.ndarray, torch.Tensor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +47,23 @@ class Question:
     def tie_of_means(self) -> float:
         """Mean scores of the voters closer together than this are equally good: more scores are less noise."""
         return self.criterion.tie / len(self.voters) ** 0.5
+
+    def mean_score(self, scores: Scores) -> Scores:
+        """The mean over the voters of scores that have the criterion's labels along the first axis."""
+        return scores[[number for number, label in enumerate(self.criterion.labels) if label in self.voters]].mean(0)
+
+    def estimated_values(self, parameters: TissueParameters) -> tuple[Lame, ...]:
+        """λ and μ of the voters, in the order of their labels."""
+        return tuple(parameters[label] for label in sorted(self.voters))
+
+    def distance_from_start(self, values: tuple[Lame, ...]) -> float:
+        """How far `estimated_values` are from the start values: the norm of what all sliders have moved."""
+        slider = self.scale.slider
+        moved = [
+            (slider(own.lam) - slider(start.lam), slider(own.mu) - slider(start.mu))
+            for own, start in zip(values, self.estimated_values(self.start), strict=True)
+        ]
+        return float(np.linalg.norm(moved))
 
     def answer(
         self,
@@ -90,3 +113,17 @@ def asked(
     if not voters:
         raise ValueError("There is nothing to estimate: every tissue that could be is locked.")
     return Question(registrar, criterion, start, voters, hold_out, began)
+
+
+@contextmanager
+def failures_of(note: Callable[[str], None]) -> Iterator[None]:
+    """Inside, a registration may fail: ``note`` gets the reason, one line, and the search goes on.
+
+    Raises torch.cuda.OutOfMemoryError again: the registrar falls back to the CPU.
+    """
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except (RuntimeError, ArithmeticError) as error:
+        note(next(iter(str(error).splitlines()), type(error).__name__))
