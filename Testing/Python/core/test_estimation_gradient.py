@@ -12,11 +12,10 @@ from TissueElasticRegistrationLib.core.data.progress import finish
 from TissueElasticRegistrationLib.core.data.tissues import Lame, TissueParameters
 from TissueElasticRegistrationLib.core.estimation import gradient_search as gradient_module
 from TissueElasticRegistrationLib.core.estimation.criteria.hold_out import NOTHING_HELD_OUT, HoldOut
-from TissueElasticRegistrationLib.core.estimation.direct_slope import DirectSlope
 from TissueElasticRegistrationLib.core.estimation.estimate import estimate
 from TissueElasticRegistrationLib.core.estimation.estimate_result import EstimateProgress
 from TissueElasticRegistrationLib.core.estimation.gradient_search import PROBES, estimate_by_gradient
-from TissueElasticRegistrationLib.core.estimation.network_slope import NetworkSlope
+from TissueElasticRegistrationLib.core.estimation.score_gradient import DirectScoreGradient, NetworkScoreGradient
 from TissueElasticRegistrationLib.core.estimation.task import asked
 from TissueElasticRegistrationLib.core.physics.deformation import integrate, resize
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
@@ -40,7 +39,7 @@ def question_of(registrar: Registrar, hold_out=NOTHING_HELD_OUT):
 
 def test_the_derivative_through_the_network_is_that_of_small_differences():
     question = question_of(network_registrar())
-    slope, sliders = NetworkSlope(question), torch.full((5, 2), 0.5)
+    gradient, sliders = NetworkScoreGradient(question), torch.full((5, 2), 0.5)
 
     def goal(changed: torch.Tensor) -> float:
         registrar = question.registrar
@@ -49,7 +48,7 @@ def test_the_derivative_through_the_network_is_that_of_small_differences():
         field = resize(integrate(velocity, registrar.solver.refiner.settings(2).integration_steps), shape)
         return float(question.criterion.soft_scores(field).mean())
 
-    _, derivative = finish(slope.look(sliders.clone()))
+    _, derivative = finish(gradient.value_and_gradient(sliders.clone()))
     assert derivative.abs().max() > 1e-3
     for place in ((1, 0), (2, 1), (4, 1)):
         step = torch.zeros(5, 2)
@@ -63,11 +62,11 @@ def test_the_derivative_through_the_direct_solver_points_to_better_parameters():
     """Registered anew after a step along it, the soft score is higher than after one against it."""
     question = question_of(registrar_of(thorax_slice()))
     sliders = torch.full((5, 2), 0.6)
-    _, derivative = finish(DirectSlope(question).look(sliders))
+    _, derivative = finish(DirectScoreGradient(question).value_and_gradient(sliders))
     found = []
     for sign in (1, -1):
         moved = (sliders + sign * 0.2 * derivative / derivative.abs().max()).clamp(0, 1)
-        found.append(float(finish(DirectSlope(question).look(moved))[0].mean()))
+        found.append(float(finish(DirectScoreGradient(question).value_and_gradient(moved))[0].mean()))
     assert found[0] > found[1]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,10 +18,9 @@ from ..registration.registrar import Registrar
 from ..registration.threads import with_threads
 from .criteria.criterion import ObjectiveName
 from .criteria.hold_out import NOTHING_HELD_OUT, HoldOut
-from .direct_slope import DirectSlope
 from .estimate_result import Estimate, EstimateProgress, TissueEstimate
 from .grid_search import network_problem
-from .network_slope import NetworkSlope
+from .score_gradient import DirectScoreGradient, NetworkScoreGradient, ScoreGradient
 from .task import Question, asked, failures_of
 
 METHOD = "gradient"
@@ -30,24 +28,11 @@ METHOD = "gradient"
 NETWORK_STEPS, DIRECT_STEPS = 8, 4
 FIRST_STEP, LAST_STEP = 0.15, 0.05
 MOST_FAILURES = 3
-# Sliders (λ, μ) that all tissues try together, once, before the first step: the slope at the start values only knows of
-# what is near. With them and 8 tissues, the search is as good as the grid's on 9 of 10 fresh 2D phantoms with the
+# Sliders (λ, μ) that all tissues try together, once, before the first step: the gradient at the start values only knows
+# of what is near. With them and 8 tissues, the search is as good as the grid's on 9 of 10 fresh 2D phantoms with the
 # direct solver and on 27 of 30 with a network, in 0.28 and 0.19 of its time (medians).
 PROBES = ((0.5, 0.5), (0.3, 0.5), (0.5, 0.3), (0.3, 0.3), (0.15, 0.3))
 PROBED = 0.3  # part of the progress
-
-
-class Slope(Protocol):
-    """Scores and their derivative for given sliders, (tissues, 2) in the order of the question's tissues."""
-
-    def scores(self, sliders: torch.Tensor) -> Job[np.ndarray]:
-        """Scores of the criterion's labels. Raises RuntimeError or ArithmeticError if there are none."""
-
-    def look(self, sliders: torch.Tensor) -> Job[tuple[np.ndarray, torch.Tensor]]:
-        """Scores of the criterion's labels, and the derivative of the voters' mean soft score by the sliders.
-
-        Raises RuntimeError or ArithmeticError if there is none.
-        """
 
 
 def estimate_by_gradient(
@@ -82,8 +67,10 @@ def _search(
     network = registrar.solver.network
     notes = [] if network is None else network_problem(network, registrar)
     if network is not None and not notes:
-        return (yield from _Climb(question, NetworkSlope(question), steps or NETWORK_STEPS, notes).run())
-    return (yield from _Climb(question, DirectSlope(question), steps or DIRECT_STEPS, notes).run())
+        return (
+            yield from GradientAscent(question, NetworkScoreGradient(question), steps or NETWORK_STEPS, notes).run()
+        )
+    return (yield from GradientAscent(question, DirectScoreGradient(question), steps or DIRECT_STEPS, notes).run())
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +82,11 @@ class _Found:
     mean: float
 
 
-class _Climb:
+class GradientAscent:
     """Adam on the sliders of the tissues that vote, within [0, 1]."""
 
-    def __init__(self, question: Question, slope: Slope, steps: int, notes: list[str]) -> None:
-        self._question, self._slope, self._steps, self._notes = question, slope, steps, notes
+    def __init__(self, question: Question, gradient: ScoreGradient, steps: int, notes: list[str]) -> None:
+        self._question, self._gradient, self._steps, self._notes = question, gradient, steps, notes
         scale = question.scale
         lame = [question.start[tissue.label] for tissue in question.tissues]
         self._start = torch.tensor([[scale.slider(one.lam), scale.slider(one.mu)] for one in lame])
@@ -114,24 +101,24 @@ class _Climb:
         optimizer = torch.optim.Adam([sliders], betas=(0.7, 0.9))
         for step in range(self._steps + 1):
             text = f"step {step} of {self._steps}"
-            job = self._slope.look(sliders.detach().clone())
+            job = self._gradient.value_and_gradient(sliders.detach().clone())
             begin, end = (PROBED + (1 - PROBED) * number / (self._steps + 1) for number in (step, step + 1))
-            looked = None
+            found = None
             with failures_of(self._fail):
-                looked = yield from part_of(job, begin, end, text)
-            if looked is None:
+                found = yield from part_of(job, begin, end, text)
+            if found is None:
                 if len(self._failures) >= MOST_FAILURES:
                     break
                 with torch.no_grad():  # half the way back to the last values that could be registered
                     sliders.copy_((sliders + here) / 2)
                 continue
-            scores, slope = looked
+            scores, derivative = found
             here = sliders.detach().clone()
             self._note(here, scores)
             yield EstimateProgress(end, text, self._estimate(complete=step == self._steps))
             if step < self._steps:
                 optimizer.param_groups[0]["lr"] = FIRST_STEP + (LAST_STEP - FIRST_STEP) * step / self._steps
-                self._move(sliders, slope, optimizer)
+                self._move(sliders, derivative, optimizer)
         yield Progress(1.0, "done")
         return self._estimate(complete=True)
 
@@ -143,7 +130,7 @@ class _Climb:
                 sliders[self._votes[:, 0] > 0] = torch.tensor(PROBES[number - 1], dtype=sliders.dtype)
             begin, end = (PROBED * part / (len(PROBES) + 1) for part in (number, number + 1))
             with failures_of(self._fail):
-                scores = yield from part_of(self._slope.scores(sliders), begin, end, "where to begin")
+                scores = yield from part_of(self._gradient.value(sliders), begin, end, "where to begin")
                 self._note(sliders, scores)
         return self._best().sliders
 
@@ -155,10 +142,10 @@ class _Climb:
         first, best = self._seen[0], max(self._seen, key=lambda found: found.mean)
         return first if first.mean >= best.mean - self._question.tie_of_means else best
 
-    def _move(self, sliders: torch.Tensor, slope: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
+    def _move(self, sliders: torch.Tensor, derivative: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
         # What hardly matters stays near the start: being away from it costs as much as a tie.
         away = 2 * self._question.criterion.tie * (sliders.detach() - self._start) / self._votes.sum()
-        sliders.grad = (away - slope) * self._votes
+        sliders.grad = (away - derivative) * self._votes
         optimizer.step()
         with torch.no_grad():
             sliders.clamp_(0, 1)
