@@ -25,7 +25,6 @@ from TissueElasticRegistrationLib.commands.register_command import read_pair
 from TissueElasticRegistrationLib.core.data.images import ImagePair, Segmentation
 from TissueElasticRegistrationLib.core.data.progress import finish
 from TissueElasticRegistrationLib.core.data.tissues import Tissue
-from TissueElasticRegistrationLib.core.estimation.criteria.criterion import ObjectiveName
 from TissueElasticRegistrationLib.core.estimation.criteria.hold_out import HoldOut
 from TissueElasticRegistrationLib.core.estimation.estimate import estimate
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
@@ -43,7 +42,7 @@ class Case:
     name: str
     kind: str
     pair: ImagePair
-    objectives: tuple[ObjectiveName, ...]
+    objectives: tuple[str, ...]
     tuned: str
     held_out: str
     landmarks: tuple[str, ...] = ()

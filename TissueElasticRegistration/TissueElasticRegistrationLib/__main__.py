@@ -10,6 +10,7 @@ import argparse
 import sys
 
 from .commands.console_progress import ProgressLine
+from .core.estimation.criteria.criterion import CRITERIA
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,7 +95,7 @@ def _add_shared_options(command: argparse.ArgumentParser) -> None:
         choices=["none", "grid", "gradient"],
         help=("search for the λ and μ that fit this image pair best"),
     )
-    add("--objective", default="dice", choices=["dice", "landmarks", "similarity"], help="criterion of the search")
+    add("--objective", default="dice", choices=list(CRITERIA), help="criterion of the search")
     add(
         "--grid-points",
         type=int,

@@ -12,7 +12,8 @@ from synthetic_pairs import displaced, rigid_lps_transform, rigid_ras, slice_cas
 
 from TissueElasticRegistrationLib.core.data.images import Landmarks
 from TissueElasticRegistrationLib.core.data.progress import finish
-from TissueElasticRegistrationLib.core.estimation.criteria.criterion import criterion_for
+from TissueElasticRegistrationLib.core.estimation.criteria.class_overlap import ClassOverlap
+from TissueElasticRegistrationLib.core.estimation.criteria.criterion import CRITERIA, criterion_for, depends_on
 from TissueElasticRegistrationLib.core.estimation.criteria.hold_out import NOTHING_HELD_OUT, HoldOut
 from TissueElasticRegistrationLib.core.estimation.grid_search import estimate_by_grid
 from TissueElasticRegistrationLib.core.estimation.task import asked
@@ -122,10 +123,59 @@ def test_an_estimate_tells_its_criterion_by_key_and_by_name_and_the_file_the_key
     assert estimate_account(estimate, registrar.pair, finish(registrar.result()))["objective"] == key
 
 
+# --- The list of criteria ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", CRITERIA)
+def test_every_listed_criterion_is_made_for_a_pair_that_has_all_inputs(key):
+    criterion = criterion_for(key, with_landmarks(), NOTHING_HELD_OUT)
+    assert criterion.key == key and set(criterion.labels) == {LUNG, BONE, LIVER, SOFT}
+
+
+@pytest.mark.parametrize("key", CRITERIA)
+def test_a_criterion_refuses_a_pair_exactly_if_an_input_it_needs_is_missing(key):
+    for needed in ("moving_segmentation", "landmarks"):
+        registrar = registrar_of(replace(with_landmarks().pair, **{needed: None}))
+        if needed in CRITERIA[key].needs:
+            with pytest.raises(ValueError, match=r"To estimate parameters.*\.$"):
+                criterion_for(key, registrar, NOTHING_HELD_OUT)
+        else:
+            assert criterion_for(key, registrar, NOTHING_HELD_OUT).labels
+
+
+def test_distances_are_shown_positive_with_their_unit_and_overlap_as_it_is():
+    assert CRITERIA["landmarks"].text(-1.256) == "1.26 mm" and CRITERIA["dice"].text(0.9) == "0.900"
+
+
+def test_what_parameters_were_chosen_with_is_no_independent_evidence():
+    assert depends_on("dice", "moving_segmentation") and not depends_on("dice", "landmarks")
+    assert depends_on("landmarks", "landmarks") and not depends_on(None, "landmarks")
+
+
+def test_an_entry_in_the_list_is_all_that_a_new_criterion_needs(monkeypatch):
+    """The overlap of lungs alone, under another key."""
+
+    class LungOverlap(ClassOverlap):
+        key, labels = "lungs", (LUNG,)
+
+        def __init__(self, registrar: Registrar) -> None:
+            others = [BONE, LIVER, SOFT]
+            super().__init__(
+                registrar.pair, registrar.working, registrar.initial.transform, registrar.pyramid.device, others
+            )
+
+    info = replace(CRITERIA["dice"], name="lung Dice", make=lambda registrar, hold_out: LungOverlap(registrar))
+    monkeypatch.setitem(CRITERIA, "lungs", info)
+    registrar = with_landmarks()
+    found = finish(estimate_by_grid(registrar, registrar.table_parameters(), points=2, objective="lungs"))
+    assert [tissue.name for tissue in found.tuned_on] == ["lung"]
+    assert (found.criterion, found.criterion_name) == ("lungs", "lung Dice")
+
+
 # --- Derivatives ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("objective", ["dice", "landmarks", "similarity"])
+@pytest.mark.parametrize("objective", CRITERIA)
 def test_soft_scores_are_close_to_the_scores_and_have_their_derivative(objective):
     registrar = with_landmarks()
     criterion = criterion_for(objective, registrar, NOTHING_HELD_OUT)
@@ -140,7 +190,7 @@ def test_soft_scores_are_close_to_the_scores_and_have_their_derivative(objective
 # --- Hold-out ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("objective", ["dice", "landmarks", "similarity"])
+@pytest.mark.parametrize("objective", CRITERIA)
 def test_a_held_out_tissue_keeps_its_values_and_has_no_score(objective):
     registrar = with_landmarks()
     start = registrar.table_parameters()

@@ -2,6 +2,8 @@
 
 from enum import Enum
 
+from ..core.estimation.criteria.criterion import CRITERIA
+
 
 class Alignment(Enum):
     """What is done before the deformation."""
@@ -14,15 +16,13 @@ class Alignment(Enum):
         return {"auto": "Automatic", "none": "None", "rigid": "Rigid"}[self.value]
 
 
-class Criterion(Enum):
-    """What auto-estimate judges by. Scenes store the names of the members."""
-
-    DICE = "dice"
-    LANDMARKS = "landmarks"
-    SIMILARITY = "similarity"
-
+class _CriterionLabel(Enum):
     def label(self) -> str:
-        return {"dice": "Overlap", "landmarks": "Landmarks", "similarity": "Similarity"}[self.value]
+        return CRITERIA[self.value].label
+
+
+# What auto-estimate judges by: DICE = "dice" and so on. Scenes store the names of the members.
+Criterion = _CriterionLabel("Criterion", [(key.upper(), key) for key in CRITERIA], module=__name__)
 
 
 class EstimateMethod(Enum):

@@ -9,6 +9,7 @@ import numpy as np
 import slicer
 
 from ..core.data.images import MINIMUM_VOXELS_PER_AXIS
+from ..core.estimation.criteria.criterion import CRITERIA
 from ..core.models.model_card import ModelCard
 from ..core.models.model_fit import Named, fit_problem
 from .nodes import InputNodes, require_in_scene, require_scalar_volume, results_of_pair
@@ -25,8 +26,9 @@ REQUIRED = {
     "moving": "a moving volume",
     "segmentation": "a segmentation of the fixed volume",
 }
-NEEDED_TO_JUDGE = {
-    "dice": "Choose a segmentation of the moving volume, or choose another criterion.",
+NODES_OF = {"moving_segmentation": ("moving_segmentation",), "landmarks": ("fixed_landmarks", "moving_landmarks")}
+MISSING = {
+    "moving_segmentation": "Choose a segmentation of the moving volume, or choose another criterion.",
     "landmarks": "Choose landmarks in both volumes, or choose another criterion.",
 }
 LABELS = {"segmentation": "segmentation", "moving_segmentation": "moving segmentation"}
@@ -87,14 +89,16 @@ def objective_problem(objective: str, inputs: InputNodes) -> str | None:
     """What is missing for an estimate.
 
     Args:
-        objective: What it judges by: "dice", "landmarks" or "similarity", which needs nothing more than a registration.
+        objective: Key in `CRITERIA` of what it judges by.
         inputs: The nodes that were chosen.
 
     Returns:
         One sentence; None if nothing is missing.
     """
-    given = {"dice": (inputs.moving_segmentation,), "landmarks": (inputs.fixed_landmarks, inputs.moving_landmarks)}
-    return NEEDED_TO_JUDGE[objective] if None in given.get(objective, ()) else None
+    for needed in CRITERIA[objective].needs:
+        if any(getattr(inputs, field) is None for field in NODES_OF[needed]):
+            return MISSING[needed]
+    return None
 
 
 def model_problem(card: ModelCard, inputs: InputNodes, finest_mm: float, tissues: Iterable[Named]) -> str | None:

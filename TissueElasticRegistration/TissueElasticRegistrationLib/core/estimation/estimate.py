@@ -9,7 +9,6 @@ from ..data.progress import Job
 from ..data.tissues import TissueParameters
 from ..registration.network_solver import NetworkSolver
 from ..registration.registrar import Registrar
-from .criteria.criterion import ObjectiveName
 from .criteria.hold_out import NOTHING_HELD_OUT, HoldOut
 from .estimate_result import Estimate
 from .gradient_search import estimate_by_gradient
@@ -25,7 +24,7 @@ def estimate(
     method: Method = "grid",
     locked: Collection[int] = (),
     points: int | None = None,
-    objective: ObjectiveName = "dice",
+    objective: str = "dice",
     hold_out: HoldOut = NOTHING_HELD_OUT,
     search: NetworkSolver | None = None,
 ) -> Job[Estimate]:

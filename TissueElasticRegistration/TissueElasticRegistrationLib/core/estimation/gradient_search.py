@@ -16,7 +16,6 @@ from ..data.progress import Job, Progress, part_of
 from ..data.tissues import Lame, TissueParameters
 from ..registration.registrar import Registrar
 from ..registration.threads import with_threads
-from .criteria.criterion import ObjectiveName
 from .criteria.hold_out import NOTHING_HELD_OUT, HoldOut
 from .estimate_result import Estimate, EstimateProgress, TissueEstimate
 from .grid_search import network_problem
@@ -39,7 +38,7 @@ def estimate_by_gradient(
     registrar: Registrar,
     start: TissueParameters,
     locked: Collection[int] = (),
-    objective: ObjectiveName = "dice",
+    objective: str = "dice",
     hold_out: HoldOut = NOTHING_HELD_OUT,
     steps: int | None = None,
 ) -> Job[Estimate]:
@@ -59,7 +58,7 @@ def _search(
     registrar: Registrar,
     start: TissueParameters,
     locked: Collection[int],
-    objective: ObjectiveName,
+    objective: str,
     hold_out: HoldOut,
     steps: int | None,
 ) -> Job[Estimate]:

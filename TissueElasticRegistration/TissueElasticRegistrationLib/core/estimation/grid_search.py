@@ -22,7 +22,6 @@ from ..registration.registrar import Registrar
 from ..registration.threads import with_threads
 from .candidates import select_candidate
 from .coarse_registration import UniformRegistrations
-from .criteria.criterion import ObjectiveName
 from .criteria.hold_out import NOTHING_HELD_OUT, HoldOut
 from .estimate_result import Estimate, EstimateProgress
 from .grid_scores import Tally
@@ -39,7 +38,7 @@ def estimate_by_grid(
     start: TissueParameters,
     locked: Collection[int] = (),
     points: int | None = None,
-    objective: ObjectiveName = "dice",
+    objective: str = "dice",
     hold_out: HoldOut = NOTHING_HELD_OUT,
     search: NetworkSolver | None = None,
 ) -> Job[Estimate]:
@@ -68,7 +67,7 @@ def _search(
     start: TissueParameters,
     locked: Collection[int],
     points: int | None,
-    objective: ObjectiveName,
+    objective: str,
     hold_out: HoldOut,
     search: NetworkSolver | None,
 ) -> Job[Estimate]:

@@ -15,7 +15,7 @@ from ..data.progress import Job, Progress
 from ..data.tissues import Lame, Tissue, TissueParameters
 from ..physics.parameter_scale import ParameterScale
 from ..registration.registrar import Registrar
-from .criteria.criterion import Criterion, ObjectiveName, criterion_for
+from .criteria.criterion import CRITERIA, Criterion, criterion_for
 from .criteria.hold_out import HoldOut
 from .estimate_result import Estimate, TissueEstimate
 from .landscape import Landscape
@@ -87,7 +87,7 @@ class Question:
         held_out = tuple(tissue for tissue in self.tissues if tissue.label in self.hold_out.tissues)
         return Estimate(
             method,
-            self.criterion.name,
+            CRITERIA[self.criterion.key].name,
             landscape,
             tuple(rows),
             parameters,
@@ -101,7 +101,7 @@ class Question:
 
 
 def asked(
-    registrar: Registrar, start: TissueParameters, locked: Collection[int], objective: ObjectiveName, hold_out: HoldOut
+    registrar: Registrar, start: TissueParameters, locked: Collection[int], objective: str, hold_out: HoldOut
 ) -> Job[Question]:
     """The question for a prepared registrar. Raises ValueError like `criterion_for`, and if nobody has a vote."""
     began = time.perf_counter()

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..data.images import ImagePair
 from ..data.result import LandmarkErrors, RegistrationResult
+from ..estimation.criteria.criterion import depends_on
 from ..estimation.estimate_result import Estimate
 from ..evaluation.metrics import map_points_ras_mm, target_registration_errors
 from ..stiffness.shear_modulus_ratio import ShearModulusRatios
@@ -99,7 +100,7 @@ class Evidence:
 
 def evidence(estimate: Estimate, pair: ImagePair, result: RegistrationResult) -> list[Evidence]:
     """Overlap of every tissue and mean landmark errors, as far as they were measured; independent ones first."""
-    tuned = set(estimate.tuned_on) if estimate.criterion == "dice" else set()
+    tuned = set(estimate.tuned_on) if depends_on(estimate.criterion, "moving_segmentation") else set()
     found = [
         Evidence(f"Overlap of {row.tissue.name}", "Dice", row.dice_before, row.dice_after, row.tissue not in tuned)
         for row in result.tissues
@@ -107,7 +108,7 @@ def evidence(estimate: Estimate, pair: ImagePair, result: RegistrationResult) ->
     ]
     if pair.landmarks is not None:
         names = set(pair.landmarks.all_names)
-        kept = set(estimate.held_out_landmarks) if estimate.criterion == "landmarks" else names
+        kept = set(estimate.held_out_landmarks) if depends_on(estimate.criterion, "landmarks") else names
         for chosen, independent in ((kept, True), (names - kept, False)):
             errors = landmark_errors_of(pair, result, chosen)
             if errors is not None:

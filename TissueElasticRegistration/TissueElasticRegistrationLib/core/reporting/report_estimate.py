@@ -11,6 +11,7 @@ from ..data.glossary import Quantity
 from ..data.images import ImagePair
 from ..data.result import RegistrationResult
 from ..data.tissues import BACKGROUND
+from ..estimation.criteria.criterion import CRITERIA
 from ..estimation.estimate_result import Estimate, TissueEstimate
 from ..estimation.landscape import FLAT
 from .estimate_summary import Evidence, confidence, evidence
@@ -22,11 +23,6 @@ NO_ELASTOGRAPHY = (
     "An estimate is not elastography: these values register this image pair best by that criterion, which "
     "does not make them the stiffness of its tissues."
 )
-JUDGED_BY = {
-    "dice": "the overlap of the segments (Dice)",
-    "landmarks": "the distance of corresponding landmarks",
-    "similarity": "the similarity of the images inside each tissue",
-}
 TISSUE_COLUMN = ("Tissue", "segment or label of the fixed image")
 EVIDENCE_COLUMNS = (("Measure", ""), ("Before", "before the registration"), ("After", "after the registration"))
 NO_EVIDENCE = "No measurement is independent of the search. Hold out a tissue or landmarks to check the values."
@@ -35,23 +31,6 @@ NOTHING_MEASURED = (
 )
 
 Colors = Mapping[int, tuple[int, int, int]]
-
-
-class Score(NamedTuple):
-    """What a score is called, its sign for people, how it is written, and its unit."""
-
-    name: str
-    sign: int
-    layout: str
-    unit: str = ""
-
-
-SCORES = {
-    "dice": Score("Dice", 1, ".3f"),
-    "landmarks": Score("Distance", -1, ".2f", " mm"),
-    "similarity": Score("Similarity", 1, ".3f"),
-}
-UNKNOWN_SCORE = Score("Score", 1, ".3f")
 
 
 def estimate_section(
@@ -68,7 +47,7 @@ def estimate_section(
 def _what_was_done(estimate: Estimate, model: str | None) -> str:
     count = len(estimate.tuned_on)
     tissues = f"{count} tissues" if count > 1 else "one tissue"
-    grid, judged = estimate.landscape, JUDGED_BY.get(estimate.criterion, estimate.criterion_name)
+    grid, judged = estimate.landscape, CRITERIA[estimate.criterion].judged_by
     asked = f"with the model “{model}”" if model else "with the direct solver"
     if grid is None:
         return escape(
@@ -105,10 +84,10 @@ def _column(quantity: Quantity, value: Callable[[TissueEstimate], float]) -> Col
 
 
 def _columns(estimate: Estimate) -> list[Column]:
-    score = SCORES.get(estimate.criterion, UNKNOWN_SCORE)
+    score = CRITERIA[estimate.criterion]
 
     def scores(_: int, row: TissueEstimate) -> str:
-        return change(score.sign * row.start_score, score.sign * row.score, score.layout, NOTHING_TO_TELL)
+        return change(score.sign * row.start_score, score.sign * row.score, score.number_format, NOTHING_TO_TELL)
 
     columns = [
         _column(glossary.LAMBDA, lambda row: row.lame.lam),
@@ -116,7 +95,7 @@ def _columns(estimate: Estimate) -> list[Column]:
         _column(glossary.POISSON_RATIO, lambda row: row.lame.poisson_ratio),
         Column("From", "whether the values were estimated", lambda _, row: _origin(row, estimate)),
         Column(
-            f"{score.name}{score.unit}",
+            f"{score.quantity}{score.unit_suffix}",
             "what the search judged by, with the start values and with these; in a "
             "grid, with the same values for all tissues",
             _for_voters(scores),
@@ -151,7 +130,7 @@ def _origin(row: TissueEstimate, estimate: Estimate) -> str:
 
 def _landscapes(estimate: Estimate) -> list[str]:
     grid = estimate.landscape
-    score = SCORES.get(estimate.criterion, UNKNOWN_SCORE)
+    score = CRITERIA[estimate.criterion]
     span, figures = SPAN / FLAT * grid.flat, []
     for place, row in enumerate(estimate.per_tissue):
         if row.votes:
@@ -160,18 +139,20 @@ def _landscapes(estimate: Estimate) -> list[str]:
             )
             caption = (
                 f"<b>{escape(row.tissue.name)}</b><br>λ {row.lame.lam:.3g}, μ {row.lame.mu:.3g}, "
-                f"{score.name} {score.sign * row.score:{score.layout}}{score.unit}" + (", flat" if row.flat else "")
+                f"{score.quantity} {score.text(row.score)}" + (", flat" if row.flat else "")
             )
-            figures.append(figure(rgb, caption, f"{score.name} of {row.tissue.name} for every λ and μ that was tried"))
+            figures.append(
+                figure(rgb, caption, f"{score.quantity} of {row.tissue.name} for every λ and μ that was tried")
+            )
     notes = (
         f"λ increases from left to right and μ upward, both from {grid.lam[0]:.3g} to {grid.lam[-1]:.3g} in "
         "equal slider steps. The ring marks the chosen values.",
-        f"Yellow is the best; dark violet is worse by {span:g}{score.unit} or more, gray is not known.",
-        f"If more than half is as good as the best within {grid.flat:g}{score.unit}, the landscape is flat and "
-        "that part is hatched: then λ and μ of this tissue hardly matter.",
+        f"Yellow is the best; dark violet is worse by {span:g}{score.unit_suffix} or more, gray is not known.",
+        f"If more than half is as good as the best within {grid.flat:g}{score.unit_suffix}, the "
+        "landscape is flat and that part is hatched: then λ and μ of this tissue hardly matter.",
     )
     return [
-        f"<h3>{score.name} for every λ and μ that was tried</h3>",
+        f"<h3>{score.quantity} for every λ and μ that was tried</h3>",
         '<div class="landscapes">\n' + "\n".join(figures) + "\n</div>",
         '<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>",
     ]

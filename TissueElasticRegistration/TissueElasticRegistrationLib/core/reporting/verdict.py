@@ -11,6 +11,7 @@ import numpy as np
 from ..data.images import ImagePair
 from ..data.result import RegistrationResult, TissueResult
 from ..data.tissues import BACKGROUND
+from ..estimation.criteria.criterion import depends_on
 from ..evaluation.metrics import percent
 
 Level = Literal["problem", "caution", "fine", "unmeasured"]
@@ -145,7 +146,7 @@ def _landmarks(pair: ImagePair, result: RegistrationResult) -> Finding:
 def _tuned(finding: Finding, facts: Mapping[str, Any]) -> Finding:
     """The finding about landmarks, with what it is worth if parameters were chosen by them."""
     estimate = facts.get("estimate") or {}
-    if finding.level == "unmeasured" or estimate.get("objective") != "landmarks":
+    if finding.level == "unmeasured" or not depends_on(estimate.get("objective"), "landmarks"):
         return finding
     errors = (estimate.get("held_out") or {}).get("tre_mm")
     text = "The landmarks were used to choose the parameters, so this is not independent evidence."
@@ -173,7 +174,7 @@ def _overlap(result: RegistrationResult, facts: Mapping[str, Any]) -> Finding:
     if worse:
         return Finding("problem", "Overlap", f"Overlap (Dice) decreased for {', '.join(worse)} ({changes}).")
     estimate = facts.get("estimate") or {}
-    if "dice" in str(estimate.get("objective", "")).lower():
+    if depends_on(estimate.get("objective"), "moving_segmentation"):
         kept = (estimate.get("held_out") or {}).get("tissues", ())
         names = [tissue.tissue.name for tissue in measured if tissue.tissue.id in kept]
         rest = f" Only {', '.join(names)} was held out of the search." if names else ""

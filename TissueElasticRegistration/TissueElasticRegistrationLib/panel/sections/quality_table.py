@@ -13,6 +13,7 @@ import slicer
 from ...core.data import glossary
 from ...core.data.glossary import Quantity
 from ...core.data.result import RegistrationResult, TissueResult
+from ...core.estimation.criteria.criterion import depends_on
 from ...core.reporting.verdict import Finding, tissue_findings, verdict
 from ..widgets import table_widgets as tables
 from ..widgets.labels import breakable
@@ -138,7 +139,7 @@ def _image_cells(result: RegistrationResult, account: Mapping[str, Any] | None) 
     ]
     if result.landmark_errors is not None:
         rows.append(_landmark_cells(LANDMARKS, LANDMARKS_MEANING, asdict(result.landmark_errors)))
-    if account is not None and account["objective"] == "landmarks" and account["held_out"]["tre_mm"]:
+    if account is not None and depends_on(account["objective"], "landmarks") and account["held_out"]["tre_mm"]:
         meaning = HELD_OUT_LANDMARKS_MEANING.format(rest=LANDMARKS_MEANING)
         rows.append(_landmark_cells(HELD_OUT_LANDMARKS, meaning, account["held_out"]["tre_mm"]))
     return rows

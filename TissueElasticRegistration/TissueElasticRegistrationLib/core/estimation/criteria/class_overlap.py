@@ -32,7 +32,6 @@ class ClassOverlap:
     """
 
     key = "dice"
-    name = "class-wise Dice"
     tie, flat = TIE, FLAT
     caution = ()
 

@@ -28,7 +28,6 @@ class LandmarkDistance:
     """
 
     key = "landmarks"
-    name = "landmark distance"
     tie, flat = 0.02, 0.05
     caution = ()
 

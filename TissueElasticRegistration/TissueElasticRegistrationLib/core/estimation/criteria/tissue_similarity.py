@@ -25,7 +25,6 @@ class TissueSimilarity:
     """
 
     key = "similarity"
-    name = "similarity inside the tissue"
     tie, flat = 0.002, 0.005
     caution = ("Similarity alone rewards soft tissue that fits noise: check the result by labels or landmarks.",)
 
