@@ -1,4 +1,4 @@
-"""Grid search through a network: what is asked of it, what is interpolated, and that a choice never is."""
+"""Grid search through a network: what is asked of it, and what happens when it fails."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from estimation_case import one_by_one, registrar_of, thorax_slice
+from estimation_case import one_by_one, overlap_of, registrar_of, thorax_slice
 from network_pairs import MAP_2D, SMALL, pack_of, solver_with
 
 from TissueElasticRegistrationLib.core.data.progress import finish
 from TissueElasticRegistrationLib.core.data.tissues import Lame, TissueParameters
 from TissueElasticRegistrationLib.core.estimation import grid_search as grid_module
-from TissueElasticRegistrationLib.core.estimation.criteria.hold_out import NOTHING_HELD_OUT
 from TissueElasticRegistrationLib.core.estimation.estimate_result import Estimate, EstimateProgress
-from TissueElasticRegistrationLib.core.estimation.grid_scores import Tally
 from TissueElasticRegistrationLib.core.estimation.grid_search import estimate_by_grid
-from TissueElasticRegistrationLib.core.estimation.network_grid import NODES, NetworkSweep, cubic_weights
-from TissueElasticRegistrationLib.core.estimation.task import asked
 from TissueElasticRegistrationLib.core.models.network import NetworkConfig
+from TissueElasticRegistrationLib.core.physics.deformation import integrate, resize
 from TissueElasticRegistrationLib.core.registration.network_solver import NetworkSolver
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 
@@ -59,64 +56,29 @@ class Recorder:
         solver.answer = recorded
 
 
-def exact_scores(registrar: Registrar, point: tuple[int, int], points: int) -> np.ndarray:
-    """The scores of one place as a search that does not interpolate finds them."""
-    tally = Tally(finish(asked(registrar, MIDDLE, (), "dice", NOTHING_HELD_OUT)), points)
-    NetworkSweep(registrar.solver, registrar.pyramid, tally)._evaluate(point)
-    return tally.scores_at(point)
-
-
 # --- What is asked ---------------------------------------------------------------------------------------------------
 
 
-def test_with_a_network_the_grid_has_11_places_per_slider_and_few_of_them_are_asked(trusted):
+@pytest.mark.parametrize(("points", "count"), [(None, 11), (3, 3)])
+def test_the_network_is_asked_once_for_every_point_of_the_grid(trusted, points, count):
     registrar = registrar_with(a_pack())
     recorder = Recorder(registrar)
-    estimate = one_by_one(registrar, MIDDLE)
-    assert estimate.landscape.scores.shape[1:] == (11, 11)
-    assert np.isfinite(estimate.landscape.scores).any(0).all()
-    nodes = {(round(a, 6), round(b, 6)) for a in np.linspace(0, 1, NODES) for b in np.linspace(0, 1, NODES)}
-    assert nodes <= set(recorder.asked) and len(recorder.asked) < 80
-    assert len(recorder.asked) == len(set(recorder.asked)), "nothing is asked twice"
+    estimate = one_by_one(registrar, MIDDLE, points=points)
+    sliders = [round(slider, 6) for slider in np.linspace(0, 1, count)]
+    assert sorted(recorder.asked) == [(a, b) for a in sliders for b in sliders]
+    assert estimate.landscape.scores.shape[1:] == (count, count)
 
 
-def test_a_grid_as_coarse_as_the_nodes_is_asked_place_by_place(trusted):
+def test_a_score_is_that_of_the_network_s_deformation(trusted):
     registrar = registrar_with(a_pack())
-    recorder = Recorder(registrar)
-    one_by_one(registrar, MIDDLE, points=3)
-    assert sorted(recorder.asked) == [(a, b) for a in (0, 0.5, 1) for b in (0, 0.5, 1)]
-
-
-def test_what_a_tissue_takes_and_the_best_it_is_compared_with_are_computed_not_interpolated(trusted):
-    registrar = registrar_with(a_pack())
-    estimate = one_by_one(registrar, MIDDLE)
-    labels = [row.tissue.label for row in estimate.per_tissue if np.isfinite(row.score)]
-    for number, row in enumerate(estimate.per_tissue):
-        if row.votes:
-            scores, place = estimate.landscape.scores[number], labels.index(row.tissue.label)
-            best = tuple(map(int, np.unravel_index(np.nanargmax(scores), scores.shape)))
-            for point in (row.point, best):
-                assert scores[point] == exact_scores(registrar, point, 11)[place]
-            assert row.score >= scores.max() - 0.002
-
-
-def test_interpolation_between_the_nodes_is_nearly_what_the_network_says(trusted):
-    registrar = registrar_with(a_pack())
-    estimate = finish(estimate_by_grid(registrar, MIDDLE))
-    voters = [number for number, row in enumerate(estimate.per_tissue) if row.votes]
-    spread = np.ptp(estimate.landscape.scores[voters], axis=(1, 2)).max()
-    for point in ((1, 3), (7, 5), (5, 9)):
-        assert estimate.landscape.scores[voters][:, *point] == pytest.approx(
-            exact_scores(registrar, point, 11), abs=0.1 * spread + 0.003
-        )
-
-
-def test_cubic_weights_are_exact_for_cubics_and_at_the_nodes():
-    values = np.array([2 - n + 0.5 * n**2 - 0.25 * n**3 for n in range(6)])
-    for position in (0, 0.3, 1, 2.5, 4.75, 5):
-        weights = cubic_weights(position, 6)
-        assert weights @ values == pytest.approx(2 - position + 0.5 * position**2 - 0.25 * position**3)
-    assert np.array_equal(cubic_weights(4, 6), [0, 0, 0, 0, 1, 0])
+    estimate, overlap = one_by_one(registrar, MIDDLE, points=3), overlap_of(registrar)
+    lame = Lame(float(estimate.landscape.lam[1]), float(estimate.landscape.mu[2]))
+    velocity = registrar.solver.answer(registrar.pyramid, TissueParameters({}, default=lame))
+    displacement = integrate(velocity, registrar.solver.settings(2).integration_steps)
+    wanted = overlap.scores(resize(displacement, registrar.working.labels.shape[2:]))
+    numbers = [number for number, row in enumerate(estimate.per_tissue) if row.tissue.label in overlap.labels]
+    assert estimate.landscape.scores[numbers, 1, 2] == pytest.approx(wanted)
+    assert np.ptp(estimate.landscape.scores[numbers], axis=(1, 2)).min() > 0
 
 
 # --- When something is wrong ------------------------------------------------------------------------------------------
@@ -130,7 +92,7 @@ def test_a_network_that_is_worse_than_no_deformation_is_not_asked_and_this_is_sa
     assert any("worse than no deformation" in warning for warning in estimate.warnings)
 
 
-def test_a_failing_node_does_not_end_the_search(trusted):
+def test_a_failing_point_does_not_end_the_search(trusted):
     registrar = registrar_with(a_pack())
     Recorder(registrar, fails=lambda lam, mu: (lam, mu) == (0.4, 0.6))
     estimate = finish(estimate_by_grid(registrar, MIDDLE))

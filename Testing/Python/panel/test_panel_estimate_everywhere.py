@@ -84,7 +84,7 @@ def assert_same(one: Estimate, other: Estimate) -> None:
     ("model", "name", "points"),
     [
         ("direct", "Direct solver", 3),
-        ("universal-2d", "universal-2d", 7),  # more than the network is asked for: the rest is interpolated
+        ("universal-2d", "universal-2d", 4),
     ],
 )
 def test_button_console_and_command_line_find_the_same_in_a_grid(panel, files, tmp_path, model, name, points):

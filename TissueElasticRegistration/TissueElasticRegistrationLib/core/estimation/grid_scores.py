@@ -52,9 +52,6 @@ class Tally:
         """Scores of the criterion's labels, in their order; they replace earlier ones."""
         self._scores[self._scored, place[0], place[1]] = scores
 
-    def scores_at(self, place: tuple[int, int]) -> np.ndarray:
-        return self._scores[self._scored, place[0], place[1]]
-
     def failed(self, place: tuple[int, int], reason: str) -> None:
         """This place stays unknown, the others are searched."""
         lame = self.lame(place)
@@ -88,17 +85,6 @@ class Tally:
         landscape = self.landscape()
         rows = [self._row(landscape, number, tissue) for number, tissue in enumerate(self.question.tissues)]
         return self.question.answer(METHOD, rows, landscape, complete, [*self._failures.values(), *self.notes])
-
-    def places_that_count(self, doubt: float = 0.0) -> list[tuple[int, int]]:
-        """Where the voters' choices and best scores are, and what they would choose with scores wrong by ``doubt``."""
-        landscape, places = self.landscape(), []
-        for number, tissue in enumerate(self.question.tissues):
-            scores = landscape.scores[number]
-            if self._votes(tissue) and np.isfinite(scores).any():
-                best, near = np.unravel_index(np.nanargmax(scores), scores.shape), self._place(self._start(tissue))
-                places += [tuple(map(int, best)), landscape.best(number, near)]
-                places.append(replace(landscape, tie=landscape.tie + doubt).best(number, near))
-        return list(dict.fromkeys(places))
 
     def _votes(self, tissue: Tissue) -> bool:
         return tissue.label in self.question.voters

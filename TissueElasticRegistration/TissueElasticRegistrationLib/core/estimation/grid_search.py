@@ -15,8 +15,9 @@ from functools import partial
 
 import torch
 
-from ..data.progress import Job, part_as_it_is, part_of
+from ..data.progress import Job, Progress, part_as_it_is, part_of
 from ..data.tissues import Lame, TissueParameters
+from ..physics.deformation import integrate, resize
 from ..registration.network_solver import NetworkSolver
 from ..registration.registrar import Registrar
 from ..registration.threads import with_threads
@@ -25,7 +26,6 @@ from .coarse_registration import UniformRegistrations
 from .criteria.hold_out import NOTHING_HELD_OUT, HoldOut
 from .estimate_result import Estimate, EstimateProgress
 from .grid_scores import Tally
-from .network_grid import NetworkSweep
 from .task import asked, failures_of
 
 FEWEST_POINTS = 2
@@ -76,10 +76,10 @@ def _search(
     notes = [] if network is None else network_problem(network, registrar)
     if network is not None and not notes:
         tally = Tally(question, points or POINTS_NETWORK)
-        sweep = NetworkSweep(network, registrar.pyramid, tally).run()
+        sweep = _sweep_by_network(network, registrar, tally)
     else:
         tally = Tally(question, points or POINTS_DIRECT, notes)
-        sweep = _sweep(registrar, tally)
+        sweep = _sweep_by_direct_solver(registrar, tally)
     yield from part_as_it_is(sweep, 0.0, SWEPT)
     tally.require_known()
     job = select_candidate(question, tally.everywhere(), tally.estimate().parameters)
@@ -119,8 +119,25 @@ def network_problem(solver: NetworkSolver, registrar: Registrar) -> list[str]:
     ]
 
 
-def _sweep(registrar: Registrar, tally: Tally) -> Job[None]:
-    """All places with the direct solver."""
+def _sweep_by_network(solver: NetworkSolver, registrar: Registrar, tally: Tally) -> Job[None]:
+    """Every place by one pass of the network's decoder."""
+    pyramid = registrar.pyramid
+    integration_steps = solver.refiner.settings(pyramid.pair.dimension).integration_steps
+    places = [(a, b) for b in range(tally.shape[1]) for a in range(tally.shape[0])]
+    for number, place in enumerate(places, start=1):
+        with failures_of(partial(tally.failed, place)), torch.no_grad():
+            velocity = solver.answer(pyramid, TissueParameters({}, default=tally.lame(place)))
+            if not bool(velocity.isfinite().all()):
+                raise ArithmeticError("The deformation has values that are not finite.")
+            displacement = resize(integrate(velocity, integration_steps), pyramid.pair.labels.shape[2:])
+            tally.put(place, tally.question.criterion.scores(displacement))
+        fraction, text = number / len(places), tally.text(place, number)
+        is_row = number % tally.shape[0] == 0
+        yield EstimateProgress(fraction, text, tally.estimate()) if is_row else Progress(fraction, text)
+
+
+def _sweep_by_direct_solver(registrar: Registrar, tally: Tally) -> Job[None]:
+    """Every place by a quick registration from its neighbor's."""
     registrations = UniformRegistrations(registrar.solver, registrar.pyramid)
     places = list(_snake(tally.shape))
     step_count = registrations.steps(True) + (len(places) - 1) * registrations.steps(False)
