@@ -66,7 +66,6 @@ def an_estimate(pair: ImagePair, **changes) -> Estimate:
     )
     plain = Estimate(
         "grid",
-        "class-wise Dice",
         Landscape(WEIGHTS, WEIGHTS, scores),
         rows,
         TissueParameters(),

@@ -240,7 +240,6 @@ def made_up(names, **changes) -> Estimate:
     weights = np.array([0.02, 2.0])
     return Estimate(
         "grid",
-        "Dice",
         Landscape(weights, weights, scores),
         rows,
         TissueParameters(),

@@ -25,7 +25,7 @@ def row(tissue_id, name="liver", **changes) -> TissueEstimate:
 
 def estimate(*rows: TissueEstimate, scores: np.ndarray = PEAK) -> Estimate:
     landscape = Landscape(WEIGHTS, WEIGHTS, np.stack([scores] * len(rows)))
-    return Estimate("grid", "class-wise Dice", landscape, rows, TissueParameters(), True, 1.5)
+    return Estimate("grid", landscape, rows, TissueParameters(), True, 1.5)
 
 
 class View:

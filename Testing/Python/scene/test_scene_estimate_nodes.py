@@ -22,7 +22,7 @@ def estimate(tissues=(LUNG, BONE), seed: int = 0) -> Estimate:
     """What a search leaves: scores (tissue, λ, μ) without any symmetry, more λ than μ."""
     scores = np.random.default_rng(seed).random((len(tissues), len(LAM), len(MU)))
     rows = tuple(TissueEstimate(tissue, Lame(1, 1), 0.9, 0.8, False, True, (0, 0)) for tissue in tissues)
-    return Estimate("grid", "Dice", Landscape(LAM, MU, scores), rows, TissueParameters(), True, 1.0)
+    return Estimate("grid", Landscape(LAM, MU, scores), rows, TissueParameters(), True, 1.0)
 
 
 def add_colors(scene):
@@ -94,7 +94,7 @@ def test_series_have_the_colors_of_their_segments(mrml_scene):
 def test_weights_are_on_a_logarithmic_axis_and_the_score_is_named(mrml_scene):
     chart = write_landscape(estimate(), None, add_owner(mrml_scene)).chart
     assert chart.GetXAxisLogScale() and not chart.GetYAxisLogScale()
-    assert chart.GetYAxisTitle() == "Dice" and "weight" in chart.GetXAxisTitle()
+    assert chart.GetYAxisTitle() == "class-wise Dice" and "weight" in chart.GetXAxisTitle()
 
 
 def test_segments_of_the_same_name_keep_their_own_scores(mrml_scene):

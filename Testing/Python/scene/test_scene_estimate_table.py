@@ -33,7 +33,6 @@ def estimate(**changes) -> Estimate:
     landscape = Landscape(weights[:2], weights, np.stack([np.full((2, 3), np.nan), *[scores] * 4]))
     found = Estimate(
         "grid",
-        "Dice",
         landscape,
         tuple(rows),
         TissueParameters(),

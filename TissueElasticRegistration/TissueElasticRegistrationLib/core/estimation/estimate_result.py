@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..data.progress import Progress
 from ..data.tissues import Lame, Tissue, TissueParameters
+from .criteria.criterion import CRITERIA
 from .landscape import Landscape
 
 if TYPE_CHECKING:
@@ -52,7 +53,6 @@ class Estimate:
     """
 
     method: str
-    criterion_name: str
     landscape: Landscape | None
     per_tissue: tuple[TissueEstimate, ...]
     parameters: TissueParameters
@@ -62,6 +62,11 @@ class Estimate:
     held_out: tuple[Tissue, ...] = ()
     held_out_landmarks: tuple[str, ...] = ()
     criterion: str = "dice"
+
+    @property
+    def criterion_name(self) -> str:
+        """What the scores are called in charts and lines of text."""
+        return CRITERIA[self.criterion].name
 
     @property
     def tuned_on(self) -> tuple[Tissue, ...]:

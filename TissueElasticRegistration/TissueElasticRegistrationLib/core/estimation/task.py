@@ -15,7 +15,7 @@ from ..data.progress import Job, Progress
 from ..data.tissues import Lame, Tissue, TissueParameters
 from ..physics.parameter_scale import ParameterScale
 from ..registration.registrar import Registrar
-from .criteria.criterion import CRITERIA, Criterion, criterion_for
+from .criteria.criterion import Criterion, criterion_for
 from .criteria.hold_out import HoldOut
 from .estimate_result import Estimate, TissueEstimate
 from .landscape import Landscape
@@ -87,7 +87,6 @@ class Question:
         held_out = tuple(tissue for tissue in self.tissues if tissue.label in self.hold_out.tissues)
         return Estimate(
             method,
-            CRITERIA[self.criterion.key].name,
             landscape,
             tuple(rows),
             parameters,
