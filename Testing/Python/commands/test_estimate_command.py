@@ -268,7 +268,7 @@ def test_holding_all_landmarks_out_of_a_search_by_landmarks_is_refused(case, tmp
     names = ",".join(read_landmarks(case / "landmarks.csv").all_names)
     options = (*GRID, "--objective", "landmarks", "--hold-out-landmarks", names)
     assert register(case, tmp_path / "out", *options, without="") == 2
-    refused(capsys, "No tissue can be judged: at least 3 landmarks must speak for it.", tmp_path / "out")
+    refused(capsys, "No tissue can be judged: at least 3 landmarks are needed per tissue.", tmp_path / "out")
 
 
 def test_a_model_of_another_regularizer_is_refused_for_the_search(case, tmp_path, capsys):

@@ -26,7 +26,12 @@ NEIGHBOR_STEPS = {2: 20, 3: 12}
 
 
 class UniformRegistrations:
-    """Registers a prepared pair again and again, each time from the last result; holds no state itself."""
+    """Registers a prepared pair at a coarser level, again and again, each time from the last result; without state.
+
+    Args:
+        solver: Whose stages and settings are used.
+        pyramid: Of the prepared pair.
+    """
 
     def __init__(self, solver: Solver, pyramid: Pyramid) -> None:
         self._solver = solver.refiner
@@ -48,9 +53,17 @@ class UniformRegistrations:
         return self._pyramid.level(stage.factor), stage, self._settings
 
     def register(self, lame: Lame | TissueParameters, start: torch.Tensor | None) -> Job[torch.Tensor]:
-        """The velocity for these parameters, found from that of a neighbor or, if None, from zero.
+        """Register with these parameters.
 
-        lame: the same everywhere, or those of every tissue. Raises ArithmeticError if the velocity is not finite.
+        Args:
+            lame: The same everywhere, or those of every tissue.
+            start: Velocity of a registration with similar parameters; None for zero, which takes more steps.
+
+        Returns:
+            The velocity (1, D, *velocity shape of the level).
+
+        Raises:
+            ArithmeticError: If the velocity is not finite.
         """
         parameters = TissueParameters({}, default=lame) if isinstance(lame, Lame) else lame
         full = self._pyramid.parameter_maps(parameters)

@@ -1,4 +1,4 @@
-"""The ways to estimate, by name: what the panel, the console and the command line call."""
+"""The ways to estimate λ and μ, by name, for the panel, the console and the command line."""
 
 from __future__ import annotations
 
@@ -28,9 +28,27 @@ def estimate(
     hold_out: HoldOut = NOTHING_HELD_OUT,
     search: NetworkSolver | None = None,
 ) -> Job[Estimate]:
-    """`estimate_by_grid` or `estimate_by_gradient`; ``points`` and ``search`` are the grid's.
+    """`estimate_by_grid` or `estimate_by_gradient`.
 
-    Raises ValueError for an unknown method and like these.
+    Args:
+        registrar: Prepared; its own registration stays what it is.
+        start: The values now, by label.
+        method: "grid" or "gradient".
+        locked: Labels of tissues that keep their values.
+        points: Of the grid, for each slider.
+        objective: Key in `CRITERIA` of what is judged by.
+        hold_out: What must not be used.
+        search: Of the grid: whose network scores the grid points, if it is another one than the registrar's.
+
+    Yields:
+        Progress, and `EstimateProgress` when more is known.
+
+    Returns:
+        The estimate.
+
+    Raises:
+        ValueError: For an unknown method, and like the two functions.
+        RuntimeError: Like the two functions.
     """
     if method == "grid":
         return estimate_by_grid(registrar, start, locked, points, objective, hold_out, search)

@@ -1,4 +1,4 @@
-"""What an estimate of λ and μ returns, and what it tells on the way."""
+"""What an estimate of λ and μ returns, and what it yields on the way."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ if TYPE_CHECKING:
 class TissueEstimate:
     """The parameters of one tissue.
 
-    votes: whether ``lame`` comes from the search. If not (background, unsegmented, locked, held out, too small, missing
-        in the moving segmentation, or nothing known yet) it is the start value.
-    lame: of a grid: of what the tissue chose by itself, its start value and the best pair for all tissues, what is good
-        when all tissues are registered together. So it need not be the best of the tissue's own landscape.
-    point: indices (λ, μ) of ``lame`` in the landscape; None if the tissue does not vote, or has kept a start value that
-        is no place of the grid.
-    score, start_score: of a grid: the landscape at ``lame`` and at the start value, interpolated between its places;
-        NaN where it is not known. Both come from registrations with the same parameters everywhere, so a result with
-        all tissues' own parameters will have other scores. Of a gradient search: with all tissues' own parameters.
-    flat: λ and μ hardly change the score, so ``lame`` means little.
+    The scores of a grid search come from registrations with the same parameters everywhere, so a registration with all
+    tissues' own parameters will have other ones. Those of a gradient search are with all tissues' own parameters.
+
+    Attributes:
+        tissue: Whose parameters these are.
+        lame: λ and μ. After a grid search those of the candidate that was selected (see `candidates`), which need not
+            be the best of the tissue's own landscape.
+        score: The landscape at ``lame``, interpolated between grid points; NaN where it is not known.
+        start_score: The same at the start value.
+        flat: Whether λ and μ hardly change the score, so that ``lame`` means little.
+        votes: Whether ``lame`` comes from the search. If not (background, unsegmented, locked, held out, too small,
+            missing in the moving segmentation, or nothing known yet) it is the start value.
+        point: Indices (λ, μ) of ``lame`` in the landscape; None if it does not come from the search, or is a start
+            value between the grid points.
     """
 
     tissue: Tissue
@@ -45,11 +49,18 @@ class Estimate:
 
     These are the values that register this pair best by ``criterion``. They are no measurement of stiffness.
 
-    landscape: None for a search that follows the gradient. complete: False for the best so far. parameters: all of them
-    together, ready for a registration. warnings: one sentence each, about tissues without a vote and candidates that
-    failed. held_out, held_out_landmarks: tissues and names of landmarks that the search has not looked at: what they
-    say of the registration is independent evidence, what ``tuned_on`` says is not. criterion: what was judged by:
-    "dice", "landmarks" or "similarity"; criterion_name: the same for people.
+    Attributes:
+        method: "grid" or "gradient".
+        landscape: The scores of all grid points; None for a gradient search.
+        per_tissue: The parameters of every tissue.
+        parameters: All of them together, ready for a registration.
+        complete: False for the best so far.
+        seconds: Wall time since the beginning.
+        warnings: One sentence each: tissues that could not be scored, failures, what was selected and why.
+        held_out: Tissues that the search has not used. What is measured with them is independent evidence of the
+            registration, what is measured with ``tuned_on`` is not.
+        held_out_landmarks: Names of landmarks that the search has not used.
+        criterion: Key in `CRITERIA` of what was judged by.
     """
 
     method: str
@@ -74,12 +85,16 @@ class Estimate:
         return tuple(row.tissue for row in self.per_tissue if row.votes)
 
     def values(self) -> dict[str, Lame]:
-        """λ and μ by tissue id of the tissues that have a vote."""
+        """λ and μ by tissue id, of the tissues whose parameters come from the search."""
         return {row.tissue.id: row.lame for row in self.per_tissue if row.votes}
 
 
 @dataclass(frozen=True, eq=False)
 class EstimateProgress(Progress):
-    """Another point of the landscape is known; ``estimate`` is the best so far."""
+    """A step after which more is known.
+
+    Attributes:
+        estimate: The best so far.
+    """
 
     estimate: Estimate

@@ -42,13 +42,28 @@ def estimate_by_gradient(
     hold_out: HoldOut = NOTHING_HELD_OUT,
     steps: int | None = None,
 ) -> Job[Estimate]:
-    """Search λ and μ of all tissues from ``start``, for a prepared registrar; arguments as in `grid`.
+    """Search λ and μ of all tissues together by gradient ascent of the mean score, from ``start``.
 
-    Through the network where the registrar has one, otherwise through the solution of the direct solver: how the
-    minimum moves with the parameters follows from the derivatives of its objective.
+    Through the network where the registrar has one, otherwise by implicit differentiation of the direct solver's
+    solution (see `score_gradient`).
 
-    Yields `EstimateProgress` after each step; may be dropped at any step. Raises ValueError like `estimate_by_grid`;
-    RuntimeError if not even the start could be registered.
+    Args:
+        registrar: Prepared; its own registration stays what it is.
+        start: The values now, by label; kept by tissues that are not estimated, and unless others are better.
+        locked: Labels of tissues that keep their values.
+        objective: Key in `CRITERIA` of what is judged by.
+        hold_out: What must not be used.
+        steps: Of the ascent; None for 8 with a network and 4 without.
+
+    Yields:
+        `EstimateProgress` after each step, Progress between; may be dropped at any step.
+
+    Returns:
+        The estimate, without a landscape.
+
+    Raises:
+        ValueError: Like `estimate_by_grid`.
+        RuntimeError: If not even the start values could be registered.
     """
     job = registrar.falling_back(lambda: _search(registrar, start, locked, objective, hold_out, steps))
     return with_threads(job, registrar.threads)
@@ -82,7 +97,7 @@ class _Found:
 
 
 class GradientAscent:
-    """Adam on the sliders of the tissues that vote, within [0, 1]."""
+    """Adam on the sliders of the estimated tissues, within [0, 1]."""
 
     def __init__(self, question: Question, gradient: ScoreGradient, steps: int, notes: list[str]) -> None:
         self._question, self._gradient, self._steps, self._notes = question, gradient, steps, notes

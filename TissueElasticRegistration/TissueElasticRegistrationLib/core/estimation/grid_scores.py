@@ -1,4 +1,4 @@
-"""What a search over a grid knows so far, and what follows from it for each tissue."""
+"""The scores of a grid search so far, and what follows from them for each tissue."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ METHOD = "grid"
 
 
 class Tally:
-    """Scores of ``points`` x ``points`` places, found in any order; places are addressed by indices (λ, μ).
+    """Scores of ``points`` x ``points`` grid points, found in any order and addressed by indices (λ, μ).
 
-    Where λ has no effect (diffusion), only μ is searched: 1 x ``points`` places, and tissues keep their λ.
+    Where λ has no effect (diffusion), only μ is searched: 1 x ``points`` grid points, and tissues keep their λ.
+
+    Args:
+        question: What is estimated.
+        points: For each slider.
+        notes: For the warnings of the estimate.
     """
 
     def __init__(self, question: Question, points: int, notes: list[str] | None = None) -> None:
@@ -37,33 +42,35 @@ class Tally:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """How many places there are for λ and for μ."""
+        """How many grid points there are along λ and along μ."""
         return len(self.sliders[0]), len(self.sliders[1])
 
     def lame(self, place: tuple[int, int]) -> Lame:
+        """λ and μ at a grid point."""
         return Lame(*(float(weights[index]) for weights, index in zip(self._weights, place, strict=True)))
 
     def text(self, place: tuple[int, int], number: int) -> str:
+        """λ and μ at a grid point, which is the ``number``-th, for the progress."""
         lame = self.lame(place)
         weights = f"λ {lame.lam:.3g}, μ {lame.mu:.3g}" if self._has_lambda else f"μ {lame.mu:.3g}"
         return f"{weights}: {number} of {self._scores[0].size}"
 
     def put(self, place: tuple[int, int], scores: np.ndarray) -> None:
-        """Scores of the criterion's labels, in their order; they replace earlier ones."""
+        """Keep the scores of a grid point, those of the criterion's labels in their order."""
         self._scores[self._scored, place[0], place[1]] = scores
 
     def failed(self, place: tuple[int, int], reason: str) -> None:
-        """This place stays unknown, the others are searched."""
+        """Keep why a grid point has no scores, for the warnings."""
         lame = self.lame(place)
         self._failures[place] = f"λ = {lame.lam:.3g} with μ = {lame.mu:.3g} could not be registered: {reason}"
         self._scores[:, place[0], place[1]] = np.nan
 
     def take(self, parameters: TissueParameters) -> None:
-        """From now on the voters take these, whatever suits each of them alone."""
+        """From now on `estimate` has these parameters, not the best ones of each tissue."""
         self._taken = parameters
 
     def everywhere(self) -> TissueParameters:
-        """The start values, with the one place that suits the voters best on average for all of them."""
+        """The start values, but for the estimated tissues the λ and μ with the best mean score."""
         mean = self.question.mean_score(self._scores[self._scored])
         place = np.unravel_index(np.nanargmax(mean), mean.shape)
         parameters = self.question.start
@@ -72,16 +79,17 @@ class Tally:
         return parameters
 
     def landscape(self) -> Landscape:
+        """The scores known so far."""
         criterion = self.question.criterion
         return Landscape(*self._weights, self._scores.copy(), criterion.tie, criterion.flat)
 
     def require_known(self) -> None:
-        """Raises RuntimeError if no place could be registered."""
+        """Raise RuntimeError if no grid point has scores."""
         if np.isnan(self._scores).all():
             raise RuntimeError(f"Nothing could be estimated. {next(iter(self._failures.values()))}")
 
     def estimate(self, complete: bool = False) -> Estimate:
-        """What is best by what is known so far."""
+        """The best by what is known so far."""
         landscape = self.landscape()
         rows = [self._row(landscape, number, tissue) for number, tissue in enumerate(self.question.tissues)]
         return self.question.answer(METHOD, rows, landscape, complete, [*self._failures.values(), *self.notes])
@@ -100,7 +108,7 @@ class Tally:
         )
 
     def _lame_of(self, tissue: Tissue, place: tuple[int, int]) -> Lame:
-        """What the tissue takes at a place."""
+        """λ and μ of a tissue at a grid point."""
         lame = self.lame(place)
         return lame if self._has_lambda else replace(lame, lam=self._start(tissue).lam)
 
@@ -118,6 +126,6 @@ class Tally:
         return TissueEstimate(tissue, lame, score, start_score, landscape.is_flat(number), votes=True, point=point)
 
     def _point_of(self, tissue: Tissue, lame: Lame) -> tuple[int, int] | None:
-        """The place with exactly these parameters, if there is one."""
+        """The grid point with exactly these parameters, if there is one."""
         point = tuple(round(index) for index in self._place(lame))
         return point if self._lame_of(tissue, point) == lame else None

@@ -1,11 +1,9 @@
-"""The paper's search (Reithmeir et al. 2024, section 2.2): register with every pair of λ and μ of a grid, the same
-everywhere in the image; each tissue then chooses the pair that brought its own labels together best.
+"""The paper's search (Reithmeir et al. 2024, section 2.2): register with every λ and μ of a grid, the same everywhere
+in the image, and take for each tissue the λ and μ with the best score of its own labels.
 
 With a network each registration is one pass of its decoder. Without one, the registrations are quick ones at a coarser
-level, each starting from the result of its neighbor.
-
-What the tissues chose one by one is then registered at full resolution, and compared with the best common pair and with
-the start values (`candidates`).
+level, each starting from the result of its neighbor. What is best per tissue is then registered at full resolution and
+compared with the start values (`candidates`).
 """
 
 from __future__ import annotations
@@ -42,19 +40,29 @@ def estimate_by_grid(
     hold_out: HoldOut = NOTHING_HELD_OUT,
     search: NetworkSolver | None = None,
 ) -> Job[Estimate]:
-    """Search λ and μ for a prepared registrar at ``points`` x ``points`` places of both sliders, ends included.
+    """Search λ and μ on a grid of ``points`` x ``points`` slider positions, ends included.
 
-    start: the values now, by label: kept by tissues that have no vote, and preferred where others are equally good.
-    locked: labels of tissues that keep theirs. points: None for 11 with a network and 5 without. objective, hold_out:
-    see `criterion`. search: whose network is asked, if it is another one than the registrar's: the paper's global one
-    for its spatially adaptive one.
+    Args:
+        registrar: Prepared; its own registration stays what it is.
+        start: The values now, by label; kept by tissues that are not estimated, and unless others are better.
+        locked: Labels of tissues that keep their values.
+        points: None for 11 with a network and 5 without.
+        objective: Key in `CRITERIA` of what is judged by.
+        hold_out: What must not be used.
+        search: Whose network scores the grid points, if it is another one than the registrar's: the paper's global one
+            for its spatially adaptive one.
 
-    Yields `EstimateProgress` after each place (with a network: each row) and Progress between them; may be dropped at
-    any step. The registrar's own registration stays what it is.
+    Yields:
+        `EstimateProgress` after each grid point (with a network: each row), Progress between; may be dropped at any
+        step.
 
-    Raises ValueError, at the first steps, if the registrar is not prepared, the pair has not what the objective needs,
-    no tissue has a vote, or ``search`` weighs other things than the registrar; RuntimeError if no place of the grid
-    could be registered.
+    Returns:
+        The estimate.
+
+    Raises:
+        ValueError: At the first steps, if the registrar is not prepared, the pair lacks what the criterion needs, every
+            tissue is locked, or ``search`` has another scale or regularizer than the registrar.
+        RuntimeError: If nothing could be registered.
     """
     if points is not None and points < FEWEST_POINTS:
         raise ValueError(f"The grid needs at least {FEWEST_POINTS} places for λ and for μ, not {points}.")
@@ -105,7 +113,7 @@ def _network(registrar: Registrar, search: NetworkSolver | None) -> NetworkSolve
 
 @torch.no_grad()
 def network_problem(solver: NetworkSolver, registrar: Registrar) -> list[str]:
-    """Why a network cannot search for a pair: its answer is worse than no deformation. One sentence, or none."""
+    """Why a network cannot score the grid: its deformation is worse than none. One sentence, or none."""
     pyramid, scale = registrar.pyramid, registrar.solver.objective.scale
     middle = TissueParameters({}, default=Lame(scale.weight(0.5), scale.weight(0.5)))
     velocity, maps = solver.answer(pyramid, middle), pyramid.parameter_maps(middle)
@@ -120,7 +128,7 @@ def network_problem(solver: NetworkSolver, registrar: Registrar) -> list[str]:
 
 
 def _sweep_by_network(solver: NetworkSolver, registrar: Registrar, tally: Tally) -> Job[None]:
-    """Every place by one pass of the network's decoder."""
+    """Score every grid point by one pass of the network's decoder."""
     pyramid = registrar.pyramid
     integration_steps = solver.refiner.settings(pyramid.pair.dimension).integration_steps
     places = [(a, b) for b in range(tally.shape[1]) for a in range(tally.shape[0])]
@@ -137,7 +145,7 @@ def _sweep_by_network(solver: NetworkSolver, registrar: Registrar, tally: Tally)
 
 
 def _sweep_by_direct_solver(registrar: Registrar, tally: Tally) -> Job[None]:
-    """Every place by a quick registration from its neighbor's."""
+    """Score every grid point by a quick registration that starts from its neighbor's."""
     registrations = UniformRegistrations(registrar.solver, registrar.pyramid)
     places = list(_snake(tally.shape))
     step_count = registrations.steps(True) + (len(places) - 1) * registrations.steps(False)

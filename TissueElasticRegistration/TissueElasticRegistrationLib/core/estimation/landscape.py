@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# What lies closer together than this is a tie, for Dice: two equally good registrations with the same parameters, from
+# Scores closer together than this are equal, for Dice: two equally good registrations with the same parameters, from
 # zero or from a neighbor, differ by 0.0003 to 0.003 (2D and 3D phantoms, median by tissue). Ties that go to the start
 # value also keep Dice from choosing parameters that only fit noise better: with them the deformation inside the tissues
 # is wrong by 0.5 mm instead of 0.7 mm (2D phantoms).
@@ -17,11 +17,14 @@ FLAT = 0.005
 
 @dataclass(frozen=True, eq=False)
 class Landscape:
-    """``scores`` (tissue, λ, μ), higher is better, NaN where nothing has been measured (yet).
+    """Scores by tissue and grid point. Tissues are addressed by number, grid points by (fractional) indices (λ, μ).
 
-    lam, mu: the weights that were tried, ascending; their points are equally far apart on the sliders. Tissues are
-    addressed by their number along the first axis, places in the grid by fractional indices (λ, μ). tie, flat: scores
-    this close together are equally good; nearly so.
+    Attributes:
+        lam: Weights λ that were tried, ascending, equally far apart on the slider.
+        mu: The same for μ.
+        scores: (tissue, λ, μ), higher is better; NaN where nothing has been measured (yet).
+        tie: Scores closer together than this are equal.
+        flat: A tissue is insensitive if more than half of its scores lie this close to its best one.
     """
 
     lam: np.ndarray
@@ -31,9 +34,14 @@ class Landscape:
     flat: float = FLAT
 
     def best(self, tissue: int, near: tuple[float, float]) -> tuple[int, int] | None:
-        """Indices (λ, μ) of the best point, of equally good ones that closest to ``near``; None if nothing is known.
+        """The best grid point of a tissue; of those within ``tie`` of the best, the one closest to ``near``.
 
-        Points are equally good if they lie within ``tie`` of the best.
+        Args:
+            tissue: Number along the first axis of ``scores``.
+            near: Fractional indices (λ, μ).
+
+        Returns:
+            Indices (λ, μ); None if nothing is known.
         """
         scores = self.scores[tissue]
         if not np.isfinite(scores).any():
@@ -56,7 +64,7 @@ class Landscape:
         return bool(2 * self.near_best(tissue).sum() > known.sum())
 
     def at(self, tissue: int, place: tuple[float, float]) -> float:
-        """Score between the points, bilinear; NaN if a point that counts is not known."""
+        """The score at fractional indices (λ, μ), bilinear; NaN if one of the grid points around is not known."""
         value = 0.0
         for a, part_a in _neighbors(place[0], len(self.lam)):
             for b, part_b in _neighbors(place[1], len(self.mu)):

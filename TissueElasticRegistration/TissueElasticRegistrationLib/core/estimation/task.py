@@ -1,4 +1,4 @@
-"""What every search is asked: for which tissues, judged by what, starting where. And how its answer is put together."""
+"""What is estimated: for which tissues, judged by what, from which start values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,16 @@ Scores = TypeVar("Scores", np.ndarray, torch.Tensor)
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """``voters``: labels of the tissues that are searched. began: time.perf_counter() at the beginning."""
+    """The problem that a search solves.
+
+    Attributes:
+        registrar: Prepared, for the pair.
+        criterion: What is judged by.
+        start: λ and μ at the beginning, by label.
+        voters: Labels of the tissues whose λ and μ are searched.
+        hold_out: What the search must not use.
+        began: time.perf_counter() at the beginning.
+    """
 
     registrar: Registrar
     criterion: Criterion
@@ -45,19 +54,19 @@ class Question:
 
     @property
     def tie_of_means(self) -> float:
-        """Mean scores of the voters closer together than this are equally good: more scores are less noise."""
+        """Means over the estimated tissues closer together than this are equal: more scores are less noise."""
         return self.criterion.tie / len(self.voters) ** 0.5
 
     def mean_score(self, scores: Scores) -> Scores:
-        """The mean over the voters of scores that have the criterion's labels along the first axis."""
+        """The mean over the estimated tissues of scores that have the criterion's labels along the first axis."""
         return scores[[number for number, label in enumerate(self.criterion.labels) if label in self.voters]].mean(0)
 
     def estimated_values(self, parameters: TissueParameters) -> tuple[Lame, ...]:
-        """λ and μ of the voters, in the order of their labels."""
+        """λ and μ of the estimated tissues, in the order of their labels."""
         return tuple(parameters[label] for label in sorted(self.voters))
 
     def distance_from_start(self, values: tuple[Lame, ...]) -> float:
-        """How far `estimated_values` are from the start values: the norm of what all sliders have moved."""
+        """How far `estimated_values` are from the start values: the norm of the changes of all slider positions."""
         slider = self.scale.slider
         moved = [
             (slider(own.lam) - slider(start.lam), slider(own.mu) - slider(start.mu))
@@ -73,7 +82,15 @@ class Question:
         complete: bool,
         warnings: Iterable[str] = (),
     ) -> Estimate:
-        """The estimate with these rows, one for each of ``tissues``."""
+        """Put together an estimate.
+
+        Args:
+            method: "grid" or "gradient".
+            rows: One for each of ``tissues``.
+            landscape: None for a gradient search.
+            complete: False for the best so far.
+            warnings: Of the search, one sentence each.
+        """
         parameters = self.start
         for row in rows:
             parameters = parameters.with_tissue(row.tissue.label, row.lame)
@@ -102,7 +119,18 @@ class Question:
 def asked(
     registrar: Registrar, start: TissueParameters, locked: Collection[int], objective: str, hold_out: HoldOut
 ) -> Job[Question]:
-    """The question for a prepared registrar. Raises ValueError like `criterion_for`, and if nobody has a vote."""
+    """The task for a prepared registrar.
+
+    Args:
+        registrar: Prepared.
+        start: λ and μ at the beginning, by label.
+        locked: Labels of tissues that keep their values.
+        objective: Key in `CRITERIA`.
+        hold_out: What the search must not use.
+
+    Raises:
+        ValueError: Like `criterion_for`, if the registrar is not prepared, or if every tissue is locked.
+    """
     began = time.perf_counter()
     registrar.working  # noqa: B018  raises if it is not prepared
     yield Progress(0.0, COMPARING)
@@ -116,9 +144,13 @@ def asked(
 
 @contextmanager
 def failures_of(note: Callable[[str], None]) -> Iterator[None]:
-    """Inside, a registration may fail: ``note`` gets the reason, one line, and the search goes on.
+    """A context in which a registration may fail without ending the search.
 
-    Raises torch.cuda.OutOfMemoryError again: the registrar falls back to the CPU.
+    Args:
+        note: Gets the reason, one line.
+
+    Raises:
+        torch.cuda.OutOfMemoryError: Passed on, because the registrar then falls back to the CPU.
     """
     try:
         yield

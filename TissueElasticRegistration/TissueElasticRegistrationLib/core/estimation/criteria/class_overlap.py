@@ -24,11 +24,19 @@ class ClassOverlap:
     Tissues are those of the same name. Only what the fixed image shows counts; outside of the moving segmentation there
     is no tissue.
 
-    initial: the alignment done first, from fixed to moving LPS mm. device: where displacements will be.
-    held_out: labels of tissues that are not looked at. labels: the tissues that have a score, as labels of the fixed
-    segmentation. silent: for the other ones that have a segment one sentence each on why.
+    Args:
+        pair: With both segmentations.
+        working: The pair on its working grid.
+        initial: The alignment done first, from fixed to moving LPS mm.
+        device: Where displacements will be.
+        held_out: Labels of tissues that are not used.
 
-    Raises ValueError if no tissue has a score.
+    Attributes:
+        labels: The tissues that have a score, as labels of the fixed segmentation.
+        silent: For the other ones that have a segment, one sentence each on why.
+
+    Raises:
+        ValueError: If no tissue has a score.
     """
 
     key = "dice"
@@ -67,8 +75,13 @@ class ClassOverlap:
         self._sampler = _LabelSampler(moving, _numbered(moving.labels_kji, self.labels), working, initial, device)
 
     def warp(self, displacement: torch.Tensor) -> torch.Tensor:
-        """The moving classes 0, 1, ... at x + u(x), (1, 1, *shape); displacement: (1, D, *shape) in voxels of the
-        working grid.
+        """The moving classes 0, 1, ... at x + u(x).
+
+        Args:
+            displacement: (1, D, *shape) in voxels of the working grid.
+
+        Returns:
+            (1, 1, *shape).
         """
         return self._sampler(displacement)
 

@@ -1,4 +1,4 @@
-"""What a search must not look at."""
+"""What a search must not use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 class HoldOut:
     """Kept out of the search, so that the result can be judged by it.
 
-    tissues: labels of the fixed segmentation; they keep their start values. landmarks: names. What lies in a held-out
-    tissue is held out too.
+    Attributes:
+        tissues: Labels of the fixed segmentation; these tissues keep their start values.
+        landmarks: Names. Those that lie in a held-out tissue are held out too.
     """
 
     tissues: frozenset[int] = frozenset()

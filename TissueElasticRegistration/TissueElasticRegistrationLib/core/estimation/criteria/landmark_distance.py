@@ -1,6 +1,6 @@
 """Landmarks as the measure: how far the registration brings fixed points from where they are in the moving image.
 
-A landmark speaks for the tissue it lies in; one that lies in no segment speaks for all tissues.
+A landmark counts for the tissue it lies in; one that lies in no segment counts for all tissues.
 """
 
 from __future__ import annotations
@@ -21,10 +21,20 @@ PULL_BACK_STEPS = 30
 
 
 class LandmarkDistance:
-    """Minus the mean distance in mm, for every tissue that at least 3 landmarks speak for.
+    """Minus the mean distance in mm, for every tissue that has at least 3 landmarks.
 
     Distances are measured on the working grid, where the initial alignment has already happened; for a single slice in
-    its plane. Raises ValueError if the pair has no landmarks or no tissue has enough of them.
+    its plane.
+
+    Args:
+        pair: With landmarks.
+        working: The pair on its working grid.
+        initial: The alignment done first, from fixed to moving LPS mm.
+        device: Where displacements will be.
+        hold_out: Tissues and landmarks that are not used.
+
+    Raises:
+        ValueError: If the pair has no landmarks or no tissue has enough of them.
     """
 
     key = "landmarks"
@@ -45,9 +55,9 @@ class LandmarkDistance:
             for number, (name, label) in enumerate(zip(landmarks.all_names, where, strict=True))
             if label is not None and name not in hold_out.landmarks and label not in hold_out.tissues
         ]
-        self.labels, self.silent, self._members = _spoken_for(working, where, used, hold_out)
+        self.labels, self.silent, self._members = _landmarks_of(working, where, used, hold_out)
         if not self.labels:
-            raise ValueError(f"No tissue can be judged: at least {FEWEST_LANDMARKS} landmarks must speak for it.")
+            raise ValueError(f"No tissue can be judged: at least {FEWEST_LANDMARKS} landmarks are needed per tissue.")
         shape = np.array(working.geometry.shape_kji)[axes]
         size_mm = np.array(working.spacing_mm)
         points = np.ascontiguousarray(fixed_kji[:, axes])
@@ -91,20 +101,20 @@ def _labels_at(working: WorkingPair, points_kji: np.ndarray) -> list[int | None]
     return found
 
 
-def _spoken_for(
+def _landmarks_of(
     working: WorkingPair, where: list[int | None], used: list[int], hold_out: HoldOut
 ) -> tuple[tuple[int, ...], dict[int, str], list[list[int]]]:
-    """Labels that have a score, why others have none, and the numbers of the landmarks that speak for each."""
+    """Labels that have a score, why others have none, and the numbers of the landmarks of each."""
     segments = [tissue for tissue in working.tissues if tissue.id not in (BACKGROUND_ID, UNSEGMENTED_ID)]
     own = {tissue.label for tissue in segments}
     labels, silent, members = [], {}, []
     for tissue in segments:
         if tissue.label in hold_out.tissues:
             continue
-        speaking = [number for number in used if where[number] == tissue.label or where[number] not in own]
-        if len(speaking) < FEWEST_LANDMARKS:
-            silent[tissue.label] = f"'{tissue.name}' has only {len(speaking)} landmarks: it keeps its values."
+        own_landmarks = [number for number in used if where[number] == tissue.label or where[number] not in own]
+        if len(own_landmarks) < FEWEST_LANDMARKS:
+            silent[tissue.label] = f"'{tissue.name}' has only {len(own_landmarks)} landmarks: it keeps its values."
         else:
             labels.append(tissue.label)
-            members.append(speaking)
+            members.append(own_landmarks)
     return tuple(labels), silent, members

@@ -21,7 +21,15 @@ MOST_VOXELS = 60_000
 class TissueSimilarity:
     """Mean squared local correlation of the images within every tissue that has at least 50 voxels.
 
-    The windows of the correlation reach over the rim of a tissue. Raises ValueError if no tissue has a score.
+    The windows of the correlation reach over the boundary of a tissue.
+
+    Args:
+        pyramid: Of the prepared pair.
+        objective: Whose correlation windows are used.
+        held_out: Labels of tissues that are not used.
+
+    Raises:
+        ValueError: If no tissue has a score.
     """
 
     key = "similarity"
