@@ -1,4 +1,4 @@
-"""Auto-estimate by grid search: who votes, what is taken, what happens when something fails or nobody waits for it."""
+"""Auto-estimate by grid search: which tissues are estimated, what is taken, failures, and a search that is dropped."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_the_paper_s_scale_is_searched_from_0_to_1():
     finish(registrar.register(estimate.parameters))  # which checks the range
 
 
-# -- who votes -------------------------------------------------------------------------------------------------------
+# -- which tissues are estimated -------------------------------------------------------------------------------------
 
 
 def test_small_and_missing_tissues_keep_their_start_values_and_have_no_score():
@@ -150,7 +150,7 @@ def test_locked_tissues_keep_their_values_and_still_show_their_landscape():
         (None, (), 5, "the moving image needs a segmentation too"),
         ({"lung": "hat", "bone": "stick", "liver": "egg", "soft": "rest"}, (), 5, "no tissue of the same name"),
         ({}, (1, 2, 3, 4), 5, "every tissue that could be is locked"),
-        ({}, (), 1, "at least 2 places"),
+        ({}, (), 1, "at least 2 points"),
     ],
 )
 def test_a_search_that_cannot_say_anything_is_refused_in_one_sentence(moving, locked, points, message):

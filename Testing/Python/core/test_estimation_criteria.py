@@ -202,7 +202,7 @@ def test_a_held_out_tissue_keeps_its_values_and_has_no_score(objective):
 
 
 def test_labels_of_a_held_out_tissue_do_not_change_the_estimate():
-    """The held-out tissue of the moving image is given to another one that has no vote either."""
+    """The held-out tissue of the moving image is given to another one that is not estimated either."""
     pair = thorax_slice()
     moving = pair.moving_segmentation
     labels = np.where(moving.labels_kji == LIVER, 0, moving.labels_kji)

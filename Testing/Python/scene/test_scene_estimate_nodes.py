@@ -201,7 +201,7 @@ def test_nodes_lie_beside_the_given_node_in_the_subject_hierarchy(mrml_scene):
 
 
 def test_tissues_without_any_score_are_left_out(mrml_scene):
-    """Those that have no vote: unsegmented tissue, background, tissues of one segmentation only."""
+    """Those that are not estimated: unsegmented tissue, background, tissues of one segmentation only."""
     found = estimate((LUNG, HEART, BONE))
     found.landscape.scores[1] = np.nan
     nodes = write_landscape(found, None, add_owner(mrml_scene))

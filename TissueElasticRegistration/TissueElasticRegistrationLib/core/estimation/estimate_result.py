@@ -28,8 +28,8 @@ class TissueEstimate:
         score: The landscape at ``lame``, interpolated between grid points; NaN where it is not known.
         start_score: The same at the start value.
         flat: Whether λ and μ hardly change the score, so that ``lame`` means little.
-        votes: Whether ``lame`` comes from the search. If not (background, unsegmented, locked, held out, too small,
-            missing in the moving segmentation, or nothing known yet) it is the start value.
+        votes: Whether ``lame`` comes from the search. If not (background, unsegmented, locked, held out,
+            too small, missing in the moving segmentation, or nothing known yet) it is the start value.
         point: Indices (λ, μ) of ``lame`` in the landscape; None if it does not come from the search, or is a start
             value between the grid points.
     """

@@ -49,8 +49,8 @@ def estimate_by_grid(
         points: None for 11 with a network and 5 without.
         objective: Key in `CRITERIA` of what is judged by.
         hold_out: What must not be used.
-        search: Whose network scores the grid points, if it is another one than the registrar's: the paper's global one
-            for its spatially adaptive one.
+        search: Whose network scores the grid points, if it is another one than the registrar's: the paper's
+            global one for its spatially adaptive one.
 
     Yields:
         `EstimateProgress` after each grid point (with a network: each row), Progress between; may be dropped at any
@@ -65,7 +65,7 @@ def estimate_by_grid(
         RuntimeError: If nothing could be registered.
     """
     if points is not None and points < FEWEST_POINTS:
-        raise ValueError(f"The grid needs at least {FEWEST_POINTS} places for λ and for μ, not {points}.")
+        raise ValueError(f"The grid needs at least {FEWEST_POINTS} points for λ and for μ, not {points}.")
     job = registrar.falling_back(lambda: _search(registrar, start, locked, points, objective, hold_out, search))
     return with_threads(job, registrar.threads)
 

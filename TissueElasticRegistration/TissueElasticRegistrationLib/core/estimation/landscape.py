@@ -11,7 +11,7 @@ import numpy as np
 # value also keep Dice from choosing parameters that only fit noise better: with them the deformation inside the tissues
 # is wrong by 0.5 mm instead of 0.7 mm (2D phantoms).
 TIE = 0.002
-# A landscape is flat if more than half of it lies this close to its best point.
+# λ and μ hardly matter to a tissue if more than half of its scores lie this close to the best one.
 FLAT = 0.005
 
 
@@ -59,7 +59,7 @@ class Landscape:
         return known & (scores >= scores[known].max() - self.flat) if known.any() else known
 
     def is_flat(self, tissue: int) -> bool:
-        """Whether λ and μ hardly matter: more than half of what is known lies within ``flat`` of the best."""
+        """Whether more than half of the known scores lie within ``flat`` of the best."""
         known = np.isfinite(self.scores[tissue])
         return bool(2 * self.near_best(tissue).sum() > known.sum())
 

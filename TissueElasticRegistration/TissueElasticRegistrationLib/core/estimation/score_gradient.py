@@ -142,7 +142,7 @@ class DirectScoreGradient:
         return lam, mu
 
     def _goal(self, velocity: torch.Tensor) -> tuple[np.ndarray, torch.Tensor]:
-        """Scores, and the derivative of the voters' mean soft score by the velocity."""
+        """Scores, and the derivative of the estimated tissues' mean soft score by the velocity."""
         velocity = velocity.clone().requires_grad_(True)
         with torch.enable_grad():
             displacement = self._registrations.displacement(velocity)

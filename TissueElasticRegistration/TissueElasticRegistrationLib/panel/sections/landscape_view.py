@@ -32,7 +32,7 @@ FLAT_MEANING = (
 class LandscapeView:
     """Shows the landscapes of an estimate in ``container`` (an empty widget), in as many columns as its width allows.
 
-    Tissues that have no vote in the estimate are left out; nothing is shown of an estimate without landscape.
+    Tissues that were not estimated are left out; nothing is shown of an estimate without landscape.
     """
 
     def __init__(self, container: qt.QWidget) -> None:

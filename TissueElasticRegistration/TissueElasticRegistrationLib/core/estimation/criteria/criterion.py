@@ -31,7 +31,7 @@ class Criterion(Protocol):
         labels: Of the tissues that have a score.
         silent: For the other tissues that have a segment, one sentence each on why they have no score.
         tie: Scores closer together than this are equally good.
-        flat: A landscape is flat if most of it lies this close to its best point.
+        flat: A tissue is insensitive if most of its scores lie this close to the best one.
         caution: What a user should know about this way to judge, one sentence each.
     """
 
