@@ -42,7 +42,7 @@ def overlap_of(registrar: Registrar) -> ClassOverlap:
 def grid_alone() -> Iterator[None]:
     """Inside, tissues take what suits each of them alone in the grid."""
 
-    def per_tissue_taken(task, uniform, per_tissue):
+    def per_tissue_taken(task, per_tissue):
         yield from ()
         return per_tissue, []
 

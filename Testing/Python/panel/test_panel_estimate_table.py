@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("quick_panel")
 STIFFNESS = "Shear\nmodulus\nratio"
 
 
-def per_tissue_taken(task, uniform, per_tissue):
+def per_tissue_taken(task, per_tissue):
     yield from ()
     return per_tissue, []
 

@@ -69,15 +69,6 @@ class Tally:
         """From now on `estimate` has these parameters, not the best ones of each tissue."""
         self._taken = parameters
 
-    def everywhere(self) -> TissueParameters:
-        """The start values, but for the estimated tissues the λ and μ with the best mean score."""
-        mean = self.question.mean_score(self._scores[self._scored])
-        place = np.unravel_index(np.nanargmax(mean), mean.shape)
-        parameters = self.question.start
-        for tissue in filter(self._votes, self.question.tissues):
-            parameters = parameters.with_tissue(tissue.label, self._lame_of(tissue, place))
-        return parameters
-
     def landscape(self) -> Landscape:
         """The scores known so far."""
         criterion = self.question.criterion

@@ -90,7 +90,7 @@ def _search(
         sweep = _sweep_by_direct_solver(registrar, tally)
     yield from part_as_it_is(sweep, 0.0, SWEPT)
     tally.require_known()
-    job = select_candidate(question, tally.everywhere(), tally.estimate().parameters)
+    job = select_candidate(question, tally.estimate().parameters)
     parameters, reasons = yield from part_of(job, SWEPT, 1.0)
     tally.take(parameters)
     tally.notes += reasons

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..data.progress import Job, Progress
-from ..data.tissues import Lame, Tissue, TissueParameters
+from ..data.tissues import Tissue, TissueParameters
 from ..physics.parameter_scale import ParameterScale
 from ..registration.registrar import Registrar
 from .criteria.criterion import Criterion, criterion_for
@@ -60,19 +60,6 @@ class Question:
     def mean_score(self, scores: Scores) -> Scores:
         """The mean over the estimated tissues of scores that have the criterion's labels along the first axis."""
         return scores[[number for number, label in enumerate(self.criterion.labels) if label in self.voters]].mean(0)
-
-    def estimated_values(self, parameters: TissueParameters) -> tuple[Lame, ...]:
-        """λ and μ of the estimated tissues, in the order of their labels."""
-        return tuple(parameters[label] for label in sorted(self.voters))
-
-    def distance_from_start(self, values: tuple[Lame, ...]) -> float:
-        """How far `estimated_values` are from the start values: the norm of the changes of all slider positions."""
-        slider = self.scale.slider
-        moved = [
-            (slider(own.lam) - slider(start.lam), slider(own.mu) - slider(start.mu))
-            for own, start in zip(values, self.estimated_values(self.start), strict=True)
-        ]
-        return float(np.linalg.norm(moved))
 
     def answer(
         self,
