@@ -122,10 +122,10 @@ def test_cancel_before_anything_is_known_changes_nothing(ready):
     assert not ready.ui.undoEstimateButton.visible
 
 
-def test_cancel_while_candidates_are_registered_together_keeps_what_was_chosen(ready, monkeypatch):
-    Searches(monkeypatch, lambda progress: progress.text.startswith("all tissues together"))
+def test_cancel_while_the_candidates_are_registered_keeps_the_best_of_the_grid(ready, monkeypatch):
+    Searches(monkeypatch, lambda progress: progress.text.startswith("full resolution"))
     click(ready.ui.estimatePushButton)
-    ready.wait(lambda: ready.ui.estimateStatusLabel.text.startswith("all tissues together"))
+    ready.wait(lambda: ready.ui.estimateStatusLabel.text.startswith("full resolution"))
     assert known_points(ready) == POINTS**2 and not latest(ready).complete
     click(ready.ui.estimatePushButton)
     ready.rest()
