@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from estimation_case import registrar_of, thorax_slice
+from estimation_case import one_by_one, registrar_of, thorax_slice
 from synthetic_pairs import prepared, quick_solver, slice_case, volume_pair
 
 from TissueElasticRegistrationLib.__main__ import main
 from TissueElasticRegistrationLib.core.data.progress import finish
 from TissueElasticRegistrationLib.core.data.tissues import UNSEGMENTED_ID, Lame, Tissue
-from TissueElasticRegistrationLib.core.estimation.grid_search import estimate_by_grid
 from TissueElasticRegistrationLib.core.physics.objective import Objective
 from TissueElasticRegistrationLib.core.physics.parameter_scale import SCALES, LogScale, PaperScale
 from TissueElasticRegistrationLib.core.physics.range_ends import range_warnings
@@ -89,7 +88,7 @@ def test_a_result_warns_once(scale):
 
 def test_an_estimate_warns_of_the_values_that_it_has_found():
     registrar = registrar_of(thorax_slice())
-    estimate = finish(estimate_by_grid(registrar, registrar.table_parameters(), points=2))
+    estimate = one_by_one(registrar, registrar.table_parameters(), points=2)
     ends = pytest.approx(LogScale().lowest, rel=0.01), pytest.approx(LogScale().highest, rel=0.01)
     expected = [
         row.tissue.name for row in estimate.per_tissue if row.votes and (row.lame.lam in ends or row.lame.mu in ends)
