@@ -184,9 +184,11 @@ def _sorted_out(
         if tissue.label == BACKGROUND:
             continue
         if tissue.name.casefold() not in names:
-            silent[tissue.label] = f"'{tissue.name}' is not in the moving segmentation: it keeps its values."
+            silent[tissue.label] = f"'{tissue.name}' is not in the moving segmentation: its values were not changed."
         elif few < FEW_VOXELS:
-            silent[tissue.label] = f"'{tissue.name}' has only {few} voxels in one of the images: it keeps its values."
+            silent[tissue.label] = (
+                f"'{tissue.name}' has only {few} voxels in one of the images: its values were not changed."
+            )
         else:
             labels.append(tissue.label)
     return tuple(labels), silent

@@ -113,7 +113,9 @@ def _landmarks_of(
             continue
         own_landmarks = [number for number in used if where[number] == tissue.label or where[number] not in own]
         if len(own_landmarks) < FEWEST_LANDMARKS:
-            silent[tissue.label] = f"'{tissue.name}' has only {len(own_landmarks)} landmarks: it keeps its values."
+            silent[tissue.label] = (
+                f"'{tissue.name}' has only {len(own_landmarks)} landmarks: its values were not changed."
+            )
         else:
             labels.append(tissue.label)
             members.append(own_landmarks)

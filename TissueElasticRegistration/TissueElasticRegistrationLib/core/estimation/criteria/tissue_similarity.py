@@ -51,7 +51,7 @@ class TissueSimilarity:
             mask = (pair.labels == tissue.label) & shown
             count = int(mask.sum())
             if count < FEW_VOXELS:
-                self.silent[tissue.label] = f"'{tissue.name}' has only {count} voxels: it keeps its values."
+                self.silent[tissue.label] = f"'{tissue.name}' has only {count} voxels: its values were not changed."
                 continue
             labels.append(tissue.label)
             inside = mask.float().to(pyramid.device)
