@@ -32,7 +32,7 @@ from TissueElasticRegistrationLib.scene.console import estimate as estimate_para
 from TissueElasticRegistrationLib.scene.display.outlines import hide_outlines
 from TissueElasticRegistrationLib.scene.display.volume_rendering import resume_volume_rendering
 from TissueElasticRegistrationLib.scene.nodes import InputNodes
-from TissueElasticRegistrationLib.scene.session import Search, SessionOptions
+from TissueElasticRegistrationLib.scene.session import EstimationOptions, SessionOptions
 
 BEFORE_SELECTORS = 1.0  # priority of an observer
 
@@ -277,7 +277,7 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         every second one, that the search does not look at: they can check it. Others as in `register`.
         """
         inputs = InputNodes(fixed, moving, segmentation, movingSegmentation, fixedLandmarks, movingLandmarks)
-        search = Search(method, objective, points, holdOut, holdOutLandmarks)
+        search = EstimationOptions(method, objective, points, holdOut, holdOutLandmarks)
         return estimate_parameters(
             inputs, parameters or {}, SessionOptions(initial, device, finestMm, model), locked, search, progress
         )

@@ -22,7 +22,7 @@ from .datasets.phantom_pairs import FIRST_VALIDATION, fill_in_background, phanto
 from .datasets.project_data import PAIRS, real_pairs, single_volumes
 from .datasets.published import ACDC_CLASSES, ACDC_SPACING_MM, LUNG_CLASSES, LUNG_CT, NLST, acdc_pairs, learn2reg_pairs
 from .datasets.simulated import simulated_folder
-from .datasets.sources import MOST_TISSUES, Sampling, Source, TrainingSet, from_folder, from_list, from_shapes, mixed
+from .datasets.sources import MAX_TISSUES, Sampling, Source, TrainingSet, from_folder, from_list, from_shapes, mixed
 from .parameter_sampling import draw_sliders
 from .validation import Validation
 
@@ -164,7 +164,7 @@ def as_validation(
         judged: Names of the labels whose overlap counts, none for all.
     """
     kept = _kept_tissues(config)
-    tissues = MOST_TISSUES if kept is None else kept + 1
+    tissues = MAX_TISSUES if kept is None else kept + 1
     generator = np.random.default_rng([config.seed, FIRST_VALIDATION])
     random = draw_sliders(generator, len(pairs), tissues, config.ends, 0.0 if config.adaptive else 1.0)
     table = np.repeat(table_sliders(config, names)[None, :tissues], len(pairs), axis=0)
@@ -181,12 +181,12 @@ def table_sliders(config: TrainingConfig, names: dict[int, str]) -> np.ndarray:
         names: Of the labels.
 
     Returns:
-        (MOST_TISSUES, 2) in [0, 1].
+        (MAX_TISSUES, 2) in [0, 1].
     """
     scale = SCALES[config.scale]
     background = Tissue(BACKGROUND, "background", BACKGROUND_ID)
     parameters = table_parameters([background, *[Tissue(label, name) for label, name in names.items()]], scale)
-    lames = [parameters[label] for label in range(MOST_TISSUES)]
+    lames = [parameters[label] for label in range(MAX_TISSUES)]
     sliders = np.array([(scale.slider(lame.lam), scale.slider(lame.mu)) for lame in lames], np.float32)
     if not config.adaptive:
         sliders[:] = sliders[max(names, default=1)]

@@ -132,12 +132,12 @@ class Subject:
     def grid_by_parts(self, points: int | None = POINTS) -> tuple[Estimate, list[float]]:
         """Processor seconds until the grid is known, and until one of the candidates has been selected."""
         registrar, start = self.registrar, self.start
-        began, swept = time.process_time(), None
+        began, grid_seconds = time.process_time(), None
         for progress in grid.estimate_by_grid(registrar, start, points=points):
-            if swept is None and progress.fraction >= grid.SWEPT:
-                swept = time.process_time() - began
+            if grid_seconds is None and progress.fraction >= grid.GRID_PART:
+                grid_seconds = time.process_time() - began
             estimate = getattr(progress, "estimate", None)
-        return estimate, [swept, time.process_time() - began]
+        return estimate, [grid_seconds, time.process_time() - began]
 
     def tissue_to_hold_out(self) -> int:
         """Another one for every subject."""
@@ -245,7 +245,7 @@ def print_times_3d(subjects: list[Subject]) -> None:
             subject.registrar.threads = threads
             load, began, spent, candidates = os.getloadavg()[0], time.perf_counter(), time.process_time(), None
             for progress in grid.estimate_by_grid(subject.registrar, subject.start, points=POINTS):
-                if candidates is None and progress.fraction >= grid.SWEPT:
+                if candidates is None and progress.fraction >= grid.GRID_PART:
                     candidates = time.perf_counter(), time.process_time()
             ends = time.perf_counter(), time.process_time()
             rows.append(
@@ -283,7 +283,7 @@ def print_accuracy(subjects: list[Subject]) -> None:
             for progress in grid.estimate_by_grid(subject.registrar, subject.start)
             if isinstance(progress, EstimateProgress)
         ]
-        alone = next(progress.estimate for progress in reversed(seen) if progress.fraction <= grid.SWEPT)
+        alone = next(progress.estimate for progress in reversed(seen) if progress.fraction <= grid.GRID_PART)
         estimate = seen[-1].estimate
         for name, parameters in (
             ("table", subject.start),
@@ -332,8 +332,8 @@ def print_paired(title: str, heads: Sequence[str], found: dict[str, list]) -> No
 
 def best_global(estimate: Estimate) -> TissueParameters:
     """The pair with the best mean score over the tissues, for the whole image."""
-    votes = [row.votes for row in estimate.per_tissue]
-    mean = estimate.landscape.scores[votes].mean(0)
+    is_estimated = [row.is_estimated for row in estimate.per_tissue]
+    mean = estimate.landscape.scores[is_estimated].mean(0)
     a, b = np.unravel_index(np.nanargmax(mean), mean.shape)
     return TissueParameters({}, default=Lame(float(estimate.landscape.lam[a]), float(estimate.landscape.mu[b])))
 
@@ -377,7 +377,7 @@ def print_gradient(subjects: list[Subject]) -> None:
     reached = np.isfinite(values[:, 3])
     ratio = np.where(reached, values[:, 3], np.inf) / values[:, 1]  # never as good: infinitely long
     print_table(
-        f"gradient search, {sum(row.votes for row in searched.per_tissue)} tissues; processor seconds, medians",
+        f"gradient search, {sum(row.is_estimated for row in searched.per_tissue)} tissues; processor seconds, medians",
         (
             "grid alone",
             "grid and candidates",

@@ -200,7 +200,7 @@ def measured(case: Case, registrar: Registrar, parameters, search_seconds: float
 
 def print_found(case: Case, model: str, objective: str, found) -> None:
     values = ", ".join(
-        f"{row.tissue.name} {row.lame.lam:.3g}/{row.lame.mu:.3g}" for row in found.per_tissue if row.votes
+        f"{row.tissue.name} {row.lame.lam:.3g}/{row.lame.mu:.3g}" for row in found.per_tissue if row.is_estimated
     )
     print(f"{case.name}, {model}, by {objective}: λ/μ {values}")
     for warning in found.warnings:

@@ -41,7 +41,7 @@ CASES = {
     "3d": (3, 3, 8.0, None),
     "3d-128": (3, 3, 8.0, 128),
 }
-LONGEST_WAIT_S = 180.0
+MAX_WAIT_S = 180.0
 HEADERS = [
     "case",
     "first (s)",
@@ -82,7 +82,7 @@ class Watched:
         return self.panel.control
 
     def rest(self) -> None:
-        run_loop(lambda: self.control.activity.value == "idle" and not self.panel._update_timer.active, LONGEST_WAIT_S)
+        run_loop(lambda: self.control.activity.value == "idle" and not self.panel._update_timer.active, MAX_WAIT_S)
         run_loop(timeout_s=0.2)  # the last picture
 
     def slider(self, kind: str, name: str):

@@ -31,7 +31,7 @@ from training.phantoms import PhantomCase, make_case
 SPACING_MM = 4.0
 OTHER_SPACINGS_MM = (2.5, 6.0)
 # Largest EPE alone and refined in mm, least Dice alone; refined on unlike images: ratio to the direct solver's EPE.
-MOST_EPE_MM, MOST_REFINED_EPE_MM, LEAST_DICE, MOST_RATIO = 1.2, 0.65, 0.97, 1.2
+MAX_EPE_MM, MAX_REFINED_EPE_MM, MIN_DICE, MAX_RATIO = 1.2, 0.65, 0.97, 1.2
 # Objectives are sums of many float32 numbers.
 ROUNDING = 1e-6
 
@@ -81,9 +81,9 @@ def _print_fresh(network: NetworkSolver, cases: list[PhantomCase], options: argp
     )
     (epe, dice), (refined_epe, _) = _means(alone), _means(refined)
     for value, kept, wanted in (
-        (epe, epe <= MOST_EPE_MM, f"EPE <= {MOST_EPE_MM}"),
-        (dice, dice >= LEAST_DICE, f"Dice >= {LEAST_DICE}"),
-        (refined_epe, refined_epe <= MOST_REFINED_EPE_MM, f"refined EPE <= {MOST_REFINED_EPE_MM}"),
+        (epe, epe <= MAX_EPE_MM, f"EPE <= {MAX_EPE_MM}"),
+        (dice, dice >= MIN_DICE, f"Dice >= {MIN_DICE}"),
+        (refined_epe, refined_epe <= MAX_REFINED_EPE_MM, f"refined EPE <= {MAX_REFINED_EPE_MM}"),
     ):
         print(f"{wanted}: {value:.4f} {'kept' if kept else 'MISSED'}")
 
@@ -94,10 +94,10 @@ def _print_unlike(network: NetworkSolver, unlike: dict[str, list[PhantomCase]], 
         alone, refined, direct = _three_ways(network, cases, steps)
         epes = [_means(scores)[0] for scores in (alone, refined, direct)]
         ratio = epes[1] / epes[2]
-        rows.append((name, *epes, ratio, "kept" if ratio <= MOST_RATIO else "MISSED", _worse(alone, refined)))
+        rows.append((name, *epes, ratio, "kept" if ratio <= MAX_RATIO else "MISSED", _worse(alone, refined)))
     print_table(
         f"images unlike the training's, {len(cases)} pairs each, EPE in mm",
-        ("", "network", f"and {steps} steps", "direct solver", "ratio", f"<= {MOST_RATIO}", "worse than start"),
+        ("", "network", f"and {steps} steps", "direct solver", "ratio", f"<= {MAX_RATIO}", "worse than start"),
         rows,
     )
 

@@ -16,7 +16,7 @@ from .runs import ESTIMATE, TABLE, UNIFORM, Runs
 BEFORE_COLOR = "#8a8a8a"
 RUN_COLORS = {UNIFORM: "#b0487a", TABLE: "#0b6b6b", ESTIMATE: "#c26a00"}
 THICKEST_BAR, BARS_SHARE = 0.24, 0.8  # of the height of a row
-LONGEST_NAME = 18
+MAX_NAME = 18
 SWATCH_WIDTH, NAME_START = 17, 26  # pixels
 
 
@@ -72,7 +72,7 @@ def draw_measure(axes: Axes, measure: Measure, runs: Runs, size: float) -> None:
 def tissue_names(runs: Runs) -> list[str]:
     """The rows' names, very long ones cut."""
     names = [rows[0].tissue.name for rows in runs.tissues()]
-    return [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in names]
+    return [name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…" for name in names]
 
 
 def draw_tissue_names(axes: Axes, width: float, runs: Runs, colors: dict[int, tuple[float, ...]], size: float) -> None:

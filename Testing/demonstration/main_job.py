@@ -17,7 +17,7 @@ from TissueElasticRegistrationLib.core.estimation.estimate_result import Estimat
 from TissueElasticRegistrationLib.core.files.output_folder import output_folder
 from TissueElasticRegistrationLib.core.physics.tuning import with_values
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
-from TissueElasticRegistrationLib.core.reporting.estimate_summary import estimate_account
+from TissueElasticRegistrationLib.core.reporting.estimate_summary import summarize_estimate
 from TissueElasticRegistrationLib.scene.nodes import find_outputs
 
 from .case_files import simulated_case
@@ -107,7 +107,7 @@ def _write_files(folder: Path, pair: ImagePair, registrar: Registrar, runs: Runs
     def facts() -> dict[str, Any]:
         known = run_facts(registrar, SEED, time.perf_counter() - began)
         if estimate is not None:
-            known["estimate"] = estimate_account(estimate, pair, runs.applied.result)
+            known["estimate"] = summarize_estimate(estimate, pair, runs.applied.result)
             known["seconds"]["estimate"] = estimate.seconds
         return known
 

@@ -53,7 +53,7 @@ LEFT, RIGHT, TOP, BOTTOM = 34, 12, 10, 10
 GAP, GROUP_GAP = 6, 30
 HEADING, TITLES, SECTION_GAP, SCALES = 40, 30, 22, 62
 COLUMNS, COLUMNS_BEFORE = 6, 3
-LONGEST_DETAIL = 60  # letters on the right of a heading
+MAX_DETAIL = 60  # letters on the right of a heading
 TALLEST = 1.2  # of a panel's width
 TALLEST_CHART_ROW = 120
 TITLES_OF_COLUMNS = ("Fixed", "Moving", "|Difference|", "|Difference|", "Deformation", "Volume change")
@@ -194,7 +194,7 @@ def _table_text(runs: Runs, run: Run) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_DETAIL else f"{text[: LONGEST_DETAIL - 1]}…"
+    return text if len(text) <= MAX_DETAIL else f"{text[: MAX_DETAIL - 1]}…"
 
 
 def _draw_scales(page: _Page, pair: ImagePair, saturation: float) -> None:

@@ -18,7 +18,7 @@ from training.drawing.small_png import save_small_png
 from .panel_user import PanelUser
 
 GAP, ABOVE = 16, 3  # pixels between the columns, and above the first section of each
-MOST_USED = 180  # colors that are kept
+MAX_USED = 180  # colors that are kept
 # Kept too, though a swatch or a landscape has few pixels.
 SMALL_AREAS = (
     ListedColormap(np.array(TISSUE_COLORS) / 255),
@@ -28,7 +28,7 @@ SMALL_AREAS = (
 
 def save_window(user: PanelUser, path: Path) -> None:
     """The whole window as a small file."""
-    save_small_png(_array(user.window.save_picture), path, SMALL_AREAS, MOST_USED)
+    save_small_png(_array(user.window.save_picture), path, SMALL_AREAS, MAX_USED)
 
 
 def save_side_by_side(columns: Sequence[np.ndarray], path: Path) -> None:
@@ -40,7 +40,7 @@ def save_side_by_side(columns: Sequence[np.ndarray], path: Path) -> None:
         for column in columns
         for part in (np.pad(column, ((0, height - len(column)), (0, 0), (0, 0)), mode="edge"), gap)
     ]
-    save_small_png(np.ascontiguousarray(np.hstack(parts[:-1])), path, SMALL_AREAS, MOST_USED)
+    save_small_png(np.ascontiguousarray(np.hstack(parts[:-1])), path, SMALL_AREAS, MAX_USED)
 
 
 def panel_in_columns(user: PanelUser, count: int) -> list[np.ndarray]:

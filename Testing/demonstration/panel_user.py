@@ -22,7 +22,7 @@ MODULE = Path(__file__).parents[2] / "TissueElasticRegistration" / "TissueElasti
 WINDOW_SIZE = {"width": 1600, "height": 1200}  # pixels
 TITLE_BAR = 40
 SETTLE_S = 0.3  # longer than the panel collects changes
-LONGEST_S = 24 * 3600.0
+MAX_S = 24 * 3600.0
 
 
 class WindowClosed(Exception):
@@ -124,7 +124,7 @@ class PanelUser:
         """Let the image follow the sliders until the window is closed or somebody presses Ctrl-C."""
         mouse.click(self.ui.liveCheckBox)
         with suppress(WindowClosed, KeyboardInterrupt):
-            run_loop(self._check, LONGEST_S)
+            run_loop(self._check, MAX_S)
 
     def _wait(self, stage: str, bar, label) -> None:
         """Until nothing runs any more."""
@@ -136,7 +136,7 @@ class PanelUser:
             self._progress(stage, bar.value / bar.maximum, label.text)
             return False
 
-        run_loop(is_idle, LONGEST_S)
+        run_loop(is_idle, MAX_S)
         self.settle()
         self._progress(stage, 1.0, label.text.partition("\n")[0])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .pair import TrainingPair
 from .prepared import prepared_pairs
-from .sources import MOST_TISSUES
+from .sources import MAX_TISSUES
 
 TABLE = "pairs.csv"
 COLUMNS = ("fixed", "moving", "segmentation", "split")
@@ -39,9 +39,9 @@ def own_pairs(folder: str | Path, split: str, dimension: int, finest_mm: float |
         files = [table.parent / row[name] for name in ("fixed", "moving", "segmentation")]
         found = prepared_pairs(*files, dimension, finest_mm)
         highest = max((int(pair.fixed_labels.max()) for pair in found), default=0)
-        if highest >= MOST_TISSUES:
+        if highest >= MAX_TISSUES:
             raise ValueError(
-                f"{files[2]}: labels up to {MOST_TISSUES - 1}, the rest of the body included, can be "
+                f"{files[2]}: labels up to {MAX_TISSUES - 1}, the rest of the body included, can be "
                 f"learnt from, not {highest}. Merge some tissues."
             )
         pairs += found

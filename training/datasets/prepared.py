@@ -18,7 +18,7 @@ from .pair import TrainingPair
 
 # As on the cards of models that know one orientation only.
 ORIENTATION = {2: "radiological", 3: "SPL"}
-LEAST_BODY = 0.2  # part of a slice that must be body for it to be worth learning from
+MIN_BODY = 0.2  # part of a slice that must be body for it to be worth learning from
 
 
 def prepared_pairs(
@@ -48,7 +48,7 @@ def prepared_pairs(
     return [
         TrainingPair(fixed, moving, labels.astype(np.uint8), None, spacing_mm, None, valid > 0.5)
         for fixed, moving, labels, valid in zip(*pieces, strict=True)
-        if dimension == 3 or (np.mean(labels > 0) > LEAST_BODY and (valid > 0.5).any())
+        if dimension == 3 or (np.mean(labels > 0) > MIN_BODY and (valid > 0.5).any())
     ]
 
 

@@ -17,7 +17,7 @@ from TissueElasticRegistrationLib.core.physics.deformation import integrate, war
 
 from .pair import TrainingPair
 
-FEWEST_LABELS, MOST_LABELS = 3, 12
+MIN_LABELS, MAX_LABELS = 3, 12
 SPECKLE = 0.08  # of the intensity range: structure inside of a label, the same in both images
 INTEGRATION_STEPS = 6
 
@@ -56,7 +56,7 @@ def shape_pair(
     def field(size: float, channels: int = 1) -> torch.Tensor:
         return smooth_field(torch_generator, channels, shape, size * side)
 
-    count = int(generator.integers(FEWEST_LABELS, MOST_LABELS + 1))
+    count = int(generator.integers(MIN_LABELS, MAX_LABELS + 1))
     size = settings.finest * (settings.coarsest / settings.finest) ** generator.random()
     moving_labels = (field(size, count) + 0.3 * field(settings.finest, count)).argmax(1, keepdim=True)
     velocity = torch.cat([field(settings.coarsest * generator.uniform(0.5, 1)) for _ in shape], 1)

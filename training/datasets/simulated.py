@@ -31,11 +31,11 @@ POISSON_RANGE = (0.2, 0.46)
 HOLDING_KPA_PER_MM2 = 1e-3  # everything is held a little: images end where bodies do not
 FORCE_WIDTHS = (0.08, 0.25)  # of random forces, as a share of the image
 MOTION_SHARE = (0.02, 0.09)  # 99th percentile of the motion, as a share of the image
-SMALLEST_DETERMINANT = 0.15
-LARGEST_NOISE = 0.02
-LEAST_SIZE = 0.4  # of a slice along each axis, as a share of the wanted size
-LEAST_TISSUE_SHARE = 0.25  # slices with less than this inside the body are not used
-MOST_LABELS = 15
+MIN_DETERMINANT = 0.15
+MAX_NOISE = 0.02
+MIN_SIZE = 0.4  # of a slice along each axis, as a share of the wanted size
+MIN_TISSUE_SHARE = 0.25  # slices with less than this inside the body are not used
+MAX_LABELS = 15
 UNSEGMENTED = 100_000
 
 
@@ -116,7 +116,7 @@ class Simulator:
         displacement = self._motion(generator, labels)
         # Labels and image of the moving side come from the fixed ones, by the inverse.
         moving_labels, moving = warp_anatomy(labels.astype(np.int8), image, displacement, 1)
-        noise = generator.uniform(0, LARGEST_NOISE)
+        noise = generator.uniform(0, MAX_NOISE)
         fixed, moving = (
             np.clip(picture + noise * generator.standard_normal(picture.shape), 0, 1).astype(np.float32)
             for picture in (image, moving)
@@ -139,8 +139,8 @@ class Simulator:
             axis = int(generator.integers(3))
             place = int(generator.integers(self._labels.shape[axis]))
             labels = np.take(self._labels, place, axis)
-            large = all(size >= LEAST_SIZE * wanted for size, wanted in zip(labels.shape, shape, strict=True))
-            if large and np.mean(labels > 0) > LEAST_TISSUE_SHARE:
+            large = all(size >= MIN_SIZE * wanted for size, wanted in zip(labels.shape, shape, strict=True))
+            if large and np.mean(labels > 0) > MIN_TISSUE_SHARE:
                 return np.take(self._image, place, axis), labels
         raise ValueError("No slice of the volume shows enough tissue.")
 
@@ -162,7 +162,7 @@ class Simulator:
         displacement = np.moveaxis(centers_from_nodes(nodal, labels.ndim), -1, 0) / self._spacing_mm
         size = np.percentile(np.linalg.norm(displacement, axis=0)[labels > 0], 99)
         displacement *= generator.uniform(*MOTION_SHARE) * min(labels.shape) / max(size, 1e-9)
-        while cell_determinants(displacement).min() < SMALLEST_DETERMINANT:
+        while cell_determinants(displacement).min() < MIN_DETERMINANT:
             displacement *= 0.9
         return displacement
 
@@ -174,8 +174,8 @@ def _compact(labels: np.ndarray, names: Mapping[int, str]) -> tuple[np.ndarray, 
     compact = np.zeros(labels.shape, np.uint8)
     weights = [table_weight("background")]
     for position, value in enumerate(values.tolist()):
-        compact[labels == value] = min(position + 1, MOST_LABELS)
-        if position < MOST_LABELS:
+        compact[labels == value] = min(position + 1, MAX_LABELS)
+        if position < MAX_LABELS:
             weights.append(table_weight(names.get(value, "")))
     return compact, np.array(weights)
 

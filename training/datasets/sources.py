@@ -18,7 +18,7 @@ from .shapes import shape_pair
 # Draws a pair for one place of one step.
 Source = Callable[[np.random.Generator, int], TrainingPair]
 
-MOST_TISSUES = 16  # labels of training pairs are below this
+MAX_TISSUES = 16  # labels of training pairs are below this
 
 
 def from_folder(folder: CaseFolder, count: int, first: int | None = None, steps_each: int = 1) -> Source:
@@ -137,7 +137,7 @@ class TrainingSet(Dataset):
         if not 0 <= step < self._steps:
             raise IndexError(f"There is no step {step}.")
         sampling = self._sampling
-        tissues = MOST_TISSUES if sampling.tissues is None else sampling.tissues + 1
+        tissues = MAX_TISSUES if sampling.tissues is None else sampling.tissues + 1
         sliders = draw_sliders(
             np.random.default_rng([sampling.seed, step]),
             sampling.batch,

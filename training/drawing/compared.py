@@ -157,8 +157,8 @@ def global_model(adaptive: NetworkSolver, solvers: Iterable[Solver]) -> NetworkS
 
 def best_for_all(found: Estimate) -> TissueParameters:
     """The place of the grid with the best mean score of the tissues that have a vote, for all tissues."""
-    voting = [number for number, row in enumerate(found.per_tissue) if row.votes]
-    mean = found.landscape.scores[voting].mean(0)
+    estimated = [number for number, row in enumerate(found.per_tissue) if row.is_estimated]
+    mean = found.landscape.scores[estimated].mean(0)
     a, b = np.unravel_index(np.nanargmax(mean), mean.shape)
     lame = Lame(float(found.landscape.lam[a]), float(found.landscape.mu[b]))
     return TissueParameters({row.tissue.label: lame for row in found.per_tissue}, lame)

@@ -49,8 +49,8 @@ TITLES = ("Moving, fixed", "Warped", "Deformation", "Jacobian determinant", "Dif
 TALLEST = 1.3  # of a panel's width
 BAR_HEIGHT, BELOW = 10, 66
 LARGE, NORMAL, SMALL = 13.0, 10.5, 9.5  # points
-MOST_TISSUES = 6  # are named below a row
-LONGEST_TITLE, LONGEST_LINE, LONGEST_NAME = 50, 140, 20  # letters
+MAX_TISSUES = 6  # are named below a row
+MAX_TITLE, MAX_LINE, MAX_NAME = 50, 140, 20  # letters
 
 
 def comparison_figure(pair: ImagePair, plane: Plane, rows: Sequence[Compared], title: str) -> Figure:
@@ -122,7 +122,7 @@ def comparison_figure(pair: ImagePair, plane: Plane, rows: Sequence[Compared], t
             ha="center",
             va="center",
         )
-    figure.text(LEFT / WIDTH, 1 - 6 / height, shortened(title, LONGEST_TITLE), fontsize=NORMAL, va="top")
+    figure.text(LEFT / WIDTH, 1 - 6 / height, shortened(title, MAX_TITLE), fontsize=NORMAL, va="top")
     figure.text(
         (LEFT + 2 * (panel_width + GAP)) / WIDTH, 1 - 6 / height, before_text(rows[0]), fontsize=SMALL, va="top"
     )
@@ -165,7 +165,7 @@ def parameter_text(row: Compared) -> str:
         shown = f"({next(iter(weights.values()))}) everywhere"
     else:
         shown = _listed([f"{name} ({weight})" for name, weight in weights.items()], ", ")
-    return shortened(f"{'λ, ' if row.has_lambda else ''}μ {row.origin}: {shown}", LONGEST_LINE)
+    return shortened(f"{'λ, ' if row.has_lambda else ''}μ {row.origin}: {shown}", MAX_LINE)
 
 
 def _weights(row: Compared, tissue: TissueResult) -> str:
@@ -183,11 +183,11 @@ def _dice_texts(row: Compared, dice: Callable[[TissueResult], float]) -> tuple[s
 
 
 def _spaced(*parts: str) -> str:
-    return shortened("    ".join(part for part in parts if part), LONGEST_LINE)
+    return shortened("    ".join(part for part in parts if part), MAX_LINE)
 
 
 def _short_name(tissue: TissueResult) -> str:
-    return shortened(tissue.tissue.name, LONGEST_NAME)
+    return shortened(tissue.tissue.name, MAX_NAME)
 
 
 def _named(row: Compared) -> list[TissueResult]:
@@ -196,8 +196,8 @@ def _named(row: Compared) -> list[TissueResult]:
 
 
 def _listed(texts: Sequence[str], between: str) -> str:
-    more = len(texts) - MOST_TISSUES
-    return between.join([*texts[:MOST_TISSUES], *([f"{more} more"] if more > 0 else [])])
+    more = len(texts) - MAX_TISSUES
+    return between.join([*texts[:MAX_TISSUES], *([f"{more} more"] if more > 0 else [])])
 
 
 def _draw_before(panels: Sequence[Axes], view: PlaneView) -> None:
@@ -273,9 +273,9 @@ def _draw_scales(
     if any(row.result.negative_jacobian_percent > 0 for row in rows):
         handles.append(Patch(color=FOLDED_COLORS(0), label="folded"))
     figure.legend(
-        handles=handles[: 2 * MOST_TISSUES],
+        handles=handles[: 2 * MAX_TISSUES],
         loc="upper left",
-        ncols=min(len(handles), MOST_TISSUES),
+        ncols=min(len(handles), MAX_TISSUES),
         frameon=False,
         fontsize=SMALL,
         borderpad=0,

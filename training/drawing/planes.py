@@ -11,9 +11,9 @@ from TissueElasticRegistrationLib.core.data.images import ImagePair, Segmentatio
 from TissueElasticRegistrationLib.core.data.tissues import BACKGROUND
 from TissueElasticRegistrationLib.core.reporting.picture_planes import Plane, picture_planes
 
-LONGEST_SIDE_PIXELS = 480
+MAX_SIDE_PIXELS = 480
 MARGIN = 0.05  # of the longest side of what is segmented
-LEAST_MARGIN_MM = 12.0
+MIN_MARGIN_MM = 12.0
 ACROSS = {"coronal": 1, "axial": 2, "sagittal": 0}  # the axis in RAS across each; the first choice first
 
 
@@ -61,7 +61,7 @@ def _segmented_box(segmentation: Segmentation) -> np.ndarray:
     present = np.argwhere(segmentation.labels_kji != BACKGROUND)[:, ::-1]
     lowest, highest = present.min(0) - 0.5, present.max(0) + 0.5
     longest_mm = float(((highest - lowest) * geometry.spacing_ijk_mm).max())
-    margin = max(MARGIN * longest_mm, LEAST_MARGIN_MM) / geometry.spacing_ijk_mm
+    margin = max(MARGIN * longest_mm, MIN_MARGIN_MM) / geometry.spacing_ijk_mm
     last = np.array(geometry.shape_kji[::-1]) - 0.5
     edges = np.stack([np.maximum(lowest - margin, -0.5), np.minimum(highest + margin, last)])
     corners = np.array([[edges[side, axis] for axis, side in enumerate(sides)] for sides in np.ndindex(2, 2, 2)])
@@ -72,7 +72,7 @@ def _cut(plane: Plane, box_ras_mm: np.ndarray) -> Plane:
     """The part of ``plane`` inside the box, in finer pixels."""
     corners = plane.pixels(box_ras_mm)
     start, size = corners.min(0), np.ptp(corners, axis=0)
-    zoom = LONGEST_SIDE_PIXELS / size.max()
+    zoom = MAX_SIDE_PIXELS / size.max()
     columns, rows = np.maximum(np.rint(size * zoom), 1).astype(int)
     matrix = plane.geometry.ijk_to_ras.copy()
     matrix[:3, :2] /= zoom

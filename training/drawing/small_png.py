@@ -10,10 +10,10 @@ import PIL.Image
 from matplotlib.colors import Colormap
 
 PALETTE_SIZE = 256
-MOST_USED = 36  # plain areas such as the background, bars and letters
+MAX_USED = 36  # plain areas such as the background, bars and letters
 
 
-def save_small_png(rgb: np.ndarray, path: Path, exact: Iterable[Colormap] = (), most_used: int = MOST_USED) -> None:
+def save_small_png(rgb: np.ndarray, path: Path, exact: Iterable[Colormap] = (), most_used: int = MAX_USED) -> None:
     """Write a picture as a PNG of 256 colors.
 
     The shades of some color maps and the most used other colors stay what they are; the rest, such as the soft edges of

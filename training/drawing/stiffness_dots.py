@@ -14,7 +14,7 @@ from .pages import shortened
 SHARE = 0.86  # of the width of a tissue
 LETTERS_PER_INCH, LETTERS_OF_COUNT = 10, 20
 THICKEST_LINE, LINE_SHARE = 0.8, 0.35  # points; of the distance of subjects
-LARGEST_DOT, SMALLEST_DOT, DOT_EDGE, POINTS_PER_INCH = 3.7, 1.5, 0.9, 72
+MAX_DOT, MIN_DOT, DOT_EDGE, POINTS_PER_INCH = 3.7, 1.5, 0.9, 72
 LOWEST, HIGHEST = 0.02, 50.0  # what is drawn at most; intervals go on beyond
 
 
@@ -104,7 +104,7 @@ def _draw_group(
                 label="no end",
                 zorder=2,
             )
-    size = float(np.clip(distance, SMALLEST_DOT, LARGEST_DOT))
+    size = float(np.clip(distance, MIN_DOT, MAX_DOT))
     axes.scatter(
         places,
         [row.value for row in rows],

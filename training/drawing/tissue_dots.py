@@ -21,14 +21,14 @@ from .stiffness_dots import draw_stiffness
 # One for each table; told apart by most color-blind people.
 COLORS = ("#1f5fa8", "#d55e00", "#009e73", "#a0438c", "#7a6a00", "#303030")
 MARKERS = ("o", "s", "^", "D", "v", "P")
-PANEL_INCHES, MOST_IN_ROW = 2.45, 4
+PANEL_INCHES, MAX_IN_ROW = 2.45, 4
 LEFT, RIGHT, TOP, BOTTOM, GAP, ROW_GAP = 0.75, 0.15, 0.4, 0.63, 0.22, 0.5  # inches
 STIFFNESS_INCHES, STIFFNESS_GAP = 2.6, 0.85
 LINE_INCHES, LETTER_INCHES, KEY_INCHES, LEGEND_FROM_EDGE = 0.19, 0.07, 0.55, 0.09  # of the legend
-LARGEST_DOT, SMALLEST_DOT, WIDEST_GROUP, WIDEST_CROWD = 5.5, 2.2, 20.0, 36.0  # points
+MAX_DOT, MIN_DOT, MAX_GROUP, MAX_CROWD = 5.5, 2.2, 20.0, 36.0  # points
 DPI = 130
-FEWEST_FOR_SPREAD = 5
-LONGEST_NAME = 24  # letters
+MIN_FOR_SPREAD = 5
+MAX_NAME = 24  # letters
 LOG_TICKS, LINEAR_TICKS = (0.1, 1, 10, 100), (0, 0.25, 0.5, 0.75, 1)
 EDGE, EDGE_OF_TABLE = 0.04, 0.035  # of an axis: free of dots at its ends
 DOT_EDGE, DISTANCE = 0.9, 1.6  # points: width of a dot's edge, and how much further apart those that coincide are
@@ -51,7 +51,7 @@ def tissue_figure(tables: Sequence[BatchTable]) -> Figure:
     if len({table.scale.name for table in tables}) > 1:
         raise ValueError("λ and μ of these tables are on different scales: draw one figure for each scale.")
     tissues = list(dict.fromkeys(dot.tissue for table in tables for dot in table.dots))
-    columns = min(len(tissues), MOST_IN_ROW)
+    columns = min(len(tissues), MAX_IN_ROW)
     rows = -(-len(tissues) // columns)
     has_stiffness = any(table.stiffness for table in tables)
     width = LEFT + columns * PANEL_INCHES + (columns - 1) * GAP + RIGHT
@@ -101,11 +101,11 @@ def _draw_tissue(axes: Axes, tissue: str, tables: Sequence[BatchTable], size: fl
     scale = tables[0].scale
     is_log = scale.name == "log"
     _set_scale(axes, is_log, scale.lowest, scale.highest, EDGE + len(tables) * EDGE_OF_TABLE)
-    axes.set_title(shortened(tissue, LONGEST_NAME), fontsize=11)
+    axes.set_title(shortened(tissue, MAX_NAME), fontsize=11)
     groups = _coincident(tables, tissue)
     for group in groups:
         places = _places(len(group))
-        distance = min(size + DISTANCE, WIDEST_CROWD / _across(places))  # of a crowd, not every dot can be seen
+        distance = min(size + DISTANCE, MAX_CROWD / _across(places))  # of a crowd, not every dot can be seen
         beside = places * distance / POINTS_PER_INCH
         for (number, dot), (across, up) in zip(group, beside, strict=True):
             color = COLORS[number % len(COLORS)]
@@ -152,7 +152,7 @@ def _coincident(tables: Sequence[BatchTable], tissue: str) -> list[list[tuple[in
 def _dot_size(tables: Sequence[BatchTable], tissues: Sequence[str]) -> float:
     """Diameter in points: smaller where many coincide."""
     largest = max(len(group) for tissue in tissues for group in _coincident(tables, tissue))
-    return float(np.clip(WIDEST_GROUP / _across(_places(largest)), SMALLEST_DOT, LARGEST_DOT))
+    return float(np.clip(MAX_GROUP / _across(_places(largest)), MIN_DOT, MAX_DOT))
 
 
 def _across(places: np.ndarray) -> float:
@@ -177,7 +177,7 @@ def _places(count: int) -> np.ndarray:
 
 def _draw_spread(axes: Axes, dots: list[Dot], edge: float, color: str, is_log: bool) -> None:
     """Along both axes, where no dot is: a line from quartile to quartile, and the median."""
-    if len(dots) < FEWEST_FOR_SPREAD:
+    if len(dots) < MIN_FOR_SPREAD:
         return
     values = np.array([(dot.lam, dot.mu) for dot in dots])
     quartiles = np.percentile(np.log(values) if is_log else values, (25, 50, 75), axis=0)
@@ -239,7 +239,7 @@ def _name_axes(axes: Axes, is_first: bool, is_last: bool) -> None:
 def _legend_handles(tables: Sequence[BatchTable]) -> list[Line2D]:
     names = ["one subject"]
     if len(tables) > 1:
-        names = [f"{shortened(table.name, LONGEST_NAME)} ({len(table.subjects)})" for table in tables]
+        names = [f"{shortened(table.name, MAX_NAME)} ({len(table.subjects)})" for table in tables]
     handles = [
         Line2D(
             [],

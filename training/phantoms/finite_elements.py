@@ -14,7 +14,7 @@ import scipy.sparse as sparse
 from scipy.sparse.linalg import LinearOperator, cg, eigsh, spsolve
 
 RELATIVE_RESIDUAL = 1e-4  # measured: below 0.001 mm at a motion of 30 mm
-MAXIMUM_ITERATIONS = 400
+MAX_ITERATIONS = 400
 
 
 def element_corners(dimension: int) -> list[tuple[int, ...]]:
@@ -245,10 +245,10 @@ def _solve_multigrid(matrix: sparse.bsr_matrix, forces: np.ndarray, positions_mm
     scaled = _scaled(matrix, scale.reshape(-1, matrix.blocksize[0]))
     preconditioner = _preconditioner(scaled, _rigid_motions(positions_mm) / scale[:, None])
     solution, stopped = cg(
-        scaled, forces.reshape(-1) * scale, rtol=RELATIVE_RESIDUAL, maxiter=MAXIMUM_ITERATIONS, M=preconditioner
+        scaled, forces.reshape(-1) * scale, rtol=RELATIVE_RESIDUAL, maxiter=MAX_ITERATIONS, M=preconditioner
     )
     if stopped:
-        raise RuntimeError(f"The elastic solution did not converge in {MAXIMUM_ITERATIONS} iterations.")
+        raise RuntimeError(f"The elastic solution did not converge in {MAX_ITERATIONS} iterations.")
     return (solution * scale).reshape(forces.shape)
 
 

@@ -16,7 +16,7 @@ from .subject import Canvas, block_mean, label_fractions, smooth_noise
 WINDOW_HU = (-980.0, 700.0)
 INVERSE_TOLERANCE_VOXELS = 0.005
 INVERSE_ITERATIONS = 80
-LARGEST_STEP_VOXELS = 2.0
+MAX_STEP_VOXELS = 2.0
 BIAS_WIDTH_MM = 80.0
 BIAS_SHARE = 0.03
 
@@ -89,7 +89,7 @@ def invert_displacement(displacement: np.ndarray, factor: int = 1) -> np.ndarray
         jacobian = np.stack([_sample(row, fixed[:, wrong]) for row in slopes]) + np.eye(dimension)[..., None]
         step = np.linalg.solve(np.moveaxis(jacobian, -1, 0), error.T[..., None])[..., 0].T
         caution = 1.0 if iteration < INVERSE_ITERATIONS // 4 else 0.4
-        fixed[:, wrong] -= caution * np.clip(step, -LARGEST_STEP_VOXELS, LARGEST_STEP_VOXELS)
+        fixed[:, wrong] -= caution * np.clip(step, -MAX_STEP_VOXELS, MAX_STEP_VOXELS)
     raise RuntimeError(f"The displacement has no inverse at {wrong.size} points.")
 
 

@@ -10,8 +10,8 @@ from .loads import draw_load
 from .subject import AIR, BodyFrame, Canvas
 
 MOTION_RANGE_MM = (12.0, 34.0)  # 99th percentile of the displacement in the body
-SMALLEST_DETERMINANT = 0.1
-MAXIMUM_DRAWS = 12
+MIN_DETERMINANT = 0.1
+MAX_DRAWS = 12
 
 
 def simulate_motion(
@@ -26,7 +26,7 @@ def simulate_motion(
     """The true displacement of one subject.
 
     The elastic problem is linear, so the solution is scaled: to a random 99th percentile within MOTION_RANGE_MM, and
-    less where a cell would be squeezed below SMALLEST_DETERMINANT. A load whose motion would get too small is redrawn.
+    less where a cell would be squeezed below MIN_DETERMINANT. A load whose motion would get too small is redrawn.
 
     Args:
         load: One of ``LOADS``.
@@ -44,7 +44,7 @@ def simulate_motion(
         RuntimeError: No load that was drawn gives a large enough motion without folds.
     """
     held = _held_nodes(canvas)
-    for _ in range(MAXIMUM_DRAWS):
+    for _ in range(MAX_DRAWS):
         drawn = draw_load(load, labels, canvas, frame, generator)
         forces, springs = (
             nodes_from_elements(density, canvas.dimension, canvas.spacing_mm)
@@ -56,7 +56,7 @@ def simulate_motion(
         displacement_mm = _without_folds(displacement_mm, canvas.spacing_mm)
         if motion_size_mm(displacement_mm, labels) >= MOTION_RANGE_MM[0]:
             return displacement_mm
-    raise RuntimeError(f"No fold-free motion of at least {MOTION_RANGE_MM[0]} mm in {MAXIMUM_DRAWS} loads.")
+    raise RuntimeError(f"No fold-free motion of at least {MOTION_RANGE_MM[0]} mm in {MAX_DRAWS} loads.")
 
 
 def motion_size_mm(displacement_mm: np.ndarray, labels: np.ndarray) -> float:
@@ -77,7 +77,7 @@ def _held_nodes(canvas: Canvas) -> np.ndarray:
 
 
 def _without_folds(displacement_mm: np.ndarray, spacing_mm: float) -> np.ndarray:
-    """Scale down in steps of 10 % until every cell keeps a share of at least SMALLEST_DETERMINANT of its size."""
-    while cell_determinants(displacement_mm / spacing_mm).min() < SMALLEST_DETERMINANT:
+    """Scale down in steps of 10 % until every cell keeps a share of at least MIN_DETERMINANT of its size."""
+    while cell_determinants(displacement_mm / spacing_mm).min() < MIN_DETERMINANT:
         displacement_mm = 0.9 * displacement_mm
     return displacement_mm

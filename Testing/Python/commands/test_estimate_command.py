@@ -21,7 +21,7 @@ from TissueElasticRegistrationLib.commands import batch_command, register_comman
 from TissueElasticRegistrationLib.commands.console_progress import ProgressLine
 from TissueElasticRegistrationLib.core.data.progress import Progress
 from TissueElasticRegistrationLib.core.data.tissues import Tissue
-from TissueElasticRegistrationLib.core.estimation.coarse_registration import UniformRegistrations
+from TissueElasticRegistrationLib.core.estimation.coarse_registration import CoarseRegistration
 from TissueElasticRegistrationLib.core.files.landmark_files import read_landmarks
 from TissueElasticRegistrationLib.core.models.model_pack import save_pack
 from TissueElasticRegistrationLib.core.models.network import NetworkConfig
@@ -153,14 +153,14 @@ def test_canceling_a_batch_keeps_the_subjects_that_were_finished(case, tmp_path,
 
 
 def test_one_candidate_that_fails_does_not_end_the_search(case, tmp_path, monkeypatch):
-    right, count = UniformRegistrations.register, iter(range(100))
+    right, count = CoarseRegistration.register, iter(range(100))
 
     def fails_once(self, lame, start):
         if next(count) == 2:  # largest λ, smallest μ: far from all start values, whose scores lie between places
             raise ArithmeticError("The deformation has values that are not finite.")
         return right(self, lame, start)
 
-    monkeypatch.setattr(UniformRegistrations, "register", fails_once)
+    monkeypatch.setattr(CoarseRegistration, "register", fails_once)
     assert register(case, tmp_path / "out", "--estimate", "grid", "--grid-points", "3") == 0
     result = result_of(tmp_path / "out")
     assert [text for text in result["warnings"] if "could not be registered: The deformation has values" in text]

@@ -16,7 +16,7 @@ from TissueElasticRegistrationLib.core.data.geometry import Geometry
 from TissueElasticRegistrationLib.core.data.images import Image, ImagePair, Segmentation
 from TissueElasticRegistrationLib.core.data.progress import finish
 from TissueElasticRegistrationLib.core.data.tissues import BACKGROUND, Lame, Tissue, TissueParameters
-from TissueElasticRegistrationLib.core.estimation.coarse_registration import UniformRegistrations
+from TissueElasticRegistrationLib.core.estimation.coarse_registration import CoarseRegistration
 from TissueElasticRegistrationLib.core.estimation.estimate_result import Estimate, EstimateProgress, TissueEstimate
 from TissueElasticRegistrationLib.core.estimation.grid_search import estimate_by_grid
 from TissueElasticRegistrationLib.core.physics.objective import Objective
@@ -53,7 +53,7 @@ def test_every_tissue_with_labels_in_both_images_takes_its_best_place():
     assert estimate.landscape.lam.tolist() == estimate.landscape.mu.tolist() == pytest.approx(WEIGHTS)
     for name in ("lung", "bone", "liver", "soft"):
         row, scores = of_tissue(estimate, name), scores_of(estimate, name)
-        assert row.votes and np.isfinite(scores).all()
+        assert row.is_estimated and np.isfinite(scores).all()
         assert row.lame == Lame(estimate.landscape.lam[row.point[0]], estimate.landscape.mu[row.point[1]])
         assert row.score == scores[row.point] >= scores.max() - 0.002
         assert estimate.parameters[row.tissue.label] == row.lame
@@ -62,7 +62,7 @@ def test_every_tissue_with_labels_in_both_images_takes_its_best_place():
 def test_what_no_segment_stands_for_keeps_its_start_value():
     estimate, start = thorax_estimate(), thorax_registrar().table_parameters()
     row = of_tissue(estimate, "background")
-    assert not row.votes and row.point is None and np.isnan(row.score)
+    assert not row.is_estimated and row.point is None and np.isnan(row.score)
     assert np.isnan(scores_of(estimate, "background")).all()
     assert row.lame == estimate.parameters[BACKGROUND] == start[BACKGROUND]
 
@@ -73,7 +73,7 @@ def test_unsegmented_tissue_keeps_its_start_value_even_if_the_moving_segmentatio
     registrar = registrar_of(replace(pair, fixed_segmentation=without_soft))
     estimate = finish(estimate_by_grid(registrar, MIDDLE, points=2))
     row = of_tissue(estimate, "unsegmented")
-    assert not row.votes and row.lame == MIDDLE.default and np.isnan(row.score)
+    assert not row.is_estimated and row.lame == MIDDLE.default and np.isnan(row.score)
 
 
 def test_the_start_score_lies_between_those_of_the_places_around_the_start_value():
@@ -88,7 +88,7 @@ def test_each_tissue_gets_the_stiffness_that_suits_its_own_motion():
     shrinking, staying = of_tissue(estimate, "shrinking"), of_tissue(estimate, "staying")
     assert shrinking.lame.mu < staying.lame.mu
     assert shrinking.score > 0.95 and staying.score > 0.95
-    assert not shrinking.flat and not staying.flat
+    assert not shrinking.insensitive and not staying.insensitive
 
 
 def test_equal_images_say_nothing_and_so_every_tissue_stays_next_to_its_start_value():
@@ -96,7 +96,7 @@ def test_equal_images_say_nothing_and_so_every_tissue_stays_next_to_its_start_va
     registrar = registrar_of(replace(pair, moving=pair.fixed, moving_segmentation=pair.fixed_segmentation))
     start = MIDDLE.with_tissue(1, Lame(0.15, 3.0)).with_tissue(2, Lame(30, 20))
     estimate = one_by_one(registrar, start)
-    assert all(row.flat and row.score > 0.99 for row in estimate.per_tissue if row.votes)
+    assert all(row.insensitive and row.score > 0.99 for row in estimate.per_tissue if row.is_estimated)
     assert of_tissue(estimate, "lung").lame == Lame(WEIGHTS[1], WEIGHTS[2])
     assert of_tissue(estimate, "bone").lame == Lame(WEIGHTS[3], WEIGHTS[3])
 
@@ -125,20 +125,20 @@ def test_small_and_missing_tissues_keep_their_start_values_and_have_no_score():
     estimate = finish(estimate_by_grid(registrar, MIDDLE, points=2))
     for name, reason in (("liver", "'liver' is not in the moving segmentation"), ("nodule", "'nodule' has only 20")):
         row = of_tissue(estimate, name)
-        assert not row.votes and not row.flat and row.lame == MIDDLE.default
+        assert not row.is_estimated and not row.insensitive and row.lame == MIDDLE.default
         assert np.isnan(row.score) and np.isnan(scores_of(estimate, name)).all()
         assert any(warning.startswith(reason) for warning in estimate.warnings)
     assert sum(warning.startswith(("'liver'", "'nodule'")) for warning in estimate.warnings) == 2
-    assert of_tissue(estimate, "lung").votes
+    assert of_tissue(estimate, "lung").is_estimated
 
 
 def test_locked_tissues_keep_their_values_and_still_show_their_landscape():
     start = MIDDLE.with_tissue(1, Lame(0.5, 0.7))
     estimate = finish(estimate_by_grid(thorax_registrar(), start, locked=[1], points=2))
     row = of_tissue(estimate, "lung")
-    assert not row.votes and row.point is None and row.lame == estimate.parameters[1] == Lame(0.5, 0.7)
+    assert not row.is_estimated and row.point is None and row.lame == estimate.parameters[1] == Lame(0.5, 0.7)
     assert np.isfinite(scores_of(estimate, "lung")).all() and np.isfinite(row.score)
-    assert of_tissue(estimate, "bone").votes
+    assert of_tissue(estimate, "bone").is_estimated
 
 
 # -- refusals --------------------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def test_a_place_that_fails_stays_unknown_and_the_others_do_not_notice(kind, bad
     warnings = [warning for warning in estimate.warnings if "is at the limit" not in warning]
     assert len(warnings) == 1 and "could not be registered" in warnings[0]
     assert "\n" not in warnings[0]
-    assert of_tissue(estimate, "lung").votes and of_tissue(estimate, "lung").point != bad
+    assert of_tissue(estimate, "lung").is_estimated and of_tissue(estimate, "lung").point != bad
 
 
 def test_a_search_without_any_result_is_an_error():
@@ -273,7 +273,7 @@ def test_places_found_from_a_neighbor_are_as_good_as_those_found_from_zero():
     stages = (Stage(4, 30), Stage(2, 30), Stage(1, 30))
     registrar = registrar_of(thorax_slice(), solver=DirectSolver(settings=DirectSettings(stages)))
     quick = one_by_one(registrar, MIDDLE, points=3)
-    registrations, overlap = UniformRegistrations(registrar.solver, registrar.pyramid), overlap_of(registrar)
+    registrations, overlap = CoarseRegistration(registrar.solver, registrar.pyramid), overlap_of(registrar)
     slow = np.empty((len(overlap.labels), 3, 3))
     for a, b in np.ndindex(3, 3):
         lame = Lame(quick.landscape.lam[a], quick.landscape.mu[b])
@@ -287,7 +287,7 @@ def test_places_found_from_a_neighbor_are_as_good_as_those_found_from_zero():
 
 def test_from_zero_it_is_the_registrar_s_own_registration_with_equal_parameters_everywhere():
     registrar, lame = registrar_of(thorax_slice()), Lame(0.5, 3.0)
-    registrations = UniformRegistrations(registrar.solver, registrar.pyramid)
+    registrations = CoarseRegistration(registrar.solver, registrar.pyramid)
     found = registrations.displacement(finish(registrations.register(lame, None)))
     finish(registrar.register(TissueParameters({}, default=lame)))
     wanted = registrar.solution.displacement
@@ -300,7 +300,7 @@ def test_from_zero_it_is_the_registrar_s_own_registration_with_equal_parameters_
 )
 def test_fine_levels_are_left_out(shape, factor):
     registrar = registrar_of(_noise_pair(shape), solver=None)
-    registrations = UniformRegistrations(registrar.solver, registrar.pyramid)
+    registrations = CoarseRegistration(registrar.solver, registrar.pyramid)
     job = registrations.register(Lame(1, 1), start=torch.zeros(1, 2, 4, 4))
     assert next(job).text.startswith(f"level 1/{factor},")
 

@@ -23,7 +23,7 @@ from TissueElasticRegistrationLib.core.estimation.candidates import (
 from TissueElasticRegistrationLib.core.estimation.criteria.hold_out import NOTHING_HELD_OUT, HoldOut
 from TissueElasticRegistrationLib.core.estimation.estimate_result import EstimateProgress
 from TissueElasticRegistrationLib.core.estimation.grid_search import estimate_by_grid
-from TissueElasticRegistrationLib.core.estimation.task import Question
+from TissueElasticRegistrationLib.core.estimation.task import EstimationTask
 from TissueElasticRegistrationLib.core.models.network import NetworkConfig
 from TissueElasticRegistrationLib.core.physics.objective import Objective
 from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale
@@ -53,11 +53,11 @@ class FakeSolver:
         return SimpleNamespace(displacement=torch.ones(4) * torch.tensor(self._score(parameters)))
 
 
-def task_of(solver: FakeSolver, estimated=LABELS) -> Question:
+def task_of(solver: FakeSolver, estimated=LABELS) -> EstimationTask:
     pyramid = SimpleNamespace(device="cpu", pair=SimpleNamespace(dimension=2))
     registrar = SimpleNamespace(solver=solver, pyramid=pyramid)
-    criterion = SimpleNamespace(labels=LABELS, tie=0.002, scores=lambda displacement: displacement.numpy())
-    return Question(registrar, criterion, START, frozenset(estimated), NOTHING_HELD_OUT, 0.0)
+    criterion = SimpleNamespace(labels=LABELS, tolerance=0.002, scores=lambda displacement: displacement.numpy())
+    return EstimationTask(registrar, criterion, START, frozenset(estimated), NOTHING_HELD_OUT, 0.0)
 
 
 def selected(score, per_tissue=PER_TISSUE, estimated=LABELS) -> tuple[TissueParameters, list[str]]:
@@ -158,11 +158,11 @@ def test_rows_say_where_in_the_grid_their_values_are_if_they_are_in_it(trusted, 
     estimate = finish(estimate_by_grid(a_registrar(kind), start, points=3, locked=[LIVER], hold_out=HoldOut.of([SOFT])))
     for number, row in enumerate(estimate.per_tissue):
         if row.point is not None:
-            assert row.votes and row.lame == Lame(
+            assert row.is_estimated and row.lame == Lame(
                 estimate.landscape.lam[row.point[0]], estimate.landscape.mu[row.point[1]]
             )
             assert row.score == estimate.landscape.scores[number][row.point]
-        elif row.votes:
+        elif row.is_estimated:
             assert row.lame == start[row.tissue.label] and row.score == row.start_score
         else:
             assert row.lame == start[row.tissue.label] == estimate.parameters[row.tissue.label]

@@ -16,9 +16,9 @@ from TissueElasticRegistrationLib.core.estimation.criteria.class_overlap import 
 from TissueElasticRegistrationLib.core.estimation.criteria.criterion import CRITERIA, criterion_for, depends_on
 from TissueElasticRegistrationLib.core.estimation.criteria.hold_out import NOTHING_HELD_OUT, HoldOut
 from TissueElasticRegistrationLib.core.estimation.grid_search import estimate_by_grid
-from TissueElasticRegistrationLib.core.estimation.task import asked
+from TissueElasticRegistrationLib.core.estimation.task import make_task
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
-from TissueElasticRegistrationLib.core.reporting.estimate_summary import estimate_account, landmark_errors_of
+from TissueElasticRegistrationLib.core.reporting.estimate_summary import landmark_errors_of, summarize_estimate
 
 LUNG, BONE, LIVER, SOFT = 1, 2, 3, 4
 
@@ -86,7 +86,7 @@ def test_tissues_with_too_few_landmarks_are_silent_and_say_so():
     registrar = with_landmarks()
     names = [name for name in registrar.pair.landmarks.names if name.startswith("liver")][2:]
     criterion = criterion_for("landmarks", registrar, HoldOut.of(landmarks=names))
-    assert LIVER not in criterion.labels and "'liver' has only 2 landmarks" in criterion.silent[LIVER]
+    assert LIVER not in criterion.labels and "'liver' has only 2 landmarks" in criterion.not_scored[LIVER]
 
 
 # --- Similarity -------------------------------------------------------------------------------------------------------
@@ -116,11 +116,11 @@ def test_similarity_warns_that_it_rewards_soft_tissue():
 )
 def test_an_estimate_tells_its_criterion_by_key_and_by_name_and_the_file_the_key(key, name):
     registrar = with_landmarks()
-    question = finish(asked(registrar, registrar.table_parameters(), (), key, NOTHING_HELD_OUT))
-    estimate = question.answer("grid", (), None, complete=True)
+    task = finish(make_task(registrar, registrar.table_parameters(), (), key, NOTHING_HELD_OUT))
+    estimate = task.answer("grid", (), None, complete=True)
     assert (estimate.criterion, estimate.criterion_name) == (key, name)
     registered(registrar)
-    assert estimate_account(estimate, registrar.pair, finish(registrar.result()))["objective"] == key
+    assert summarize_estimate(estimate, registrar.pair, finish(registrar.result()))["objective"] == key
 
 
 # --- The list of criteria ---------------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def test_a_held_out_tissue_keeps_its_values_and_has_no_score(objective):
     start = registrar.table_parameters()
     estimate = finish(estimate_by_grid(registrar, start, points=2, objective=objective, hold_out=HoldOut.of([LIVER])))
     row = next(row for row in estimate.per_tissue if row.tissue.label == LIVER)
-    assert not row.votes and np.isnan(row.score) and row.lame == start[LIVER]
+    assert not row.is_estimated and np.isnan(row.score) and row.lame == start[LIVER]
     assert [tissue.name for tissue in estimate.held_out] == ["liver"]
     assert "liver" not in [tissue.name for tissue in estimate.tuned_on] and len(estimate.tuned_on) >= 2
 
@@ -239,7 +239,7 @@ def test_held_out_landmarks_do_not_change_the_estimate_and_are_reported_alone():
         )
     assert found[0].parameters == found[1].parameters
     finish(registrar.register(found[1].parameters))
-    account = estimate_account(found[1], registrar.pair, finish(registrar.result()))
+    account = summarize_estimate(found[1], registrar.pair, finish(registrar.result()))
     assert account["held_out"]["landmarks"] == sorted(held_out)
     assert account["held_out"]["tre_mm"]["n"] == len(held_out) and account["held_out"]["tre_mm"]["after_mean"] > 30
 

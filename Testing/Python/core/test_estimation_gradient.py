@@ -16,7 +16,7 @@ from TissueElasticRegistrationLib.core.estimation.estimate import estimate
 from TissueElasticRegistrationLib.core.estimation.estimate_result import EstimateProgress
 from TissueElasticRegistrationLib.core.estimation.gradient_search import PROBES, estimate_by_gradient
 from TissueElasticRegistrationLib.core.estimation.score_gradient import DirectScoreGradient, NetworkScoreGradient
-from TissueElasticRegistrationLib.core.estimation.task import asked
+from TissueElasticRegistrationLib.core.estimation.task import make_task
 from TissueElasticRegistrationLib.core.physics.deformation import integrate, resize
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 
@@ -33,20 +33,20 @@ def network_registrar() -> Registrar:
     return registrar_of(thorax_slice(), solver=solver_with(pack_of(MAP_2D, voxels=2.0, orientation="any")))
 
 
-def question_of(registrar: Registrar, hold_out=NOTHING_HELD_OUT):
-    return finish(asked(registrar, START, (), "dice", hold_out))
+def task_of(registrar: Registrar, hold_out=NOTHING_HELD_OUT):
+    return finish(make_task(registrar, START, (), "dice", hold_out))
 
 
 def test_the_derivative_through_the_network_is_that_of_small_differences():
-    question = question_of(network_registrar())
-    gradient, sliders = NetworkScoreGradient(question), torch.full((5, 2), 0.5)
+    task = task_of(network_registrar())
+    gradient, sliders = NetworkScoreGradient(task), torch.full((5, 2), 0.5)
 
     def goal(changed: torch.Tensor) -> float:
-        registrar = question.registrar
+        registrar = task.registrar
         velocity = registrar.solver.answer_at(registrar.pyramid, changed)
         shape = registrar.working.labels.shape[2:]
         field = resize(integrate(velocity, registrar.solver.refiner.settings(2).integration_steps), shape)
-        return float(question.criterion.soft_scores(field).mean())
+        return float(task.criterion.soft_scores(field).mean())
 
     _, derivative = finish(gradient.value_and_gradient(sliders.clone()))
     assert derivative.abs().max() > 1e-3
@@ -60,35 +60,35 @@ def test_the_derivative_through_the_network_is_that_of_small_differences():
 
 def test_the_derivative_through_the_direct_solver_points_to_better_parameters():
     """Registered anew after a step along it, the soft score is higher than after one against it."""
-    question = question_of(registrar_of(thorax_slice()))
+    task = task_of(registrar_of(thorax_slice()))
     sliders = torch.full((5, 2), 0.6)
-    _, derivative = finish(DirectScoreGradient(question).value_and_gradient(sliders))
+    _, derivative = finish(DirectScoreGradient(task).value_and_gradient(sliders))
     found = []
     for sign in (1, -1):
         moved = (sliders + sign * 0.2 * derivative / derivative.abs().max()).clamp(0, 1)
-        found.append(float(finish(DirectScoreGradient(question).value_and_gradient(moved))[0].mean()))
+        found.append(float(finish(DirectScoreGradient(task).value_and_gradient(moved))[0].mean()))
     assert found[0] > found[1]
 
 
 def test_the_search_ends_no_lower_than_it_began_and_says_so(trusted):
     result = finish(estimate_by_gradient(network_registrar(), START))
-    voters = [row for row in result.per_tissue if row.votes]
-    assert result.method == "gradient" and result.landscape is None and result.complete and len(voters) == 4
-    assert np.mean([row.score for row in voters]) >= np.mean([row.start_score for row in voters])
+    estimated = [row for row in result.per_tissue if row.is_estimated]
+    assert result.method == "gradient" and result.landscape is None and result.complete and len(estimated) == 4
+    assert np.mean([row.score for row in estimated]) >= np.mean([row.start_score for row in estimated])
 
 
 def test_locked_and_held_out_tissues_and_those_without_labels_stay(trusted):
     result = finish(estimate_by_gradient(network_registrar(), START, locked=[1], hold_out=HoldOut.of([3])))
     for row in result.per_tissue:
-        assert row.votes == (row.tissue.label in (2, 4))
-        if not row.votes:
+        assert row.is_estimated == (row.tissue.label in (2, 4))
+        if not row.is_estimated:
             assert row.lame == START[row.tissue.label] == result.parameters[row.tissue.label]
 
 
 def test_what_does_not_matter_stays_at_the_start(trusted):
     registrar = registrar_of(thorax_slice(), solver=solver_with(pack_of(MAP_2D, voxels=1e-6, orientation="any")))
     result = finish(estimate_by_gradient(registrar, START))
-    assert all(row.flat and row.lame == START[row.tissue.label] for row in result.per_tissue if row.votes)
+    assert all(row.insensitive and row.lame == START[row.tissue.label] for row in result.per_tissue if row.is_estimated)
 
 
 def test_the_best_so_far_is_told_after_every_step(trusted):
@@ -122,8 +122,8 @@ def test_a_registration_that_fails_does_not_end_the_search(trusted, monkeypatch,
 def test_a_start_in_a_far_corner_is_left_at_once():
     corner = TissueParameters({}, default=Lame(200.0, 200.0))
     result = finish(estimate_by_gradient(registrar_of(thorax_slice(), solver=None), corner, steps=1))
-    voters = [row for row in result.per_tissue if row.votes]
-    assert np.mean([row.score for row in voters]) > np.mean([row.start_score for row in voters]) + 0.005
+    estimated = [row for row in result.per_tissue if row.is_estimated]
+    assert np.mean([row.score for row in estimated]) > np.mean([row.start_score for row in estimated]) + 0.005
 
 
 def test_a_start_that_fails_is_an_error(trusted, monkeypatch):

@@ -97,7 +97,9 @@ def test_a_failing_point_does_not_end_the_search(trusted):
     Recorder(registrar, fails=lambda lam, mu: (lam, mu) == (0.4, 0.6))
     estimate = finish(estimate_by_grid(registrar, MIDDLE))
     row, scores = next(
-        (row, scores) for row, scores in zip(estimate.per_tissue, estimate.landscape.scores, strict=True) if row.votes
+        (row, scores)
+        for row, scores in zip(estimate.per_tissue, estimate.landscape.scores, strict=True)
+        if row.is_estimated
     )
     assert np.argwhere(np.isnan(scores)).tolist() == [[4, 6]]
     assert row.point != (4, 6) and any("could not be registered: out of luck" in text for text in estimate.warnings)
@@ -117,7 +119,7 @@ def test_the_global_network_searches_for_the_adaptive_one(trusted):
     names = ("soft", "lung", "bone", "liver")
     adaptive = pack_of(NetworkConfig(2, "hyper", 8, **SMALL), orientation="any", tissues=names)
     registrar, search = registrar_with(adaptive), solver_with(pack_of(GLOBAL, voxels=2.0, orientation="any"))
-    own, other = Recorder(registrar), one_by_one(registrar, MIDDLE, points=3, search=search)
+    own, other = Recorder(registrar), one_by_one(registrar, MIDDLE, points=3, grid_solver=search)
     assert own.asked == [], "only the global network was asked"
     mine = one_by_one(registrar, MIDDLE, points=3)
     assert len(own.asked) == 9, "without one, the adaptive network is asked with equal sliders everywhere"
@@ -128,7 +130,7 @@ def test_the_global_network_searches_for_the_adaptive_one(trusted):
 def test_a_network_of_another_kind_cannot_search(trusted, changes):
     registrar = registrar_with(a_pack())
     with pytest.raises(ValueError, match="cannot search for this registration"):
-        finish(estimate_by_grid(registrar, MIDDLE, search=NetworkSolver(a_pack(**changes))))
+        finish(estimate_by_grid(registrar, MIDDLE, grid_solver=NetworkSolver(a_pack(**changes))))
 
 
 # --- As a job ---------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from TissueElasticRegistrationLib.core.estimation.landscape import FLAT, TIE, Landscape
+from TissueElasticRegistrationLib.core.estimation.landscape import INSENSITIVE_RANGE, TOLERANCE, Landscape
 from TissueElasticRegistrationLib.core.reporting.landscape_picture import SPAN, landscape_picture
 from TissueElasticRegistrationLib.core.reporting.pictures import NOTHING
 
@@ -38,18 +38,18 @@ def test_every_tissue_takes_its_own_best_point():
 
 
 def test_of_equally_good_points_the_one_nearest_to_the_start_value_is_taken():
-    scores = with_points(constant(0.5), {(0, 0): 0.8, (4, 3): 0.8 - 0.9 * TIE})
+    scores = with_points(constant(0.5), {(0, 0): 0.8, (4, 3): 0.8 - 0.9 * TOLERANCE})
     assert landscape(scores).best(0, near=(3.4, 2.6)) == (4, 3)
     assert landscape(scores).best(0, near=(1.0, 1.0)) == (0, 0)
 
 
 def test_a_clearly_better_point_wins_however_far_it_is():
-    scores = with_points(constant(0.5), {(0, 0): 0.8, (4, 3): 0.8 - 1.1 * TIE})
+    scores = with_points(constant(0.5), {(0, 0): 0.8, (4, 3): 0.8 - 1.1 * TOLERANCE})
     assert landscape(scores).best(0, near=(4, 3)) == (0, 0)
 
 
 def test_of_equally_good_and_equally_near_points_the_better_one_is_taken():
-    scores = with_points(constant(0.5), {(1, 2): 0.8 - 0.5 * TIE, (3, 2): 0.8, (2, 1): 0.8 - 0.2 * TIE})
+    scores = with_points(constant(0.5), {(1, 2): 0.8 - 0.5 * TOLERANCE, (3, 2): 0.8, (2, 1): 0.8 - 0.2 * TOLERANCE})
     assert landscape(scores).best(0, near=(2, 2)) == (3, 2)
 
 
@@ -65,20 +65,20 @@ def test_unknown_points_are_never_taken():
 @pytest.mark.parametrize(("good", "flat"), [(12, False), (13, True)])
 def test_flat_means_that_more_than_half_of_the_points_are_as_good_as_the_best(good, flat):
     scores = constant(0.7).ravel()
-    scores[:good] = 0.8 - 0.9 * FLAT
+    scores[:good] = 0.8 - 0.9 * INSENSITIVE_RANGE
     scores[0] = 0.8
-    assert landscape(scores.reshape(5, 5)).is_flat(0) is flat
+    assert landscape(scores.reshape(5, 5)).is_insensitive(0) is flat
 
 
 def test_unknown_points_say_nothing_about_flatness():
     scores = with_points(constant(NAN), {(0, 0): 0.8, (1, 0): 0.799, (2, 0): 0.5})
-    assert landscape(scores).is_flat(0)
+    assert landscape(scores).is_insensitive(0)
     assert landscape(scores).near_best(0).sum() == 2
-    assert not landscape(constant(NAN)).is_flat(0)
+    assert not landscape(constant(NAN)).is_insensitive(0)
 
 
 def test_what_is_as_good_as_the_best_is_marked_tissue_by_tissue():
-    found = landscape(constant(0.9), with_points(constant(0.5), {(2, 4): 0.8, (3, 4): 0.8 - 1.1 * FLAT}))
+    found = landscape(constant(0.9), with_points(constant(0.5), {(2, 4): 0.8, (3, 4): 0.8 - 1.1 * INSENSITIVE_RANGE}))
     assert found.near_best(0).all()
     assert np.argwhere(found.near_best(1)).tolist() == [[2, 4]]
 

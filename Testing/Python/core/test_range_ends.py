@@ -91,7 +91,9 @@ def test_an_estimate_warns_of_the_values_that_it_has_found():
     estimate = one_by_one(registrar, registrar.table_parameters(), points=2)
     ends = pytest.approx(LogScale().lowest, rel=0.01), pytest.approx(LogScale().highest, rel=0.01)
     expected = [
-        row.tissue.name for row in estimate.per_tissue if row.votes and (row.lame.lam in ends or row.lame.mu in ends)
+        row.tissue.name
+        for row in estimate.per_tissue
+        if row.is_estimated and (row.lame.lam in ends or row.lame.mu in ends)
     ]
     assert expected, "this case shows nothing"
     found = [text for text in estimate.warnings if AT_END in text]

@@ -10,7 +10,7 @@ from training.evaluate import Model, accuracy, response
 from training.phantoms.subject import TISSUE_NAMES
 from training.validation import endpoint_error_mm
 
-LARGEST_BYTES = 15_000_000
+MAX_BYTES = 15_000_000
 PACKS = [entry.folder for entry in list_cards(MODELS_FOLDER)]
 MAPS = [folder for folder in PACKS if load_pack(folder).card.network.conditioning == "map"]
 SPACING_MM = {2: 4.0, 3: 8.0}
@@ -43,7 +43,7 @@ def test_pack_is_named_like_its_folder(folder):
 
 
 def test_all_packs_together_are_small():
-    assert sum(path.stat().st_size for folder in PACKS for path in folder.iterdir()) <= LARGEST_BYTES
+    assert sum(path.stat().st_size for folder in PACKS for path in folder.iterdir()) <= MAX_BYTES
 
 
 @pytest.mark.parametrize("folder", PACKS, ids=names)

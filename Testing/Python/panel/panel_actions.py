@@ -20,8 +20,8 @@ from TissueElasticRegistrationLib.scene.nodes import InputNodes, find_outputs
 
 SECTIONS = ("modelButton", "estimateButton", "displayButton", "outputsButton", "advancedButton")
 WEIGHTS = ("0.02", "0.5", "1", "7.25", "200", "1000", "0")
-MOST_VOLUMES = 8
-MOST_SEGMENTS = 12
+MAX_VOLUMES = 8
+MAX_SEGMENTS = 12
 
 
 class Actions:
@@ -221,7 +221,7 @@ class User:
 
     def add_segments(self):
         segmentation = self._panel.nodes.segmentation.GetSegmentation()
-        if segmentation.GetNumberOfSegments() > MOST_SEGMENTS:
+        if segmentation.GetNumberOfSegments() > MAX_SEGMENTS:
             return False
         return all([segmentation.AddEmptySegment() for _ in range(self._random.randrange(1, 4))])
 
@@ -317,7 +317,7 @@ class User:
         return True
 
     def add_a_scene(self):
-        if not Path(self._scene_file).exists() or len(slicer.util.getNodesByClass("vtkMRMLVolumeNode")) > MOST_VOLUMES:
+        if not Path(self._scene_file).exists() or len(slicer.util.getNodesByClass("vtkMRMLVolumeNode")) > MAX_VOLUMES:
             return False
         slicer.util.loadScene(self._scene_file)
         self._take_nodes_of_scene()

@@ -17,7 +17,7 @@ from TissueElasticRegistrationLib.core.evaluation.metrics import jacobian_determ
 from TissueElasticRegistrationLib.scene.display.views import current_layers
 from TissueElasticRegistrationLib.scene.write.live_transform import show_displacement
 
-LOWEST_HU, HIGHEST_HU = -1000.0, 1000.0
+LOWEST_HU, MAX_HU = -1000.0, 1000.0
 GRAY_STEPS = 3.0  # rounding of the volumes, of the resampling and of the blending
 
 
@@ -28,7 +28,7 @@ def registered(panel):
         node.GetDisplayNode().SetVisibility(False)
     for volume in panel.nodes[:2]:
         volume.GetDisplayNode().SetAutoWindowLevel(False)
-        volume.GetDisplayNode().SetWindowLevelMinMax(LOWEST_HU, HIGHEST_HU)
+        volume.GetDisplayNode().SetWindowLevelMinMax(LOWEST_HU, MAX_HU)
     panel.result = show_displacement(panel.nodes, *true_displacement())
     panel.choose_inputs()
     drag(panel.ui.fadeSlider, 0.5)
@@ -62,7 +62,7 @@ def deformed(points_ras_mm: np.ndarray) -> np.ndarray:
 
 def grays(array_kji: np.ndarray, points_ras_mm: np.ndarray) -> np.ndarray:
     """What a view should show of a volume at these points."""
-    return 255 * np.clip((sampled(array_kji, points_ras_mm) - LOWEST_HU) / (HIGHEST_HU - LOWEST_HU), 0, 1)
+    return 255 * np.clip((sampled(array_kji, points_ras_mm) - LOWEST_HU) / (MAX_HU - LOWEST_HU), 0, 1)
 
 
 def assert_shows(panel, expected) -> None:

@@ -134,7 +134,7 @@ def test_cancel_while_the_candidates_are_registered_keeps_the_best_of_the_grid(r
 
 
 def test_one_candidate_that_fails_does_not_end_the_search(ready, monkeypatch):
-    registrations = library("core.estimation.coarse_registration").UniformRegistrations
+    registrations = library("core.estimation.coarse_registration").CoarseRegistration
     register, tried = registrations.register, []
 
     def fails_once(self, lame, *arguments):

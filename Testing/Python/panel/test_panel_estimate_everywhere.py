@@ -66,7 +66,7 @@ def by_button(panel: PanelCase, model: str, points: int = 3, **choices: str) -> 
 def facts(found: Estimate) -> dict[str, list]:
     """All numbers of an estimate by the name of the tissue; the background has another one in the scene."""
     return {
-        row.tissue.name: [row.lame.lam, row.lame.mu, row.score, row.start_score, row.votes, row.flat]
+        row.tissue.name: [row.lame.lam, row.lame.mu, row.score, row.start_score, row.is_estimated, row.insensitive]
         for row in found.per_tissue
         if row.tissue.label != 0
     }

@@ -87,13 +87,13 @@ def test_the_table_tells_what_the_estimate_says(ready):
     found = latest(ready)
     assert visible_headings(ready) == [heading for heading in HEADINGS if heading != STIFFNESS]
     for row in found.per_tissue:
-        if not row.votes:
+        if not row.is_estimated:
             continue
         texts = {heading: cell(ready, row.tissue.id, heading).text() for heading in ("λ", "μ", "ν", "Confidence")}
         assert float(texts["λ"]) == pytest.approx(row.lame.lam, rel=0.01)
         assert float(texts["μ"]) == pytest.approx(row.lame.mu, rel=0.01)
         assert float(texts["ν"]) == pytest.approx(row.lame.poisson_ratio, abs=0.005)
-        assert (texts["Confidence"] == "flat") == row.flat
+        assert (texts["Confidence"] == "flat") == row.insensitive
 
 
 def test_headings_say_that_it_is_no_elastography(ready):
@@ -293,7 +293,7 @@ def test_ratios_and_an_estimate_stand_beside_each_other_whichever_comes_first(ta
 def test_confidence_is_the_share_of_values_that_are_worse(table):
     table.show()
     assert table.text(0, "Confidence") == "75 %"
-    table.show(flat=True)
+    table.show(insensitive=True)
     assert table.text(0, "Confidence") == "flat" and "lung" in table.tip(0, "Confidence")
 
 
@@ -311,9 +311,9 @@ def test_writing_the_table_tells_nobody(table):
 
 
 def test_many_tissues_do_not_make_the_panel_endless(fresh_host):
-    from TissueElasticRegistrationLib.panel.widgets.table_widgets import MOST_ROWS
+    from TissueElasticRegistrationLib.panel.widgets.table_widgets import MAX_ROWS
     from TissueElasticRegistrationLib.scene.write.tissue_nodes import SegmentInfo
 
     table = Table()
     table.table.set_tissues([SegmentInfo(str(number), f"tissue {number}", (1, 0, 0)) for number in range(100)])
-    assert table.widget.height < (MOST_ROWS + 4) * table.widget.rowHeight(0)
+    assert table.widget.height < (MAX_ROWS + 4) * table.widget.rowHeight(0)

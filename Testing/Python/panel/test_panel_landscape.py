@@ -113,14 +113,14 @@ def test_a_search_of_mu_alone_has_one_axis(view):
 
 def test_flat_landscape_is_told_and_hatched(view):
     flat = np.full((3, 3), 0.9)
-    view.show(row("a", flat=True), row("b"), scores=flat)
+    view.show(row("a", insensitive=True), row("b"), scores=flat)
     assert view["landscapeFlat_a"].visible and not view["landscapeFlat_b"].visible
     assert "flat" in view["landscapeFlat_a"].text and "liver" in view["landscapeFlat_a"].toolTip
     assert np.array_equal(view.picture("a"), landscape_picture(flat, (1, 1), np.ones((3, 3), bool), view.side))
 
 
 def test_tissue_without_a_vote_is_left_out(view):
-    view.show(row("a"), row("background", votes=False, point=None))
+    view.show(row("a"), row("background", is_estimated=False, point=None))
     assert len(view.named("landscapePicture_a")) == 1 and view.named("landscapePicture_background") == []
 
 

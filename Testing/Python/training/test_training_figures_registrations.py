@@ -285,7 +285,7 @@ def test_a_global_model_takes_the_best_place_of_the_mean_of_the_tissues_that_vot
     scores[1, 0, 1], scores[2, 1, 0], scores[1:, 1, 1] = 0.9, 0.9, 0.6
     estimate = SimpleNamespace(
         landscape=Landscape(np.array([0.1, 0.2]), np.array([0.3, 0.4]), scores),
-        per_tissue=[SimpleNamespace(tissue=Tissue(label, str(label)), votes=label > 0) for label in range(3)],
+        per_tissue=[SimpleNamespace(tissue=Tissue(label, str(label)), is_estimated=label > 0) for label in range(3)],
     )
     found = best_for_all(estimate)
     assert {(found[label].lam, found[label].mu) for label in (0, 1, 2, 77)} == {(0.2, 0.4)}

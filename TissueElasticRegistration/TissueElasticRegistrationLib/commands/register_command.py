@@ -38,7 +38,7 @@ from ..core.registration.network_solver import NetworkSolver
 from ..core.registration.registrar import Registrar
 from ..core.registration.solver import Solver, solver_for
 from ..core.registration.threads import thread_count
-from ..core.reporting.estimate_summary import estimate_account
+from ..core.reporting.estimate_summary import summarize_estimate
 from ..core.reporting.report import report_html
 from ..core.stiffness.shear_modulus_ratio import ShearModulusRatios, estimate_shear_modulus_ratios
 
@@ -98,7 +98,7 @@ def register_files(options: argparse.Namespace, report: Report) -> Registered:
         known = None
         if estimate is not None or options.shear_modulus_ratio:
             asked = None if search is None else model_facts(search)
-            known = estimate_account(estimate, pair, result, ratios) | {"search_model": asked}
+            known = summarize_estimate(estimate, pair, result, ratios) | {"search_model": asked}
         write_results(
             folder,
             pair,
@@ -289,7 +289,7 @@ def _registered(
                 points=options.grid_points,
                 objective=options.objective,
                 hold_out=hold_out,
-                search=search,
+                grid_solver=search,
             ),
         )
         parameters = estimate.parameters

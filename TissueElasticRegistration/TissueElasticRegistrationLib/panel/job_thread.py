@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 # The job keeps the interpreter at least so long between two waits that end early, or its own news would starve it.
-LEAST_SHARE_S = 0.01
+MIN_SHARE_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class JobThread:
                 self._items[type(item)] = item
             else:
                 self._end, self._job = end, None
-            if end is not None or time.perf_counter() - self._taken_s >= LEAST_SHARE_S:
+            if end is not None or time.perf_counter() - self._taken_s >= MIN_SHARE_S:
                 self._news.set()
 
     def _close_jobs(self, jobs: list[Generator]) -> None:

@@ -18,7 +18,7 @@ from ..core.physics.parameter_scale import LogScale, ParameterScale, SliderPosit
 from ..core.physics.tissue_presets import unknown_segments
 from ..core.physics.tuning import moved_together, weights_at
 from ..scene.nodes import InputNodes, OutputNodes
-from ..scene.session import EVERY_SECOND, Request, Search, SessionOptions
+from ..scene.session import EVERY_SECOND, EstimationOptions, Request, SessionOptions
 from ..scene.write.tissue_nodes import SegmentInfo, describe_tissues
 from .choices import Alignment, Criterion, Device, EstimateMethod
 
@@ -262,7 +262,7 @@ def request_of(
         options=SessionOptions(node.alignment.value, node.device.value, node.finestMm, node.model),
         refine_steps=None if node.refineSteps == AUTOMATIC else node.refineSteps,
         jacobian=node.showJacobian,
-        search=Search(
+        search=EstimationOptions(
             node.estimateMethod.value,
             node.estimateObjective.value,
             None if node.gridPoints == AUTOMATIC_POINTS else node.gridPoints,

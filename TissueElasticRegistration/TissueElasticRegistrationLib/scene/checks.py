@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import slicer
 
-from ..core.data.images import MINIMUM_VOXELS_PER_AXIS
+from ..core.data.images import MIN_VOXELS_PER_AXIS
 from ..core.estimation.criteria.criterion import CRITERIA
 from ..core.models.model_card import ModelCard
 from ..core.models.model_fit import Named, fit_problem
@@ -18,7 +18,7 @@ from .transform_hierarchy import shared_parent, shared_parent_problem
 from .transforms import general_to_world, ijk_to_local, native_geometry, shape_kji, transform_chain, transformed_points
 from .write.tissue_nodes import describe_segments
 
-LITTLE_OVERLAP = 0.3
+MIN_OVERLAP = 0.3
 POINTS_PER_EDGE = 4  # of a box that a bent transform maps; a linear one needs the corners only
 
 REQUIRED = {
@@ -140,7 +140,7 @@ def input_hints(inputs: InputNodes) -> tuple[str, ...]:
         hints.append("Without a segmentation of the moving volume, Dice and surface distance cannot be computed.")
     results = results_of_pair(inputs.fixed, inputs.moving)
     overlap = _volume_box(inputs.fixed, results).overlap_with(_volume_box(inputs.moving, results))
-    if overlap < LITTLE_OVERLAP:
+    if overlap < MIN_OVERLAP:
         hints.append(
             f"'{inputs.moving.GetName()}' and '{inputs.fixed.GetName()}' overlap by only {100 * overlap:.0f} "
             "%; if the rigid alignment fails, move them closer together with a transform."
@@ -170,8 +170,8 @@ def _check_volumes(inputs: InputNodes, results: Transforms) -> None:
         )
     for node in (fixed, moving):
         native_geometry(node, results)  # raises if the axes do not span space
-        if min(shape_kji(node)[1:]) < MINIMUM_VOXELS_PER_AXIS:
-            raise ValueError(f"The volume '{node.GetName()}' has fewer than {MINIMUM_VOXELS_PER_AXIS} rows or columns.")
+        if min(shape_kji(node)[1:]) < MIN_VOXELS_PER_AXIS:
+            raise ValueError(f"The volume '{node.GetName()}' has fewer than {MIN_VOXELS_PER_AXIS} rows or columns.")
     single = [shape_kji(node)[0] == 1 for node in (fixed, moving)]
     if single[0] != single[1]:
         slice_name, volume_name = [node.GetName() for node in ((fixed, moving) if single[0] else (moving, fixed))]

@@ -13,7 +13,7 @@ import vtk
 from ..core.data.progress import Job, Progress, finish
 from .checks import input_problem
 from .nodes import InputNodes, OutputNodes, require_in_scene
-from .session import PairSession, Search, SessionOptions, Values
+from .session import EstimationOptions, PairSession, SessionOptions, Values
 from .transform_hierarchy import put_under
 from .transforms import transform_chain, transformed_points
 
@@ -59,7 +59,7 @@ def estimate(
     values: Values,
     options: SessionOptions,
     locked: Collection[str],
-    search: Search,
+    search: EstimationOptions,
     report: Report | None = None,
 ) -> Estimate:
     """The (λ, μ) of each tissue with which it fits best for this pair; nothing is written into the scene.

@@ -57,7 +57,7 @@ class SessionOptions:
 
 
 @dataclass(frozen=True)
-class Search:
+class EstimationOptions:
     """How an estimate searches; see `core.estimation.estimate.estimate`.
 
     method: "grid" or "gradient". objective: "dice", "landmarks" or "similarity". points: of the grid for each slider,
@@ -86,7 +86,7 @@ class Request:
     refine_steps: int | None = None
     jacobian: bool = False
     locked: frozenset[str] = frozenset()
-    search: Search = Search()
+    search: EstimationOptions = EstimationOptions()
 
     def looks_like(self, other: Request | None) -> bool:
         """Whether following either of them shows the same."""
@@ -175,7 +175,11 @@ class PairSession:
         return (yield from part_of(registrar.result(), 0.85, 1.0))
 
     def estimate(
-        self, values: Values, locked: Collection[str] = (), search: Search = Search(), ignore_unknown: bool = False
+        self,
+        values: Values,
+        locked: Collection[str] = (),
+        search: EstimationOptions = EstimationOptions(),
+        ignore_unknown: bool = False,
     ) -> Job[Estimate]:
         """The best (λ, μ) of each tissue for this pair, starting from ``values``.
 

@@ -10,7 +10,7 @@ import numpy as np
 from .geometry import Geometry
 from .tissues import BACKGROUND, Tissue
 
-MINIMUM_VOXELS_PER_AXIS = 4
+MIN_VOXELS_PER_AXIS = 4
 CT_WINDOW_HU = (-980.0, 700.0)  # what becomes 0 and 1 where both images are CTs
 
 
@@ -25,7 +25,7 @@ class Image:
 
     Raises:
         ValueError: Naming the image: it is not one finite, non-constant scalar volume that fits its geometry, or has
-            fewer than ``MINIMUM_VOXELS_PER_AXIS`` rows or columns.
+            fewer than ``MIN_VOXELS_PER_AXIS`` rows or columns.
     """
 
     array_kji: np.ndarray
@@ -39,9 +39,9 @@ class Image:
                 f"{self.name}: expected one scalar volume of shape {self.geometry.shape_kji}, "
                 f"not an array of shape {array.shape}."
             )
-        if min(array.shape[1:]) < MINIMUM_VOXELS_PER_AXIS:
+        if min(array.shape[1:]) < MIN_VOXELS_PER_AXIS:
             raise ValueError(
-                f"{self.name}: at least {MINIMUM_VOXELS_PER_AXIS} voxels are needed in each row and "
+                f"{self.name}: at least {MIN_VOXELS_PER_AXIS} voxels are needed in each row and "
                 f"column, not {array.shape[1:]}."
             )
         lowest, highest = self.lowest, array.max()

@@ -12,7 +12,7 @@ import torch
 from ..data.progress import Job, part_of
 from ..data.tissues import TissueParameters
 from ..registration.registrar import Registrar
-from .task import Question, failures_of
+from .task import EstimationTask, failures_of
 
 START_AS_GOOD = "The estimated values did not improve the fit over the start values; the start values were kept."
 START_BETTER = (
@@ -20,8 +20,8 @@ START_BETTER = (
 )
 
 
-def select_candidate(task: Question, per_tissue: TissueParameters) -> Job[tuple[TissueParameters, list[str]]]:
-    """Keep the start values unless the estimated ones fit better by more than ``task.tie_of_means``.
+def select_candidate(task: EstimationTask, per_tissue: TissueParameters) -> Job[tuple[TissueParameters, list[str]]]:
+    """Keep the start values unless the estimated ones fit better by more than ``task.tolerance_of_mean``.
 
     Both are registered as usual and scored by the mean over the estimated tissues. The best common λ and μ of all
     tissues is no candidate: at the same overlap the error of its deformation is larger (13 2D phantoms: 0.9 mm, and
@@ -34,19 +34,19 @@ def select_candidate(task: Question, per_tissue: TissueParameters) -> Job[tuple[
     Returns:
         The parameters, and one sentence each about a failed registration and if the start values were kept.
     """
-    if all(per_tissue[label] == task.start[label] for label in task.voters):
+    if all(per_tissue[label] == task.start[label] for label in task.estimated):
         return task.start, []
     warnings: list[str] = []
     job = _mean_score(task, task.start, warnings)
     start = yield from part_of(job, 0.0, 0.5, "full resolution, start values")
     job = _mean_score(task, per_tissue, warnings)
     estimated = yield from part_of(job, 0.5, 1.0, "full resolution, estimated values")
-    if estimated > start + task.tie_of_means:
+    if estimated > start + task.tolerance_of_mean:
         return per_tissue, warnings
-    return task.start, [*warnings, START_BETTER if estimated < start - task.tie_of_means else START_AS_GOOD]
+    return task.start, [*warnings, START_BETTER if estimated < start - task.tolerance_of_mean else START_AS_GOOD]
 
 
-def _mean_score(task: Question, parameters: TissueParameters, warnings: list[str]) -> Job[float]:
+def _mean_score(task: EstimationTask, parameters: TissueParameters, warnings: list[str]) -> Job[float]:
     """Of a usual registration; worse than any other if it fails."""
     with failures_of(lambda reason: warnings.append(f"A candidate could not be registered: {reason}")):
         displacement = yield from usual_registration(task.registrar, parameters)

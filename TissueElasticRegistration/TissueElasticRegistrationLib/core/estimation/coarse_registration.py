@@ -17,15 +17,15 @@ from ..registration.solver import Solver
 # one still has enough: there, Dice rewards the softest parameters, which fit the noise best. On 2D phantoms of 2 mm the
 # deformation inside the tissues is wrong by 1.1 mm with the parameters found at 2 mm, and by 0.75 mm with those found
 # at 4 mm (by 0.7 and 0.5 mm when ties go to the start value); the Dice of the final registration is the same.
-FEWEST_VOXELS = {2: 2_000, 3: 30_000}
-MOST_VOXELS = {2: 20_000, 3: 300_000}
+MIN_VOXELS = {2: 2_000, 3: 30_000}
+MAX_VOXELS = {2: 20_000, 3: 300_000}
 # Steps of a registration that starts from that of a neighbor. Measured with 5 x 5 points against registrations from
 # zero at the same level: on ten 2D phantoms (40 tissues) the best points have the same μ (0.03 points higher) and λ
 # (0.1 lower) on average and are worse by 0.0005 in Dice, in a quarter of the time; on 3D phantoms also 0.0005.
 NEIGHBOR_STEPS = {2: 20, 3: 12}
 
 
-class UniformRegistrations:
+class CoarseRegistration:
     """Registers a prepared pair at a coarser level, again and again, each time from the last result; without state.
 
     Args:
@@ -92,8 +92,8 @@ def _coarse_enough(stages: tuple[Stage, ...], pyramid: Pyramid) -> tuple[Stage, 
     kept = list(stages)
     while len(kept) > 1:
         finest, next_one = (pyramid.level(stage.factor).fixed.numel() for stage in (kept[-1], kept[-2]))
-        is_noisy = len(kept) == len(stages) and next_one >= FEWEST_VOXELS[dimension]
-        if not is_noisy and finest <= MOST_VOXELS[dimension]:
+        is_noisy = len(kept) == len(stages) and next_one >= MIN_VOXELS[dimension]
+        if not is_noisy and finest <= MAX_VOXELS[dimension]:
             break
         kept.pop()
     return tuple(kept)

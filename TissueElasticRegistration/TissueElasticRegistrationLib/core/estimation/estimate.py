@@ -26,7 +26,7 @@ def estimate(
     points: int | None = None,
     objective: str = "dice",
     hold_out: HoldOut = NOTHING_HELD_OUT,
-    search: NetworkSolver | None = None,
+    grid_solver: NetworkSolver | None = None,
 ) -> Job[Estimate]:
     """`estimate_by_grid` or `estimate_by_gradient`.
 
@@ -38,7 +38,7 @@ def estimate(
         points: Of the grid, for each slider.
         objective: Key in `CRITERIA` of what is judged by.
         hold_out: What must not be used.
-        search: Of the grid: whose network scores the grid points, if it is another one than the registrar's.
+        grid_solver: Of the grid: whose network scores the grid points, if it is another one than the registrar's.
 
     Yields:
         Progress, and `EstimateProgress` when more is known.
@@ -51,7 +51,7 @@ def estimate(
         RuntimeError: Like the two functions.
     """
     if method == "grid":
-        return estimate_by_grid(registrar, start, locked, points, objective, hold_out, search)
+        return estimate_by_grid(registrar, start, locked, points, objective, hold_out, grid_solver)
     if method == "gradient":
         return estimate_by_gradient(registrar, start, locked, objective, hold_out)
     raise ValueError(f"There is no estimate '{method}': choose {' or '.join(METHODS)}.")

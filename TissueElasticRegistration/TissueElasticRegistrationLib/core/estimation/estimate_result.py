@@ -27,8 +27,8 @@ class TissueEstimate:
             be the best of the tissue's own landscape.
         score: The landscape at ``lame``, interpolated between grid points; NaN where it is not known.
         start_score: The same at the start value.
-        flat: Whether λ and μ hardly change the score, so that ``lame`` means little.
-        votes: Whether ``lame`` comes from the search. If not (background, unsegmented, locked, held out,
+        insensitive: Whether λ and μ hardly change the score, so that ``lame`` means little.
+        is_estimated: Whether ``lame`` comes from the search. If not (background, unsegmented, locked, held out,
             too small, missing in the moving segmentation, or nothing known yet) it is the start value.
         point: Indices (λ, μ) of ``lame`` in the landscape; None if it does not come from the search, or is a start
             value between the grid points.
@@ -38,8 +38,8 @@ class TissueEstimate:
     lame: Lame
     score: float
     start_score: float
-    flat: bool
-    votes: bool
+    insensitive: bool
+    is_estimated: bool
     point: tuple[int, int] | None = None
 
 
@@ -82,11 +82,11 @@ class Estimate:
     @property
     def tuned_on(self) -> tuple[Tissue, ...]:
         """Tissues whose labels, landmarks or intensities have chosen parameters."""
-        return tuple(row.tissue for row in self.per_tissue if row.votes)
+        return tuple(row.tissue for row in self.per_tissue if row.is_estimated)
 
     def values(self) -> dict[str, Lame]:
         """λ and μ by tissue id, of the tissues whose parameters come from the search."""
-        return {row.tissue.id: row.lame for row in self.per_tissue if row.votes}
+        return {row.tissue.id: row.lame for row in self.per_tissue if row.is_estimated}
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,13 +20,13 @@ from .criteria.hold_out import NOTHING_HELD_OUT, HoldOut
 from .estimate_result import Estimate, EstimateProgress, TissueEstimate
 from .grid_search import network_problem
 from .score_gradient import DirectScoreGradient, NetworkScoreGradient, ScoreGradient
-from .task import Question, asked, failures_of
+from .task import EstimationTask, failures_of, make_task
 
 METHOD = "gradient"
 # Steps of Adam; the first ones move a slider by this much, which is 0.6 decades.
 NETWORK_STEPS, DIRECT_STEPS = 8, 4
 FIRST_STEP, LAST_STEP = 0.15, 0.05
-MOST_FAILURES = 3
+MAX_FAILURES = 3
 # Sliders (λ, μ) that all tissues try together, once, before the first step: the gradient at the start values only knows
 # of what is near. With them and 8 tissues, the search is as good as the grid's on 9 of 10 fresh 2D phantoms with the
 # direct solver and on 27 of 30 with a network, in 0.28 and 0.19 of its time (medians).
@@ -77,14 +77,12 @@ def _search(
     hold_out: HoldOut,
     steps: int | None,
 ) -> Job[Estimate]:
-    question = yield from asked(registrar, start, locked, objective, hold_out)
+    task = yield from make_task(registrar, start, locked, objective, hold_out)
     network = registrar.solver.network
     notes = [] if network is None else network_problem(network, registrar)
     if network is not None and not notes:
-        return (
-            yield from GradientAscent(question, NetworkScoreGradient(question), steps or NETWORK_STEPS, notes).run()
-        )
-    return (yield from GradientAscent(question, DirectScoreGradient(question), steps or DIRECT_STEPS, notes).run())
+        return (yield from GradientAscent(task, NetworkScoreGradient(task), steps or NETWORK_STEPS, notes).run())
+    return (yield from GradientAscent(task, DirectScoreGradient(task), steps or DIRECT_STEPS, notes).run())
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +97,13 @@ class _Found:
 class GradientAscent:
     """Adam on the sliders of the estimated tissues, within [0, 1]."""
 
-    def __init__(self, question: Question, gradient: ScoreGradient, steps: int, notes: list[str]) -> None:
-        self._question, self._gradient, self._steps, self._notes = question, gradient, steps, notes
-        scale = question.scale
-        lame = [question.start[tissue.label] for tissue in question.tissues]
+    def __init__(self, task: EstimationTask, gradient: ScoreGradient, steps: int, notes: list[str]) -> None:
+        self._task, self._gradient, self._steps, self._notes = task, gradient, steps, notes
+        scale = task.scale
+        lame = [task.start[tissue.label] for tissue in task.tissues]
         self._start = torch.tensor([[scale.slider(one.lam), scale.slider(one.mu)] for one in lame])
-        votes = [tissue.label in question.voters for tissue in question.tissues]
-        self._votes = torch.tensor(votes)[:, None].float()
+        is_estimated = [tissue.label in task.estimated for tissue in task.tissues]
+        self._is_estimated = torch.tensor(is_estimated)[:, None].float()
         self._seen: list[_Found] = []
         self._failures: list[str] = []
 
@@ -121,7 +119,7 @@ class GradientAscent:
             with failures_of(self._fail):
                 found = yield from part_of(job, begin, end, text)
             if found is None:
-                if len(self._failures) >= MOST_FAILURES:
+                if len(self._failures) >= MAX_FAILURES:
                     break
                 with torch.no_grad():  # half the way back to the last values that could be registered
                     sliders.copy_((sliders + here) / 2)
@@ -141,7 +139,7 @@ class GradientAscent:
         for number in range(len(PROBES) + 1):
             sliders = self._start.clone()
             if number:
-                sliders[self._votes[:, 0] > 0] = torch.tensor(PROBES[number - 1], dtype=sliders.dtype)
+                sliders[self._is_estimated[:, 0] > 0] = torch.tensor(PROBES[number - 1], dtype=sliders.dtype)
             begin, end = (PROBED * part / (len(PROBES) + 1) for part in (number, number + 1))
             with failures_of(self._fail):
                 scores = yield from part_of(self._gradient.value(sliders), begin, end, "where to begin")
@@ -149,21 +147,21 @@ class GradientAscent:
         return self._best().sliders
 
     def _note(self, sliders: torch.Tensor, scores: np.ndarray) -> None:
-        self._seen.append(_Found(sliders, scores, float(self._question.mean_score(scores))))
+        self._seen.append(_Found(sliders, scores, float(self._task.mean_score(scores))))
 
     def _best(self) -> _Found:
         """The start if nothing is better by more than the tolerance, as in the grid's search."""
         first, best = self._seen[0], max(self._seen, key=lambda found: found.mean)
-        return first if first.mean >= best.mean - self._question.tie_of_means else best
+        return first if first.mean >= best.mean - self._task.tolerance_of_mean else best
 
     def _move(self, sliders: torch.Tensor, derivative: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
         # What hardly matters stays near the start: being away from it costs as much as a tie.
-        away = 2 * self._question.criterion.tie * (sliders.detach() - self._start) / self._votes.sum()
-        sliders.grad = (away - derivative) * self._votes
+        away = 2 * self._task.criterion.tolerance * (sliders.detach() - self._start) / self._is_estimated.sum()
+        sliders.grad = (away - derivative) * self._is_estimated
         optimizer.step()
         with torch.no_grad():
             sliders.clamp_(0, 1)
-            sliders[self._votes[:, 0] == 0] = self._start[self._votes[:, 0] == 0]  # to the last bit
+            sliders[self._is_estimated[:, 0] == 0] = self._start[self._is_estimated[:, 0] == 0]  # to the last bit
 
     def _fail(self, reason: str) -> None:
         if not self._seen:
@@ -172,22 +170,22 @@ class GradientAscent:
 
     def _estimate(self, complete: bool) -> Estimate:
         first, best = self._seen[0], self._best()
-        rows = [self._row(number, first, best) for number in range(len(self._question.tissues))]
+        rows = [self._row(number, first, best) for number in range(len(self._task.tissues))]
         warnings = (*dict.fromkeys(self._failures), *self._notes)
-        return self._question.answer(METHOD, rows, None, complete, warnings)
+        return self._task.answer(METHOD, rows, None, complete, warnings)
 
     def _row(self, number: int, first: _Found, best: _Found) -> TissueEstimate:
-        tissue, criterion = self._question.tissues[number], self._question.criterion
-        start, nan = self._question.start[tissue.label], float("nan")
+        tissue, criterion = self._task.tissues[number], self._task.criterion
+        start, nan = self._task.start[tissue.label], float("nan")
         if tissue.label not in criterion.labels:
-            return TissueEstimate(tissue, start, nan, nan, flat=False, votes=False)
+            return TissueEstimate(tissue, start, nan, nan, insensitive=False, is_estimated=False)
         place = criterion.labels.index(tissue.label)
         score, start_score = float(best.scores[place]), float(first.scores[place])
         seen = [found.scores[place] for found in self._seen]
-        flat = len(seen) > 1 and bool(max(seen) - min(seen) < criterion.flat)
-        if tissue.label not in self._question.voters:
-            return TissueEstimate(tissue, start, score, start_score, flat, votes=False)
+        insensitive = len(seen) > 1 and bool(max(seen) - min(seen) < criterion.insensitive_range)
+        if tissue.label not in self._task.estimated:
+            return TissueEstimate(tissue, start, score, start_score, insensitive, is_estimated=False)
         if best is first:
-            return TissueEstimate(tissue, start, score, start_score, flat, votes=True)
-        lam, mu = (self._question.scale.weight(float(slider)) for slider in best.sliders[number])
-        return TissueEstimate(tissue, Lame(lam, mu), score, start_score, flat, votes=True)
+            return TissueEstimate(tissue, start, score, start_score, insensitive, is_estimated=True)
+        lam, mu = (self._task.scale.weight(float(slider)) for slider in best.sliders[number])
+        return TissueEstimate(tissue, Lame(lam, mu), score, start_score, insensitive, is_estimated=True)

@@ -20,15 +20,15 @@ from ..registration.network_solver import NetworkSolver
 from ..registration.registrar import Registrar
 from ..registration.threads import with_threads
 from .candidates import select_candidate
-from .coarse_registration import UniformRegistrations
+from .coarse_registration import CoarseRegistration
 from .criteria.hold_out import NOTHING_HELD_OUT, HoldOut
 from .estimate_result import Estimate, EstimateProgress
-from .grid_scores import Tally
-from .task import asked, failures_of
+from .grid_scores import GridScores
+from .task import failures_of, make_task
 
-FEWEST_POINTS = 2
+MIN_POINTS = 2
 POINTS_DIRECT, POINTS_NETWORK = 5, 11
-SWEPT = 0.6  # part of the work: before the candidates are registered
+GRID_PART = 0.6  # part of the work: before the candidates are registered
 
 
 def estimate_by_grid(
@@ -38,7 +38,7 @@ def estimate_by_grid(
     points: int | None = None,
     objective: str = "dice",
     hold_out: HoldOut = NOTHING_HELD_OUT,
-    search: NetworkSolver | None = None,
+    grid_solver: NetworkSolver | None = None,
 ) -> Job[Estimate]:
     """Search λ and μ on a grid of ``points`` x ``points`` slider positions, ends included.
 
@@ -49,7 +49,7 @@ def estimate_by_grid(
         points: None for 11 with a network and 5 without.
         objective: Key in `CRITERIA` of what is judged by.
         hold_out: What must not be used.
-        search: Whose network scores the grid points, if it is another one than the registrar's: the paper's
+        grid_solver: Whose network scores the grid points, if it is another one than the registrar's: the paper's
             global one for its spatially adaptive one.
 
     Yields:
@@ -61,12 +61,12 @@ def estimate_by_grid(
 
     Raises:
         ValueError: At the first steps, if the registrar is not prepared, the pair lacks what the criterion needs, every
-            tissue is locked, or ``search`` has another scale or regularizer than the registrar.
+            tissue is locked, or ``grid_solver`` has another scale or regularizer than the registrar.
         RuntimeError: If nothing could be registered.
     """
-    if points is not None and points < FEWEST_POINTS:
-        raise ValueError(f"The grid needs at least {FEWEST_POINTS} points for λ and for μ, not {points}.")
-    job = registrar.falling_back(lambda: _search(registrar, start, locked, points, objective, hold_out, search))
+    if points is not None and points < MIN_POINTS:
+        raise ValueError(f"The grid needs at least {MIN_POINTS} points for λ and for μ, not {points}.")
+    job = registrar.falling_back(lambda: _search(registrar, start, locked, points, objective, hold_out, grid_solver))
     return with_threads(job, registrar.threads)
 
 
@@ -77,38 +77,38 @@ def _search(
     points: int | None,
     objective: str,
     hold_out: HoldOut,
-    search: NetworkSolver | None,
+    grid_solver: NetworkSolver | None,
 ) -> Job[Estimate]:
-    question = yield from asked(registrar, start, locked, objective, hold_out)
-    network = _network(registrar, search)
+    task = yield from make_task(registrar, start, locked, objective, hold_out)
+    network = _network(registrar, grid_solver)
     notes = [] if network is None else network_problem(network, registrar)
     if network is not None and not notes:
-        tally = Tally(question, points or POINTS_NETWORK)
-        sweep = _sweep_by_network(network, registrar, tally)
+        grid_scores = GridScores(task, points or POINTS_NETWORK)
+        scoring = _score_by_network(network, registrar, grid_scores)
     else:
-        tally = Tally(question, points or POINTS_DIRECT, notes)
-        sweep = _sweep_by_direct_solver(registrar, tally)
-    yield from part_as_it_is(sweep, 0.0, SWEPT)
-    tally.require_known()
-    job = select_candidate(question, tally.estimate().parameters)
-    parameters, reasons = yield from part_of(job, SWEPT, 1.0)
-    tally.take(parameters)
-    tally.notes += reasons
-    estimate = tally.estimate(complete=True)
+        grid_scores = GridScores(task, points or POINTS_DIRECT, notes)
+        scoring = _score_by_direct_solver(registrar, grid_scores)
+    yield from part_as_it_is(scoring, 0.0, GRID_PART)
+    grid_scores.require_known()
+    job = select_candidate(task, grid_scores.estimate().parameters)
+    parameters, reasons = yield from part_of(job, GRID_PART, 1.0)
+    grid_scores.select(parameters)
+    grid_scores.notes += reasons
+    estimate = grid_scores.estimate(complete=True)
     yield EstimateProgress(1.0, "done", estimate)
     return estimate
 
 
-def _network(registrar: Registrar, search: NetworkSolver | None) -> NetworkSolver | None:
-    if search is None:
+def _network(registrar: Registrar, grid_solver: NetworkSolver | None) -> NetworkSolver | None:
+    if grid_solver is None:
         return registrar.solver.network
-    wanted, offered = registrar.solver.objective, search.objective
+    wanted, offered = registrar.solver.objective, grid_solver.objective
     if (offered.scale, offered.regularizer) != (wanted.scale, wanted.regularizer):
         raise ValueError(
-            f"The model '{search.pack.card.name}' cannot search for this registration: it was trained "
+            f"The model '{grid_solver.pack.card.name}' cannot search for this registration: it was trained "
             f"with the {offered.regularizer} regularizer on the {offered.scale.name} scale."
         )
-    return search
+    return grid_solver
 
 
 @torch.no_grad()
@@ -127,38 +127,38 @@ def network_problem(solver: NetworkSolver, registrar: Registrar) -> list[str]:
     ]
 
 
-def _sweep_by_network(solver: NetworkSolver, registrar: Registrar, tally: Tally) -> Job[None]:
+def _score_by_network(solver: NetworkSolver, registrar: Registrar, grid_scores: GridScores) -> Job[None]:
     """Score every grid point by one pass of the network's decoder."""
     pyramid = registrar.pyramid
     integration_steps = solver.refiner.settings(pyramid.pair.dimension).integration_steps
-    places = [(a, b) for b in range(tally.shape[1]) for a in range(tally.shape[0])]
-    for number, place in enumerate(places, start=1):
-        with failures_of(partial(tally.failed, place)), torch.no_grad():
-            velocity = solver.answer(pyramid, TissueParameters({}, default=tally.lame(place)))
+    grid_points = [(a, b) for b in range(grid_scores.shape[1]) for a in range(grid_scores.shape[0])]
+    for number, point in enumerate(grid_points, start=1):
+        with failures_of(partial(grid_scores.record_failure, point)), torch.no_grad():
+            velocity = solver.answer(pyramid, TissueParameters({}, default=grid_scores.lame(point)))
             if not bool(velocity.isfinite().all()):
                 raise ArithmeticError("The deformation has values that are not finite.")
             displacement = resize(integrate(velocity, integration_steps), pyramid.pair.labels.shape[2:])
-            tally.put(place, tally.question.criterion.scores(displacement))
-        fraction, text = number / len(places), tally.text(place, number)
-        is_row = number % tally.shape[0] == 0
-        yield EstimateProgress(fraction, text, tally.estimate()) if is_row else Progress(fraction, text)
+            grid_scores.record(point, grid_scores.task.criterion.scores(displacement))
+        fraction, text = number / len(grid_points), grid_scores.text(point, number)
+        is_row = number % grid_scores.shape[0] == 0
+        yield EstimateProgress(fraction, text, grid_scores.estimate()) if is_row else Progress(fraction, text)
 
 
-def _sweep_by_direct_solver(registrar: Registrar, tally: Tally) -> Job[None]:
+def _score_by_direct_solver(registrar: Registrar, grid_scores: GridScores) -> Job[None]:
     """Score every grid point by a quick registration that starts from its neighbor's."""
-    registrations = UniformRegistrations(registrar.solver, registrar.pyramid)
-    places = list(_snake(tally.shape))
-    step_count = registrations.steps(True) + (len(places) - 1) * registrations.steps(False)
+    registrations = CoarseRegistration(registrar.solver, registrar.pyramid)
+    grid_points = list(_snake(grid_scores.shape))
+    step_count = registrations.steps(True) + (len(grid_points) - 1) * registrations.steps(False)
     velocity, fraction = None, 0.0
-    for number, place in enumerate(places, start=1):
-        text = tally.text(place, number)
+    for number, point in enumerate(grid_points, start=1):
+        text = grid_scores.text(point, number)
         end = min(1.0, fraction + registrations.steps(velocity is None) / step_count)
-        with failures_of(partial(tally.failed, place)):
-            found = yield from part_of(registrations.register(tally.lame(place), velocity), fraction, end, text)
-            tally.put(place, tally.question.criterion.scores(registrations.displacement(found)))
+        with failures_of(partial(grid_scores.record_failure, point)):
+            found = yield from part_of(registrations.register(grid_scores.lame(point), velocity), fraction, end, text)
+            grid_scores.record(point, grid_scores.task.criterion.scores(registrations.displacement(found)))
             velocity = found
         fraction = end
-        yield EstimateProgress(fraction, text, tally.estimate())
+        yield EstimateProgress(fraction, text, grid_scores.estimate())
 
 
 def _snake(shape: tuple[int, int]) -> Iterator[tuple[int, int]]:

@@ -18,8 +18,8 @@ import torch
 from ..data.progress import Job, Progress, part_of
 from ..data.tissues import Lame, TissueParameters
 from ..physics.deformation import integrate, resize
-from .coarse_registration import UniformRegistrations
-from .task import Question
+from .coarse_registration import CoarseRegistration
+from .task import EstimationTask
 
 PRODUCTS = 12
 # Largest change of a velocity for a difference of derivatives, in voxels.
@@ -48,7 +48,7 @@ class ScoreGradient(Protocol):
 class NetworkScoreGradient:
     """See `ScoreGradient`; for a registrar whose solver has a network."""
 
-    def __init__(self, task: Question) -> None:
+    def __init__(self, task: EstimationTask) -> None:
         self._task, registrar = task, task.registrar
         self._solver, self._pyramid = registrar.solver.network, registrar.pyramid
         self._steps = registrar.solver.refiner.settings(self._pyramid.pair.dimension).integration_steps
@@ -80,10 +80,10 @@ class NetworkScoreGradient:
 class DirectScoreGradient:
     """See `ScoreGradient`; a gradient registers from the velocity of the one before, a value from the first of all."""
 
-    def __init__(self, task: Question) -> None:
+    def __init__(self, task: EstimationTask) -> None:
         self._task, registrar = task, task.registrar
         self._solver, self._pyramid = registrar.solver.refiner, registrar.pyramid
-        self._registrations = UniformRegistrations(self._solver, self._pyramid)
+        self._registrations = CoarseRegistration(self._solver, self._pyramid)
         self._level, self._stage, self._settings = self._registrations.finest
         self._first: torch.Tensor | None = None
         self._velocity: torch.Tensor | None = None

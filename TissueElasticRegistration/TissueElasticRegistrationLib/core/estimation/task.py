@@ -25,14 +25,14 @@ Scores = TypeVar("Scores", np.ndarray, torch.Tensor)
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class EstimationTask:
     """The problem that a search solves.
 
     Attributes:
         registrar: Prepared, for the pair.
         criterion: What is judged by.
         start: λ and μ at the beginning, by label.
-        voters: Labels of the tissues whose λ and μ are searched.
+        estimated: Labels of the tissues whose λ and μ are searched.
         hold_out: What the search must not use.
         began: time.perf_counter() at the beginning.
     """
@@ -40,7 +40,7 @@ class Question:
     registrar: Registrar
     criterion: Criterion
     start: TissueParameters
-    voters: frozenset[int]
+    estimated: frozenset[int]
     hold_out: HoldOut
     began: float
 
@@ -53,13 +53,13 @@ class Question:
         return self.registrar.solver.objective.scale
 
     @property
-    def tie_of_means(self) -> float:
+    def tolerance_of_mean(self) -> float:
         """Means over the estimated tissues closer together than this are equal: more scores are less noise."""
-        return self.criterion.tie / len(self.voters) ** 0.5
+        return self.criterion.tolerance / len(self.estimated) ** 0.5
 
     def mean_score(self, scores: Scores) -> Scores:
         """The mean over the estimated tissues of scores that have the criterion's labels along the first axis."""
-        return scores[[number for number, label in enumerate(self.criterion.labels) if label in self.voters]].mean(0)
+        return scores[[number for number, label in enumerate(self.criterion.labels) if label in self.estimated]].mean(0)
 
     def answer(
         self,
@@ -82,8 +82,8 @@ class Question:
         for row in rows:
             parameters = parameters.with_tissue(row.tissue.label, row.lame)
         said = (
-            *self.criterion.silent.values(),
-            *self.criterion.caution,
+            *self.criterion.not_scored.values(),
+            *self.criterion.warnings,
             *warnings,
             *self.registrar.range_warnings(parameters),
             *self.registrar.notes,
@@ -103,9 +103,9 @@ class Question:
         )
 
 
-def asked(
+def make_task(
     registrar: Registrar, start: TissueParameters, locked: Collection[int], objective: str, hold_out: HoldOut
-) -> Job[Question]:
+) -> Job[EstimationTask]:
     """The task for a prepared registrar.
 
     Args:
@@ -123,10 +123,10 @@ def asked(
     yield Progress(0.0, COMPARING)
     criterion = criterion_for(objective, registrar, hold_out)
     yield Progress(0.0, COMPARING)
-    voters = frozenset(criterion.labels) - frozenset(locked)
-    if not voters:
+    estimated = frozenset(criterion.labels) - frozenset(locked)
+    if not estimated:
         raise ValueError("There is nothing to estimate: every tissue that could be is locked.")
-    return Question(registrar, criterion, start, voters, hold_out, began)
+    return EstimationTask(registrar, criterion, start, estimated, hold_out, began)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from ..data.itk_bridge import resample_array
 from ..data.tissues import BACKGROUND, Tissue
 from .image_files import grid_of_file, read_volume, scalar_array
 
-HIGHEST_LABEL = 65535
+MAX_LABEL = 65535
 
 
 def parse_tissue_names(text: str) -> dict[int, str]:
@@ -38,9 +38,9 @@ def parse_tissue_names(text: str) -> dict[int, str]:
     for entry in text.split(","):
         label, separator, name = entry.partition("=")
         label, name = label.strip(), name.strip()
-        if not (separator and name and label.isascii() and label.isdigit()) or int(label) > HIGHEST_LABEL:
+        if not (separator and name and label.isascii() and label.isdigit()) or int(label) > MAX_LABEL:
             raise ValueError(
-                f"--tissues: '{entry.strip()}' is not of the form LABEL=NAME with a label from 0 to {HIGHEST_LABEL}."
+                f"--tissues: '{entry.strip()}' is not of the form LABEL=NAME with a label from 0 to {MAX_LABEL}."
             )
         if int(label) in names:
             raise ValueError(f"--tissues: label {int(label)} is named twice.")
@@ -116,9 +116,9 @@ def _whole_numbers(values: np.ndarray, path) -> np.ndarray:
         if odd.size:
             raise ValueError(f"{path}: labels must be whole numbers, but the file contains {odd[0]:g}.")
     lowest, highest = values.min(), values.max()
-    if lowest < 0 or highest > HIGHEST_LABEL:
+    if lowest < 0 or highest > MAX_LABEL:
         raise ValueError(
-            f"{path}: labels must be between 0 and {HIGHEST_LABEL}, but the file contains "
+            f"{path}: labels must be between 0 and {MAX_LABEL}, but the file contains "
             f"{lowest if lowest < 0 else highest:g}."
         )
     return values.astype(label_type(int(highest)), copy=False)

@@ -16,7 +16,7 @@ from ..evaluation.metrics import map_points_ras_mm, target_registration_errors
 from ..stiffness.shear_modulus_ratio import ShearModulusRatios
 
 
-def estimate_account(
+def summarize_estimate(
     estimate: Estimate | None, pair: ImagePair, result: RegistrationResult, ratios: ShearModulusRatios | None = None
 ) -> dict[str, Any]:
     """The block "estimate": what was searched and found, and what was held out.
@@ -50,11 +50,11 @@ def _searched(estimate: Estimate, pair: ImagePair, result: RegistrationResult) -
                 "mu": row.lame.mu,
                 "score": row.score,
                 "score_start": row.start_score,
-                "flat": row.flat,
+                "flat": row.insensitive,
                 "confidence": confidence(estimate, number),
             }
             for number, row in enumerate(estimate.per_tissue)
-            if row.votes
+            if row.is_estimated
         ],
         "held_out": {
             "tissues": [tissue.id for tissue in estimate.held_out],

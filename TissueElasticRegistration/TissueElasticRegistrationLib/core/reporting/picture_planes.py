@@ -11,7 +11,7 @@ from ..data.geometry import Geometry
 from ..data.images import Segmentation
 from ..data.tissues import BACKGROUND
 
-LONGEST_SIDE_PIXELS = 400
+MAX_SIDE_PIXELS = 400
 # Viewer's right and down in RAS: patient right is on the viewer's left, anterior or superior on top.
 _LEFT, _POSTERIOR, _INFERIOR = (-1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)
 VIEWS = {"axial": (_LEFT, _POSTERIOR), "coronal": (_LEFT, _INFERIOR), "sagittal": (_POSTERIOR, _INFERIOR)}
@@ -94,7 +94,7 @@ def _plane(name: str, directions, axes: list[int], geometry: Geometry, middle_ij
         1.0 if vector @ np.array(direction) > 0 else -1.0 for vector, direction in zip(vectors, directions, strict=True)
     ]
     extent_mm = geometry.spacing_ijk_mm[axes] * size[axes]
-    pixel_mm = extent_mm.max() / LONGEST_SIDE_PIXELS
+    pixel_mm = extent_mm.max() / MAX_SIDE_PIXELS
     columns, rows = (max(int(round(length)), 1) for length in extent_mm / pixel_mm)
     matrix = np.eye(4)
     for column, (vector, sign) in enumerate(zip(vectors, signs, strict=True)):

@@ -13,7 +13,7 @@ from ..data.result import RegistrationResult
 from ..data.tissues import BACKGROUND
 from ..estimation.criteria.criterion import CRITERIA
 from ..estimation.estimate_result import Estimate, TissueEstimate
-from ..estimation.landscape import FLAT
+from ..estimation.landscape import INSENSITIVE_RANGE
 from .estimate_summary import Evidence, confidence, evidence
 from .html_parts import NOTHING_TO_TELL, change, figure, number, section, table, tissue_name, what_columns_mean
 from .landscape_picture import SPAN, landscape_picture
@@ -98,12 +98,12 @@ def _columns(estimate: Estimate) -> list[Column]:
             f"{score.quantity}{score.unit_suffix}",
             "what the search judged by, with the start values and with these; in a "
             "grid, with the same values for all tissues",
-            _for_voters(scores),
+            _for_estimated(scores),
         ),
         Column(
             "Flat",
             "λ and μ hardly change the score, so they mean little",
-            _for_voters(lambda _, row: "yes" if row.flat else "no"),
+            _for_estimated(lambda _, row: "yes" if row.insensitive else "no"),
         ),
     ]
     if estimate.landscape is not None:
@@ -111,19 +111,19 @@ def _columns(estimate: Estimate) -> list[Column]:
             Column(
                 "Confidence",
                 "share of the values tried that are clearly worse: near 0, λ and μ hardly matter",
-                _for_voters(lambda place, _: number(confidence(estimate, place), ".2f")),
+                _for_estimated(lambda place, _: number(confidence(estimate, place), ".2f")),
             )
         )
     return columns
 
 
-def _for_voters(cell: Callable[[int, TissueEstimate], str]) -> Callable[[int, TissueEstimate], str]:
+def _for_estimated(cell: Callable[[int, TissueEstimate], str]) -> Callable[[int, TissueEstimate], str]:
     """Nothing for tissues that were not searched."""
-    return lambda place, row: cell(place, row) if row.votes else NOTHING_TO_TELL
+    return lambda place, row: cell(place, row) if row.is_estimated else NOTHING_TO_TELL
 
 
 def _origin(row: TissueEstimate, estimate: Estimate) -> str:
-    if row.votes:
+    if row.is_estimated:
         return "estimated"
     return "unchanged, held out" if row.tissue in estimate.held_out else "unchanged"
 
@@ -131,15 +131,15 @@ def _origin(row: TissueEstimate, estimate: Estimate) -> str:
 def _landscapes(estimate: Estimate) -> list[str]:
     grid = estimate.landscape
     score = CRITERIA[estimate.criterion]
-    span, figures = SPAN / FLAT * grid.flat, []
+    span, figures = SPAN / INSENSITIVE_RANGE * grid.insensitive_range, []
     for place, row in enumerate(estimate.per_tissue):
-        if row.votes:
+        if row.is_estimated:
             rgb = landscape_picture(
-                grid.scores[place], row.point, grid.near_best(place) if row.flat else None, PICTURE_PIXELS, span
+                grid.scores[place], row.point, grid.near_best(place) if row.insensitive else None, PICTURE_PIXELS, span
             )
             caption = (
                 f"<b>{escape(row.tissue.name)}</b><br>λ {row.lame.lam:.3g}, μ {row.lame.mu:.3g}, "
-                f"{score.quantity} {score.text(row.score)}" + (", flat" if row.flat else "")
+                f"{score.quantity} {score.text(row.score)}" + (", flat" if row.insensitive else "")
             )
             figures.append(
                 figure(rgb, caption, f"{score.quantity} of {row.tissue.name} for every λ and μ that was tried")
@@ -148,7 +148,7 @@ def _landscapes(estimate: Estimate) -> list[str]:
         f"λ increases from left to right and μ upward, both from {grid.lam[0]:.3g} to {grid.lam[-1]:.3g} in "
         "equal slider steps. The ring marks the chosen values.",
         f"Yellow is the best; dark violet is worse by {span:g}{score.unit_suffix} or more, gray is not known.",
-        f"If more than half is as good as the best within {grid.flat:g}{score.unit_suffix}, the "
+        f"If more than half is as good as the best within {grid.insensitive_range:g}{score.unit_suffix}, the "
         "landscape is flat and that part is hatched: then λ and μ of this tissue hardly matter.",
     )
     return [

@@ -187,7 +187,7 @@ def _same(one: SliderPositions, other: SliderPositions) -> bool:
 def _summary(estimate: Estimate) -> str:
     """What there is to say about an estimate besides its values."""
     text = DONE.format(seconds=estimate.seconds)
-    flat = [row.tissue.name for row in estimate.per_tissue if row.flat and row.votes]
+    flat = [row.tissue.name for row in estimate.per_tissue if row.insensitive and row.is_estimated]
     if flat:
         text += " " + FLAT.format(names=", ".join(flat))
     kept = [tissue.name for tissue in estimate.held_out]

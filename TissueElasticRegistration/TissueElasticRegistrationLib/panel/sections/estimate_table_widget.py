@@ -128,7 +128,7 @@ class EstimateTable:
                 if tissue.id in changed and tissue.id not in self._buttons:
                     self._add_button(number, tissue.id)
         shown = {TISSUE, LAMBDA, MU, POISSON} if has_lambda else {TISSUE, MU}
-        if any(row.votes and (row.flat or row.confidence == row.confidence) for row in found):
+        if any(row.is_estimated and (row.insensitive or row.confidence == row.confidence) for row in found):
             shown.add(CONFIDENCE)
         if self._buttons:
             shown.add(TAKE)
@@ -198,7 +198,7 @@ class EstimateTable:
 def _cells(row: EstimateRow, has_lambda: bool) -> dict[int, Cell]:
     """The cells of one tissue by column."""
     name = row.tissue.name
-    if not row.votes:
+    if not row.is_estimated:
         nothing = Cell(NOT_KNOWN, (HELD_OUT if row.held_out else KEEPS).format(name=name))
         return dict.fromkeys((LAMBDA, MU, POISSON, CONFIDENCE), nothing)
     tip = SEARCHED.format(name=name, score=row.score, before=row.start_score)
@@ -223,7 +223,7 @@ def _ratio_cell(row: TissueModulusRatio, ratios: ShearModulusRatios) -> Cell:
 
 
 def _confidence(row: EstimateRow) -> Cell:
-    if row.flat:
+    if row.insensitive:
         return Cell(FLAT, FLAT_MEANING.format(name=row.tissue.name))
     if math.isnan(row.confidence):
         return Cell(NOT_KNOWN)

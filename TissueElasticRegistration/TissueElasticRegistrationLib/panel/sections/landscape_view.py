@@ -57,13 +57,13 @@ class LandscapeView:
         if estimate.landscape is None:
             self.clear()
             return
-        voters = {row.tissue.id: number for number, row in enumerate(estimate.per_tissue) if row.votes}
-        if list(voters) != list(self._cells):
+        estimated = {row.tissue.id: number for number, row in enumerate(estimate.per_tissue) if row.is_estimated}
+        if list(estimated) != list(self._cells):
             self.clear()
             side = SIDE_IN_LINES * self._body.fontMetrics().height()
-            self._cells = {tissue_id: _Cell(tissue_id, side, self._body) for tissue_id in voters}
+            self._cells = {tissue_id: _Cell(tissue_id, side, self._body) for tissue_id in estimated}
             self._arrange()
-        self._undrawn = {tissue_id: (estimate, number) for tissue_id, number in voters.items()}
+        self._undrawn = {tissue_id: (estimate, number) for tissue_id, number in estimated.items()}
         self._timer.start()
 
     def clear(self) -> None:
@@ -139,7 +139,7 @@ class _Cell:
         """The tissue with this number in an estimate."""
         self.drawn += 1
         row = estimate.per_tissue[number]
-        hatched = estimate.landscape.near_best(number) if row.flat else None
+        hatched = estimate.landscape.near_best(number) if row.insensitive else None
         pixmap = qt.QPixmap()
         pixmap.loadFromData(png(landscape_picture(estimate.landscape.scores[number], row.point, hatched, self.side)))
         self._picture.setPixmap(pixmap)
@@ -155,4 +155,4 @@ class _Cell:
         self._picture.toolTip = f"{self._chosen.toolTip}\n{AXES}"
         self._flat.setText(f"<small>{FLAT}</small>")
         self._flat.toolTip = FLAT_MEANING.format(name=name)
-        self._flat.setVisible(row.flat)
+        self._flat.setVisible(row.insensitive)

@@ -23,10 +23,10 @@ class QualitySection:
 
     def show(self, pair: ImagePair, result: RegistrationResult, estimate: Estimate | None) -> None:
         """estimate: what has chosen the parameters of the result, None if no search has."""
-        from ...core.reporting.estimate_summary import estimate_account
+        from ...core.reporting.estimate_summary import summarize_estimate
         from ...core.reporting.verdict import findings
 
-        account = None if estimate is None else estimate_account(estimate, pair, result)
+        account = None if estimate is None else summarize_estimate(estimate, pair, result)
         self._table.show(result, findings(pair, result, {"estimate": account}), account)
         self._set_visible(True)
 

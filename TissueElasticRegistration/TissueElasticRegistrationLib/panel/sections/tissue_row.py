@@ -12,7 +12,7 @@ from ...core.data import glossary
 from ...core.physics.parameter_scale import ParameterScale, SliderPositions, with_equal_ratio
 from ..widgets.icons import Look
 from ..widgets.labels import ElidedLabel
-from ..widgets.number_texts import WIDEST_RATIO, ratio_text, weight_text
+from ..widgets.number_texts import MAX_RATIO, ratio_text, weight_text
 from .weight_field import WeightField
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class TissueRow:
 
     def _fit_summary(self) -> None:
         """Always room for its longest text: a label of any but a fixed size lays out the row with every text."""
-        self._summary.setText(_small(max(f"ν 0.88 · {WIDEST_RATIO}×", EMPTY, key=len)))
+        self._summary.setText(_small(max(f"ν 0.88 · {MAX_RATIO}×", EMPTY, key=len)))
         self._summary.setFixedSize(self._summary.sizeHint)
         self._summary.setText(self._summary_text)
 

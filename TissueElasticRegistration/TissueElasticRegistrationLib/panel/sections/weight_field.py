@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import qt
 
-from ..widgets.number_texts import WIDEST_WEIGHT, typed_number, weight_text
+from ..widgets.number_texts import MAX_WEIGHT, typed_number, weight_text
 
 LETTERS_OF_SIZE_HINT = 17  # Qt's size hint of a line edit is room for so many letters x, and its frame
 CURSOR_WIDTH = 2  # pixels
@@ -42,7 +42,7 @@ class WeightField:
         """Follow the font. The width is a fixed one, so that no number lays out the panel anew."""
         hint, metrics = self.edit.sizeHint, self.edit.fontMetrics()  # in this order: the hint settles the font
         frame = hint.width() - LETTERS_OF_SIZE_HINT * metrics.horizontalAdvance("x")
-        self.edit.setFixedWidth(frame + metrics.horizontalAdvance(WIDEST_WEIGHT) + CURSOR_WIDTH)
+        self.edit.setFixedWidth(frame + metrics.horizontalAdvance(MAX_WEIGHT) + CURSOR_WIDTH)
 
     def _write(self) -> None:
         text = weight_text(self._weight)

@@ -7,8 +7,8 @@ import math
 from ...core.physics.parameter_scale import LogScale, ParameterScale
 from ...core.physics.tuning import slider_shift
 
-WIDEST_WEIGHT = "0.888"
-WIDEST_RATIO = "0.0888"
+MAX_WEIGHT = "0.888"
+MAX_RATIO = "0.0888"
 
 
 def weight_text(weight: float) -> str:

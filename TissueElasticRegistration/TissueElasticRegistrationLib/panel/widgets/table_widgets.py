@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import qt
 
-MOST_ROWS = 14  # that are shown without scrolling
-WIDEST_NAME = 0.4  # of the section
+MAX_ROWS = 14  # that are shown without scrolling
+MAX_NAME = 0.4  # of the section
 NOT_KNOWN = "–"
 
 
@@ -38,7 +38,7 @@ def fit_columns(table: qt.QTableWidget) -> None:
     """As wide as what is in them, but long names in the first one leave room for the others."""
     table.resizeColumnsToContents()
     section = table.parentWidget() or table  # has its width already when the table is still hidden
-    table.setColumnWidth(0, min(table.columnWidth(0), int(WIDEST_NAME * section.width)))
+    table.setColumnWidth(0, min(table.columnWidth(0), int(MAX_NAME * section.width)))
 
 
 def fit_height(table: qt.QTableWidget, scrolls_across: bool = True) -> None:
@@ -46,7 +46,7 @@ def fit_height(table: qt.QTableWidget, scrolls_across: bool = True) -> None:
 
     scrolls_across: whether room is left for a bar to scroll to the columns on the right.
     """
-    rows = sum(table.rowHeight(row) for row in range(min(table.rowCount, MOST_ROWS)))
+    rows = sum(table.rowHeight(row) for row in range(min(table.rowCount, MAX_ROWS)))
     around = table.horizontalHeader().sizeHint.height() + 2 * table.frameWidth
     bar = table.horizontalScrollBar().sizeHint.height() if scrolls_across else 0
     table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAsNeeded if scrolls_across else qt.Qt.ScrollBarAlwaysOff)

@@ -25,9 +25,9 @@ class EstimateRow(NamedTuple):
     Attributes:
         tissue: Which tissue.
         lame: Its λ and μ.
-        votes: Whether ``lame`` comes from the search.
+        is_estimated: Whether ``lame`` comes from the search.
         held_out: Whether the search was not to look at the tissue.
-        flat: Whether λ and μ hardly change the score.
+        insensitive: Whether λ and μ hardly change the score.
         score: What the search judged by, at these λ and μ.
         start_score: The same at the values before the search.
         confidence: Share of the values tried that are worse, NaN where that is not known.
@@ -35,9 +35,9 @@ class EstimateRow(NamedTuple):
 
     tissue: Tissue
     lame: Lame
-    votes: bool
+    is_estimated: bool
     held_out: bool
-    flat: bool
+    insensitive: bool
     score: float
     start_score: float
     confidence: float
@@ -56,12 +56,12 @@ def estimate_rows(estimate: Estimate) -> tuple[EstimateRow, ...]:
         EstimateRow(
             row.tissue,
             row.lame,
-            row.votes,
+            row.is_estimated,
             row.tissue.id in held_out,
-            row.flat,
+            row.insensitive,
             row.score,
             row.start_score,
-            confidence(estimate, number) if row.votes else UNKNOWN,
+            confidence(estimate, number) if row.is_estimated else UNKNOWN,
         )
         for number, row in enumerate(estimate.per_tissue)
         if row.tissue.id != BACKGROUND_ID
@@ -86,7 +86,7 @@ COLUMNS = (
     _column(glossary.MU, lambda row: row.lame.mu),
     _column(glossary.POISSON_RATIO, lambda row: row.lame.poisson_ratio),
     _column(glossary.CONFIDENCE, lambda row: row.confidence),
-    _column(glossary.FLAT, lambda row: "yes" if row.flat and row.votes else "no"),
+    _column(glossary.FLAT, lambda row: "yes" if row.insensitive and row.is_estimated else "no"),
     _Column("Score", "Criterion of the search with these λ and μ", lambda row: row.score),
     _Column("Score before", "Criterion of the search with the values before it", lambda row: row.start_score),
 )
@@ -111,4 +111,4 @@ def fill_estimate_table(node: slicer.vtkMRMLTableNode, estimate: Estimate) -> No
 def _use(row: EstimateRow) -> str:
     if row.held_out:
         return "held out"
-    return "estimated" if row.votes else "kept"
+    return "estimated" if row.is_estimated else "kept"

@@ -15,7 +15,7 @@ from ...data.itk_bridge import resample_array
 from ...data.tissues import BACKGROUND, Tissue
 from ...evaluation.evaluation import FEW_VOXELS
 from ...preparation.preprocessing import WorkingPair
-from ..landscape import FLAT, TIE
+from ..landscape import INSENSITIVE_RANGE, TOLERANCE
 
 
 class ClassOverlap:
@@ -33,15 +33,15 @@ class ClassOverlap:
 
     Attributes:
         labels: The tissues that have a score, as labels of the fixed segmentation.
-        silent: For the other ones that have a segment, one sentence each on why.
+        not_scored: For the other ones that have a segment, one sentence each on why.
 
     Raises:
         ValueError: If no tissue has a score.
     """
 
     key = "dice"
-    tie, flat = TIE, FLAT
-    caution = ()
+    tolerance, insensitive_range = TOLERANCE, INSENSITIVE_RANGE
+    warnings = ()
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class ClassOverlap:
         shown = working.volume(working.fixed_mask) > 0
         fixed_kji = np.where(shown, working.volume(working.labels), BACKGROUND)
         judged = tuple(tissue for tissue in pair.fixed_segmentation.tissues if tissue.label not in held_out)
-        self.labels, self.silent = _sorted_out(judged, moving, fixed_kji)
+        self.labels, self.not_scored = _sorted_out(judged, moving, fixed_kji)
         if not self.labels:
             raise ValueError(
                 "No tissue can be judged: the segmentations have no tissue of the same name with at least "
@@ -178,20 +178,22 @@ def _sorted_out(
 ) -> tuple[tuple[int, ...], dict[int, str]]:
     """Labels of the tissues that can be scored, and why the others cannot."""
     names = {tissue.name.casefold() for tissue in moving.tissues}
-    labels, silent = [], {}
+    labels, not_scored = [], {}
     for tissue in tissues:
         few = min(np.count_nonzero(array == tissue.label) for array in (fixed_kji, moving.labels_kji))
         if tissue.label == BACKGROUND:
             continue
         if tissue.name.casefold() not in names:
-            silent[tissue.label] = f"'{tissue.name}' is not in the moving segmentation: its values were not changed."
+            not_scored[tissue.label] = (
+                f"'{tissue.name}' is not in the moving segmentation: its values were not changed."
+            )
         elif few < FEW_VOXELS:
-            silent[tissue.label] = (
+            not_scored[tissue.label] = (
                 f"'{tissue.name}' has only {few} voxels in one of the images: its values were not changed."
             )
         else:
             labels.append(tissue.label)
-    return tuple(labels), silent
+    return tuple(labels), not_scored
 
 
 def _numbered(labels_kji: np.ndarray, labels: tuple[int, ...]) -> np.ndarray:

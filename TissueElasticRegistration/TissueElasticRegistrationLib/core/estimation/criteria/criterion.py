@@ -29,18 +29,18 @@ class Criterion(Protocol):
     Attributes:
         key: Of the criterion in `CRITERIA`.
         labels: Of the tissues that have a score.
-        silent: For the other tissues that have a segment, one sentence each on why they have no score.
-        tie: Scores closer together than this are equally good.
-        flat: A tissue is insensitive if most of its scores lie this close to the best one.
-        caution: What a user should know about this way to judge, one sentence each.
+        not_scored: For the other tissues that have a segment, one sentence each on why they have no score.
+        tolerance: Scores closer together than this are equally good.
+        insensitive_range: A tissue is insensitive if most of its scores lie this close to the best one.
+        warnings: What a user should know about this way to judge, one sentence each.
     """
 
     key: str
     labels: tuple[int, ...]
-    silent: dict[int, str]
-    tie: float
-    flat: float
-    caution: tuple[str, ...]
+    not_scored: dict[int, str]
+    tolerance: float
+    insensitive_range: float
+    warnings: tuple[str, ...]
 
     def scores(self, displacement: torch.Tensor) -> np.ndarray: ...
 

@@ -16,7 +16,7 @@ from ...data.tissues import BACKGROUND_ID, UNSEGMENTED_ID
 from ...preparation.preprocessing import WorkingPair
 from .hold_out import HoldOut
 
-FEWEST_LANDMARKS = 3
+MIN_LANDMARKS = 3
 PULL_BACK_STEPS = 30
 
 
@@ -38,8 +38,8 @@ class LandmarkDistance:
     """
 
     key = "landmarks"
-    tie, flat = 0.02, 0.05
-    caution = ()
+    tolerance, insensitive_range = 0.02, 0.05
+    warnings = ()
 
     def __init__(
         self, pair: ImagePair, working: WorkingPair, initial: sitk.Transform, device: torch.device, hold_out: HoldOut
@@ -55,9 +55,9 @@ class LandmarkDistance:
             for number, (name, label) in enumerate(zip(landmarks.all_names, where, strict=True))
             if label is not None and name not in hold_out.landmarks and label not in hold_out.tissues
         ]
-        self.labels, self.silent, self._members = _landmarks_of(working, where, used, hold_out)
+        self.labels, self.not_scored, self._members = _landmarks_of(working, where, used, hold_out)
         if not self.labels:
-            raise ValueError(f"No tissue can be judged: at least {FEWEST_LANDMARKS} landmarks are needed per tissue.")
+            raise ValueError(f"No tissue can be judged: at least {MIN_LANDMARKS} landmarks are needed per tissue.")
         shape = np.array(working.geometry.shape_kji)[axes]
         size_mm = np.array(working.spacing_mm)
         points = np.ascontiguousarray(fixed_kji[:, axes])
@@ -107,16 +107,16 @@ def _landmarks_of(
     """Labels that have a score, why others have none, and the numbers of the landmarks of each."""
     segments = [tissue for tissue in working.tissues if tissue.id not in (BACKGROUND_ID, UNSEGMENTED_ID)]
     own = {tissue.label for tissue in segments}
-    labels, silent, members = [], {}, []
+    labels, not_scored, members = [], {}, []
     for tissue in segments:
         if tissue.label in hold_out.tissues:
             continue
         own_landmarks = [number for number in used if where[number] == tissue.label or where[number] not in own]
-        if len(own_landmarks) < FEWEST_LANDMARKS:
-            silent[tissue.label] = (
+        if len(own_landmarks) < MIN_LANDMARKS:
+            not_scored[tissue.label] = (
                 f"'{tissue.name}' has only {len(own_landmarks)} landmarks: its values were not changed."
             )
         else:
             labels.append(tissue.label)
             members.append(own_landmarks)
-    return tuple(labels), silent, members
+    return tuple(labels), not_scored, members

@@ -15,7 +15,7 @@ from ...physics.similarity import local_ncc
 from ...preparation.pyramid import Pyramid
 
 # The level used is the finest one with at most so many voxels: finer ones take long and have more noise to agree on.
-MOST_VOXELS = 60_000
+MAX_VOXELS = 60_000
 
 
 class TissueSimilarity:
@@ -33,25 +33,25 @@ class TissueSimilarity:
     """
 
     key = "similarity"
-    tie, flat = 0.002, 0.005
-    caution = ("Similarity alone rewards soft tissue that fits noise: check the result by labels or landmarks.",)
+    tolerance, insensitive_range = 0.002, 0.005
+    warnings = ("Similarity alone rewards soft tissue that fits noise: check the result by labels or landmarks.",)
 
     def __init__(self, pyramid: Pyramid, objective: Objective, held_out: Collection[int] = ()) -> None:
         pair = pyramid.pair
         factor = 1
-        while pyramid.level(factor).fixed.numel() > MOST_VOXELS:
+        while pyramid.level(factor).fixed.numel() > MAX_VOXELS:
             factor *= 2
         self._level = pyramid.level(factor)
         self._windows = objective.windows(self._level.spacing_mm)
         shown = pair.fixed_mask > 0
-        labels, self.silent, shares = [], {}, []
+        labels, self.not_scored, shares = [], {}, []
         for tissue in pair.tissues:
             if tissue.id in (BACKGROUND_ID, UNSEGMENTED_ID) or tissue.label in held_out:
                 continue
             mask = (pair.labels == tissue.label) & shown
             count = int(mask.sum())
             if count < FEW_VOXELS:
-                self.silent[tissue.label] = f"'{tissue.name}' has only {count} voxels: its values were not changed."
+                self.not_scored[tissue.label] = f"'{tissue.name}' has only {count} voxels: its values were not changed."
                 continue
             labels.append(tissue.label)
             inside = mask.float().to(pyramid.device)

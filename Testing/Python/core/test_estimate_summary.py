@@ -22,7 +22,7 @@ from TissueElasticRegistrationLib.core.data.tissues import BACKGROUND, Lame, Tis
 from TissueElasticRegistrationLib.core.estimation.estimate_result import Estimate, TissueEstimate
 from TissueElasticRegistrationLib.core.estimation.landscape import Landscape
 from TissueElasticRegistrationLib.core.files.result_file import json_text, result_json
-from TissueElasticRegistrationLib.core.reporting.estimate_summary import estimate_account, evidence
+from TissueElasticRegistrationLib.core.reporting.estimate_summary import evidence, summarize_estimate
 from TissueElasticRegistrationLib.core.reporting.landscape_picture import landscape_picture
 from TissueElasticRegistrationLib.core.reporting.pictures import data_uri
 from TissueElasticRegistrationLib.core.reporting.report import report_html
@@ -91,7 +91,7 @@ def with_landmarks(pair: ImagePair) -> ImagePair:
 
 def block(estimate: Estimate | None, pair: ImagePair, ratios: ShearModulusRatios | None = None) -> dict:
     result = shifted(pair)
-    facts = FACTS | {"estimate": estimate_account(estimate, pair, result, ratios)}
+    facts = FACTS | {"estimate": summarize_estimate(estimate, pair, result, ratios)}
     return json.loads(json_text(result_json(result, facts)))["estimate"]
 
 
@@ -232,7 +232,7 @@ def test_the_landscape_marks_the_chosen_point_and_hatches_only_a_flat_one():
     scores, near = estimate.landscape.scores[1], np.full((3, 3), True)
     near[0, 0] = False
     assert data_uri(landscape_picture(scores, (1, 2), near, PICTURE_PIXELS)) in page_of(estimate, pair)[0]
-    rows = tuple(replace(row, flat=False) for row in estimate.per_tissue)
+    rows = tuple(replace(row, insensitive=False) for row in estimate.per_tissue)
     plain = data_uri(landscape_picture(scores, (1, 2), None, PICTURE_PIXELS))
     assert plain in page_of(replace(estimate, per_tissue=rows), pair)[0]
 
@@ -241,7 +241,7 @@ def test_colors_of_a_landscape_reach_as_far_as_its_scores_differ():
     """Millimeters are no shares: what is nearly as good in Dice and in distance is told by the landscape."""
     pair = a_pair()
     estimate = an_estimate(pair, criterion="landmarks")
-    landscape = replace(estimate.landscape, scores=-10 * estimate.landscape.scores, flat=0.05)
+    landscape = replace(estimate.landscape, scores=-10 * estimate.landscape.scores, insensitive_range=0.05)
     wanted = landscape_picture(landscape.scores[1], (1, 2), landscape.near_best(1), PICTURE_PIXELS, span=1.0)
     html, text = page_of(replace(estimate, landscape=landscape), pair)
     assert data_uri(wanted) in html and "dark violet is worse by 1 mm or more" in text
@@ -259,7 +259,7 @@ def test_the_report_keeps_independent_evidence_apart_from_what_was_tuned():
 def test_the_report_says_so_when_nothing_is_independent():
     pair = a_pair()
     estimate = an_estimate(pair)
-    rows = tuple(replace(row, votes=row.tissue is not AIR) for row in estimate.per_tissue)
+    rows = tuple(replace(row, is_estimated=row.tissue is not AIR) for row in estimate.per_tissue)
     _, text = page_of(replace(estimate, per_tissue=rows, held_out=()), pair)
     assert "No measurement is independent of the search." in text
 
@@ -267,7 +267,9 @@ def test_the_report_says_so_when_nothing_is_independent():
 def test_distances_of_landmarks_are_shown_as_distances():
     pair = with_landmarks(a_pair())
     estimate = an_estimate(pair, criterion="landmarks")
-    rows = tuple(replace(row, score=-1.25, start_score=-2.5) if row.votes else row for row in estimate.per_tissue)
+    rows = tuple(
+        replace(row, score=-1.25, start_score=-2.5) if row.is_estimated else row for row in estimate.per_tissue
+    )
     _, text = page_of(replace(estimate, per_tissue=rows), pair)
     assert "Distance mm" in text and "2.50 → 1.25" in text and "Distance 1.25 mm" in text and "-" not in text
 
@@ -286,7 +288,7 @@ def test_the_page_has_the_section_and_does_not_call_what_was_set_shear_modulus_r
     pair = a_pair()
     result, estimate = shifted(pair), an_estimate(pair)
     asked = {"name": "other", "sha256": "a"}
-    facts = FACTS | {"estimate": estimate_account(estimate, pair, result) | {"search_model": asked}}
+    facts = FACTS | {"estimate": summarize_estimate(estimate, pair, result) | {"search_model": asked}}
     html = report_html(pair, result, facts, estimate, a_stiffness(pair))
     tables = [Page(part.split("</section>")[0]).text for part in html.split("<section>")[1:]]
     tissues = next(text for text in tables if "Folding %" in text)
@@ -307,7 +309,7 @@ def test_the_table_of_a_batch_has_both_quantities_apart_and_no_unsupported_numbe
         batch_command,
         "register_files",
         lambda request, report: _written(
-            request, Registered(result, estimate, estimate_account(estimate, pair, result, a_stiffness(pair)))
+            request, Registered(result, estimate, summarize_estimate(estimate, pair, result, a_stiffness(pair)))
         ),
     )
     (tmp_path / "pairs.csv").write_text("subject,fixed,moving,segmentation\nanna,a,b,c\n")
