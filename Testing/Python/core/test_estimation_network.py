@@ -74,7 +74,7 @@ def test_a_score_is_that_of_the_network_s_deformation(trusted):
     estimate, overlap = one_by_one(registrar, MIDDLE, points=3), overlap_of(registrar)
     lame = Lame(float(estimate.landscape.lam[1]), float(estimate.landscape.mu[2]))
     velocity = registrar.solver.answer(registrar.pyramid, TissueParameters({}, default=lame))
-    displacement = integrate(velocity, registrar.solver.settings(2).integration_steps)
+    displacement = integrate(velocity, registrar.solver.refiner.settings(2).integration_steps)
     wanted = overlap.scores(resize(displacement, registrar.working.labels.shape[2:]))
     numbers = [number for number, row in enumerate(estimate.per_tissue) if row.tissue.label in overlap.labels]
     assert estimate.landscape.scores[numbers, 1, 2] == pytest.approx(wanted)

@@ -120,7 +120,7 @@ def test_half_of_the_landmarks_is_kept_to_check_the_other_half(ready):
     rows = quality_rows(ready)
     assert rows["Held-out landmarks"][0].endswith(f"(n = {MANY // 2})")
     assert rows["Landmarks"][0].endswith(f"(n = {MANY})")
-    assert "Landmarks were used to choose the parameters" in ready.ui.qualityLabel.text
+    assert "landmarks were used to choose the parameters" in ready.ui.qualityLabel.text
     click(ready.ui.undoEstimateButton)
     ready.rest()
     apply(ready)
