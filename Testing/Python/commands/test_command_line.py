@@ -16,6 +16,8 @@ from synthetic_pairs import pair_of, rigid_lps_transform, rigid_ras, slice_case,
 
 from TissueElasticRegistrationLib.__main__ import main
 from TissueElasticRegistrationLib.core.physics.tissue_presets import NOTHING_UNDERSTOOD
+from TissueElasticRegistrationLib.core.registration import direct_solver
+from TissueElasticRegistrationLib.core.registration.direct_solver import SETTINGS_2D
 
 NUMBER, TEXT = (int, float), str
 OR_NONE = type(None)
@@ -350,14 +352,16 @@ sys.addaudithook(watch)
 """
 
 
-def test_other_process_without_network_writes_identical_files(slice_run, slice_files, tmp_path):
+def test_other_process_without_network_writes_identical_files(slice_files, tmp_path, monkeypatch):
+    monkeypatch.setattr(direct_solver, "SETTINGS_2D", SETTINGS_2D)  # as the other process has it
+    run(slice_files, tmp_path / "here")
     (tmp_path / "sitecustomize.py").write_text(NO_NETWORK)
     blocked = process(["-c", "import socket; socket.getaddrinfo('localhost', 80)"], before=str(tmp_path))
     assert blocked.returncode == 97, "the block itself does not work"
     output = tmp_path / "out"
     done = process(["-m", "TissueElasticRegistrationLib", *arguments(slice_files, output)], before=str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert_same_files(slice_run[0], output)
+    assert_same_files(tmp_path / "here", output)
 
 
 def test_bad_input_ends_the_process_with_code_2_and_one_line(slice_files, tmp_path):

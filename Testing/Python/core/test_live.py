@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -258,19 +256,6 @@ def test_a_bad_parameter_is_refused_before_anything_moves():
     registrar = prepared(pair_of(slice_case()), initial="none")
     with pytest.raises(ValueError, match="lung"):
         next(registrar.live(with_lung(registrar, 1e6)))
-
-
-@pytest.mark.slow
-def test_first_frame_of_a_slice_comes_quickly():
-    case = make_case(2, 7, spacing_mm=2.0)
-    registrar = prepared(pair_of(case), initial="none")
-    frames_of(registrar.live(registrar.table_parameters()))
-    seconds = []
-    for weight in (0.6, 0.8, 1.2, 2.0, 4.0):
-        began = time.perf_counter()
-        next(progress for progress in registrar.live(with_lung(registrar, weight)) if isinstance(progress, Frame))
-        seconds.append(time.perf_counter() - began)
-    assert sorted(seconds)[2] < 0.5  # 0.04 s on an idle core; CI is not one
 
 
 class NoMemory(DirectSolver):

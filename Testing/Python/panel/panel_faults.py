@@ -13,11 +13,11 @@ from contextlib import contextmanager
 
 import pytest
 import slicer
+from few_steps import LIBRARY, take_few_steps
 from host.mouse import click, type_value
 from panel_case import PanelCase, pause
 
 THREAD = "TissueElasticRegistration"
-LIBRARY = "TissueElasticRegistrationLib"
 INPUT_REST_MS = 40  # instead of 400: how long the panel waits before it reads changed inputs again
 LOOK_AGAIN_S = 0.15
 
@@ -28,20 +28,8 @@ def make_panel_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     Fewer steps, less waiting until the panel looks at changed inputs, nothing is drawn.
     """
     slicer.app.setRenderPaused(True)
-    direct = library("core.registration.direct_solver")
-    stages = (direct.Stage(4, 6), direct.Stage(2, 4), direct.Stage(1, 6))
-    quick = {
-        "panel.panel": {"INPUT_REST_MS": INPUT_REST_MS},
-        "core.registration.direct_solver": {"SETTINGS_2D": direct.DirectSettings(stages)},
-        "core.registration.live": {"FINE_STEPS": {2: 5, 3: 4}, "FINE_ROUNDS": 3, "CONVERGED": 0.0},
-        "core.estimation.coarse_registration": {"NEIGHBOR_STEPS": {2: 3, 3: 3}},
-        "core.estimation.gradient_search": {"DIRECT_STEPS": 3},
-        "core.stiffness.modulus_posterior": {"EVALUATIONS": 4},
-        "core.stiffness.shear_modulus_ratio": {"MAX_NODES": {2: 600}, "MAX_NODES_FIRST_PASS": {2: 600}},
-    }
-    for module, values in quick.items():
-        for name, value in values.items():
-            monkeypatch.setattr(library(module), name, value)
+    take_few_steps(monkeypatch)
+    monkeypatch.setattr(library("panel.panel"), "INPUT_REST_MS", INPUT_REST_MS)
 
 
 def library(name: str):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from panel_rows import LUNG, RIBS, SOFT, Panel, at, info, three_tissues
 
@@ -52,25 +50,6 @@ def test_filter_that_is_gone_hides_nothing(fresh_host):
     panel["tissueFilter"].text = "rib 1"
     panel.show(many(3))
     assert visible_rows(panel, 3) == [0, 1, 2]
-
-
-def test_hundred_tissues_are_fast(fresh_host):
-    """0.3 s without the host, which takes more than half of what is measured here; best of three, in CPU seconds."""
-    tissues = many(100)
-    values = {tissue.id: at(1.5, 2.5) for tissue in tissues}
-    seconds = []
-    for _ in range(3):
-        panel = Panel()
-        began = time.process_time()
-        panel.rows.set_tissues(tissues)
-        made = time.process_time()
-        panel.rows.show(values)
-        shown = time.process_time()
-        panel.rows.show({**values, "id50": at(3.0, 2.5)})
-        seconds.append((made - began, shown - made, time.process_time() - shown))
-        if seconds[-1][0] < 0.8 and seconds[-1][1] < 0.06 and seconds[-1][2] < 0.015:
-            return
-    raise AssertionError(f"too slow: {seconds}")
 
 
 # --- how it looks ---------------------------------------------------------------------------------------------------

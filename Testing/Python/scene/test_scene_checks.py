@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 import slicer
@@ -349,27 +347,27 @@ def test_nodes_without_a_problem_can_be_read(mrml_scene, under):
     assert read_pair(*inputs).moving_segmentation is not None
 
 
-def test_clinical_size_takes_a_few_milliseconds(mrml_scene):
+def clinical_inputs(scene: slicer.vtkMRMLScene) -> InputNodes:
+    """Two CT volumes with twenty segments each, the moving ones under a deformation."""
     shape, matrix = (133, 285, 440), np.diag([0.97, 0.97, 2.5, 1.0])
     image = np.zeros(shape, np.int16)
     image[0, 0, 0] = 1
     segmentations = []
     for name in ("organs", "organs inhale"):
-        node = mrml_scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+        node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
         labels = np.zeros(shape, np.uint8)
         for label in range(1, 21):
             labels[6 * label : 6 * label + 5, 20:240, 30:400] = label
         add_shared_segments(node, labels, matrix)
         segmentations.append(node)
-    volumes = [add_volume(mrml_scene, name, image, matrix) for name in ("exhale", "inhale")]
+    volumes = [add_volume(scene, name, image, matrix) for name in ("exhale", "inhale")]
     inputs = InputNodes(*volumes, *segmentations)
-    put_under(inputs.moving, add_bend(mrml_scene))
-    times = []
-    for _ in range(10):
-        began = time.perf_counter()
-        problem = input_problem(inputs)
-        times.append(time.perf_counter() - began)
-    assert problem is None and min(times) < 0.005
+    put_under(inputs.moving, add_bend(scene))
+    return inputs
+
+
+def test_inputs_of_clinical_size_can_be_used(mrml_scene):
+    assert input_problem(clinical_inputs(mrml_scene)) is None
 
 
 def add_shared_segments(node, labels_kji: np.ndarray, matrix) -> None:
