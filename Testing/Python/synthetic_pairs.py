@@ -5,6 +5,7 @@ The anatomy is a formula in mm, so both images are exact samples of it whatever 
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 
 import numpy as np
@@ -116,6 +117,21 @@ def prepared(pair: ImagePair, **options) -> Registrar:
     options.setdefault("threads", 1)
     registrar = Registrar(pair, **options)
     finish(registrar.prepare())
+    return registrar
+
+
+def at_table_values(pair: ImagePair, job: str = "register", **options) -> Registrar:
+    """A registrar for the caller alone that has finished ``job``, "register" or "live", with the table's parameters.
+
+    Registered once for each pair and options, which must be the same objects for that.
+    """
+    return copy.deepcopy(_at_table_values(pair, job, **options))
+
+
+@cache
+def _at_table_values(pair: ImagePair, job: str, **options) -> Registrar:
+    registrar = prepared(pair, **options)
+    finish(getattr(registrar, job)(registrar.table_parameters()))
     return registrar
 
 

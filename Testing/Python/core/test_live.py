@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
-from synthetic_pairs import pair_of, prepared, rigid_lps_transform, rigid_ras, slice_case, volume_pair
+from network_pairs import slice_pair
+from synthetic_pairs import at_table_values, pair_of, prepared, rigid_lps_transform, rigid_ras, volume_pair
 
+from TissueElasticRegistrationLib.core.data.images import ImagePair
 from TissueElasticRegistrationLib.core.data.itk_bridge import displacement_transform
 from TissueElasticRegistrationLib.core.data.progress import Frame, finish
 from TissueElasticRegistrationLib.core.data.tissues import Lame
@@ -16,7 +20,13 @@ from TissueElasticRegistrationLib.core.registration.direct_solver import DirectS
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 from training.phantoms import make_case
 
-PAIRS = {"slice": lambda: pair_of(slice_case()), "volume": volume_pair}
+
+@cache
+def slice_of(seed: int, spacing_mm: float) -> ImagePair:
+    return pair_of(make_case(2, seed, spacing_mm=spacing_mm))
+
+
+PAIRS = {"slice": slice_pair, "volume": volume_pair}
 
 
 def frames_of(job) -> list[Frame]:
@@ -43,9 +53,8 @@ def at(points_ras_mm: np.ndarray, displacement_ras_mm: np.ndarray, geometry) -> 
 
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 def test_live_prepares_first_and_ends_like_a_registration(pair):
-    registrar, reference = Registrar(pair(), initial="none", threads=1), prepared(pair(), initial="none")
+    registrar, reference = Registrar(pair(), initial="none", threads=1), at_table_values(pair(), initial="none")
     parameters = reference.table_parameters()
-    finish(reference.register(parameters))
     last = frames_of(registrar.live(parameters))[-1]
     points = registrar.working.geometry.voxel_centers_ras_mm()[:, 4:-4:3, 4:-4:3].reshape(-1, 3)[::3]
     expected = at(points, *reference.displacement_ras_mm())
@@ -78,8 +87,7 @@ def test_frames_contain_the_initial_alignment():
 @pytest.mark.parametrize("weight", [0.03, 20.0])
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 def test_following_ends_about_as_low_as_registering_from_nothing(pair, weight):
-    registrar = prepared(pair(), initial="none")
-    frames_of(registrar.live(registrar.table_parameters()))
+    registrar = at_table_values(pair(), "live", initial="none")
     changed = with_lung(registrar, weight)
     untouched = objective_at(registrar, changed, registrar.live_velocity)
     frames_of(registrar.live(changed))
@@ -102,8 +110,7 @@ def coarse_velocities(registrar: Registrar, parameters, monkeypatch) -> dict[str
 
 
 def test_large_volumes_start_coarse_and_unchanged_parameters_move_nothing(monkeypatch):
-    registrar = prepared(volume_pair(), initial="none")
-    frames_of(registrar.live(with_lung(registrar, 0.5)))
+    registrar = at_table_values(volume_pair(), "live", initial="none")  # lung 0.5
     before = registrar.live_velocity.clone()
     # As good as unchanged: what is exactly the same is not even tried.
     shown = coarse_velocities(registrar, with_lung(registrar, 0.5 + 1e-12), monkeypatch)
@@ -113,8 +120,7 @@ def test_large_volumes_start_coarse_and_unchanged_parameters_move_nothing(monkey
 
 
 def test_coarse_steps_alone_already_lower_the_objective(monkeypatch):
-    registrar = prepared(volume_pair(), initial="none")
-    frames_of(registrar.live(registrar.table_parameters()))
+    registrar = at_table_values(volume_pair(), "live", initial="none")
     changed = registrar.table_parameters().with_tissue(1, Lame(50.0, 50.0))
     before = objective_at(registrar, changed, registrar.live_velocity)
     *_, last = coarse_velocities(registrar, changed, monkeypatch).values()
@@ -122,7 +128,7 @@ def test_coarse_steps_alone_already_lower_the_objective(monkeypatch):
 
 
 def test_a_dropped_job_leaves_off_where_the_last_frame_was():
-    registrar = prepared(pair_of(slice_case()), initial="none")
+    registrar = at_table_values(slice_pair(), "live", initial="none")
     settled = frames_of(registrar.live(registrar.table_parameters()))[-1]
     job = registrar.live(with_lung(registrar, 50.0))
     shown = next(progress for progress in job if isinstance(progress, Frame))
@@ -158,8 +164,7 @@ def test_a_drag_ends_exactly_where_one_move_to_the_same_value_ends(pair, monkeyp
     monkeypatch.setattr(live, "FIRST_LEVEL_VOXELS", 1000)  # the volume starts on a coarse level
     ends = []
     for way in (lambda registrar: dragged(registrar)[0], lambda registrar: dragged(registrar)[1]):
-        registrar = prepared(pair(), initial="none")
-        frames_of(registrar.live(registrar.table_parameters()))
+        registrar = at_table_values(pair(), "live", initial="none")
         ends.append(frames_of(registrar.live(way(registrar)))[-1].displacement_ras_mm)
     np.testing.assert_array_equal(*ends)
 
@@ -168,8 +173,7 @@ def test_a_drag_ends_exactly_where_one_move_to_the_same_value_ends(pair, monkeyp
 def test_what_is_shown_moves_while_the_slider_does(pair, monkeypatch):
     monkeypatch.setattr(live, "MOVING_WORK_S", 0.0)
     monkeypatch.setattr(live, "MIN_MOVING_WORK_S", 0.0)  # every step is shown, on a busy computer as well
-    registrar = prepared(pair(), initial="none")
-    frames_of(registrar.live(registrar.table_parameters()))
+    registrar = at_table_values(pair(), "live", initial="none")
     slider, end = dragged(registrar)
     before, job, shown = objective_at(registrar, end, registrar.live_velocity), registrar.live(slider), []
     while slider.way:
@@ -182,8 +186,7 @@ def test_what_is_shown_moves_while_the_slider_does(pair, monkeypatch):
 def test_after_a_drag_nothing_worse_is_shown_than_before(monkeypatch):
     monkeypatch.setattr(live, "MOVING_WORK_S", 0.0)
     monkeypatch.setattr(live, "MAX_INTERVAL_S", 0.0)
-    registrar = prepared(pair_of(slice_case()), initial="none")
-    frames_of(registrar.live(registrar.table_parameters()))
+    registrar = at_table_values(slice_pair(), "live", initial="none")
     slider, end = dragged(registrar)
     job, objectives = registrar.live(slider), []
     for progress in job:
@@ -196,7 +199,7 @@ def test_after_a_drag_nothing_worse_is_shown_than_before(monkeypatch):
 
 
 def test_the_way_back_leads_exactly_to_where_it_began():
-    registrar = prepared(pair_of(slice_case()), initial="none")
+    registrar = at_table_values(slice_pair(), "live", initial="none")
     shown = [
         frames_of(registrar.live(parameters))[-1].displacement_ras_mm
         for parameters in (registrar.table_parameters(), with_lung(registrar, 50.0), registrar.table_parameters())
@@ -206,7 +209,7 @@ def test_the_way_back_leads_exactly_to_where_it_began():
 
 
 def test_a_slider_that_moves_while_the_first_registration_runs_is_followed_to_its_end():
-    registrar, reference = (prepared(pair_of(slice_case()), initial="none") for _ in range(2))
+    registrar, reference = (prepared(slice_pair(), initial="none") for _ in range(2))
     slider, end = dragged(registrar)
     frames_of(registrar.live(slider))
     finish(reference.register(end))
@@ -217,31 +220,28 @@ def test_a_slider_that_moves_while_the_first_registration_runs_is_followed_to_it
 
 
 def test_a_bad_parameter_on_the_way_is_refused():
-    registrar = prepared(pair_of(slice_case()), initial="none")
-    frames_of(registrar.live(registrar.table_parameters()))
+    registrar = at_table_values(slice_pair(), "live", initial="none")
     with pytest.raises(ValueError, match="lung"):
         finish(registrar.live(Slider([with_lung(registrar, 2.0)] * 3, with_lung(registrar, 1e6))))
 
 
 def test_live_does_not_change_the_registration():
-    registrar = prepared(pair_of(slice_case()), initial="none")
-    finish(registrar.register(registrar.table_parameters()))
+    registrar = at_table_values(slice_pair(), initial="none")
     before = registrar.displacement_ras_mm()[0]
     frames_of(registrar.live(with_lung(registrar, 50.0)))
     np.testing.assert_array_equal(registrar.displacement_ras_mm()[0], before)
 
 
 def test_live_goes_on_from_a_finished_registration():
-    registrar = prepared(pair_of(slice_case()), initial="none")
+    registrar = at_table_values(slice_pair(), initial="none")
     parameters = registrar.table_parameters()
-    finish(registrar.register(parameters))
     frames = frames_of(registrar.live(parameters))
     assert len(frames) == 1
     torch.testing.assert_close(registrar.live_velocity, registrar.solution.velocity)
 
 
 def test_jacobian_comes_with_the_frames_only_when_asked_for():
-    registrar = prepared(volume_pair(), initial="none")
+    registrar = at_table_values(volume_pair(), "live", initial="none")
     plain = frames_of(registrar.live(registrar.table_parameters()))[-1]
     frame = frames_of(registrar.live(registrar.table_parameters(), jacobian=True))[-1]
     assert plain.jacobian_kji is None
@@ -253,7 +253,7 @@ def test_jacobian_comes_with_the_frames_only_when_asked_for():
 
 
 def test_a_bad_parameter_is_refused_before_anything_moves():
-    registrar = prepared(pair_of(slice_case()), initial="none")
+    registrar = prepared(slice_pair(), initial="none")
     with pytest.raises(ValueError, match="lung"):
         next(registrar.live(with_lung(registrar, 1e6)))
 
@@ -274,8 +274,8 @@ class NoMemory(DirectSolver):
 
 @pytest.mark.parametrize("what", ["register", "live"])
 def test_a_full_graphics_card_is_replaced_by_the_cpu_and_the_result_says_so(what):
-    registrar = prepared(pair_of(slice_case()), initial="none", solver=NoMemory())
-    expected = prepared(pair_of(slice_case()), initial="none")
+    registrar = prepared(slice_pair(), initial="none", solver=NoMemory())
+    expected = prepared(slice_pair(), initial="none")
     parameters = registrar.table_parameters()
     registrar.pyramid.parameter_maps(parameters)
     registrar.pyramid.device = torch.device("cuda")  # only the name of it: no hardware is needed
@@ -292,7 +292,7 @@ def test_a_full_main_memory_is_not_hidden():
             raise torch.cuda.OutOfMemoryError("out of memory")
             yield
 
-    registrar = prepared(pair_of(slice_case()), initial="none", solver=Full())
+    registrar = prepared(slice_pair(), initial="none", solver=Full())
     with pytest.raises(torch.cuda.OutOfMemoryError):
         finish(registrar.register(registrar.table_parameters()))
 
@@ -300,9 +300,8 @@ def test_a_full_main_memory_is_not_hidden():
 @pytest.mark.parametrize(("spacing_mm", "seed"), [(4.0, 1003), (8.0, 1007)])
 @pytest.mark.parametrize(("name", "mu"), [("liver", 2.0), ("soft", 2.0), ("lung", 1.0)])
 def test_small_moves_of_a_slider_are_followed(spacing_mm, seed, name, mu):
-    registrar = prepared(pair_of(make_case(2, seed, spacing_mm=spacing_mm)), initial="none")
+    registrar = at_table_values(slice_of(seed, spacing_mm), initial="none")
     parameters = registrar.table_parameters()
-    finish(registrar.register(parameters))
     label = next(tissue.label for tissue in registrar.tissues if tissue.name == name)
     changed = parameters.with_tissue(label, Lame(parameters[label].lam, mu))
     before = objective_at(registrar, changed, registrar.live_velocity)

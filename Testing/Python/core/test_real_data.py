@@ -15,7 +15,7 @@ from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 
 LUNG, CARDIAC = DATA / "lung-4dct-p102", DATA / "cardiac-cine-scd0000301"
 
-pytestmark = [pytest.mark.data, pytest.mark.slow]
+pytestmark = pytest.mark.data
 
 
 def registered(pair: ImagePair, finest_mm: float) -> RegistrationResult:

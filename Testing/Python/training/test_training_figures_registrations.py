@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("matplotlib")
 
 import matplotlib
+from few_steps import take_few_steps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from synthetic_pairs import prepared, quick_solver, slice_case, thorax_case, write_pair
 from training_files import paper_packs
@@ -311,7 +312,8 @@ def test_rows_are_registered_with_what_was_chosen(tmp_path, packs):
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-def test_the_same_subject_gives_the_same_bytes_from_files_too(tmp_path, packs, capsys):
+def test_the_same_subject_gives_the_same_bytes_from_files_too(tmp_path, packs, capsys, monkeypatch):
+    take_few_steps(monkeypatch)
     case = slice_case()
     pair = ImagePair(case.fixed, case.moving, case.fixed_segmentation, case.moving_segmentation)
     files = write_pair(pair, tmp_path)
