@@ -1,6 +1,6 @@
 """Times and memory that must not grow, on the test host; ends with code 1 if one lies beyond its limit.
 
-    python Testing/benchmarks/limits.py [--only rows frame inputs memory]
+    python Testing/benchmarks/limits.py [--only rows frame inputs loop memory]
 
 Seconds and megabytes depend on the machine and on what else runs there, so the tests do not ask for them. The limits
 are several times what an idle core of 2024 needs: they find a wait for something that should not be waited for, work
@@ -90,6 +90,22 @@ def inputs(host) -> Iterator[Measured]:
     yield "check of clinical inputs (s)", min(seconds), 0.005
 
 
+def loop(host) -> Iterator[Measured]:
+    """How long the event loop is blocked while a job runs, best of three: other programs count too."""
+    from test_panel_worker import busy_loop, python_steps, quick_steps, torch_steps
+
+    from TissueElasticRegistrationLib.core.data.progress import finish
+    from TissueElasticRegistrationLib.panel.job_runner import JobRunner
+
+    runner = JobRunner()
+    for make, count in ((torch_steps, 25), (python_steps, 15), (quick_steps, 100_000)):
+        finish(make(2))
+        blocked = min((busy_loop(runner, make(count)) for _ in range(3)), key=lambda found: found.longest_ms)
+        yield f"event loop during {make.__name__}, 95 % (ms)", blocked.percentile_95_ms, 35.0
+        yield f"event loop during {make.__name__}, longest (ms)", blocked.longest_ms, 60.0
+    runner.close(5.0)
+
+
 def memory(host) -> Iterator[Measured]:
     """What the process grows by in random actions, after a start that fills the pools of malloc, torch and VTK.
 
@@ -120,7 +136,7 @@ def memory_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-LIMITS = {measure.__name__: measure for measure in (rows, frame, inputs, memory)}
+LIMITS = {measure.__name__: measure for measure in (rows, frame, inputs, loop, memory)}
 
 
 def main() -> int:

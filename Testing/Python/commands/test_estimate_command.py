@@ -110,7 +110,7 @@ class Impatient(ProgressLine):
     [
         ("read", GRID),
         ("estimate  23 %", GRID),
-        ("shear modulus ratio  7", (RATIO,)),
+        ("shear modulus ratio", (RATIO,)),
         ("evaluate", (*QUICK, *GRID)),
         ("write 100 %  done", (*QUICK, *GRID)),
     ],
