@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -23,6 +24,11 @@ GRID_MM = 3.0
 def cases():
     """One case of each dimension, by dimension."""
     return {2: make_case(2, 5), 3: make_case(3, 5, spacing_mm=8.0)}
+
+
+@cache
+def small_case(dimension, **options):
+    return make_case(dimension, 11, spacing_mm=SMALL_SPACING_MM[dimension], **options)
 
 
 def node_positions_mm(shape):
@@ -308,7 +314,7 @@ def test_parameters_lie_in_the_ranges_of_their_tissues(cases, dimension):
 
 @pytest.mark.parametrize("dimension", [2, 3])
 def test_same_arguments_give_the_same_case(dimension):
-    one, two = (make_case(dimension, 11, spacing_mm=SMALL_SPACING_MM[dimension]) for _ in range(2))
+    one, two = small_case(dimension), make_case(dimension, 11, spacing_mm=SMALL_SPACING_MM[dimension])
     assert np.array_equal(one.fixed.array_kji, two.fixed.array_kji)
     assert np.array_equal(one.moving.array_kji, two.moving.array_kji)
     assert np.array_equal(one.displacement_ras_mm, two.displacement_ras_mm)
@@ -331,7 +337,7 @@ def test_noise_of_fixed_and_moving_is_independent(cases, dimension):
 
 @pytest.mark.parametrize("dimension", [2, 3])
 def test_loads_move_the_same_subject_differently(dimension):
-    results = [make_case(dimension, 11, load=load, spacing_mm=SMALL_SPACING_MM[dimension]) for load in LOADS]
+    results = [small_case(dimension, load=load) for load in LOADS]
     assert len(results) == 3
     for number, case in enumerate(results):
         following = results[(number + 1) % 3]
@@ -342,9 +348,7 @@ def test_loads_move_the_same_subject_differently(dimension):
 
 @pytest.mark.parametrize("dimension", [2, 3])
 def test_oblique_turns_space_and_truth_but_not_the_voxels(dimension):
-    straight, oblique = (
-        make_case(dimension, 11, spacing_mm=SMALL_SPACING_MM[dimension], oblique=turned) for turned in (False, True)
-    )
+    straight, oblique = (small_case(dimension, **turned) for turned in ({}, {"oblique": True}))
     assert np.array_equal(straight.moving.array_kji, oblique.moving.array_kji)
     turn = oblique.fixed.geometry.ijk_to_ras[:3, :3] @ np.linalg.inv(straight.fixed.geometry.ijk_to_ras[:3, :3])
     assert np.allclose(turn @ turn.T, np.eye(3)) and np.linalg.det(turn) == pytest.approx(1)
@@ -354,7 +358,7 @@ def test_oblique_turns_space_and_truth_but_not_the_voxels(dimension):
 
 @pytest.mark.parametrize("dimension", [2, 3])
 def test_spacing_sets_the_voxels_not_the_field_of_view(dimension):
-    geometry = make_case(dimension, 11, spacing_mm=SMALL_SPACING_MM[dimension]).fixed.geometry
+    geometry = small_case(dimension).fixed.geometry
     assert np.allclose(geometry.spacing_ijk_mm, SMALL_SPACING_MM[dimension])
     assert geometry.shape_kji[-1] * geometry.spacing_ijk_mm[0] == pytest.approx(384)
 
