@@ -142,6 +142,11 @@ def _receiver(*target) -> Callable:
     raise ValueError(f"not something a signal can be connected to: {target}")
 
 
+def connected_senders() -> int:
+    """How many living objects have been connected."""
+    return len(_connections)
+
+
 def _connections_of(sender: QtCore.QObject) -> list[Connection]:
     address = shiboken6.getCppPointer(sender)[0]
     if address not in _connections:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from estimation_case import registrar_of, thorax_slice
+from few_steps import take_few_steps
 from network_pairs import MAP_2D, pack_of, solver_with
 
 from TissueElasticRegistrationLib.core.data.progress import Job, finish
@@ -27,6 +28,11 @@ SEARCHES: dict[str, Search] = {
 }
 EVERY = [(kind, method) for kind in ("direct", "network") for method in SEARCHES]
 DROPPED_AT = 5  # places spread over the search
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    take_few_steps(monkeypatch)
 
 
 @contextmanager

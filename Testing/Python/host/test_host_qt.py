@@ -259,12 +259,12 @@ def test_exception_in_a_slot_is_collected_and_not_raised(start, capsys):
 def test_connections_end_with_their_sender():
     from host import signals
 
-    before = len(signals._connections)
+    before = signals.connected_senders()
     button = qt.QPushButton()
     button.connect("clicked()", print)
-    assert len(signals._connections) == before + 1
+    assert signals.connected_senders() == before + 1
     button.delete()
-    assert len(signals._connections) == before
+    assert signals.connected_senders() == before
 
 
 # What is not portable or not safe
