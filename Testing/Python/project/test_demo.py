@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import io
 import json
+from functools import partial
 from types import SimpleNamespace
 
 import demo
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from few_steps import take_few_steps
 
 from TissueElasticRegistrationLib.commands.console_progress import ProgressLine
 from TissueElasticRegistrationLib.commands.register_command import OUTPUT_FILES, read_pair
 from TissueElasticRegistrationLib.core.data.geometry import flip_ras_lps
 from TissueElasticRegistrationLib.core.data.images import Segmentation
 from TissueElasticRegistrationLib.core.data.tissues import Lame, Tissue
+from TissueElasticRegistrationLib.core.estimation import coarse_registration
 from TissueElasticRegistrationLib.core.files.image_files import write_labels
 from TissueElasticRegistrationLib.core.files.landmark_files import read_landmarks
 from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale
@@ -41,7 +44,10 @@ def finished(slicer_host, tmp_path_factory):
     log = io.StringIO()
     options = argparse.Namespace(**NOTHING, output=str(output))
     slicer_host.reset()
-    text, user = run(options, slicer_host, ProgressLine(log), simulate=lambda folder: simulated_case(folder, 2, 3, 8.0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coarse_registration, "NEIGHBOR_STEPS", {2: 3, 3: 3})
+        simulate = partial(simulated_case, dimension=2, patient=3, spacing_mm=8.0)
+        text, user = run(options, slicer_host, ProgressLine(log), simulate=simulate)
     values = user.values()
     assert not slicer_host.reset()
     return SimpleNamespace(
@@ -223,9 +229,10 @@ def test_overview_has_its_width_and_cuts_no_text(finished):
             assert min(box.x0, box.y0, width - box.x1, height - box.y1) >= 0, text.get_text()
 
 
-def test_without_moving_segmentation_the_table_is_applied(finished, fresh_host, tmp_path):
+def test_without_moving_segmentation_the_table_is_applied(finished, fresh_host, tmp_path, monkeypatch):
     from demonstration.main_job import run
 
+    take_few_steps(monkeypatch)
     case = finished.output / "case"
     options = {name: str(case / f"{name}.nii.gz") for name in ("fixed", "moving", "segmentation")}
     output = tmp_path / "output"
@@ -236,11 +243,12 @@ def test_without_moving_segmentation_the_table_is_applied(finished, fresh_host, 
     assert "results of 'table'" in text and not (output / "warped_labels.nii.gz").exists()
 
 
-def test_closing_the_window_ends_it_and_leaves_nothing_behind(finished, fresh_host, tmp_path):
+def test_closing_the_window_ends_it_and_leaves_nothing_behind(finished, fresh_host, tmp_path, monkeypatch):
     import slicer.util
     from demonstration.main_job import run
     from demonstration.panel_user import WindowClosed
 
+    take_few_steps(monkeypatch)
     case = finished.output / "case"
     options = {
         name: str(case / f"{name}.nii.gz") for name in ("fixed", "moving", "segmentation", "moving_segmentation")
