@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import torch
 from network_pairs import slice_pair
-from synthetic_pairs import at_table_values, pair_of, prepared, rigid_lps_transform, rigid_ras, volume_pair
+from synthetic_pairs import (
+    at_table_values,
+    pair_of,
+    prepared,
+    quick_solver,
+    rigid_lps_transform,
+    rigid_ras,
+    volume_pair,
+)
 
 from TissueElasticRegistrationLib.core.data.images import ImagePair
 from TissueElasticRegistrationLib.core.data.itk_bridge import displacement_transform
@@ -262,7 +270,7 @@ class NoMemory(DirectSolver):
     """A solver that runs out of memory once."""
 
     def __init__(self):
-        super().__init__()
+        super().__init__(settings=quick_solver().settings(2))
         self.tries = 0
 
     def descend(self, *arguments, **options):
@@ -275,7 +283,7 @@ class NoMemory(DirectSolver):
 @pytest.mark.parametrize("what", ["register", "live"])
 def test_a_full_graphics_card_is_replaced_by_the_cpu_and_the_result_says_so(what):
     registrar = prepared(slice_pair(), initial="none", solver=NoMemory())
-    expected = prepared(slice_pair(), initial="none")
+    expected = prepared(slice_pair(), initial="none", solver=quick_solver())
     parameters = registrar.table_parameters()
     registrar.pyramid.parameter_maps(parameters)
     registrar.pyramid.device = torch.device("cuda")  # only the name of it: no hardware is needed

@@ -8,6 +8,7 @@ import pytest
 import slicer
 import slicer.util
 from demonstration.panel_user import PanelUser
+from few_steps import take_few_steps
 from panel_case import add_phantom
 
 from TissueElasticRegistrationLib.commands.console_progress import ProgressLine
@@ -98,7 +99,10 @@ def header_height(section) -> int:
 @pytest.fixture(scope="module", params=[1.0, 1.5], ids=["usual", "large"])
 def case(request, slicer_host):
     slicer_host.reset()
-    yield Case(slicer_host, request.param * slicer.app.font().pointSizeF())
+    with pytest.MonkeyPatch.context() as patch:
+        take_few_steps(patch)
+        made = Case(slicer_host, request.param * slicer.app.font().pointSizeF())
+    yield made
     assert not slicer_host.reset()
 
 
