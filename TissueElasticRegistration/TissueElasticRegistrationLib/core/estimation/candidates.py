@@ -25,7 +25,7 @@ def select_candidate(task: EstimationTask, per_tissue: TissueParameters) -> Job[
 
     Both are registered as usual and scored by the mean over the estimated tissues. The best common λ and μ of all
     tissues is no candidate: at the same overlap the error of its deformation is larger (13 2D phantoms: 0.9 mm, and
-    0.6 mm with the tissues' own).
+    0.7 mm with the tissues' own).
 
     Args:
         task: What is estimated, from which start values, and judged by what.
