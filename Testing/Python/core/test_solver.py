@@ -10,11 +10,10 @@ import torch
 from network_pairs import MAP_2D, pack_of, slice_pair
 from synthetic_pairs import prepared, quick_solver, volume_pair
 
-from TissueElasticRegistrationLib.core.data.progress import finish
+from TissueElasticRegistrationLib.core.data.progress import Frame, finish
 from TissueElasticRegistrationLib.core.data.tissues import Lame
 from TissueElasticRegistrationLib.core.registration import solver as solver_module
 from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver
-from TissueElasticRegistrationLib.core.registration.live import Frame
 from TissueElasticRegistrationLib.core.registration.network_solver import NetworkSolver
 from TissueElasticRegistrationLib.core.registration.solver import Solver, solver_for
 
