@@ -5,6 +5,7 @@ border to the scene in .../scene, parts of the panel in .../panel.
 """
 
 import sys
+from dataclasses import fields, replace
 
 import qt
 import slicer
@@ -19,7 +20,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from TissueElasticRegistrationLib.core.models.model_card import DIRECT, list_cards
+from TissueElasticRegistrationLib.core.models.model_card import list_cards
 from TissueElasticRegistrationLib.panel.panel import RegistrationPanel
 from TissueElasticRegistrationLib.panel.parameter_node import (
     TissueElasticRegistrationParameterNode,
@@ -27,12 +28,12 @@ from TissueElasticRegistrationLib.panel.parameter_node import (
     migrate,
 )
 from TissueElasticRegistrationLib.panel.widgets.labels import share_tool_tips
-from TissueElasticRegistrationLib.scene.console import Registered, estimate_stiffness, evaluate, register
+from TissueElasticRegistrationLib.scene.console import ConsoleResult, estimate_stiffness, evaluate, register
 from TissueElasticRegistrationLib.scene.console import estimate as estimate_parameters
 from TissueElasticRegistrationLib.scene.display.outlines import hide_outlines
 from TissueElasticRegistrationLib.scene.display.volume_rendering import resume_volume_rendering
 from TissueElasticRegistrationLib.scene.nodes import InputNodes
-from TissueElasticRegistrationLib.scene.session import EstimationOptions, SessionOptions
+from TissueElasticRegistrationLib.scene.options import EstimationOptions, RegistrationOptions
 
 BEFORE_SELECTORS = 1.0  # priority of an observer
 
@@ -193,13 +194,26 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
 class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
     """Registration from Python, without the panel: nodes and plain values in, plain results out.
 
+    >>> from TissueElasticRegistrationLib.scene.console import EstimationOptions, InputNodes, RegistrationOptions
     >>> logic = slicer.util.getModuleLogic("TissueElasticRegistration")
-    >>> done = logic.register(fixed, moving, segmentation, {"Liver": (1.0, 2.0)}, movingSegmentation=labels)
-    >>> done.result.tissues[0].dice_after, done.nodes.transform.GetName()
+    >>> inputs = InputNodes(fixed, moving, segmentation, moving_segmentation=labels)
+    >>> done = logic.register(inputs, {"Liver": (1.0, 2.0)}, initial="none")
+    >>> done.result.tissues[0].dice_after > done.result.tissues[0].dice_before
+    True
+    >>> moving.GetParentTransformNode() is done.nodes.transform
+    True
+    >>> found = logic.estimate(inputs, points=3, locked=["Bone"])
+    >>> best = logic.register(inputs, found.values())
+    >>> same = logic.estimate(inputs, estimation=EstimationOptions(points=3, locked=["Bone"]))
+    >>> same.values() == found.values()
+    True
 
-    Parameters are (λ, μ), relative weights without unit from 0.02 to 200, by segment name or ID; tissues that are not
-    named get start values that fit their names. Models on the paper's scale have weights from 0 to 1 instead (`models`
-    says which). All methods raise ValueError with one sentence for unusable input.
+    Values are (λ, μ), relative weights without unit from 0.02 to 200, by segment name or ID; tissues that are not named
+    get start values that fit their names. Models on the paper's scale have weights from 0 to 1 instead (`models` says
+    which). The fields of `RegistrationOptions` (initial, device, finest_mm, model) and of `EstimationOptions` (method,
+    criterion, points, locked, hold_out, hold_out_landmarks) can be given as such an object or, one by one, as keywords.
+    ``progress`` is called with `Progress` (fraction, text). All methods raise ValueError with one sentence for unusable
+    input.
     """
 
     def __init__(self) -> None:
@@ -215,84 +229,59 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         return self._parameterNode
 
     def register(
-        self,
-        fixed,
-        moving,
-        segmentation,
-        parameters=None,
-        movingSegmentation=None,
-        fixedLandmarks=None,
-        movingLandmarks=None,
-        outputs=None,
-        refineSteps=None,
-        initial="auto",
-        device="auto",
-        finestMm=0.0,
-        progress=None,
-        model=DIRECT,
-    ) -> Registered:
-        """Deform ``moving`` onto ``fixed`` and write transform, warped volume and segmentation and a table of measures.
+        self, inputs, values=None, options=None, outputs=None, refine_steps=None, progress=None, **keywords
+    ) -> ConsoleResult:
+        """Deform the moving volume onto the fixed one; write transform, warped volume and segmentation, and measures.
 
-        fixed, moving: scalar volume nodes. segmentation: of the fixed volume. parameters: {"Liver": (lam, mu)}.
-        movingSegmentation, fixedLandmarks, movingLandmarks: for measuring only. outputs: `OutputNodes`, None for those
-        of the last registration of this pair or new ones. refineSteps: further steps at full resolution; None: after a
-        network 40, in volumes 5, otherwise none. initial: alignment done first, "auto", "none" or "rigid". device:
-        "auto", "cpu" or "cuda". finestMm: smallest voxel, 0 for automatic. progress: called with `Progress` (fraction,
-        text). model: "direct" (no network), the name of an installed model, or the path of the folder of one.
+        Args:
+            inputs: `InputNodes`; the moving segmentation and landmarks are used for measuring only.
+            values: {"Liver": (lam, mu)} by segment name or ID.
+            options: `RegistrationOptions`.
+            outputs: `OutputNodes`; None for those of the last registration of this pair, or new ones.
+            refine_steps: Additional iterations at full resolution; None: none for the direct solver, after a network 40
+                in 2D and 5 in 3D.
+            progress: See the class.
+            **keywords: Fields of `RegistrationOptions`, such as ``model="universal-3d"``.
 
-        Returns `Registered`: ``result`` (displacement in RAS mm, measures) and ``nodes``.
+        Returns:
+            `ConsoleResult`: ``result`` (displacement in RAS mm, warped images, measures) and ``nodes``.
+
+        Raises:
+            ValueError: Before anything is written, if nodes, options, model or values cannot be used.
         """
-        inputs = InputNodes(fixed, moving, segmentation, movingSegmentation, fixedLandmarks, movingLandmarks)
-        return register(
-            inputs, parameters or {}, SessionOptions(initial, device, finestMm, model), outputs, refineSteps, progress
-        )
+        return register(inputs, values or {}, _with(options, keywords), outputs, refine_steps, progress)
 
-    def estimate(
-        self,
-        fixed,
-        moving,
-        segmentation,
-        movingSegmentation=None,
-        parameters=None,
-        locked=(),
-        points=None,
-        initial="auto",
-        device="auto",
-        finestMm=0.0,
-        progress=None,
-        model=DIRECT,
-        fixedLandmarks=None,
-        movingLandmarks=None,
-        method="grid",
-        objective="dice",
-        holdOut=(),
-        holdOutLandmarks=(),
-    ):
-        """Search (λ, μ) of each tissue for this pair; returns `core.estimation.result.Estimate`, writes nothing.
+    def estimate(self, inputs, values=None, options=None, estimation=None, progress=None, **keywords):
+        """Search (λ, μ) of each tissue for this pair; writes nothing.
 
-        ``estimate.values()`` fits ``parameters`` of `register`. locked: segment names or IDs that keep their values.
-        points: positions of each slider that are tried, None for 11 with a model and 5 without. method: "grid" or
-        "gradient", for many tissues. objective: "dice" (overlap, needs ``movingSegmentation``), "landmarks" or
-        "similarity" (inside the tissues). holdOut, holdOutLandmarks: segments and names of landmarks, or "half" for
-        every second one, that the search does not look at: they can check it. Others as in `register`.
+        Args:
+            inputs: `InputNodes`, with what the criterion needs: a moving segmentation or landmarks.
+            values: Where the search starts, as in `register`.
+            options: `RegistrationOptions`.
+            estimation: `EstimationOptions`.
+            progress: See the class.
+            **keywords: Fields of either, such as ``criterion="landmarks"``.
+
+        Returns:
+            `core.estimation.estimate_result.Estimate`; its ``values()`` fit `register`.
+
+        Raises:
+            ValueError: If nodes, options or values cannot be used, or the pair lacks what the criterion needs.
         """
-        inputs = InputNodes(fixed, moving, segmentation, movingSegmentation, fixedLandmarks, movingLandmarks)
-        search = EstimationOptions(method, objective, points, holdOut, holdOutLandmarks)
-        return estimate_parameters(
-            inputs, parameters or {}, SessionOptions(initial, device, finestMm, model), locked, search, progress
-        )
+        of_estimation = {name: keywords.pop(name) for name in _names(EstimationOptions) if name in keywords}
+        estimation = replace(estimation or EstimationOptions(), **of_estimation)
+        return estimate_parameters(inputs, values or {}, _with(options, keywords), estimation, progress)
 
-    def estimateStiffness(
-        self, fixed, moving, segmentation, initial="auto", device="auto", finestMm=0.0, progress=None
-    ):
+    def estimateStiffness(self, inputs, options=None, progress=None, **keywords):
         """Experimental: estimate the ratios of the tissues' shear moduli from the deformation; writes nothing.
 
         The result does not depend on λ and μ: the pair is registered with the same weak regularization of all tissues.
 
         Args:
-            fixed, moving: Scalar volume nodes that show the same contrast.
-            segmentation: Segmentation node of the fixed volume.
-            initial, device, finestMm, progress: As in `register`.
+            inputs: `InputNodes` of two volumes that show the same contrast.
+            options: `RegistrationOptions`.
+            progress: See the class.
+            **keywords: Fields of `RegistrationOptions`.
 
         Returns:
             `core.stiffness.shear_modulus_ratio.ShearModulusRatios`: one ratio per tissue with a 95 % interval, or the
@@ -301,31 +290,38 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         Raises:
             ValueError: If the input cannot be used or the deformation does not show stiffness.
         """
-        inputs = InputNodes(fixed, moving, segmentation)
-        return estimate_stiffness(inputs, SessionOptions(initial, device, finestMm), progress)
+        return estimate_stiffness(inputs, _with(options, keywords), progress)
 
-    def evaluate(
-        self,
-        fixed,
-        moving,
-        segmentation,
-        transform,
-        parameters=None,
-        movingSegmentation=None,
-        fixedLandmarks=None,
-        movingLandmarks=None,
-        progress=None,
-    ):
-        """Measure any transform that maps ``moving`` to ``fixed``, also one of another module; writes nothing.
+    def evaluate(self, inputs, transform, values=None, progress=None):
+        """Measure any transform that maps the moving volume to the fixed one, also another module's; writes nothing.
 
-        Returns `core.result.RegistrationResult`: Dice, surface distances, landmark errors in mm, folding, strain.
+        Args:
+            inputs: `InputNodes`.
+            transform: Transform node, as the moving volume would be put under.
+            values: (λ, μ) by segment name or ID, for the elastic energy.
+            progress: See the class.
+
+        Returns:
+            `core.data.result.RegistrationResult`: Dice, surface distances, landmark errors in mm, folding, strain.
+
+        Raises:
+            ValueError: Naming the node, if something is missing.
         """
-        inputs = InputNodes(fixed, moving, segmentation, movingSegmentation, fixedLandmarks, movingLandmarks)
-        return evaluate(inputs, transform, parameters or {}, progress)
+        return evaluate(inputs, transform, values or {}, progress)
 
     def models(self) -> list:
-        """The installed models as `core.model_card.ModelCard`: name, dimension, tissues, scale, training, license."""
+        """The installed models as `core.models.model_card.ModelCard`: name, dimension, scale, training, license ..."""
         return [entry.card for entry in list_cards() if entry.card is not None]
+
+
+def _names(options: type) -> list[str]:
+    """Of the fields of a dataclass."""
+    return [entry.name for entry in fields(options)]
+
+
+def _with(options: RegistrationOptions | None, keywords: dict) -> RegistrationOptions:
+    """The options with single fields given as keywords. Raises TypeError for a name that is none of its fields."""
+    return replace(options or RegistrationOptions(), **keywords)
 
 
 class TissueElasticRegistrationTest(ScriptedLoadableModuleTest):
@@ -347,7 +343,8 @@ class TissueElasticRegistrationTest(ScriptedLoadableModuleTest):
         self.delayDisplay("Registering two balls")
         fixed, moving, segmentation, movingSegmentation = addBalls()
         logic = TissueElasticRegistrationLogic()
-        done = logic.register(fixed, moving, segmentation, {"ball": (1.0, 1.0)}, movingSegmentation=movingSegmentation)
+        inputs = InputNodes(fixed, moving, segmentation, movingSegmentation)
+        done = logic.register(inputs, {"ball": (1.0, 1.0)})
         ball = next(row for row in done.result.tissues if row.tissue.name == "ball")
         self.assertLess(ball.dice_before, 0.8)
         self.assertGreater(ball.dice_after, 0.9)

@@ -113,7 +113,7 @@ def _registered(pair: ImagePair, name: str, solvers: Mapping[str, Solver], choic
         asked = None
         if choice.method == "grid" and is_adaptive(solver):
             asked = choice.search or global_model(solver, solvers.values())
-        found = run(estimate(registrar, parameters, choice.method, points=choice.points, search=asked))
+        found = run(estimate(registrar, parameters, choice.method, points=choice.points, grid_solver=asked))
         parameters = best_for_all(found) if is_global(solver) and found.landscape is not None else found.parameters
         origin = f"estimated by {choice.method}" + (f" with {asked.pack.card.name}" if asked is not None else "")
     run(registrar.register(parameters))

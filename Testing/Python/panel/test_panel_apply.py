@@ -17,7 +17,7 @@ from synthetic_pairs import volume_pair
 
 from TissueElasticRegistrationLib.core.data.tissues import BACKGROUND_ID
 from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale
-from TissueElasticRegistrationLib.scene.nodes import OutputNodes, find_outputs
+from TissueElasticRegistrationLib.scene.nodes import InputNodes, OutputNodes, find_outputs
 
 SOFT, LIVER = "id_soft", "id_liver"
 OUTPUTS = {
@@ -120,7 +120,7 @@ def test_apply_does_what_the_logic_does(ready):
     apply(ready)
     outputs = find_outputs(ready.nodes)
     clicked, cells = {key: array.copy() for key, array in arrays(outputs, ready).items()}, quality(ready)
-    done = ready.logic.register(*ready.nodes[:3], values, *ready.nodes[3:])
+    done = ready.logic.register(ready.nodes, values)
     assert done.nodes == outputs
     called = arrays(done.nodes, ready)
     assert clicked.keys() == called.keys()
@@ -300,6 +300,6 @@ def test_advanced_settings_are_those_of_the_logic(panel):
     panel.rest()
     apply(panel)
     clicked = displacement(find_outputs(panel.nodes))
-    done = panel.logic.register(*panel.nodes[:3], initial="rigid", refineSteps=3, finestMm=6)
+    done = panel.logic.register(InputNodes(*panel.nodes[:3]), initial="rigid", refine_steps=3, finest_mm=6)
     np.testing.assert_array_equal(clicked, displacement(done.nodes))
     assert done.result.initial == "rigid"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+
 import numpy as np
 import pytest
 import slicer
@@ -17,6 +19,8 @@ from TissueElasticRegistrationLib.core.data.tissues import find_tissue
 from TissueElasticRegistrationLib.core.estimation.criteria.hold_out import HoldOut
 from TissueElasticRegistrationLib.core.estimation.grid_search import estimate_by_grid
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
+from TissueElasticRegistrationLib.scene.nodes import InputNodes
+from TissueElasticRegistrationLib.scene.options import RegistrationOptions
 from TissueElasticRegistrationLib.scene.read import read_pair
 
 
@@ -44,11 +48,11 @@ def volumes(fresh_host):
 def test_a_loop_over_patients(logic):
     for number in (1, 2):
         nodes = add_phantom(slicer.mrmlScene, f"patient {number} ", seed=number)
-        estimated = logic.estimate(*nodes[:4], points=3)
-        done = logic.register(*nodes[:3], estimated.values(), *nodes[3:])
+        estimated = logic.estimate(InputNodes(*nodes[:4]), points=3)
+        done = logic.register(nodes, estimated.values())
         errors = done.result.landmark_errors
         assert errors.after_mean < 0.4 * errors.before_mean
-        judged = logic.evaluate(*nodes[:3], done.nodes.transform, estimated.values(), *nodes[3:])
+        judged = logic.evaluate(nodes, done.nodes.transform, estimated.values())
         assert judged.landmark_errors.after_mean == pytest.approx(errors.after_mean, abs=0.05)
         assert nodes.moving.GetParentTransformNode() is done.nodes.transform
         assert done.nodes.warped_volume.GetName() == f"patient {number} moving warped"
@@ -104,7 +108,7 @@ def overlap(label: int, node: slicer.vtkMRMLTransformNode | None) -> float:
 def test_any_transform_can_be_evaluated(logic, volumes, make):
     transform = make(slicer.mrmlScene)
     nodes = node_ids(slicer.mrmlScene)
-    result = logic.evaluate(*volumes[:3], transform, None, *volumes[3:])
+    result = logic.evaluate(volumes, transform, None)
     for row in result.tissues:
         if row.tissue.name in ("soft", "lung", "bone"):
             label = {"soft": 1, "lung": 2, "bone": 3}[row.tissue.name]
@@ -120,9 +124,9 @@ def test_any_transform_can_be_evaluated(logic, volumes, make):
 
 def test_it_does_not_matter_whether_the_moving_volume_is_under_the_transform(logic, volumes):
     transform = a_spline(slicer.mrmlScene)
-    apart = logic.evaluate(*volumes[:3], transform, None, *volumes[3:])
+    apart = logic.evaluate(volumes, transform, None)
     put_under(volumes.moving, transform)
-    under = logic.evaluate(*volumes[:3], transform, None, *volumes[3:])
+    under = logic.evaluate(volumes, transform, None)
     assert [row.dice_after for row in under.tissues] == pytest.approx(
         [row.dice_after for row in apart.tissues], nan_ok=True
     )
@@ -131,7 +135,7 @@ def test_it_does_not_matter_whether_the_moving_volume_is_under_the_transform(log
 
 def test_progress_is_told(logic):
     nodes, told = add_phantom(slicer.mrmlScene), []
-    logic.register(*nodes[:3], progress=told.append)
+    logic.register(InputNodes(*nodes[:3]), progress=told.append)
     fractions = [progress.fraction for progress in told]
     assert fractions == sorted(fractions)
     assert (fractions[0], fractions[-1] > 0.9) == (0.0, True)
@@ -140,22 +144,24 @@ def test_progress_is_told(logic):
 
 def test_parameters_are_given_by_name_or_id(logic):
     nodes = add_phantom(slicer.mrmlScene)
-    by_name = logic.register(*nodes[:3], {"Soft": (1.0, 100.0)}).result
-    by_id = logic.register(*nodes[:3], {"id_soft": (1.0, 100.0)}).result
-    plain = logic.register(*nodes[:3]).result
+    by_name = logic.register(InputNodes(*nodes[:3]), {"Soft": (1.0, 100.0)}).result
+    by_id = logic.register(InputNodes(*nodes[:3]), {"id_soft": (1.0, 100.0)}).result
+    plain = logic.register(InputNodes(*nodes[:3])).result
     np.testing.assert_array_equal(by_name.displacement_ras_mm, by_id.displacement_ras_mm)
     assert np.abs(by_name.displacement_ras_mm - plain.displacement_ras_mm).max() > 1
 
 
 def test_locked_tissues_are_not_estimated(logic):
     nodes = add_phantom(slicer.mrmlScene)
-    values = logic.estimate(*nodes[:4], {"liver": (3.0, 4.0)}, locked=["id_liver", "Bone"], points=3).values()
+    values = logic.estimate(
+        InputNodes(*nodes[:4]), {"liver": (3.0, 4.0)}, locked=["id_liver", "Bone"], points=3
+    ).values()
     assert values.keys() == {"id_lung", "id_soft"}
 
 
 def test_an_estimate_is_that_of_the_library_whoever_asks(logic):
     nodes = add_phantom(slicer.mrmlScene)
-    found = logic.estimate(*nodes[:4], points=2, holdOut=["liver"])
+    found = logic.estimate(InputNodes(*nodes[:4]), points=2, hold_out=["liver"])
     registrar = Registrar(read_pair(*nodes[:4]), threads=1)
     finish(registrar.prepare())
     liver = find_tissue(registrar.tissues, "liver")
@@ -209,36 +215,56 @@ class TestErrors:
         assert "'other moving'" in refused(logic.register, nodes.fixed, deleted, nodes.segmentation)
 
     def test_an_unknown_tissue(self, logic, nodes, refused):
-        sentence = refused(logic.register, *nodes[:3], {"spleen": (1.0, 1.0)})
+        sentence = refused(logic.register, InputNodes(*nodes[:3]), {"spleen": (1.0, 1.0)})
         assert "'spleen'" in sentence and "'liver'" in sentence
 
     def test_a_weight_out_of_range(self, logic, nodes, refused):
-        assert "'liver'" in refused(logic.register, *nodes[:3], {"liver": (1.0, 1e6)})
+        assert "'liver'" in refused(logic.register, InputNodes(*nodes[:3]), {"liver": (1.0, 1e6)})
 
     def test_an_unknown_alignment(self, logic, nodes, refused):
-        assert "'affine'" in refused(logic.register, *nodes[:3], initial="affine")
+        assert "'affine'" in refused(logic.register, InputNodes(*nodes[:3]), initial="affine")
 
     def test_a_negative_voxel_size(self, logic, nodes, refused):
-        assert "-2" in refused(logic.register, *nodes[:3], finestMm=-2)
+        assert "-2" in refused(logic.register, InputNodes(*nodes[:3]), finest_mm=-2)
 
     def test_an_unknown_device(self, logic, nodes, refused):
-        assert "'tpu'" in refused(logic.register, *nodes[:3], device="tpu")
+        assert "'tpu'" in refused(logic.register, InputNodes(*nodes[:3]), device="tpu")
 
     def test_an_estimate_without_moving_segmentation(self, logic, nodes, refused):
-        assert "moving" in refused(logic.estimate, *nodes[:3], None)
+        assert "moving" in refused(logic.estimate, InputNodes(*nodes[:3]), None)
 
     def test_locking_an_unknown_tissue(self, logic, nodes, refused):
-        assert "'spleen'" in refused(logic.estimate, *nodes[:4], locked=["spleen"])
+        assert "'spleen'" in refused(logic.estimate, InputNodes(*nodes[:4]), locked=["spleen"])
 
     def test_an_estimate_with_everything_locked(self, logic, nodes, refused):
         ids = nodes.segmentation.GetSegmentation().GetSegmentIDs()
-        assert "locked" in refused(logic.estimate, *nodes[:4], locked=ids)
+        assert "locked" in refused(logic.estimate, InputNodes(*nodes[:4]), locked=ids)
 
     def test_a_volume_as_transform(self, logic, nodes, refused):
-        assert "'moving'" in refused(logic.evaluate, *nodes[:3], nodes.moving)
+        assert "'moving'" in refused(logic.evaluate, InputNodes(*nodes[:3]), nodes.moving)
 
     def test_landmarks_without_counterpart(self, logic, nodes, refused):
-        assert "'fixed points'" in refused(logic.register, *nodes[:3], fixedLandmarks=nodes.fixed_landmarks)
+        assert "'fixed points'" in refused(
+            logic.register, InputNodes(*nodes[:3], fixed_landmarks=nodes.fixed_landmarks)
+        )
+
+
+def test_examples_in_the_docstring_of_the_logic_run(logic, nodes):
+    names = {
+        **{"fixed": nodes.fixed, "moving": nodes.moving, "segmentation": nodes.segmentation, "slicer": slicer},
+        "labels": nodes.moving_segmentation,
+    }
+    (example,) = doctest.DocTestFinder(recurse=False).find(type(logic), "logic", globs=names)
+    assert len(example.examples) > 8
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_options_are_given_as_an_object_or_one_by_one(logic, nodes, refused):
+    one_by_one = logic.register(InputNodes(*nodes[:3]), initial="none", finest_mm=12.0).result
+    together = logic.register(InputNodes(*nodes[:3]), options=RegistrationOptions("none", finest_mm=12.0)).result
+    np.testing.assert_array_equal(one_by_one.displacement_ras_mm, together.displacement_ras_mm)
+    with pytest.raises(TypeError, match="finestMm"):
+        logic.register(InputNodes(*nodes[:3]), finestMm=12.0)
 
 
 def test_the_self_test_of_the_module_passes(logic):

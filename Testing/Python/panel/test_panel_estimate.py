@@ -33,6 +33,7 @@ from panel_faults import library
 
 from TissueElasticRegistrationLib.core.data.tissues import BACKGROUND_ID
 from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale
+from TissueElasticRegistrationLib.scene.nodes import InputNodes
 
 pytestmark = pytest.mark.usefixtures("quick_panel")
 
@@ -44,7 +45,7 @@ def ready(panel):
 
 def test_the_sliders_get_the_values_of_the_logic(ready):
     estimate(ready)
-    called = ready.logic.estimate(*ready.nodes[:4], points=POINTS)
+    called = ready.logic.estimate(InputNodes(*ready.nodes[:4]), points=POINTS)
     values = called.values()
     assert values.keys() == set(TISSUES)
     assert stored(ready) == as_stored(values)

@@ -23,6 +23,8 @@ from panel_estimate import (
 )
 from panel_faults import is_sentence
 
+from TissueElasticRegistrationLib.scene.nodes import InputNodes
+
 pytestmark = pytest.mark.usefixtures("quick_panel")
 MANY = 60  # landmarks: at least three for a tissue, with half of them
 
@@ -43,10 +45,10 @@ def take_away(panel: PanelCase, *selectors: str) -> None:
     panel.rest()
 
 
-def by_name(panel: PanelCase, **options):
-    """What the logic finds for the pair with a small grid."""
-    nodes = panel.nodes
-    return panel.logic.estimate(*nodes[:3], **{"points": 3, **options})
+def by_name(panel: PanelCase, values=None, nodes=None, **options):
+    """What the logic finds for the pair with a small grid; ``nodes``: what the criterion needs, by field."""
+    inputs = InputNodes(*panel.nodes[:3], **(nodes or {}))
+    return panel.logic.estimate(inputs, values, **{"points": 3, **options})
 
 
 def quality_rows(panel: PanelCase) -> dict[str, list[str]]:
@@ -91,7 +93,7 @@ def test_similarity_needs_no_moving_segmentation(ready):
     take_away(ready, "movingSegmentationSelector")
     judge_by(ready, "Similarity")
     estimate(ready)
-    assert stored(ready) == as_stored(by_name(ready, objective="similarity").values())
+    assert stored(ready) == as_stored(by_name(ready, criterion="similarity").values())
     assert latest(ready).criterion == "similarity"
     assert "check the result by labels or landmarks" in ready.ui.estimateStatusLabel.text
 
@@ -99,16 +101,16 @@ def test_similarity_needs_no_moving_segmentation(ready):
 def test_half_of_the_landmarks_is_kept_to_check_the_other_half(ready):
     landmarks = phantom().landmarks(MANY)
     nodes = {
-        "fixedLandmarks": add_markups(slicer.mrmlScene, "many fixed", landmarks.fixed_ras_mm),
-        "movingLandmarks": add_markups(slicer.mrmlScene, "many moving", landmarks.moving_ras_mm),
+        "fixed_landmarks": add_markups(slicer.mrmlScene, "many fixed", landmarks.fixed_ras_mm),
+        "moving_landmarks": add_markups(slicer.mrmlScene, "many moving", landmarks.moving_ras_mm),
     }
-    for name, node in nodes.items():
-        choose(getattr(ready.ui, f"{name}Selector"), node.GetName())
+    for selector, node in zip(("fixedLandmarksSelector", "movingLandmarksSelector"), nodes.values(), strict=True):
+        choose(getattr(ready.ui, selector), node.GetName())
     take_away(ready, "movingSegmentationSelector")
     judge_by(ready, "Landmarks")
     click(ready.ui.holdOutLandmarksCheckBox)
     estimate(ready)
-    called = by_name(ready, objective="landmarks", holdOutLandmarks="half", **nodes)
+    called = by_name(ready, criterion="landmarks", hold_out_landmarks="half", nodes=nodes)
     assert len(called.held_out_landmarks) == MANY // 2
     assert latest(ready).held_out_landmarks == called.held_out_landmarks
     assert stored(ready) == as_stored(called.values())
@@ -141,7 +143,7 @@ def test_a_tissue_without_tick_is_kept_to_check_the_result(ready):
     ready.rest()
     estimate(ready)
     called = by_name(
-        ready, movingSegmentation=ready.nodes.moving_segmentation, holdOut=["liver"], parameters={"liver": (1.0, 3.3)}
+        ready, {"liver": (1.0, 3.3)}, {"moving_segmentation": ready.nodes.moving_segmentation}, hold_out=["liver"]
     )
     lam, mu = as_stored(called.values())
     assert stored(ready) == (lam | {LIVER: 1.0}, mu | {LIVER: 3.3})
@@ -186,7 +188,7 @@ def test_the_gradient_has_a_table_and_no_landscape(ready):
     click(ready.ui.undoEstimateButton)
     ready.rest()
     estimate(ready)
-    called = by_name(ready, movingSegmentation=ready.nodes.moving_segmentation, method="gradient")
+    called = by_name(ready, nodes={"moving_segmentation": ready.nodes.moving_segmentation}, method="gradient")
     assert latest(ready).landscape is None
     assert stored(ready) == as_stored(called.values())
     assert [row.score for row in latest(ready).per_tissue] == pytest.approx(
@@ -217,7 +219,7 @@ def test_as_many_points_as_the_solver_allows_unless_somebody_says_how_many(panel
     panel.choose_inputs()
     panel.open("estimateButton")
     assert panel.ui.gridPointsSpinBox.text == "Automatic"
-    assert panel.request.search.points is None
+    assert panel.request.estimation.points is None
     type_value(panel.ui.gridPointsSpinBox, "7")
     panel.rest()
-    assert panel.request.search.points == 7
+    assert panel.request.estimation.points == 7

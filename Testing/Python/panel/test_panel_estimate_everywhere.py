@@ -15,6 +15,7 @@ from TissueElasticRegistrationLib.__main__ import _parser
 from TissueElasticRegistrationLib.commands.register_command import register_files
 from TissueElasticRegistrationLib.core.estimation.estimate_result import Estimate
 from TissueElasticRegistrationLib.core.files.image_files import write_image
+from TissueElasticRegistrationLib.scene.nodes import InputNodes
 
 pytestmark = pytest.mark.usefixtures("quick_panel")
 NAMES = "1=lung,2=bone,3=liver,4=soft"
@@ -89,7 +90,7 @@ def assert_same(one: Estimate, other: Estimate) -> None:
 )
 def test_button_console_and_command_line_find_the_same_in_a_grid(panel, files, tmp_path, model, name, points):
     clicked = by_button(panel, name, points)
-    called = panel.logic.estimate(*panel.nodes[:4], points=points, model=model, holdOut=["liver"])
+    called = panel.logic.estimate(InputNodes(*panel.nodes[:4]), points=points, model=model, hold_out=["liver"])
     commanded = by_command(
         files,
         tmp_path / "results",
@@ -113,8 +114,8 @@ def test_button_console_and_command_line_find_the_same_by_gradient_and_similarit
     clicked = by_button(
         panel, "Direct solver", estimateMethodSelector="Gradient", estimateObjectiveSelector="Similarity"
     )
-    choices = {"method": "gradient", "objective": "similarity", "holdOut": ["liver"]}
-    called = panel.logic.estimate(*panel.nodes[:3], **choices)
+    choices = {"method": "gradient", "criterion": "similarity", "hold_out": ["liver"]}
+    called = panel.logic.estimate(InputNodes(*panel.nodes[:3]), **choices)
     without = {name: path for name, path in files.items() if name != "moving-segmentation"}
     commanded = by_command(
         without, tmp_path / "results", "--estimate", "gradient", "--objective", "similarity", "--hold-out", "liver"

@@ -22,7 +22,7 @@ from synthetic_pairs import volume_pair
 
 from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale, PaperScale
 from TissueElasticRegistrationLib.panel.widgets.number_texts import weight_text
-from TissueElasticRegistrationLib.scene.nodes import find_outputs
+from TissueElasticRegistrationLib.scene.nodes import InputNodes, find_outputs
 
 pytestmark = pytest.mark.usefixtures("installed")
 LIVER, BONE = "id_liver", "id_bone"
@@ -89,7 +89,7 @@ def test_apply_with_a_model_does_what_the_console_does(ready):
     ready.rest()
     clicked = apply(ready)
     assert "model" not in ready.ui.qualityLabel.text
-    done = ready.logic.register(*ready.nodes[:3], {"liver": (1.0, 3.0)}, model="helpful")
+    done = ready.logic.register(InputNodes(*ready.nodes[:3]), {"liver": (1.0, 3.0)}, model="helpful")
     np.testing.assert_array_equal(clicked, displacement(ready))
     assert done.result.objective_values.steps >= 40, "the correction of the answer"
     assert np.abs(clicked - direct).max() > 0.1
@@ -100,7 +100,7 @@ def test_refinement_can_be_chosen(ready):
     ready.open("advancedButton")
     type_value(ready.ui.refineStepsSpinBox, "0")
     clicked = apply(ready)
-    done = ready.logic.register(*ready.nodes[:3], model="helpful", refineSteps=0)
+    done = ready.logic.register(InputNodes(*ready.nodes[:3]), model="helpful", refine_steps=0)
     np.testing.assert_array_equal(clicked, displacement(ready))
     assert done.result.objective_values.steps == 0
 
@@ -190,7 +190,7 @@ def test_what_is_typed_is_what_a_paper_model_gets(ready):
     assert ready.tissue(BONE, "muBox").text == "1"
     clicked = apply(ready)
     done = ready.logic.register(
-        *ready.nodes[:3], {"liver": (0.3, 0.7), "bone": (LogScale().slider(30), 1.0)}, model="paper"
+        InputNodes(*ready.nodes[:3]), {"liver": (0.3, 0.7), "bone": (LogScale().slider(30), 1.0)}, model="paper"
     )
     np.testing.assert_array_equal(clicked, displacement(ready))
     weights = {row.tissue.id: row.parameters for row in done.result.tissues}

@@ -62,7 +62,7 @@ def test_an_own_model_is_chosen_by_its_folder(ready, dialog, own):
     assert ready.parameters.model == str(own)
     assert ready.ui.modelSelector.currentText == "mine (own)"
     clicked = apply(ready)
-    ready.logic.register(*ready.nodes[:3], model="helpful")
+    ready.logic.register(InputNodes(*ready.nodes[:3]), model="helpful")
     np.testing.assert_array_equal(clicked, displacement(ready))
     choose_model(ready, DIRECT)
     choose_model(ready, "mine (own)")

@@ -10,6 +10,8 @@ from panel_case import PanelCase, add_phantom
 from panel_estimate import HEADINGS, LIVER, TISSUES, cell, estimate, latest, make_ready, stored
 from panel_faults import library
 
+from TissueElasticRegistrationLib.scene.nodes import InputNodes
+
 pytestmark = pytest.mark.usefixtures("quick_panel")
 RATIO = "Shear\nmodulus\nratio"
 TABLE = "shear modulus ratios"
@@ -39,7 +41,7 @@ def estimate_stiffness(panel: PanelCase) -> None:
 def test_ratios_are_those_of_the_logic_and_change_no_values(ready):
     before, nodes = stored(ready), node_ids(slicer.mrmlScene)
     estimate_stiffness(ready)
-    assert ratios(ready) == ready.logic.estimateStiffness(*ready.nodes[:3])
+    assert ratios(ready) == ready.logic.estimateStiffness(InputNodes(*ready.nodes[:3]))
     assert stored(ready) == before and latest(ready) is None
     assert node_ids(slicer.mrmlScene) - nodes == {slicer.util.getNode(TABLE).GetID()}
     assert visible_headings(ready) == ["Tissue", RATIO]

@@ -20,7 +20,8 @@ from ..core.registration.loading import loading
 from ..scene.checks import input_problem
 from ..scene.display.overlays import write_jacobian_overlay
 from ..scene.nodes import OutputNodes
-from ..scene.session import PairSession, Request, Values
+from ..scene.options import Request, Values
+from ..scene.session import PairSession
 from ..scene.transform_hierarchy import put_under
 from ..scene.write.live_transform import show_displacement
 from .dependencies import loading_problem
@@ -120,7 +121,7 @@ class Controller:
         self._start(
             Activity.ESTIMATE,
             request,
-            lambda session: session.estimate(request.values, request.locked, request.search, ignore_unknown=True),
+            lambda session: session.estimate(request.values, request.estimation, ignore_unknown=True),
             self._estimated,
         )
 

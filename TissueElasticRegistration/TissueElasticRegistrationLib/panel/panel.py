@@ -12,7 +12,7 @@ from ..core.physics.tuning import weights_at
 from ..scene.checks import input_hints, input_problem, objective_problem
 from ..scene.input_fingerprint import state_of
 from ..scene.nodes import find_outputs
-from ..scene.session import Request
+from ..scene.options import Request
 from ..scene.write.tissue_nodes import SegmentInfo, describe_tissues
 from . import dependencies
 from .controller import Activity, Controller, Listener

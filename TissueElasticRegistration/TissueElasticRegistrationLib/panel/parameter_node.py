@@ -18,7 +18,7 @@ from ..core.physics.parameter_scale import LogScale, ParameterScale, SliderPosit
 from ..core.physics.tissue_presets import unknown_segments
 from ..core.physics.tuning import moved_together, weights_at
 from ..scene.nodes import InputNodes, OutputNodes
-from ..scene.session import EVERY_SECOND, EstimationOptions, Request, SessionOptions
+from ..scene.options import EVERY_SECOND, EstimationOptions, RegistrationOptions, Request
 from ..scene.write.tissue_nodes import SegmentInfo, describe_tissues
 from .choices import Alignment, Criterion, Device, EstimateMethod
 
@@ -258,14 +258,14 @@ def request_of(
         inputs=inputs_of(node),
         values=weights_at(used_positions(node, tissues), scale),
         outputs=outputs_of(node),
-        locked=locked_ids(node),
-        options=SessionOptions(node.alignment.value, node.device.value, node.finestMm, node.model),
+        options=RegistrationOptions(node.alignment.value, node.device.value, node.finestMm, node.model),
         refine_steps=None if node.refineSteps == AUTOMATIC else node.refineSteps,
         jacobian=node.showJacobian,
-        search=EstimationOptions(
+        estimation=EstimationOptions(
             node.estimateMethod.value,
             node.estimateObjective.value,
             None if node.gridPoints == AUTOMATIC_POINTS else node.gridPoints,
+            locked_ids(node),
             held_out_ids(node),
             EVERY_SECOND if node.holdOutLandmarks else (),
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,8 @@ import vtk
 from ..core.data.progress import Job, Progress, finish
 from .checks import input_problem
 from .nodes import InputNodes, OutputNodes, require_in_scene
-from .session import EstimationOptions, PairSession, SessionOptions, Values
+from .options import EstimationOptions, RegistrationOptions, Values
+from .session import PairSession
 from .transform_hierarchy import put_under
 from .transforms import transform_chain, transformed_points
 
@@ -22,12 +23,17 @@ if TYPE_CHECKING:
     from ..core.estimation.estimate_result import Estimate
     from ..core.stiffness.shear_modulus_ratio import ShearModulusRatios
 
-Report = Callable[[Progress], None]
+ProgressCallback = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Registered:
-    """``result``: deformation, warped images and measures as plain values; ``nodes``: where they are in the scene."""
+class ConsoleResult:
+    """What `register` returns.
+
+    Attributes:
+        result: Deformation, warped images and measures as plain values.
+        nodes: Where they are in the scene.
+    """
 
     result: RegistrationResult
     nodes: OutputNodes
@@ -36,62 +42,94 @@ class Registered:
 def register(
     inputs: InputNodes,
     values: Values,
-    options: SessionOptions,
+    options: RegistrationOptions,
     outputs: OutputNodes | None = None,
     refine_steps: int | None = None,
-    report: Report | None = None,
-) -> Registered:
+    progress: ProgressCallback | None = None,
+) -> ConsoleResult:
     """Register, write the results into the scene, put the moving volume under the transform.
 
-    values: (λ, μ) by segment name or ID, on the scale of the model; all other tissues get their start values.
-    refine_steps: as in `PairSession.register`. Raises ValueError with one sentence, before anything is written, if
-    nodes, options, model or values cannot be used.
+    Args:
+        inputs: The nodes of the pair.
+        values: (λ, μ) by segment name or ID, on the scale of the model; all other tissues get their start values.
+        options: How to register.
+        outputs: Where to write; None for the nodes written last time for this pair, or new ones.
+        refine_steps: As in `PairSession.register`.
+        progress: Called with the `Progress` of every step.
+
+    Raises:
+        ValueError: With one sentence, before anything is written, if nodes, options, model or values cannot be used.
     """
     session = _session(inputs, options)
-    result = finish(session.register(values, refine_steps), report)
+    result = finish(session.register(values, refine_steps), progress)
     nodes = session.write(result, outputs)
     put_under(inputs.moving, nodes.transform, inputs.fixed)
-    return Registered(result, nodes)
+    return ConsoleResult(result, nodes)
 
 
 def estimate(
     inputs: InputNodes,
     values: Values,
-    options: SessionOptions,
-    locked: Collection[str],
-    search: EstimationOptions,
-    report: Report | None = None,
+    options: RegistrationOptions,
+    estimation: EstimationOptions,
+    progress: ProgressCallback | None = None,
 ) -> Estimate:
     """The (λ, μ) of each tissue with which it fits best for this pair; nothing is written into the scene.
 
-    values: where the search starts, as in `register`. locked: segment names or IDs that keep them. Raises ValueError
-    if the pair has not what the objective needs: without another one, a moving segmentation.
+    Args:
+        inputs: The nodes of the pair.
+        values: Where the search starts, as in `register`.
+        options: How to register.
+        estimation: How to search.
+        progress: Called with the `Progress` of every step.
+
+    Raises:
+        ValueError: As `register`, and if the pair lacks what the criterion needs.
     """
-    return finish(_session(inputs, options).estimate(values, frozenset(locked), search), report)
+    return finish(_session(inputs, options).estimate(values, estimation), progress)
 
 
-def estimate_stiffness(inputs: InputNodes, options: SessionOptions, report: Report | None = None) -> ShearModulusRatios:
+def estimate_stiffness(
+    inputs: InputNodes, options: RegistrationOptions, progress: ProgressCallback | None = None
+) -> ShearModulusRatios:
     """Experimental: ratios of the tissues' shear moduli from the deformation; nothing is written into the scene.
 
-    Raises ValueError if nodes or options cannot be used, or the deformation does not show stiffness.
+    Args:
+        inputs: The nodes of the pair.
+        options: How to register.
+        progress: Called with the `Progress` of every step.
+
+    Raises:
+        ValueError: If nodes or options cannot be used, or the deformation does not show stiffness.
     """
-    return finish(_session(inputs, options).estimate_stiffness(), report)
+    return finish(_session(inputs, options).estimate_stiffness(), progress)
 
 
 def evaluate(
-    inputs: InputNodes, transform: slicer.vtkMRMLTransformNode, values: Values, report: Report | None = None
+    inputs: InputNodes,
+    transform: slicer.vtkMRMLTransformNode,
+    values: Values,
+    progress: ProgressCallback | None = None,
 ) -> RegistrationResult:
-    """Judge any transform of the moving volume, also one that another module has made; nothing is written.
+    """Measure any transform of the moving volume, also one that another module has made; nothing is written.
 
-    transform: maps moving to fixed (in Slicer: what the moving volume is put under). Its parent transforms count, those
-    of the volumes as well. Raises ValueError, naming the node, if something is missing.
+    Args:
+        inputs: The nodes of the pair.
+        transform: Maps moving to fixed (in Slicer: what the moving volume is put under). Its parent transforms count,
+            those of the volumes as well.
+        values: (λ, μ) by segment name or ID, for the elastic energy.
+        progress: Called with the `Progress` of every step.
+
+    Raises:
+        ValueError: Naming the node, if something is missing.
     """
     require_in_scene(transform, "vtkMRMLTransformNode", "transform")
-    session = PairSession(inputs, SessionOptions(initial="none"), ignored=(transform, *transform_chain(transform)))
-    return finish(_judged(session, transform, values), report)
+    ignored = (transform, *transform_chain(transform))
+    session = PairSession(inputs, RegistrationOptions(initial="none"), ignored)
+    return finish(_measured(session, transform, values), progress)
 
 
-def _session(inputs: InputNodes, options: SessionOptions) -> PairSession:
+def _session(inputs: InputNodes, options: RegistrationOptions) -> PairSession:
     """A session for nodes that can be registered and then moved. Raises ValueError, naming the node, for others."""
     problem = input_problem(inputs)
     if problem is not None:
@@ -99,7 +137,7 @@ def _session(inputs: InputNodes, options: SessionOptions) -> PairSession:
     return PairSession(inputs, options)
 
 
-def _judged(session: PairSession, transform: slicer.vtkMRMLTransformNode, values: Values) -> Job[RegistrationResult]:
+def _measured(session: PairSession, transform: slicer.vtkMRMLTransformNode, values: Values) -> Job[RegistrationResult]:
     registrar = yield from session.prepared()
     points = registrar.working.geometry.voxel_centers_ras_mm()
     fixed_to_moving = vtk.vtkGeneralTransform()

@@ -6,19 +6,19 @@ may run in another thread: that takes seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 import slicer
 
 from ..core.data.progress import Job, part_of
-from ..core.data.tissues import Lame, find_tissue
-from ..core.models.model_card import DIRECT, pack_state
+from ..core.data.tissues import find_tissue
+from ..core.models.model_card import pack_state
 from ..core.physics.tuning import with_values
 from ..core.registration.loading import loading
 from .input_fingerprint import state_of
 from .nodes import InputNodes, OutputNodes
+from .options import EVERY_SECOND, EstimationOptions, RegistrationOptions, Values
 from .read import read_pair
 from .write.results import write_results
 
@@ -28,75 +28,6 @@ if TYPE_CHECKING:
     from ..core.estimation.estimate_result import Estimate
     from ..core.registration.registrar import Registrar
     from ..core.stiffness.shear_modulus_ratio import ShearModulusRatios
-
-Values = Mapping[str, Lame | tuple[float, float]]
-ALIGNMENTS = ("auto", "none", "rigid")
-EVERY_SECOND = "half"  # of the landmarks
-
-
-@dataclass(frozen=True)
-class SessionOptions:
-    """What a session is prepared with; a change needs a new one. See `core.registrar.Registrar`.
-
-    initial: "auto", "none" or "rigid". finest_mm: smallest voxel of the working grid, 0 for as fine as the images and
-    the voxel budget allow. model: "direct" (no network), the name of an installed model, or the path of the folder of
-    one; whether there is such a model is seen when the session is prepared. Raises ValueError for an unknown alignment
-    and for sizes below 0.
-    """
-
-    initial: str = "auto"
-    device: str = "auto"
-    finest_mm: float = 0.0
-    model: str = DIRECT
-
-    def __post_init__(self) -> None:
-        if self.initial not in ALIGNMENTS:
-            raise ValueError(f"Unknown alignment '{self.initial}'; choose one of {', '.join(ALIGNMENTS)}.")
-        if not self.finest_mm >= 0:
-            raise ValueError(f"The finest voxel size must be 0 or more, not {self.finest_mm:g} mm.")
-
-
-@dataclass(frozen=True)
-class EstimationOptions:
-    """How an estimate searches; see `core.estimation.estimate.estimate`.
-
-    method: "grid" or "gradient". objective: "dice", "landmarks" or "similarity". points: of the grid for each slider,
-    None for as many as the solver allows. hold_out: ids or names of tissues, hold_out_landmarks: names of landmarks,
-    or EVERY_SECOND, that the search does not look at.
-    """
-
-    method: str = "grid"
-    objective: str = "dice"
-    points: int | None = None
-    hold_out: Collection[str] = ()
-    hold_out_landmarks: Collection[str] = ()
-
-
-@dataclass(frozen=True)
-class Request:
-    """Everything one run depends on. ``locked``: ids an estimate leaves alone.
-
-    values: (λ, μ) by segment ID, on the scale of the model. refine_steps: as in `PairSession.register`.
-    """
-
-    inputs: InputNodes
-    values: Values
-    options: SessionOptions = SessionOptions()
-    outputs: OutputNodes = OutputNodes()
-    refine_steps: int | None = None
-    jacobian: bool = False
-    locked: frozenset[str] = frozenset()
-    search: EstimationOptions = EstimationOptions()
-
-    def looks_like(self, other: Request | None) -> bool:
-        """Whether following either of them shows the same."""
-        return other is not None and (self.inputs, self.values, self.options, self.outputs, self.jacobian) == (
-            other.inputs,
-            other.values,
-            other.options,
-            other.outputs,
-            other.jacobian,
-        )
 
 
 class PairSession:
@@ -108,13 +39,13 @@ class PairSession:
     def __init__(
         self,
         inputs: InputNodes,
-        options: SessionOptions = SessionOptions(),
+        options: RegistrationOptions | None = None,
         ignored: Collection[slicer.vtkMRMLTransformNode] = (),
     ) -> None:
         self.inputs = inputs
-        self.options = options
+        self.options = options or RegistrationOptions()
         self._state = state_of(inputs)
-        self._model_state = pack_state(options.model)
+        self._model_state = pack_state(self.options.model)
         self.pair = read_pair(*inputs, ignored=ignored)
         self._registrar: Registrar | None = None
 
@@ -123,7 +54,7 @@ class PairSession:
         """None before the first step of the first job."""
         return self._registrar
 
-    def fits(self, inputs: InputNodes, options: SessionOptions) -> bool:
+    def fits(self, inputs: InputNodes, options: RegistrationOptions) -> bool:
         """Whether these are the nodes it was made from, unchanged since, and the same options with the same model."""
         return (
             self.inputs == inputs
@@ -175,17 +106,20 @@ class PairSession:
         return (yield from part_of(registrar.result(), 0.85, 1.0))
 
     def estimate(
-        self,
-        values: Values,
-        locked: Collection[str] = (),
-        search: EstimationOptions = EstimationOptions(),
-        ignore_unknown: bool = False,
+        self, values: Values, options: EstimationOptions | None = None, ignore_unknown: bool = False
     ) -> Job[Estimate]:
-        """The best (λ, μ) of each tissue for this pair, starting from ``values``.
+        """The best (λ, μ) of each tissue for this pair.
 
-        locked: ids or names of tissues that keep their values. Raises ValueError for unknown tissues unless
-        ``ignore_unknown``, which takes ids only.
+        Args:
+            values: Where the search starts.
+            options: How to search; None for the defaults.
+            ignore_unknown: Whether keys of ``values`` and of the options that fit no tissue are skipped; they are IDs
+                only then.
+
+        Raises:
+            ValueError: For unknown tissues unless ``ignore_unknown``, and if the pair lacks what the criterion needs.
         """
+        options = options or EstimationOptions()
         registrar = yield from part_of(self.prepared(), 0.0, 0.0)  # little of the whole
         from ..core.estimation.criteria.hold_out import HoldOut
         from ..core.estimation.estimate import estimate
@@ -195,19 +129,18 @@ class PairSession:
                 return {tissue.label for tissue in registrar.tissues if tissue.id in keys}
             return {find_tissue(registrar.tissues, key).label for key in keys}
 
-        landmarks = search.hold_out_landmarks
+        landmarks = options.hold_out_landmarks
         if landmarks == EVERY_SECOND:
             landmarks = () if self.pair.landmarks is None else self.pair.landmarks.every_second
-        kept_out = HoldOut.of(labels(search.hold_out), landmarks)
         return (
             yield from estimate(
                 registrar,
                 self.parameters(values, ignore_unknown),
-                search.method,
-                labels(locked),
-                search.points,
-                search.objective,
-                kept_out,
+                options.method,
+                labels(options.locked),
+                options.points,
+                options.criterion,
+                HoldOut.of(labels(options.hold_out), landmarks),
             )
         )
 
