@@ -101,7 +101,7 @@ def search(model: Model, pairs: Sequence[TrainingPair], points: int = 11) -> Sea
         points: Positions of each slider.
     """
     axis = np.linspace(0, 1, points, dtype=np.float32)
-    one_weight = model.card.regularizer == "diffusion"
+    one_weight = not model.card.has_lambda
     places = np.array([(p, p) for p in axis] if one_weight else list(itertools.product(axis, axis)))
     return Search(
         places,
@@ -197,7 +197,7 @@ def sorted_models(folders: Sequence[str | Path]) -> dict[str, Model]:
     models = {}
     for folder in folders:
         pack = named_pack(folder)
-        kind = "diff" if pack.card.regularizer == "diffusion" else "elas"
+        kind = "elas" if pack.card.has_lambda else "diff"
         models[f"{kind}-{'sas' if pack.card.tissues else 'g'}"] = Model(pack)
         tissues = tuple(TISSUE_NAMES[label] for label in CLASSES)
         if (

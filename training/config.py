@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 from TissueElasticRegistrationLib.core.models.network import NetworkConfig
 from TissueElasticRegistrationLib.core.physics.objective import Objective
 from TissueElasticRegistrationLib.core.physics.parameter_scale import SCALES
+from TissueElasticRegistrationLib.core.physics.regularizers import REGULARIZERS
 
 from .augmentation import NO_AUGMENTATION, AugmentationSettings
 
@@ -44,7 +45,7 @@ class TrainingConfig:
     adaptive: bool = _option(True, "parameters per tissue; without, one λ and one μ for the whole body")
     half_resolution: bool = _option(True, "velocity on half the image grid")
     pooled_input: bool = _option(False, "network on images averaged over 2 voxels per axis")
-    regularizer: str = _option("elastic", "energy", choices=("elastic", "diffusion"))
+    regularizer: str = _option("elastic", "energy", choices=tuple(REGULARIZERS))
     scale: str = _option("log", "from slider to weight", choices=tuple(SCALES))
     tissues: tuple[str, ...] = _option(
         (), "names of the labels 1, 2 ... the model is bound to (hyper); all other labels become background"
@@ -143,7 +144,7 @@ class TrainingConfig:
 
     def parameters(self) -> int:
         """How many numbers a hypernetwork gets: λ and μ (diffusion: one weight), for each tissue or for all."""
-        return (1 if self.regularizer == "diffusion" else 2) * (len(self.tissues) + 1 if self.adaptive else 1)
+        return (2 if REGULARIZERS[self.regularizer].has_lambda else 1) * (len(self.tissues) + 1 if self.adaptive else 1)
 
     def objective(self) -> Objective:
         """What is minimized."""

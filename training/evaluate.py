@@ -80,7 +80,7 @@ class Model:
         known = 0
         if self._config.adaptive:
             known = len(TISSUE_NAMES) if self._kept is None else self._kept
-        parameters = [(1, "mu")] if self.card.regularizer == "diffusion" else [(0, "lambda"), (1, "mu")]
+        parameters = [(0, "lambda"), (1, "mu")] if self.card.has_lambda else [(1, "mu")]
         return [
             (label, parameter, f"{name} {symbol}")
             for label, name in TISSUE_NAMES.items()

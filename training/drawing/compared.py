@@ -120,7 +120,7 @@ def _registered(pair: ImagePair, name: str, solvers: Mapping[str, Solver], choic
     if solver.network is not None and choice.refine:
         run(registrar.refine(parameters, choice.refine))
         origin += f", {choice.refine} further steps"
-    return Compared(name, run(registrar.result()), origin, is_global(solver), solver.objective.regularizer == "elastic")
+    return Compared(name, run(registrar.result()), origin, is_global(solver), solver.objective.has_lambda)
 
 
 def is_global(solver: Solver) -> bool:

@@ -236,7 +236,7 @@ def test_images_that_are_the_same_tell_no_stiffness(case, tmp_path):
         ("landmarks", (*GRID, "--hold-out-landmarks", "half"), "--hold-out-landmarks: no landmarks were given."),
         ("", (*GRID, "--hold-out-landmarks", " , "), "--hold-out-landmarks: names none of the 20 landmarks."),
         ("", (*GRID, "--hold-out-landmarks", "tip"), "There is no landmark 'tip' to hold out."),
-        ("moving_segmentation", GRID, "the moving image needs a segmentation too"),
+        ("moving_segmentation", GRID, "requires a segmentation of the moving image"),
         ("", (*GRID, "--hold-out", "spleen"), "--hold-out: Unknown tissue 'spleen'"),
         ("", (*GRID, "--hold-out", "lung,bone,liver,soft"), "--hold-out: all tissues are held out; none is left"),
         (
@@ -268,7 +268,7 @@ def test_holding_all_landmarks_out_of_a_search_by_landmarks_is_refused(case, tmp
     names = ",".join(read_landmarks(case / "landmarks.csv").all_names)
     options = (*GRID, "--objective", "landmarks", "--hold-out-landmarks", names)
     assert register(case, tmp_path / "out", *options, without="") == 2
-    refused(capsys, "No tissue can be judged: at least 3 landmarks are needed per tissue.", tmp_path / "out")
+    refused(capsys, "No tissue can be scored: at least 3 landmarks are needed per tissue.", tmp_path / "out")
 
 
 def test_a_model_of_another_regularizer_is_refused_for_the_search(case, tmp_path, capsys):

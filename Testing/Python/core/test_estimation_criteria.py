@@ -255,7 +255,7 @@ def test_held_out_landmarks_do_not_change_the_estimate_and_are_reported_alone():
         ("dice", HoldOut.of([0]), "Only tissues that have a segment"),
         ("dice", HoldOut.of([77]), "Only tissues that have a segment"),
         ("dice", HoldOut.of(landmarks=["tip"]), "no landmark 'tip'"),
-        ("dice", HoldOut.of([1, 2, 3, 4]), "No tissue can be judged"),
+        ("dice", HoldOut.of([1, 2, 3, 4]), "No tissue can be scored"),
     ],
 )
 def test_what_cannot_be_judged_is_refused_in_one_sentence(objective, hold_out, message):

@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from TissueElasticRegistrationLib.core.physics.objective import Objective, ObjectiveTerms
 from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale, PaperScale
+from TissueElasticRegistrationLib.core.physics.regularizers import REGULARIZERS, Regularizer
 from TissueElasticRegistrationLib.core.physics.similarity import local_ncc
 
 SHAPES = {2: (12, 15), 3: (6, 9, 11)}
@@ -172,3 +173,14 @@ def test_thick_slices_are_compared_within_few_slices():
     terms = Objective().terms(fixed, warped, mask, displacement, spacing, lam, mu)
     correlation, region = local_ncc(fixed, warped, mask, (3, 9, 9))
     assert terms.similarity.item() == pytest.approx((correlation.sum() / region.sum()).item(), rel=1e-5)
+
+
+def test_an_entry_in_the_list_is_all_that_a_new_regularizer_needs(monkeypatch):
+    def size(displacement_mm, spacing_mm, lam, mu):
+        return mu * displacement_mm.square().sum(1, keepdim=True)
+
+    monkeypatch.setitem(REGULARIZERS, "size", Regularizer(has_lambda=False, energy=size))
+    objective, displacement = Objective(regularizer="size"), torch.full((1, 2, 5, 4), 0.5)
+    density = objective.energy_density(displacement, (2.0, 3.0), 7.0, 10.0)
+    assert density.flatten().tolist() == pytest.approx([10 * (1.0**2 + 1.5**2)] * 20)
+    assert not objective.has_lambda

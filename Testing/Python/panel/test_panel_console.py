@@ -201,18 +201,20 @@ class TestErrors:
         return sentence
 
     def test_the_same_volume_twice(self, logic, nodes, refused):
-        assert "'fixed'" in refused(logic.register, nodes.fixed, nodes.fixed, nodes.segmentation)
+        assert "'fixed'" in refused(logic.register, InputNodes(nodes.fixed, nodes.fixed, nodes.segmentation))
 
     def test_no_volume(self, logic, nodes, refused):
-        assert "moving volume" in refused(logic.register, nodes.fixed, None, nodes.segmentation)
+        assert "moving volume" in refused(logic.register, InputNodes(nodes.fixed, None, nodes.segmentation))
 
     def test_a_segmentation_as_volume(self, logic, nodes, refused):
-        assert "'fixed tissues'" in refused(logic.register, nodes.segmentation, nodes.moving, nodes.segmentation)
+        assert "'fixed tissues'" in refused(
+            logic.register, InputNodes(nodes.segmentation, nodes.moving, nodes.segmentation)
+        )
 
     def test_a_volume_that_was_deleted(self, logic, nodes, refused):
         deleted = add_volume(slicer.mrmlScene, "other moving", np.zeros((1, 9, 9)))
         slicer.mrmlScene.RemoveNode(deleted)
-        assert "'other moving'" in refused(logic.register, nodes.fixed, deleted, nodes.segmentation)
+        assert "'other moving'" in refused(logic.register, InputNodes(nodes.fixed, deleted, nodes.segmentation))
 
     def test_an_unknown_tissue(self, logic, nodes, refused):
         sentence = refused(logic.register, InputNodes(*nodes[:3]), {"spleen": (1.0, 1.0)})
@@ -249,7 +251,8 @@ class TestErrors:
         )
 
 
-def test_examples_in_the_docstring_of_the_logic_run(logic, nodes):
+def test_examples_in_the_docstring_of_the_logic_run(logic):
+    nodes = add_phantom(slicer.mrmlScene)
     names = {
         **{"fixed": nodes.fixed, "moving": nodes.moving, "segmentation": nodes.segmentation, "slicer": slicer},
         "labels": nodes.moving_segmentation,
@@ -259,7 +262,8 @@ def test_examples_in_the_docstring_of_the_logic_run(logic, nodes):
     assert doctest.DocTestRunner().run(example).failed == 0
 
 
-def test_options_are_given_as_an_object_or_one_by_one(logic, nodes, refused):
+def test_options_are_given_as_an_object_or_one_by_one(logic):
+    nodes = add_phantom(slicer.mrmlScene)
     one_by_one = logic.register(InputNodes(*nodes[:3]), initial="none", finest_mm=12.0).result
     together = logic.register(InputNodes(*nodes[:3]), options=RegistrationOptions("none", finest_mm=12.0)).result
     np.testing.assert_array_equal(one_by_one.displacement_ras_mm, together.displacement_ras_mm)

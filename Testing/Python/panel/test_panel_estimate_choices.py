@@ -95,7 +95,7 @@ def test_similarity_needs_no_moving_segmentation(ready):
     estimate(ready)
     assert stored(ready) == as_stored(by_name(ready, criterion="similarity").values())
     assert latest(ready).criterion == "similarity"
-    assert "check the result by labels or landmarks" in ready.ui.estimateStatusLabel.text
+    assert "check the result with labels or landmarks" in ready.ui.estimateStatusLabel.text
 
 
 def test_half_of_the_landmarks_is_kept_to_check_the_other_half(ready):

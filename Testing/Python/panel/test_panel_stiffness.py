@@ -35,7 +35,7 @@ def visible_headings(panel: PanelCase) -> list[str]:
 def estimate_stiffness(panel: PanelCase) -> None:
     click(panel.ui.estimateStiffnessButton)
     panel.rest()
-    assert panel.ui.estimateStatusLabel.text.startswith("Stiffness ratios estimated for ")
+    assert panel.ui.estimateStatusLabel.text.startswith("Stiffness ratios were estimated for ")
 
 
 def test_ratios_are_those_of_the_logic_and_change_no_values(ready):

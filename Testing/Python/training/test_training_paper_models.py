@@ -30,7 +30,7 @@ class KnownModel:
     """Moves each tissue by its true displacement, shifted by two voxels for a parameter that is not the best."""
 
     def __init__(self, regularizer="elastic", adaptive=False):
-        self.card = SimpleNamespace(regularizer=regularizer)
+        self.card = SimpleNamespace(has_lambda=regularizer == "elastic")
         self._adaptive = adaptive
         self.asked = []
 

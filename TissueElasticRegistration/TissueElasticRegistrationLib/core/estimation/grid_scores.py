@@ -27,7 +27,7 @@ class GridScores:
 
     def __init__(self, task: EstimationTask, points: int, notes: list[str] | None = None) -> None:
         self.task = task
-        self._has_lambda = task.registrar.solver.objective.regularizer == "elastic"
+        self._has_lambda = task.registrar.solver.objective.has_lambda
         ends = np.linspace(0, 1, points)
         self.sliders = (ends if self._has_lambda else np.array([0.5]), ends)
         self._weights = tuple(

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..data.images import CT_WINDOW_HU
-from ..physics.parameter_scale import SCALES, ParameterScale, Regularizer
+from ..physics.parameter_scale import SCALES, ParameterScale
+from ..physics.regularizers import REGULARIZERS
 from .network_config import NetworkConfig
 
 SCHEMA = 2
@@ -39,7 +40,7 @@ class ModelCard:
         name: Of the model.
         version: Of the model.
         network: Its architecture.
-        regularizer: Of the objective it was trained with.
+        regularizer: Key in `REGULARIZERS`: that of the objective it was trained with.
         scale: Name of the `ParameterScale`.
         spacing_mm: Smallest and largest voxel trained on.
         orientation: Which way the array axes of its images run.
@@ -60,7 +61,7 @@ class ModelCard:
     name: str
     version: str
     network: NetworkConfig
-    regularizer: Regularizer
+    regularizer: str
     scale: str
     spacing_mm: tuple[float, float]
     orientation: Orientation
@@ -88,7 +89,7 @@ class ModelCard:
     @property
     def has_lambda(self) -> bool:
         """Whether λ means anything to the model: the diffusion regularizer has one weight per tissue, kept as μ."""
-        return self.regularizer == "elastic"
+        return REGULARIZERS[self.regularizer].has_lambda
 
     @property
     def parameter_scale(self) -> ParameterScale:
@@ -99,7 +100,7 @@ class ModelCard:
         if not self.name or set(self.name) & set("/\\:") or not self.version:
             raise ValueError("A model card must contain a version, and a name without / and \\.")
         for what, value, known in (
-            ("regularizer", self.regularizer, typing.get_args(Regularizer)),
+            ("regularizer", self.regularizer, tuple(REGULARIZERS)),
             ("scale", self.scale, tuple(SCALES)),
             ("orientation", self.orientation, typing.get_args(Orientation)),
         ):

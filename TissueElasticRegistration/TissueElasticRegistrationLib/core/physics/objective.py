@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import torch
 
-from .elasticity import diffusion_energy, elastic_energy
-from .parameter_scale import LogScale, ParameterScale, Regularizer
+from .parameter_scale import LogScale, ParameterScale
+from .regularizers import REGULARIZERS
 from .similarity import WINDOW, local_ncc, masked_mean
 
 
@@ -39,13 +39,18 @@ class Objective:
 
     Attributes:
         scale: The scale of λ and μ, which also says what the similarity weighs.
-        regularizer: "elastic" (λ, μ) or "diffusion" (only μ is used, as the weight).
+        regularizer: Key in `REGULARIZERS`: "elastic" (λ, μ) or "diffusion" (only μ is used, as the weight).
         window: Voxels of the local correlation along axes that are not thick slices.
     """
 
     scale: ParameterScale = LogScale()
-    regularizer: Regularizer = "elastic"
+    regularizer: str = "elastic"
     window: int = WINDOW
+
+    @property
+    def has_lambda(self) -> bool:
+        """Whether λ acts; if not, μ is the only weight of a tissue."""
+        return REGULARIZERS[self.regularizer].has_lambda
 
     def terms(
         self,
@@ -89,7 +94,7 @@ class Objective:
         Returns:
             (B, 1, *shape), or one number where it is the same everywhere.
         """
-        return self.scale.similarity_weight(mu if self.regularizer == "diffusion" else lam, mu)
+        return self.scale.similarity_weight(lam if self.has_lambda else mu, mu)
 
     def energy_density(
         self,
@@ -114,9 +119,7 @@ class Objective:
         """
         size = torch.tensor(spacing_mm, dtype=displacement.dtype, device=displacement.device)
         displacement_mm = displacement * size.view(1, -1, *[1] * len(spacing_mm))
-        if self.regularizer == "diffusion":
-            return diffusion_energy(displacement_mm, spacing_mm, mu)
-        return elastic_energy(displacement_mm, spacing_mm, lam, mu)
+        return REGULARIZERS[self.regularizer].energy(displacement_mm, spacing_mm, lam, mu)
 
     def windows(self, spacing_mm: Sequence[float]) -> tuple[int, ...]:
         """Window per axis: about the same number of mm everywhere, never less than 3 voxels."""

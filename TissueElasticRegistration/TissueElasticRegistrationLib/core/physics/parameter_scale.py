@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..data.tissues import Lame, TissueParameters
 
 if TYPE_CHECKING:
     import torch
-
-# What λ and μ weigh: "elastic" both, "diffusion" has one weight, which is kept as μ.
-Regularizer = Literal["elastic", "diffusion"]
 
 
 @dataclass(frozen=True)

@@ -229,7 +229,7 @@ class Registrar:
     def range_warnings(self, parameters: TissueParameters) -> tuple[str, ...]:
         """One sentence if λ or μ of a tissue lies at an end of its range (see `range_ends`), also in the result."""
         objective = self.solver.objective
-        return range_warnings(parameters, self.tissues, objective.scale, objective.regularizer == "elastic")
+        return range_warnings(parameters, self.tissues, objective.scale, objective.has_lambda)
 
     def displacement_ras_mm(self) -> tuple[np.ndarray, Geometry]:
         """The current displacement (K, J, I, 3) in RAS mm and its grid: fixed to moving, with the initial alignment."""

@@ -96,21 +96,20 @@ def _columns(estimate: Estimate) -> list[Column]:
         Column("From", "whether the values were estimated", lambda _, row: _origin(row, estimate)),
         Column(
             f"{score.quantity}{score.unit_suffix}",
-            "what the search judged by, with the start values and with these; in a "
-            "grid, with the same values for all tissues",
+            "criterion of the search at the start values and at these; on a grid, with equal values for all tissues",
             _for_estimated(scores),
         ),
         Column(
-            "Flat",
-            "λ and μ hardly change the score, so they mean little",
+            glossary.FLAT.heading,
+            glossary.FLAT.meaning,
             _for_estimated(lambda _, row: "yes" if row.insensitive else "no"),
         ),
     ]
     if estimate.landscape is not None:
         columns.append(
             Column(
-                "Confidence",
-                "share of the values tried that are clearly worse: near 0, λ and μ hardly matter",
+                glossary.CONFIDENCE.heading,
+                glossary.CONFIDENCE.meaning,
                 _for_estimated(lambda place, _: number(confidence(estimate, place), ".2f")),
             )
         )
@@ -141,18 +140,16 @@ def _landscapes(estimate: Estimate) -> list[str]:
                 f"<b>{escape(row.tissue.name)}</b><br>λ {row.lame.lam:.3g}, μ {row.lame.mu:.3g}, "
                 f"{score.quantity} {score.text(row.score)}" + (", flat" if row.insensitive else "")
             )
-            figures.append(
-                figure(rgb, caption, f"{score.quantity} of {row.tissue.name} for every λ and μ that was tried")
-            )
+            figures.append(figure(rgb, caption, f"{score.quantity} of {row.tissue.name} for all tested λ and μ"))
     notes = (
         f"λ increases from left to right and μ upward, both from {grid.lam[0]:.3g} to {grid.lam[-1]:.3g} in "
         "equal slider steps. The ring marks the chosen values.",
         f"Yellow is the best; dark violet is worse by {span:g}{score.unit_suffix} or more, gray is not known.",
         f"If more than half is as good as the best within {grid.insensitive_range:g}{score.unit_suffix}, the "
-        "landscape is flat and that part is hatched: then λ and μ of this tissue hardly matter.",
+        "landscape is flat and that part is hatched: λ and μ of this tissue have little effect.",
     )
     return [
-        f"<h3>{score.quantity} for every λ and μ that was tried</h3>",
+        f"<h3>{score.quantity} for all tested λ and μ</h3>",
         '<div class="landscapes">\n' + "\n".join(figures) + "\n</div>",
         '<ul class="notes">' + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>",
     ]

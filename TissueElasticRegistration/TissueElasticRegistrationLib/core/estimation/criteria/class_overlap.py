@@ -52,10 +52,7 @@ class ClassOverlap:
         held_out: Collection[int] = (),
     ) -> None:
         if pair.moving_segmentation is None:
-            raise ValueError(
-                "To estimate parameters, the moving image needs a segmentation too: its overlap with the "
-                "fixed one is what they are judged by."
-            )
+            raise ValueError("An estimate by overlap requires a segmentation of the moving image.")
         moving = matched_to(pair.moving_segmentation, pair.fixed_segmentation)
         shown = working.volume(working.fixed_mask) > 0
         fixed_kji = np.where(shown, working.volume(working.labels), BACKGROUND)
@@ -63,8 +60,7 @@ class ClassOverlap:
         self.labels, self.not_scored = _sorted_out(judged, moving, fixed_kji)
         if not self.labels:
             raise ValueError(
-                "No tissue can be judged: the segmentations have no tissue of the same name with at least "
-                f"{FEW_VOXELS} voxels in both."
+                f"No tissue can be scored: the segmentations share no tissue with at least {FEW_VOXELS} voxels in both."
             )
         self._classes = len(self.labels) + 1
         # One number for each pair of classes; what the fixed image does not show gets numbers behind all of them.
@@ -185,11 +181,11 @@ def _sorted_out(
             continue
         if tissue.name.casefold() not in names:
             not_scored[tissue.label] = (
-                f"'{tissue.name}' is not in the moving segmentation: its values were not changed."
+                f"'{tissue.name}' is not in the moving segmentation; its values were not changed."
             )
         elif few < FEW_VOXELS:
             not_scored[tissue.label] = (
-                f"'{tissue.name}' has only {few} voxels in one of the images: its values were not changed."
+                f"'{tissue.name}' has only {few} voxels in one of the images; its values were not changed."
             )
         else:
             labels.append(tissue.label)

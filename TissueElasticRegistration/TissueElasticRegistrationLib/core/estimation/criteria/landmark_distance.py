@@ -45,7 +45,7 @@ class LandmarkDistance:
         self, pair: ImagePair, working: WorkingPair, initial: sitk.Transform, device: torch.device, hold_out: HoldOut
     ) -> None:
         if pair.landmarks is None:
-            raise ValueError("To estimate parameters by landmarks, the pair needs corresponding landmarks.")
+            raise ValueError("An estimate by landmarks requires corresponding landmarks.")
         landmarks, axes = pair.landmarks, slice(3 - working.dimension, 3)
         fixed_kji = working.geometry.points_ijk(landmarks.fixed_ras_mm)[:, ::-1]
         moving_kji = working.geometry.points_ijk(_pulled_back(landmarks.moving_ras_mm, initial))[:, ::-1]
@@ -57,7 +57,7 @@ class LandmarkDistance:
         ]
         self.labels, self.not_scored, self._members = _landmarks_of(working, where, used, hold_out)
         if not self.labels:
-            raise ValueError(f"No tissue can be judged: at least {MIN_LANDMARKS} landmarks are needed per tissue.")
+            raise ValueError(f"No tissue can be scored: at least {MIN_LANDMARKS} landmarks are needed per tissue.")
         shape = np.array(working.geometry.shape_kji)[axes]
         size_mm = np.array(working.spacing_mm)
         points = np.ascontiguousarray(fixed_kji[:, axes])
@@ -114,7 +114,7 @@ def _landmarks_of(
         own_landmarks = [number for number in used if where[number] == tissue.label or where[number] not in own]
         if len(own_landmarks) < MIN_LANDMARKS:
             not_scored[tissue.label] = (
-                f"'{tissue.name}' has only {len(own_landmarks)} landmarks: its values were not changed."
+                f"'{tissue.name}' has only {len(own_landmarks)} landmarks; its values were not changed."
             )
         else:
             labels.append(tissue.label)

@@ -34,7 +34,7 @@ class TissueSimilarity:
 
     key = "similarity"
     tolerance, insensitive_range = 0.002, 0.005
-    warnings = ("Similarity alone rewards soft tissue that fits noise: check the result by labels or landmarks.",)
+    warnings = ("Similarity alone favors soft tissue that fits noise; check the result with labels or landmarks.",)
 
     def __init__(self, pyramid: Pyramid, objective: Objective, held_out: Collection[int] = ()) -> None:
         pair = pyramid.pair
@@ -51,14 +51,14 @@ class TissueSimilarity:
             mask = (pair.labels == tissue.label) & shown
             count = int(mask.sum())
             if count < FEW_VOXELS:
-                self.not_scored[tissue.label] = f"'{tissue.name}' has only {count} voxels: its values were not changed."
+                self.not_scored[tissue.label] = f"'{tissue.name}' has only {count} voxels; its values were not changed."
                 continue
             labels.append(tissue.label)
             inside = mask.float().to(pyramid.device)
             shares.append(self._level.parameter_maps(inside, inside)[0])
         self.labels = tuple(labels)
         if not labels:
-            raise ValueError(f"No tissue can be judged: none has at least {FEW_VOXELS} voxels.")
+            raise ValueError(f"No tissue can be scored: none has at least {FEW_VOXELS} voxels.")
         self._shares = torch.cat(shares, 1)
 
     def scores(self, displacement: torch.Tensor) -> np.ndarray:
