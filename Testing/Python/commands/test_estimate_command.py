@@ -232,7 +232,7 @@ def test_images_that_are_the_same_tell_no_stiffness(case, tmp_path):
 @pytest.mark.parametrize(
     ("without", "options", "message"),
     [
-        ("landmarks", (*GRID, "--objective", "landmarks"), "the pair needs corresponding landmarks"),
+        ("landmarks", (*GRID, "--objective", "landmarks"), "requires corresponding landmarks"),
         ("landmarks", (*GRID, "--hold-out-landmarks", "half"), "--hold-out-landmarks: no landmarks were given."),
         ("", (*GRID, "--hold-out-landmarks", " , "), "--hold-out-landmarks: names none of the 20 landmarks."),
         ("", (*GRID, "--hold-out-landmarks", "tip"), "There is no landmark 'tip' to hold out."),
@@ -294,7 +294,7 @@ def test_similarity_needs_no_moving_segmentation_and_warns_of_itself(case, tmp_p
         register(case, tmp_path / "out", *QUICK, *GRID, "--objective", "similarity", without="moving_segmentation") == 0
     )
     result = result_of(tmp_path / "out")
-    assert "Similarity alone rewards soft tissue that fits noise" in " ".join(result["warnings"])
+    assert "Similarity alone favors soft tissue that fits noise" in " ".join(result["warnings"])
     assert result["estimate"]["objective"] == "similarity" and len(result["estimate"]["per_tissue"]) == 4
     assert "Mean error of 20 landmarks" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 

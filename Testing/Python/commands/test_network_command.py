@@ -67,5 +67,5 @@ def test_a_model_for_other_images_is_bad_input(files, tmp_path, capsys):
     config = NetworkConfig(3, encoder=(8, 8), decoder=(8, 8), final=(8,))
     save_pack(tmp_path / "volumes", awake(config), model_card(config, name="volumes"))
     assert run(files, tmp_path / "volumes", tmp_path / "out") == 2
-    assert "The model 'volumes' registers volumes" in capsys.readouterr().err
+    assert "The model 'volumes' supports volumes only" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -104,7 +104,7 @@ def test_similarity_inside_a_tissue_rises_where_the_images_are_brought_together(
 def test_similarity_warns_that_it_rewards_soft_tissue():
     registrar = registrar_of(replace(thorax_slice(), moving_segmentation=None))
     estimate = finish(estimate_by_grid(registrar, registrar.table_parameters(), points=2, objective="similarity"))
-    assert estimate.criterion == "similarity" and any("rewards soft tissue" in text for text in estimate.warnings)
+    assert estimate.criterion == "similarity" and any("favors soft tissue" in text for text in estimate.warnings)
 
 
 # --- Names ------------------------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def test_a_criterion_refuses_a_pair_exactly_if_an_input_it_needs_is_missing(key)
     for needed in ("moving_segmentation", "landmarks"):
         registrar = registrar_of(replace(with_landmarks().pair, **{needed: None}))
         if needed in CRITERIA[key].needs:
-            with pytest.raises(ValueError, match=r"To estimate parameters.*\.$"):
+            with pytest.raises(ValueError, match=r"An estimate by .* requires .*\.$"):
                 criterion_for(key, registrar, NOTHING_HELD_OUT)
         else:
             assert criterion_for(key, registrar, NOTHING_HELD_OUT).labels
@@ -250,7 +250,7 @@ def test_held_out_landmarks_do_not_change_the_estimate_and_are_reported_alone():
 @pytest.mark.parametrize(
     ("objective", "hold_out", "message"),
     [
-        ("landmarks", NOTHING_HELD_OUT, "needs corresponding landmarks"),
+        ("landmarks", NOTHING_HELD_OUT, "requires corresponding landmarks"),
         ("depth", NOTHING_HELD_OUT, "no objective 'depth': choose dice, landmarks, similarity"),
         ("dice", HoldOut.of([0]), "Only tissues that have a segment"),
         ("dice", HoldOut.of([77]), "Only tissues that have a segment"),

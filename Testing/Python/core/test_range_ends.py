@@ -67,7 +67,7 @@ def test_lambda_that_has_no_effect_is_not_judged(scale):
     parameters = table_parameters(TISSUES, scale).with_tissue(LUNG, Lame(scale.highest, scale.weight(0.5)))
     assert range_warnings(parameters, TISSUES, scale, has_lambda=False) == ()
     parameters = parameters.with_tissue(BONE, Lame(scale.highest, scale.lowest))
-    assert range_warnings(parameters, TISSUES, scale, has_lambda=False)[0].startswith("μ of bone lies ")
+    assert range_warnings(parameters, TISSUES, scale, has_lambda=False)[0].startswith("μ of bone is at the limit ")
 
 
 @pytest.mark.parametrize("scale", [LogScale(), PaperScale()], ids=SCALES)

@@ -112,5 +112,7 @@ def test_tissues_are_where_the_fixed_segmentation_says_whatever_the_alignment():
 def test_images_that_do_not_overlap_are_refused(initial):
     pair = volume_pair()
     far = ImagePair(pair.fixed, displaced(pair.moving, rigid_ras((500, 0, 0), (0, 0, 0))), pair.fixed_segmentation)
-    with pytest.raises(ValueError, match="'moving' does not overlap with 'fixed' in space.*[.]$"):
+    with pytest.raises(
+        ValueError, match="^'moving' .*'fixed' .*overlap.*[.]$|^'moving' does not overlap with 'fixed' in space[.]$"
+    ):
         finish(Registrar(far, initial=initial).prepare())

@@ -74,7 +74,7 @@ def test_a_rigid_motion_tells_nothing(shape, degrees):
 def test_one_tissue_alone_has_nothing_to_be_compared_with():
     shape = (30, 24)
     bent = np.stack([0.05 * np.indices(shape)[1], 0.001 * np.indices(shape)[0] ** 2])
-    with pytest.raises(ValueError, match="only one tissue"):
+    with pytest.raises(ValueError, match="Only one tissue"):
         finish(ratios_from_displacement(bent, (2.0, 2.0), np.ones(shape, int), (AIR, SOFT)))
 
 

@@ -139,7 +139,7 @@ def test_paper_scale_takes_the_similarity_weight_of_equation_1():
 
 def test_weights_survive_the_way_to_a_slider_and_back_in_what_is_computed_with():
     """Only the last bits of the double differ, which the maps of λ and μ do not have."""
-    weights = np.concatenate([np.arange(0.02, 1, 0.001), np.arange(1, 199, 0.1), list(PRESETS.values())])
+    weights = np.concatenate([np.arange(0.02, 1, 0.001), np.arange(1, 199, 0.1), [preset.weight for preset in PRESETS]])
     positions = [SliderPositions.of(Lame(weight, 1.0), LogScale()) for weight in weights]
     back = [place.weights(LogScale()).lam for place in positions]
     np.testing.assert_allclose(back, weights, rtol=2e-15)

@@ -175,7 +175,7 @@ def test_rows_show_the_weights_of_the_model_at_the_same_places(ready):
     assert {key: ready.tissue(key, "mu").value for key in (LIVER, BONE)} == places
     assert float(ready.tissue(LIVER, "muBox").text) == pytest.approx(LogScale().slider(float(weight)), abs=2e-3)
     assert "Allowed: 0 to 1." in ready.tissue(LIVER, "muBox").toolTip
-    assert "weights from 0 to 1" in ready.ui.modelLabel.text
+    assert "λ and μ range from 0 to 1" in ready.ui.modelLabel.text
     choose_model(ready, DIRECT)
     assert ready.tissue(LIVER, "muBox").text == weight
     assert "Allowed: 0.02 to 200." in ready.tissue(LIVER, "muBox").toolTip

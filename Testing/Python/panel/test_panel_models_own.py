@@ -122,7 +122,7 @@ def test_an_own_model_that_is_not_installed_any_more_comes_back(ready, installed
     shutil.move(installed / "helpful", installed.parent / "elsewhere")
     ready.parameters.finestMm = 0.5  # the panel looks again at any change
     pause(0.1)
-    assert_explained(ready, "The model 'helpful' is not installed: choose another solver.")
+    assert_explained(ready, "The model 'helpful' is not installed; choose another solver.")
     shutil.move(installed.parent / "elsewhere", installed / "helpful")
     ready.parameters.finestMm = 0.0
     pause(0.1)

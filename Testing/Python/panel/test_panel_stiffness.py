@@ -1,4 +1,4 @@
-"""The button Estimate stiffness ratios: a job of its own that changes no values, beside an estimate or without one."""
+"""The button Stiffness ratios: a job of its own that changes no values, beside an estimate or without one."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_the_button_becomes_cancel_and_the_others_wait(ready):
     ready.wait(lambda: ui.estimateProgressBar.value > 0)
     click(ui.estimateStiffnessButton)
     ready.rest()
-    assert ui.estimateStiffnessButton.text == "Estimate stiffness ratios (experimental)"
+    assert ui.estimateStiffnessButton.text == "Stiffness ratios"
     assert ui.applyButton.enabled and ui.estimatePushButton.enabled and not ui.estimateProgressBar.visible
     assert ui.estimateStatusLabel.text == "Canceled."
     assert ratios(ready) is None and node_ids(slicer.mrmlScene) == nodes
@@ -123,7 +123,7 @@ def test_another_segmentation_gets_nothing_of_it(ready):
     choose(ready.ui.segmentationSelector, other.segmentation.GetName())
     ready.rest()
     assert ratios(ready) is None and visible_headings(ready) == ["Tissue"]
-    assert ready.ui.estimateStiffnessButton.text == "Estimate stiffness ratios (experimental)"
+    assert ready.ui.estimateStiffnessButton.text == "Stiffness ratios"
 
 
 def test_the_button_is_off_with_a_reason_without_inputs_but_needs_no_moving_segmentation(panel):

@@ -201,13 +201,13 @@ def test_volume_of_a_few_rows_is_named(mrml_scene):
 def test_volume_pressed_flat_by_a_transform_is_named(mrml_scene):
     inputs = add_inputs(mrml_scene)
     put_under(inputs.moving, add_linear_transform(mrml_scene, "press", np.diag([1, 1, 0, 1.0])))
-    assert "'inhale' do not span space" in input_problem(inputs)
+    assert "volume 'inhale' is singular" in input_problem(inputs)
 
 
 def test_volumes_apart_are_named(mrml_scene):
     inputs = add_inputs(mrml_scene)._replace(moving_segmentation=None)
     put_under(inputs.moving, add_linear_transform(mrml_scene, "away", FAR))
-    assert "'inhale' does not overlap with 'exhale' in space" in input_problem(inputs)
+    assert "'inhale' does not overlap with 'exhale'" in input_problem(inputs)
 
 
 # Segmentations

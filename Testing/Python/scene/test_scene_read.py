@@ -190,7 +190,7 @@ def test_vector_volume_is_refused_by_name(mrml_scene):
 def test_singular_parent_transform_is_refused_by_name(mrml_scene):
     node = add_volume(mrml_scene, "flat", smooth_array(SHAPE, 1))
     put_under(node, add_linear_transform(mrml_scene, "press", np.diag([1, 1, 0, 1.0])))
-    with pytest.raises(ValueError, match="'flat' do not span space"):
+    with pytest.raises(ValueError, match="volume 'flat' is singular"):
         read_volume(node)
 
 

@@ -354,7 +354,7 @@ def test_the_same_subject_gives_the_same_bytes_from_files_too(tmp_path, packs, c
         (("direct", "--spacing-mm", "500"), "spacing must be between"),
         (("direct", "--view", "axial", "--spacing-mm", "12"), "no axial plane"),
         (("direct", "--phantom", "-4"), "seed must be"),
-        (("direct", "universal-3d", "--spacing-mm", "12"), "registers volumes"),
+        (("direct", "universal-3d", "--spacing-mm", "12"), "supports volumes only"),
         (("direct", "--search-model", "universal-2d", "--estimate", "none", "--spacing-mm", "12"), "--search-model"),
     ],
 )

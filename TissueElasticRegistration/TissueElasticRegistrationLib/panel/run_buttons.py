@@ -1,4 +1,4 @@
-"""The buttons Apply, Auto-estimate and Estimate stiffness ratios: whether they can be pressed, and if not, why."""
+"""The buttons Apply, Auto-estimate and Stiffness ratios: whether they can be pressed, and if not, why."""
 
 from __future__ import annotations
 
