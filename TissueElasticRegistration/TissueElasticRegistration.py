@@ -199,8 +199,8 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
     >>> inputs = InputNodes(fixed, moving, segmentation, moving_segmentation=labels)
     >>> done = logic.register(inputs, {"Liver": (1.0, 2.0)}, initial="none")
     >>> liver = next(row for row in done.result.tissues if row.tissue.name == "liver")
-    >>> liver.dice_after > liver.dice_before
-    True
+    >>> print(f"{liver.dice_before:.2f} -> {liver.dice_after:.2f}")
+    0.94 -> 0.97
     >>> moving.GetParentTransformNode() is done.nodes.transform
     True
     >>> found = logic.estimate(inputs, points=3, locked=["Bone"])
