@@ -148,7 +148,7 @@ def test_locked_tissues_keep_their_values_and_still_show_their_landscape():
     ("moving", "locked", "points", "message"),
     [
         (None, (), 5, "requires a segmentation of the moving image"),
-        ({"lung": "hat", "bone": "stick", "liver": "egg", "soft": "rest"}, (), 5, "no tissue of the same name"),
+        ({"lung": "hat", "bone": "stick", "liver": "egg", "soft": "rest"}, (), 5, "share no tissue"),
         ({}, (1, 2, 3, 4), 5, "every tissue that could be is locked"),
         ({}, (), 1, "at least 2 points"),
     ],
