@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
+
+LIBRARY = "TissueElasticRegistrationLib"
+
+
+@pytest.fixture(autouse=True)
+def library_as_it_was():
+    """Whoever reloads the module leaves another library behind, whose classes are not those of other tests."""
+
+    def loaded() -> dict:
+        return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == LIBRARY}
+
+    before = loaded()
+    yield
+    for name in loaded():
+        del sys.modules[name]
+    sys.modules.update(before)
 
 
 @pytest.fixture
