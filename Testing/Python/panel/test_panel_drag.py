@@ -44,7 +44,7 @@ def test_the_picture_follows_a_drag_that_the_parameter_node_does_not_know_of(liv
     slider, before = live.tissue(LIVER, "mu"), displacement(live)
     hold(slider)
     move_to(slider, 0.95)
-    live.wait(lambda: np.abs(displacement(live) - before).max() > 0.2)
+    live.wait(lambda: np.abs(displacement(live) - before).max() > 0.05)
     assert stored(live) == {}
     let_go(slider, 0.95)
 
