@@ -251,7 +251,7 @@ def test_held_out_landmarks_do_not_change_the_estimate_and_are_reported_alone():
     ("objective", "hold_out", "message"),
     [
         ("landmarks", NOTHING_HELD_OUT, "requires corresponding landmarks"),
-        ("depth", NOTHING_HELD_OUT, "no objective 'depth': choose dice, landmarks, similarity"),
+        ("depth", NOTHING_HELD_OUT, "Unknown criterion 'depth'; choose dice, landmarks, or similarity"),
         ("dice", HoldOut.of([0]), "Only tissues that have a segment"),
         ("dice", HoldOut.of([77]), "Only tissues that have a segment"),
         ("dice", HoldOut.of(landmarks=["tip"]), "no landmark 'tip'"),

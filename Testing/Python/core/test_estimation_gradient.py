@@ -134,5 +134,5 @@ def test_a_start_that_fails_is_an_error(trusted, monkeypatch):
 
 
 def test_an_unknown_method_is_refused():
-    with pytest.raises(ValueError, match="no estimate 'guess': choose grid or gradient"):
+    with pytest.raises(ValueError, match="Unknown method 'guess'; choose grid or gradient"):
         estimate(registrar_of(thorax_slice()), START, "guess")

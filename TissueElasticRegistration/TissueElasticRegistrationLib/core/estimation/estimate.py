@@ -54,4 +54,4 @@ def estimate(
         return estimate_by_grid(registrar, start, locked, points, objective, hold_out, grid_solver)
     if method == "gradient":
         return estimate_by_gradient(registrar, start, locked, objective, hold_out)
-    raise ValueError(f"There is no estimate '{method}': choose {' or '.join(METHODS)}.")
+    raise ValueError(f"Unknown method '{method}'; choose {' or '.join(METHODS)}.")

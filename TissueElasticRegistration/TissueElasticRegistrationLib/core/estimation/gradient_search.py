@@ -142,7 +142,7 @@ class GradientAscent:
                 sliders[self._is_estimated[:, 0] > 0] = torch.tensor(PROBES[number - 1], dtype=sliders.dtype)
             begin, end = (PROBED * part / (len(PROBES) + 1) for part in (number, number + 1))
             with failures_of(self._fail):
-                scores = yield from part_of(self._gradient.value(sliders), begin, end, "where to begin")
+                scores = yield from part_of(self._gradient.value(sliders), begin, end, "testing common values")
                 self._note(sliders, scores)
         return self._best().sliders
 

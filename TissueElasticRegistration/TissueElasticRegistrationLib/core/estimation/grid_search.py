@@ -122,8 +122,8 @@ def network_problem(solver: NetworkSolver, registrar: Registrar) -> list[str]:
     ):
         return []
     return [
-        f"The answers of the model '{solver.pack.card.name}' are worse than no deformation for this pair: the "
-        "direct solver searched instead."
+        f"The predictions of the model '{solver.pack.card.name}' are worse than no deformation for this image pair, so "
+        "the direct solver was used for the search."
     ]
 
 

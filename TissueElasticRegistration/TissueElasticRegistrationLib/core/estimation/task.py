@@ -125,7 +125,7 @@ def make_task(
     yield Progress(0.0, COMPARING)
     estimated = frozenset(criterion.labels) - frozenset(locked)
     if not estimated:
-        raise ValueError("There is nothing to estimate: every tissue that could be is locked.")
+        raise ValueError("Nothing to estimate: all tissues that could be estimated are locked.")
     return EstimationTask(registrar, criterion, start, estimated, hold_out, began)
 
 

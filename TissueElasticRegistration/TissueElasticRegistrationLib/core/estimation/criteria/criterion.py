@@ -150,7 +150,8 @@ def criterion_for(key: str, registrar: Registrar, hold_out: HoldOut) -> Criterio
             unknown.
     """
     if key not in CRITERIA:
-        raise ValueError(f"There is no objective '{key}': choose {', '.join(CRITERIA)}.")
+        names = tuple(CRITERIA)
+        raise ValueError(f"Unknown criterion '{key}'; choose {', '.join(names[:-1])}, or {names[-1]}.")
     labels = {tissue.label for tissue in registrar.tissues if tissue.id not in (BACKGROUND_ID, UNSEGMENTED_ID)}
     if hold_out.tissues - labels:
         raise ValueError("Only tissues that have a segment in the fixed image can be held out.")
