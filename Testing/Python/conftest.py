@@ -24,9 +24,12 @@ def pytest_report_header():
 
 
 def pytest_collection_modifyitems(items):
-    """Files with the whole application come last: its views stay in the scene until the process ends."""
+    """Files with the whole application come last: its views stay in the scene until the process ends.
+
+    Of these the demonstration is first, as it is for users: in an application in which nothing has happened yet.
+    """
     last = {item.path for item in items if "slicer_host" in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: item.path in last)
+    items.sort(key=lambda item: (item.path in last, item.path in last and item.path.parent.name != "project"))
 
 
 @pytest.fixture(scope="session")

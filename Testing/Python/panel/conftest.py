@@ -18,9 +18,10 @@ def library_as_it_was():
 
     before = loaded()
     yield
-    for name in loaded():
-        del sys.modules[name]
-    sys.modules.update(before)
+    if any(sys.modules.get(name) is not module for name, module in before.items()):
+        for name in loaded():
+            del sys.modules[name]
+        sys.modules.update(before)
 
 
 @pytest.fixture
