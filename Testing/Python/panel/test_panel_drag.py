@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -43,8 +44,13 @@ def test_the_parameter_node_learns_of_a_drag_at_its_end(live):
 def test_the_picture_follows_a_drag_that_the_parameter_node_does_not_know_of(live):
     slider, before = live.tissue(LIVER, "mu"), displacement(live)
     hold(slider)
-    move_to(slider, 0.95)
-    live.wait(lambda: np.abs(displacement(live) - before).max() > 0.05)
+    places = cycle((0.95, 0.94))  # a mouse is never quite still
+
+    def picture_follows() -> bool:
+        move_to(slider, next(places))
+        return np.abs(displacement(live) - before).max() > 0.05
+
+    live.wait(picture_follows)
     assert stored(live) == {}
     let_go(slider, 0.95)
 
