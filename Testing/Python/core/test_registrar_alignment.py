@@ -108,8 +108,15 @@ def test_tissues_are_where_the_fixed_segmentation_says_whatever_the_alignment():
     np.testing.assert_array_equal(*labels)
 
 
-@pytest.mark.parametrize("initial", ["auto", "none", "rigid"])
-def test_images_that_do_not_overlap_are_refused(initial):
+@pytest.mark.parametrize(
+    ("initial", "sentence"),
+    [
+        ("auto", "'moving' does not overlap with 'fixed' in space."),
+        ("none", "'moving' does not overlap with 'fixed' in space."),
+        ("rigid", "'moving' and 'fixed' do not overlap enough for a rigid alignment."),
+    ],
+)
+def test_images_that_do_not_overlap_are_refused(initial, sentence):
     pair = volume_pair()
     far = ImagePair(pair.fixed, displaced(pair.moving, rigid_ras((500, 0, 0), (0, 0, 0))), pair.fixed_segmentation)
     with pytest.raises(
