@@ -119,7 +119,10 @@ def test_live_starts_again_with_another_model(ready):
 def test_a_model_is_changed_while_live_computes(ready):
     click(ready.ui.liveCheckBox)
     ready.wait(lambda: ready.activity == "live")
+    session = ready.control.session
     choose_model(ready, "helpful")
+    ready.wait(lambda: ready.control.session is not session)
+    ready.rest()
     assert ready.control.session.registrar.solver.name == "network+direct"
     assert_live_works(ready)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import qt
 
@@ -212,10 +213,12 @@ class RegistrationPanel:
             self.control.stop_following()
             show_text(self.ui.liveStatusLabel, problem)
         else:
-            self._followed = self._request()
-            if not self._followed.looks_like(self._shown_before):
+            wanted = self._followed = self._request()
+            if (held := self.tissues.held_positions) is not None:
+                wanted = replace(wanted, values=weights_at(held, self.model.scale))
+            if not wanted.looks_like(self._shown_before):
                 self._shown_before = None
-                self.control.follow(self._followed)
+                self.control.follow(wanted)
 
     # --- what the user does -----------------------------------------------------------------------------------------
 

@@ -40,16 +40,18 @@ class TissueSection:
 
     def __init__(self, ui, dragged: Callable[[dict[str, SliderPositions]], None], released: Callable[[], None]) -> None:
         self._ui = ui
-        self._dragged = dragged
+        self._dragged, self._released = dragged, released
         self._node: TissueElasticRegistrationParameterNode | None = None
         self._tissues: Sequence[SegmentInfo] = ()
         self._scale: ParameterScale = LogScale()
         self._positions: dict[str, SliderPositions] = {}  # of the rows in the parameter node
+        # Where a slider that is held has led; the parameter node does not know of it yet.
+        self.held_positions: dict[str, SliderPositions] | None = None
         self._telling = Pace(TELL_EVERY_S)
         callbacks = RowCallbacks(
             changed=lambda key, positions: self._store({key: positions}),
             dragged=lambda key, positions: self._drag({key: positions}),
-            released=released,
+            released=self._on_released,
             linked=self._on_linked,
             locked=self._on_locked,
             reset=lambda key: self._store({key: None}),
@@ -59,10 +61,11 @@ class TissueSection:
         ui.chooseTissuesButton.connect("clicked(bool)", self._on_choose_tissues)
         for slider in (ui.allLambdaSlider, ui.allMuSlider):
             slider.connect("sliderMoved(int)", self._on_all_dragged)
-            slider.connect("sliderReleased()", released)
+            slider.connect("sliderReleased()", self._on_released)
 
     def set_tissues(self, tissues: Sequence[SegmentInfo]) -> None:
         """Rows for these tissues."""
+        self.held_positions = None
         self.rows.set_tissues(tissues)
 
     def update(
@@ -85,7 +88,7 @@ class TissueSection:
 
     def forget(self) -> None:
         """There is no parameter node any more."""
-        self._node = None
+        self._node = self.held_positions = None
 
     def _show_factors(self) -> None:
         """What the sliders for all tissues stand at, also while they are dragged."""
@@ -101,13 +104,17 @@ class TissueSection:
 
     def _drag(self, moved: dict[str, SliderPositions]) -> None:
         if self._node is not None:
-            positions = moved_together(
+            self.held_positions = moved_together(
                 {**self._positions, **moved},
                 locked_ids(self._node),
                 self._ui.allLambdaSlider.sliderPosition / STEPS_PER_DECADE,
                 self._ui.allMuSlider.sliderPosition / STEPS_PER_DECADE,
             )
-            self._dragged(positions)
+            self._dragged(self.held_positions)
+
+    def _on_released(self) -> None:
+        self.held_positions = None
+        self._released()
 
     def _on_all_dragged(self, _position: int) -> None:
         if self._telling.is_due():
