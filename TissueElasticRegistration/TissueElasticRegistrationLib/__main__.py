@@ -47,7 +47,14 @@ def _parser() -> argparse.ArgumentParser:
         help=("segmentation of the moving image, for evaluation and as a criterion of --estimate"),
     )
     register.add_argument(
-        "--landmarks", help=("CSV file with the columns fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z in LPS mm")
+        "--landmarks",
+        help=(
+            "CSV file with the columns fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z in LPS mm, or .mrk.json or "
+            ".fcsv with the points of the fixed image"
+        ),
+    )
+    register.add_argument(
+        "--moving-landmarks", help="the same points in the moving image, if --landmarks is .mrk.json or .fcsv"
     )
     _add_shared_options(register)
     register.add_argument("--output", required=True, metavar="DIR", help="output folder")
@@ -58,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="pairs.csv",
         help=(
             "CSV file with one subject per line; required columns: fixed, moving, segmentation; optional "
-            "columns: subject, moving_segmentation, landmarks, tissues, initial, parameters"
+            "columns: subject, moving_segmentation, landmarks, moving_landmarks, tissues, initial, parameters"
         ),
     )
     _add_shared_options(batch)

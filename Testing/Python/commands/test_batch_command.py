@@ -181,9 +181,19 @@ def test_finished_subjects_are_skipped_until_the_options_change(folder, finished
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("fixed,moving\na,b\n", "the header must contain fixed, moving, segmentation"),
-        ("fixed,moving,segmentation,color\na,b,c,d\n", "'color' is missing, repeated, or unknown"),
-        ("fixed,moving,segmentation\n", "the file lists no subjects"),
+        ("fixed,moving\na,b\n", "the header 'fixed,moving', read with commas between the columns, lacks segmentation"),
+        ("fixed;moving\na;b\n", "read with semicolons between the columns, lacks segmentation"),
+        ("fixed,moving,segmentation,color\na,b,c,d\n", "names the unknown column 'color' (known are fixed, moving"),
+        ("fixed,moving,segmentation\n", "the file has a header but no rows"),
+        (
+            "fixed,moving,segmentation,tissues\na,b,c,1=soft,2=lung,3=bone\n",
+            "line 2: 6 values for 4 columns; put quotation marks around values that contain commas",
+        ),
+        (
+            "fixed,moving,segmentation,tissues,,\na,b,c,1=soft,2=lung,3=bone\n",
+            "line 2: a value stands in a column without a title",
+        ),
+        ("fixed,moving,segmentation,tissues\na,b,c\n", "line 2: 3 values for 4 columns"),
         ("fixed,moving,segmentation\na,,c\n", "line 2: moving is empty"),
         ("subject,fixed,moving,segmentation\nx,a,b,c\nx,a,b,c\n", "line 3: 'x' is not a unique, valid folder name"),
         ("subject,fixed,moving,segmentation\n../x,a,b,c\n", "'../x' is not a unique, valid folder name"),
@@ -193,6 +203,16 @@ def test_a_list_that_cannot_be_used_is_refused_naming_its_line(tmp_path, capsys,
     (tmp_path / "pairs.csv").write_text(text)
     assert main(["batch", str(tmp_path / "pairs.csv"), "--output", str(tmp_path / "output")]) == 2
     assert message in capsys.readouterr().err and not (tmp_path / "output").exists()
+
+
+@pytest.mark.parametrize(("separator", "encoding"), [(",", "utf-8"), (";", "utf-8-sig"), ("\t", "utf-16")])
+def test_a_list_as_a_spreadsheet_saves_it_is_read(tmp_path, separator, encoding):
+    titles = ["fixed", "moving", "segmentation", "landmarks", "moving_landmarks", "tissues"]
+    rows = [titles, ["a.nii", "b.nii", "c.nii", "F.fcsv", "M.fcsv", '"1=lung,2=soft"']]
+    (tmp_path / "pairs.csv").write_bytes("\r\n".join(map(separator.join, rows)).encode(encoding))
+    request = batch_command.read_list(argparse.Namespace(pairs=str(tmp_path / "pairs.csv")))["subject-001"]
+    assert request.tissues == "1=lung,2=soft"
+    assert [getattr(request, title) for title in titles[:5]] == [str(tmp_path / name) for name in rows[1][:5]]
 
 
 def test_a_scheduler_is_refused_in_one_sentence(tmp_path, capsys):

@@ -36,12 +36,12 @@ def patched_nifti(tmp_path, name: str, **fields):
     return path
 
 
-def nrrd(tmp_path, directions: str):
+def nrrd(tmp_path, directions: str, space: str = "left-posterior-superior", origin: str = "(0,0,0)"):
     path = tmp_path / "image.nrrd"
     header = (
-        "NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 10 8 6\n"
+        f"NRRD0004\ntype: short\ndimension: 3\nspace: {space}\nsizes: 10 8 6\n"
         f"space directions: {directions}\nkinds: domain domain domain\nendian: little\nencoding: raw\n"
-        "space origin: (0,0,0)\n\n"
+        f"space origin: {origin}\n\n"
     )
     path.write_bytes(header.encode() + an_image().array_kji.tobytes())
     return path
@@ -155,14 +155,41 @@ def test_unusable_nrrd_directions_are_refused(tmp_path, directions, word):
     assert str(path) in message and word in message
 
 
-@pytest.mark.parametrize("name", ["image.nii", "image.nii.gz", "image.nrrd"])
+@pytest.mark.parametrize("name", ["image.nii", "image.nii.gz", "image.nrrd", "image.mha"])
 @pytest.mark.parametrize("kept", [0.97, 0.5])
-def test_truncated_file_is_refused(tmp_path, name, kept):
+def test_truncated_file_is_refused(tmp_path, capfd, name, kept):
     path = tmp_path / name
     write_image(an_image(), path)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * kept)])
     assert str(path) in sentence(lambda: read_image(path))
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kept", [0.5, 0])
+def test_header_with_half_of_its_voxels_is_refused_in_our_words_alone(tmp_path, capfd, kept):
+    write_image(an_image(), tmp_path / "image.mhd")
+    voxels = next(path for path in tmp_path.iterdir() if path.suffix in (".raw", ".zraw"))
+    voxels.write_bytes(voxels.read_bytes()[: int(voxels.stat().st_size * kept)])
+    assert "image.mhd: " in sentence(lambda: read_image(tmp_path / "image.mhd"))
+    voxels.unlink()
+    assert "image.mhd: " in sentence(lambda: read_image(tmp_path / "image.mhd"))
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("space", "signs_to_ras"),
+    [
+        ("left-posterior-superior", (-1, -1, 1)),
+        ("right-anterior-superior", (1, 1, 1)),
+        ("left-anterior-superior", (-1, 1, 1)),
+    ],
+)
+def test_nrrd_lies_in_the_space_it_names(tmp_path, space, signs_to_ras):
+    path = nrrd(tmp_path, "(2,0,0) (0,3,0) (0,0,4)", space, origin="(1,2,3)")
+    expected = np.diag([2.0, 3, 4, 1])
+    expected[:3, 3] = 1, 2, 3
+    np.testing.assert_allclose(read_image(path).geometry.ijk_to_ras, np.diag([*signs_to_ras, 1]) @ expected)
 
 
 def test_damaged_compressed_file_is_refused(tmp_path):

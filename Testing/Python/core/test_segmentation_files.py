@@ -81,10 +81,10 @@ def test_name_for_a_label_that_does_not_occur_is_refused_unless_allowed(tmp_path
 
 
 def test_tissue_names_are_parsed():
-    assert parse_tissue_names("1=lung, 2 = soft tissue,30=bone=cortical") == {
+    assert parse_tissue_names("1=lung, 2 = soft tissue,30=bone (cortical)") == {
         1: "lung",
         2: "soft tissue",
-        30: "bone=cortical",
+        30: "bone (cortical)",
     }
 
 
@@ -103,6 +103,9 @@ def test_tissue_names_are_parsed():
         "1=lung,",
         "70000=x",
         "²=lung",
+        "1=lung;2=soft",
+        "1=lung=2",
+        "1" * 5000 + "=lung",
     ],
 )
 def test_unusable_tissue_names_are_refused(text):
@@ -185,6 +188,66 @@ def test_slicers_segmentation_beside_the_image_is_refused(tmp_path):
 def test_label_names_for_slicers_segmentation_are_refused(tmp_path):
     path = seg_nrrd(tmp_path / "s.seg.nrrd", [("lung", "", *LUNG_BLOCK)], oblique_geometry())
     assert str(path) in sentence(lambda: read_segmentation(path, an_image(), {1: "lung"}))
+
+
+def by_hand(path, *segments: dict, layers: int = 1):
+    """Label map of two labels with header fields written by a script, the same in each layer."""
+    volume = sitk.GetImageFromArray(np.stack([a_label_map()] * layers, -1), isVector=True)
+    volume.SetOrigin(oblique_geometry().origin_lps_mm.tolist())
+    volume.SetSpacing(oblique_geometry().spacing_ijk_mm.tolist())
+    volume.SetDirection(oblique_geometry().direction_lps.ravel().tolist())
+    if layers == 1:
+        volume = sitk.VectorIndexSelectionCast(volume, 0)
+    for number, fields in enumerate(segments):
+        for field, text in fields.items():
+            volume.SetMetaData(f"Segment{fields.get('at', number)}_{field}", str(text))
+    sitk.WriteImage(volume, str(path))
+    return path
+
+
+LUNG = {"ID": "a", "Name": "lung", "LabelValue": 1, "Layer": 0}
+BONE = {"ID": "b", "Name": "bone", "LabelValue": 205, "Layer": 0}
+
+
+def without(segment: dict, *fields: str) -> dict:
+    return {field: value for field, value in segment.items() if field not in fields}
+
+
+@pytest.mark.parametrize(
+    ("segments", "layers", "reason"),
+    [
+        ([LUNG | {"at": 1}, BONE | {"at": 2}], 1, "the header has a Segment2_ID but no Segment0_ID"),
+        ([LUNG, BONE | {"at": 2}], 1, "the header has a Segment2_ID but no Segment1_ID"),
+        ([LUNG, BONE | {"Layer": 7}], 1, "segment 'bone' lies in layer 7, but the last layer of the file is 0."),
+        ([LUNG, without(BONE, "Layer")], 1, "segment 'bone' lies in layer 1, because the header names no layer for it"),
+        ([LUNG, without(BONE, "LabelValue")], 1, "segments 'lung' and 'bone' have the same layer and label value."),
+        ([LUNG, BONE | {"ID": "a"}], 1, "segments 'lung' and 'bone' have the same ID."),
+        ([LUNG, BONE | {"LabelValue": "two"}], 1, "segment 'bone' has the unusable LabelValue 'two' in the header."),
+        ([LUNG, BONE | {"LabelValue": 0}], 1, "segment 'bone' has the unusable LabelValue '0' in the header."),
+        ([LUNG | {"Layer": "-1"}], 1, "segment 'lung' has the unusable Layer '-1' in the header."),
+        ([LUNG | {"Layer": "9" * 5000}], 1, "segment 'lung' has the unusable Layer '9999999999"),
+    ],
+)
+def test_header_by_hand_that_slicer_takes_otherwise_is_refused(tmp_path, segments, layers, reason):
+    path = by_hand(tmp_path / "s.seg.nrrd", *segments, layers=layers)
+    message = sentence(lambda: read_segmentation(path, an_image()))
+    assert str(path) in message and reason in message
+
+
+@pytest.mark.parametrize(
+    ("segments", "layers", "labels"),
+    [
+        pytest.param([LUNG, BONE], 1, {1: "lung", 205: "bone"}, id="two in one layer"),
+        pytest.param([without(BONE, "Name")], 1, {205: "b"}, id="no name: its ID"),
+        pytest.param([without(LUNG, "LabelValue")], 1, {1: "lung"}, id="no label value: 1"),
+        pytest.param([without(LUNG, "Layer"), without(BONE, "Layer")], 2, {1: "lung", 205: "bone"}, id="before layers"),
+    ],
+)
+def test_header_by_hand_is_read_as_slicer_reads_it(tmp_path, segments, layers, labels):
+    segmentation = read_segmentation(by_hand(tmp_path / "s.seg.nrrd", *segments, layers=layers), an_image())
+    for number, (label, name) in enumerate(labels.items(), start=1):
+        assert segmentation.tissues[number - 1].name == name
+        np.testing.assert_array_equal(segmentation.labels_kji == number, a_label_map() == label)
 
 
 def test_placeholder_terminology_says_nothing():

@@ -54,6 +54,34 @@ def test_volume_round_trip_keeps_array_matrix_and_name(mrml_scene):
     np.testing.assert_allclose(image.geometry.ijk_to_ras, matrix, atol=1e-12)
 
 
+def with_first_index(node, *first_ijk: int):
+    """The same voxels at the same place, but counted from other indices, as filters that crop leave them."""
+    matrix = slicer.util.arrayFromVTKMatrix(ijk_to_ras(node))
+    matrix[:3, 3] -= matrix[:3, :3] @ first_ijk
+    node.GetImageData().SetExtent(
+        *(bound for first, n in zip(first_ijk, SHAPE[::-1], strict=True) for bound in (first, first + n - 1))
+    )
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
+    return node
+
+
+def ijk_to_ras(node) -> vtk.vtkMatrix4x4:
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return matrix
+
+
+@pytest.mark.parametrize("parent", [np.eye(4), TURN, SHEAR], ids=["none", "turned", "sheared"])
+def test_volume_whose_indices_begin_elsewhere_is_read_where_slicer_shows_it(mrml_scene, parent):
+    nodes = [add_volume(mrml_scene, name, smooth_array(SHAPE, 1), oblique_matrix()) for name in ("plain", "cropped")]
+    with_first_index(nodes[1], 5, -3, 2)
+    for node in nodes:
+        put_under(node, add_linear_transform(mrml_scene, "parent", parent))
+    plain, cropped = map(read_volume, nodes)
+    np.testing.assert_allclose(cropped.geometry.ijk_to_ras, plain.geometry.ijk_to_ras, atol=1e-9)
+    np.testing.assert_allclose(cropped.array_kji, plain.array_kji, atol=1e-5)
+
+
 def test_volume_array_is_a_copy(mrml_scene):
     node = add_volume(mrml_scene, "CT", smooth_array(SHAPE, 1))
     image = read_volume(node)
@@ -216,6 +244,20 @@ def test_landmarks_are_read_in_world_coordinates_through_bent_transforms(mrml_sc
     landmarks = read_landmarks(fixed, moving)
     np.testing.assert_allclose(landmarks.fixed_ras_mm, points, atol=1e-9)
     np.testing.assert_allclose(landmarks.moving_ras_mm, world_points(moving), atol=1e-9)
+
+
+def test_points_of_equal_labels_are_paired_by_label_whatever_their_order(mrml_scene):
+    points = np.array([[1, 2, 3], [-20, 11, 9], [15, -8, 30.0]])
+    fixed, moving = add_markups(mrml_scene, "F", points), add_markups(mrml_scene, "M", points[::-1] + 1)
+    for number, label in enumerate("abc"):
+        fixed.SetNthControlPointLabel(number, label)
+        moving.SetNthControlPointLabel(2 - number, label)
+    landmarks = read_landmarks(fixed, moving)
+    np.testing.assert_allclose(landmarks.moving_ras_mm, landmarks.fixed_ras_mm + 1)
+    assert landmarks.all_names == ("a", "b", "c")
+    moving.RemoveNthControlPoint(0)
+    moving.AddControlPoint(16, -7, 31, "c")
+    np.testing.assert_allclose(read_landmarks(fixed, moving).moving_ras_mm, landmarks.fixed_ras_mm + 1)
 
 
 def test_points_defined_in_neither_list_are_skipped(mrml_scene):

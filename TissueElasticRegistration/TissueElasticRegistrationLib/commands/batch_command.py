@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files.result_file import json_text
+from ..core.files.text_files import read_table
 from .register_command import Registered, Report, check_options, register_files
 
 TABLE, RECORD = "batch.csv", "subject.json"
 REQUIRED = ("fixed", "moving", "segmentation")
-FILES = (*REQUIRED, "moving_segmentation", "landmarks")
-OPTIONAL = ("subject", "moving_segmentation", "landmarks", "tissues", "initial", "parameters")
+FILES = (*REQUIRED, "moving_segmentation", "landmarks", "moving_landmarks")
+OPTIONAL = ("subject", *FILES[3:], "tissues", "initial", "parameters")
 # Options that change what is computed: with other ones a subject is registered again.
 CHOICES = (
     "tissues",
@@ -133,43 +134,20 @@ def read_list(options: argparse.Namespace) -> dict[str, argparse.Namespace]:
     """
     path = Path(options.pairs)
     requests: dict[str, argparse.Namespace] = {}
-    for line, row in _rows(path):
+    for line, row in read_table(path, REQUIRED, OPTIONAL).rows:
         empty = [title for title in REQUIRED if not row.get(title)]
         if empty:
             raise ValueError(f"{path}, line {line}: {empty[0]} is empty.")
         subject = row.get("subject") or f"subject-{len(requests) + 1:03d}"
         if subject in requests or Path(subject).name != subject or subject.startswith("."):
             raise ValueError(f"{path}, line {line}: '{subject}' is not a unique, valid folder name.")
-        given = {**vars(options), "moving_segmentation": None, "landmarks": None}
+        given = {**vars(options), "moving_segmentation": None, "landmarks": None, "moving_landmarks": None}
         for title, value in row.items():
             if value and title != "subject":
                 is_word = title == "tissues" or (title == "initial" and value in ("auto", "none", "rigid"))
                 given[title] = value if is_word else str(path.parent / value)
         requests[subject] = argparse.Namespace(**given)
     return requests
-
-
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream)
-            titles = [title.strip().lower() for title in next(reader, [])]
-            lines = [(reader.line_num, [value.strip() for value in row]) for row in reader]
-    except OSError as error:
-        raise ValueError(f"{path}: the file cannot be read ({error.strerror}).") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: not a readable CSV file.") from error
-    missing = [title for title in REQUIRED if titles.count(title) != 1]
-    unknown = [title for title in titles if title not in (*REQUIRED, *OPTIONAL)]
-    if missing or unknown:
-        raise ValueError(
-            f"{path}: the header must contain {', '.join(REQUIRED)} once each and may contain "
-            f"{', '.join(OPTIONAL)}; '{(missing + unknown)[0]}' is missing, repeated, or unknown."
-        )
-    rows = [(line, dict(zip(titles, row, strict=False))) for line, row in lines if any(row)]
-    if not rows:
-        raise ValueError(f"{path}: the file lists no subjects.")
-    return rows
 
 
 def _register(subject: str, request: argparse.Namespace, report: Report) -> list[dict[str, Any]]:

@@ -126,6 +126,8 @@ def check_options(options: argparse.Namespace) -> None:
         raise ValueError(f"--device {options.device}: {error}") from error
     if options.refine is not None and options.refine < 0:
         raise ValueError(f"--refine {options.refine}: the number of steps must be at least 0.")
+    if options.moving_landmarks and not options.landmarks:
+        raise ValueError("--moving-landmarks: requires --landmarks.")
     if options.grid_points is not None and options.estimate != "grid":
         raise ValueError("--grid-points: requires --estimate grid.")
     for name in ("objective", "hold_out", "hold_out_landmarks"):
@@ -148,7 +150,8 @@ def read_pair(options: argparse.Namespace) -> ImagePair:
     segmentation = read_segmentation(options.segmentation, fixed, names)
     if options.moving_segmentation:
         moving_segmentation = read_segmentation(options.moving_segmentation, moving, names, names_must_occur=False)
-    landmarks = read_landmarks(options.landmarks) if options.landmarks else None
+    moving_landmarks = vars(options).get("moving_landmarks")  # the demo and benchmarks know csv files only
+    landmarks = read_landmarks(options.landmarks, moving_landmarks) if options.landmarks else None
     return ImagePair(fixed, moving, segmentation, moving_segmentation, landmarks)
 
 

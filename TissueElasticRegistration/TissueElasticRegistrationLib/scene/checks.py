@@ -9,13 +9,21 @@ import numpy as np
 import slicer
 
 from ..core.data.images import MIN_VOXELS_PER_AXIS
+from ..core.data.landmark_pairs import counterparts
 from ..core.estimation.criteria.criterion import CRITERIA
 from ..core.models.model_card import ModelCard
 from ..core.models.model_fit import Named, fit_problem
 from .nodes import InputNodes, require_in_scene, require_scalar_volume, results_of_pair
-from .read import volume_geometry
+from .read import point_labels, volume_geometry
 from .transform_hierarchy import shared_parent, shared_parent_problem
-from .transforms import general_to_world, ijk_to_local, native_geometry, shape_kji, transform_chain, transformed_points
+from .transforms import (
+    array_to_local,
+    general_to_world,
+    native_geometry,
+    shape_kji,
+    transform_chain,
+    transformed_points,
+)
 from .write.tissue_nodes import describe_segments
 
 MIN_OVERLAP = 0.3
@@ -170,9 +178,9 @@ def _check_volumes(inputs: InputNodes, results: Transforms) -> None:
         )
     for node in (fixed, moving):
         native_geometry(node, results)  # raises if the axes do not span space
-        if min(shape_kji(node)[1:]) < MIN_VOXELS_PER_AXIS:
+        if sorted(shape_kji(node))[1] < MIN_VOXELS_PER_AXIS:
             raise ValueError(f"The volume '{node.GetName()}' has fewer than {MIN_VOXELS_PER_AXIS} rows or columns.")
-    single = [shape_kji(node)[0] == 1 for node in (fixed, moving)]
+    single = [min(shape_kji(node)) == 1 for node in (fixed, moving)]
     if single[0] != single[1]:
         slice_name, volume_name = [node.GetName() for node in ((fixed, moving) if single[0] else (moving, fixed))]
         raise ValueError(
@@ -219,14 +227,14 @@ def _check_landmarks(inputs: InputNodes) -> None:
         raise ValueError(
             f"'{fixed.GetName()}' is selected as both fixed and moving landmarks; choose two different lists."
         )
-    defined = [_defined_points(node) for node in (fixed, moving)]
-    if defined[0] != defined[1]:
+    labels = [point_labels(node) for node in (fixed, moving)]
+    try:
+        pairs = counterparts(*labels)
+    except ValueError as error:
         raise ValueError(
-            f"The landmarks '{fixed.GetName()}' and '{moving.GetName()}' do not correspond: they have "
-            f"{len(defined[0])} and {len(defined[1])} defined points, and each point must be defined in "
-            "both."
-        )
-    if not defined[0]:
+            f"The landmarks '{fixed.GetName()}' and '{moving.GetName()}' do not correspond: {error}."
+        ) from error
+    if not pairs:
         raise ValueError(f"The landmarks '{fixed.GetName()}' have no defined points.")
 
 
@@ -240,20 +248,8 @@ def _check_parents(inputs: InputNodes, results: Transforms) -> None:
                 raise ValueError(shared_parent_problem(moving, fixed, shared))
 
 
-def _defined_points(node: slicer.vtkMRMLMarkupsNode) -> Collection[int]:
-    """Indices of the points that have a position."""
-    number = node.GetNumberOfControlPoints()
-    if node.GetNumberOfDefinedControlPoints() == number:
-        return range(number)
-    return [
-        n
-        for n in range(number)
-        if node.GetNthControlPointPositionStatus(n) == slicer.vtkMRMLMarkupsNode.PositionDefined
-    ]
-
-
 def _volume_box(node: slicer.vtkMRMLVolumeNode, results: Transforms) -> Box:
-    matrix = ijk_to_local(node)
+    matrix = array_to_local(node)
     points_ijk = _lattice([(-0.5, n - 0.5) for n in shape_kji(node)[::-1]])
     return _world_box(node, points_ijk @ matrix[:3, :3].T + matrix[:3, 3], results)
 

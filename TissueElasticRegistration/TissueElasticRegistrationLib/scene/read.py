@@ -13,6 +13,7 @@ import slicer
 
 from ..core.data.geometry import Geometry
 from ..core.data.images import Image, ImagePair, Landmarks, Segmentation, matched_to
+from ..core.data.landmark_pairs import landmarks_of_lists
 from ..core.data.tissues import Tissue
 from .nodes import require_in_scene, require_scalar_volume, results_of_pair
 from .segments import empty_segments, labels_on_grid, segment_tissues
@@ -125,7 +126,7 @@ def absent_tissues(segmentation: Segmentation) -> tuple[Tissue, ...]:
 def read_landmarks(
     fixed_markups: slicer.vtkMRMLMarkupsNode, moving_markups: slicer.vtkMRMLMarkupsNode, ignored: Transforms = ()
 ) -> Landmarks:
-    """The defined control points of two markups nodes; point n of one shows the same as n of the other.
+    """The defined control points of two markups nodes, paired by `counterparts`: by label, or else by order.
 
     Args:
         fixed_markups: In the fixed volume.
@@ -136,36 +137,41 @@ def read_landmarks(
         World RAS mm. Points that are defined in neither are skipped; labels that are not unique are not used as names.
 
     Raises:
-        ValueError: Naming the nodes: there is no point, or one is defined in only one of them, because all later ones
-            might then be paired wrongly.
+        ValueError: Naming the nodes: there is no point, or the lists do not correspond.
     """
-    fixed_points, moving_points = _defined_points(fixed_markups, ignored), _defined_points(moving_markups, ignored)
-    if not fixed_points:
+    labels = [point_labels(node) for node in (fixed_markups, moving_markups)]
+    if all(label is None for label in labels[0]):
         raise ValueError(f"The landmarks '{fixed_markups.GetName()}' have no defined points.")
-    if fixed_points.keys() != moving_points.keys():
+    points_ras_mm = [_world_points(node, ignored) for node in (fixed_markups, moving_markups)]
+    try:
+        return landmarks_of_lists(points_ras_mm[0], labels[0], points_ras_mm[1], labels[1])
+    except ValueError as error:
         raise ValueError(
-            f"The landmarks '{fixed_markups.GetName()}' and '{moving_markups.GetName()}' do not "
-            f"correspond: they have {len(fixed_points)} and {len(moving_points)} defined points, "
-            "and each point must be defined in both."
-        )
-    labels = tuple(fixed_markups.GetNthControlPointLabel(n) for n in fixed_points)
-    names = labels if len(set(labels)) == len(labels) else ()  # a name stands for one landmark
-    return Landmarks(np.array(list(fixed_points.values())), np.array(list(moving_points.values())), names)
+            f"The landmarks '{fixed_markups.GetName()}' and '{moving_markups.GetName()}' do not correspond: {error}."
+        ) from error
 
 
-def _defined_points(node: slicer.vtkMRMLMarkupsNode, ignored: Transforms) -> dict[int, np.ndarray]:
-    """World RAS positions by index of the control point."""
+def point_labels(node: slicer.vtkMRMLMarkupsNode) -> list[str | None]:
+    """The label of every control point, None for one without position.
+
+    Args:
+        node: A list of landmarks.
+
+    Raises:
+        ValueError: Naming the node: it is no list of landmarks in a scene.
+    """
     require_in_scene(node, "vtkMRMLMarkupsNode", "list of landmarks")
-    indices = [
-        n
+    defined = slicer.vtkMRMLMarkupsNode.PositionDefined
+    return [
+        node.GetNthControlPointLabel(n) if node.GetNthControlPointPositionStatus(n) == defined else None
         for n in range(node.GetNumberOfControlPoints())
-        if node.GetNthControlPointPositionStatus(n) == slicer.vtkMRMLMarkupsNode.PositionDefined
     ]
-    if not indices:
-        return {}
-    points_local = np.array([node.GetNthControlPointPosition(n) for n in indices])
-    points_ras_mm = transformed_points(general_to_world(transform_chain(node, ignored)), points_local)
-    return dict(zip(indices, points_ras_mm, strict=True))
+
+
+def _world_points(node: slicer.vtkMRMLMarkupsNode, ignored: Transforms) -> np.ndarray:
+    """(N, 3) world RAS mm of all control points."""
+    points_local = np.array([node.GetNthControlPointPosition(n) for n in range(node.GetNumberOfControlPoints())])
+    return transformed_points(general_to_world(transform_chain(node, ignored)), points_local.reshape(-1, 3))
 
 
 def read_pair(

@@ -84,7 +84,7 @@ def native_geometry(
     local_to_world = linear_to_world(transform_chain(volume_node, ignored))
     if local_to_world is None:
         return None
-    ijk_to_ras = local_to_world @ ijk_to_local(volume_node)
+    ijk_to_ras = local_to_world @ array_to_local(volume_node)
     axes = ijk_to_ras[:3, :3] / np.maximum(np.linalg.norm(ijk_to_ras[:3, :3], axis=0), 1e-300)
     if abs(np.linalg.det(axes)) < 1e-3:
         raise ValueError(
@@ -111,15 +111,15 @@ def covering_geometry(
     sizes = shape_kji(volume_node)[::-1]
     edges = [np.linspace(-0.5, n - 0.5, min(n + 1, LATTICE_POINTS_PER_AXIS)) for n in sizes]
     points_ijk = np.stack(np.meshgrid(*edges, indexing="ij"), -1).reshape(-1, 3)
-    points_local = points_ijk @ ijk_to_local(volume_node)[:3, :3].T + ijk_to_local(volume_node)[:3, 3]
+    matrix = array_to_local(volume_node)
+    points_local = points_ijk @ matrix[:3, :3].T + matrix[:3, 3]
     points_ras = transformed_points(general_to_world(transform_chain(volume_node, ignored)), points_local)
     centered_ijk = points_ijk - points_ijk.mean(0)
     axes = _perpendicular_axes(np.linalg.lstsq(centered_ijk, points_ras - points_ras.mean(0), rcond=None)[0].T)
     positions = points_ras @ np.linalg.inv(axes).T
     lowest, highest = positions.min(0), positions.max(0)
     shape_ijk = np.maximum(np.ceil(highest - lowest - 1e-3), 1).astype(int)
-    if sizes[2] == 1:
-        shape_ijk[2] = 1
+    shape_ijk[np.array(sizes) == 1] = 1
     ijk_to_ras = np.eye(4)
     ijk_to_ras[:3, :3] = axes
     ijk_to_ras[:3, 3] = axes @ ((lowest + highest) / 2 - (shape_ijk - 1) / 2)
@@ -159,6 +159,17 @@ def ijk_to_local(volume_node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
     matrix = vtk.vtkMatrix4x4()
     volume_node.GetIJKToRASMatrix(matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def array_to_local(volume_node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
+    """4x4 matrix from array indices (i, j, k, 1) to the node's own RAS mm.
+
+    Array indices begin at 0, voxel indices with the extent of the image, which a filter may have begun elsewhere.
+    """
+    first_ijk = volume_node.GetImageData().GetExtent()[::2]
+    matrix = ijk_to_local(volume_node)
+    matrix[:3, 3] += matrix[:3, :3] @ first_ijk
+    return matrix
 
 
 def shape_kji(volume_node: slicer.vtkMRMLVolumeNode) -> tuple[int, int, int]:

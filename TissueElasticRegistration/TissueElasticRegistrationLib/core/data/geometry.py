@@ -116,6 +116,11 @@ class Geometry:
         return self.spacing_ijk_mm[::-1]
 
     @property
+    def is_slice(self) -> bool:
+        """Whether this is a single slice, stored along any axis."""
+        return min(self.shape_kji) == 1
+
+    @property
     def ras_to_ijk(self) -> np.ndarray:
         """4x4 matrix from RAS mm to voxel indices (i, j, k, 1)."""
         return np.linalg.inv(self.ijk_to_ras)
@@ -168,6 +173,34 @@ class Geometry:
         """(K, J, I, 3) RAS mm positions of all voxel centers."""
         indices = np.stack(np.meshgrid(*[np.arange(n) for n in self.shape_kji], indexing="ij"), -1)[..., ::-1]
         return self.points_ras_mm(indices)
+
+    def spacing_along(self, other: Geometry) -> np.ndarray:
+        """Voxel sizes in mm along those axes that are closest to the axes k, j, i of another grid.
+
+        Args:
+            other: A grid whose axes may have another order.
+
+        Example:
+            >>> sagittal = np.array([[0, 0, 3.0, 0], [1, 0, 0, 0], [0, 2, 0, 0], [0, 0, 0, 1]])
+            >>> Geometry((4, 5, 6), sagittal).spacing_along(Geometry((4, 5, 6), np.eye(4))).tolist()
+            [2.0, 1.0, 3.0]
+        """
+        cosines = np.abs(self.direction_lps.T @ other.direction_lps)
+        return self.spacing_ijk_mm[cosines.argmax(axis=0)][::-1]
+
+    def with_slice_axis_first(self) -> Geometry:
+        """The same voxels with the axis across a single slice as k, the others in their order; a volume as it is.
+
+        Example:
+            >>> Geometry((5, 1, 6), np.diag([1.0, 2.0, 3.0, 1.0])).with_slice_axis_first().spacing_kji_mm.tolist()
+            [2.0, 3.0, 1.0]
+        """
+        if not self.is_slice:
+            return self
+        axis = self.shape_kji.index(1)
+        order = [axis, *(other for other in range(3) if other != axis)]
+        columns = [2 - other for other in reversed(order)]
+        return Geometry(tuple(self.shape_kji[n] for n in order), self.ijk_to_ras[:, [*columns, 3]])
 
     def resampled(self, spacing_kji_mm, shape_kji) -> Geometry:
         """A grid with the same axes and the same center, other voxel size and number of voxels.

@@ -16,7 +16,7 @@ CT_WINDOW_HU = (-980.0, 700.0)  # what becomes 0 and 1 where both images are CTs
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """A scalar volume; a single slice (K = 1) is a 2D image.
+    """A scalar volume; a single slice, stored along any axis, is a 2D image.
 
     Attributes:
         array_kji: (K, J, I) intensities in any numeric type.
@@ -25,7 +25,7 @@ class Image:
 
     Raises:
         ValueError: Naming the image: it is not one finite, non-constant scalar volume that fits its geometry, or has
-            fewer than ``MIN_VOXELS_PER_AXIS`` rows or columns.
+            fewer than ``MIN_VOXELS_PER_AXIS`` voxels along more than one axis.
     """
 
     array_kji: np.ndarray
@@ -39,10 +39,10 @@ class Image:
                 f"{self.name}: expected one scalar volume of shape {self.geometry.shape_kji}, "
                 f"not an array of shape {array.shape}."
             )
-        if min(array.shape[1:]) < MIN_VOXELS_PER_AXIS:
+        if sorted(array.shape)[1] < MIN_VOXELS_PER_AXIS:
             raise ValueError(
-                f"{self.name}: at least {MIN_VOXELS_PER_AXIS} voxels are needed in each row and "
-                f"column, not {array.shape[1:]}."
+                f"{self.name}: at least {MIN_VOXELS_PER_AXIS} voxels are needed in each row and column of a slice, "
+                f"not {' x '.join(map(str, array.shape[::-1]))} voxels."
             )
         lowest, highest = self.lowest, array.max()
         if not (np.isfinite(lowest) and np.isfinite(highest)):

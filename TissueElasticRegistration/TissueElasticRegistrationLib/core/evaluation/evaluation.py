@@ -13,7 +13,7 @@ from ..data.geometry import Geometry, flip_ras_lps
 from ..data.images import Image, ImagePair, Segmentation, matched_to
 from ..data.itk_bridge import displacement_transform, resample_array
 from ..data.progress import Job, Progress
-from ..data.result import LandmarkErrors, ObjectiveValues, RegistrationResult, TissueResult
+from ..data.result import ObjectiveValues, RegistrationResult, TissueResult
 from ..data.tissues import BACKGROUND, TissueParameters
 from ..physics.deformation import folding, jacobian_determinant
 from ..physics.elasticity import strain_invariants
@@ -21,7 +21,8 @@ from ..physics.objective import Objective
 from ..physics.tissue_presets import soft_stiffness
 from ..preparation.alignment import InitialAlignment
 from ..preparation.preprocessing import WorkingPair
-from .metrics import dice, map_points_ras_mm, percent, surface_distances, target_registration_errors
+from .landmarks import landmark_errors, landmark_warnings
+from .metrics import dice, percent, surface_distances
 
 # One voxel more on every side: ITK's field ends at the outer voxel edges, and beyond it nothing would move.
 MARGIN_VOXELS = 1
@@ -88,10 +89,13 @@ def evaluate(
         similarity_before=objective_values.similarity_before,
         similarity_after=objective_values.similarity_after,
         negative_jacobian_percent=percent(folded, visible),
-        landmark_errors=_landmark_errors(pair, displacement_ras_mm, geometry),
+        landmark_errors=landmark_errors(pair.landmarks, displacement_ras_mm, geometry),
         objective_values=objective_values,
         seconds={**seconds, "evaluate": time.perf_counter() - began},
-        warnings=_warnings(pair, working, initial, valid),
+        warnings=(
+            *_warnings(pair, working, initial, valid),
+            *landmark_warnings(pair, displacement_ras_mm, geometry),
+        ),
     )
 
 
@@ -190,13 +194,6 @@ def _with_overlap(
         hd95_mm, mean_mm = surface_distances(fixed.labels_kji, labels_kji, label, fixed.geometry)
         measured[f"hd95_mm_{when}"], measured[f"surface_distance_mm_{when}"] = hd95_mm, mean_mm
     return replace(row, **measured)
-
-
-def _landmark_errors(pair: ImagePair, displacement_ras_mm: np.ndarray, geometry: Geometry) -> LandmarkErrors | None:
-    if pair.landmarks is None:
-        return None
-    fixed, moving = pair.landmarks.fixed_ras_mm, pair.landmarks.moving_ras_mm
-    return target_registration_errors(fixed, moving, map_points_ras_mm(fixed, displacement_ras_mm, geometry))
 
 
 def _warnings(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, valid: np.ndarray) -> tuple[str, ...]:

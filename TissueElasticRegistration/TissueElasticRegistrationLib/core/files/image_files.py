@@ -14,21 +14,28 @@ import SimpleITK as sitk
 from ..data.geometry import Geometry
 from ..data.images import Image, Segmentation
 from ..data.itk_bridge import displacement_transform, geometry_of, sitk_image, sitk_labels, sitk_volume
-from .nifti_header import nifti_fault
+from .dicom_folder import read_dicom_folder
+from .nifti_header import inspect_nifti
+
+ITK_PERMISSION = "ITK_NIFTI_SFORM_PERMISSIVE"
 
 
 def read_image(path: str | os.PathLike, name: str | None = None) -> Image:
     """One scalar volume, or one slice (K = 1), with the pixel type of the file.
 
     Args:
-        path: A file in any format SimpleITK reads.
+        path: A file in any format SimpleITK reads, or a folder with the files of one DICOM series.
         name: What messages call the image; by default the file's name.
 
     Raises:
         ValueError: Naming the file: missing, not an image, incomplete, several volumes or components, values that are
-            not finite, constant, axes that are singular or not perpendicular.
+            not finite, constant, axes that are singular or not perpendicular; or as in `read_dicom_folder`.
     """
-    volume = read_volume(path)
+    if os.path.isdir(path):
+        with _itk_silent():
+            volume = read_dicom_folder(path)
+    else:
+        volume = read_volume(path)
     if volume.GetNumberOfComponentsPerPixel() > 1 or "complex" in volume.GetPixelIDTypeAsString():
         raise ValueError(
             f"{path}: expected one number per voxel, not {volume.GetPixelIDTypeAsString()} "
@@ -55,20 +62,30 @@ def read_volume(path: str | os.PathLike) -> sitk.Image:
     try:
         if file.stat().st_size == 0:
             raise ValueError(f"{path}: the file is empty.")
-        fault = nifti_fault(file)
+        nifti = inspect_nifti(file)
     except OSError as error:
         raise ValueError(f"{path}: the file cannot be read ({error.strerror or error}).") from error
-    if fault:
-        raise ValueError(f"{path}: the file {fault}.")
-    with _itk_silent():
+    if nifti.fault:
+        raise ValueError(f"{path}: the file {nifti.fault}.")
+    with _itk_silent(), _sheared_sform_allowed(nifti.axes_lps is not None):
         try:
             volume = sitk.ReadImage(str(file))
         except RuntimeError as error:
             raise ValueError(f"{path}: {_reason(str(error))}.") from error
+    if nifti.axes_lps is not None:
+        _set_axes(volume, nifti.axes_lps)
     if any(size > 1 for size in volume.GetSize()[3:]):
         sizes = " x ".join(str(size) for size in volume.GetSize())
         raise ValueError(f"{path}: expected one volume, not a series ({volume.GetDimension()}D, {sizes} voxels).")
     return volume
+
+
+def _set_axes(volume: sitk.Image, axes_lps: np.ndarray) -> None:
+    """Replace the direction of the first three axes."""
+    dimension = volume.GetDimension()
+    direction = np.reshape(volume.GetDirection(), (dimension, dimension))
+    direction[:3, :3] = axes_lps[:dimension, :dimension]
+    volume.SetDirection(direction.ravel().tolist())
 
 
 def scalar_array(volume: sitk.Image) -> np.ndarray:
@@ -162,10 +179,46 @@ def _reason(itk_message: str) -> str:
 
 @contextmanager
 def _itk_silent() -> Iterator[None]:
-    """Keep ITK's warnings off stderr: what matters is said in our own words."""
+    """Keep lines of ITK and its libraries off stderr, some written by C code: what matters is said in our own words."""
     display = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
-        yield
+        with _stderr_closed():
+            yield
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(display)
+
+
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    try:
+        kept = os.dup(2)
+    except OSError:  # a program without console has none
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextmanager
+def _sheared_sform_allowed(is_allowed: bool) -> Iterator[None]:
+    """Let ITK read a NIfTI file with sheared axes: its reader asks the environment.
+
+    ITK 5.4 makes them perpendicular by turning them the wrong way, so `_set_axes` replaces them.
+    """
+    before = os.environ.get(ITK_PERMISSION)
+    if is_allowed:
+        os.environ[ITK_PERMISSION] = "ON"
+    try:
+        yield
+    finally:
+        if is_allowed and before is None:
+            del os.environ[ITK_PERMISSION]
+        elif is_allowed:
+            os.environ[ITK_PERMISSION] = before

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 
 from ..data.tissues import Lame, Tissue, TissueParameters, find_tissue
 from ..physics.parameter_scale import SCALES, ParameterScale, check_parameters, rescaled
+from .text_files import read_json, shortened
 
 
 def read_parameters(
@@ -25,24 +25,28 @@ def read_parameters(
         ``base`` with the parameters of the file.
 
     Raises:
-        ValueError: Naming the file: it is not of this form, names an unknown tissue, or holds a value that is negative
-            or outside of the range of its scale.
+        ValueError: Naming the file: it is not of this form, names an unknown tissue or one twice, or holds a value that
+            is negative or outside of the range of its scale.
     """
     tissues = tuple(tissues)
-    content = _json(path)
+    content = read_json(path)
     if (
         not isinstance(content, dict)
         or not isinstance(content.get("tissues"), dict)
         or set(content) - {"scale", "tissues"}
     ):
         raise ValueError(f'{path}: expected {{"tissues": {{NAME: {{"lambda": NUMBER, "mu": NUMBER}}}}}}.')
-    source = SCALES.get(content.get("scale", "log"))
-    if source is None:
-        raise ValueError(f"{path}: unknown scale '{content['scale']}', expected one of {', '.join(SCALES)}.")
-    parameters = base
+    scale_name = content.get("scale", "log")
+    if not isinstance(scale_name, str) or scale_name not in SCALES:
+        raise ValueError(f"{path}: unknown scale '{shortened(str(scale_name))}', expected one of {', '.join(SCALES)}.")
+    source = SCALES[scale_name]
+    parameters, named = base, set()
     for name, values in content["tissues"].items():
         try:
             tissue = find_tissue(tissues, name)
+            if tissue.label in named:
+                raise ValueError(f"tissue '{tissue.name}' is named twice.")
+            named.add(tissue.label)
             lame = _lame(values, name)
             check_parameters(TissueParameters({tissue.label: lame}), source, {tissue.label: tissue.name})
         except ValueError as error:
@@ -59,14 +63,9 @@ def _lame(values: object, name: str) -> Lame:
     )
     if not numbers:
         raise ValueError(f'tissue \'{name}\' needs two numbers, "lambda" and "mu".')
-    return Lame(float(values["lambda"]), float(values["mu"]))
-
-
-def _json(path: str | os.PathLike) -> object:
     try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except OSError as error:
-        raise ValueError(f"{path}: the file cannot be read ({error.strerror}).") from error
+        return Lame(float(values["lambda"]), float(values["mu"]))
+    except OverflowError as error:
+        raise ValueError(f"tissue '{name}' has a number that is too large.") from error
     except ValueError as error:
-        raise ValueError(f"{path}: the file is not valid JSON.") from error
+        raise ValueError(f"tissue '{name}': {error}") from error

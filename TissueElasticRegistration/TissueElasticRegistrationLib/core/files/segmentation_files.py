@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -14,8 +15,10 @@ from ..data.images import Image, Segmentation, label_type
 from ..data.itk_bridge import resample_array
 from ..data.tissues import BACKGROUND, Tissue
 from .image_files import grid_of_file, read_volume, scalar_array
+from .text_files import shortened
 
 MAX_LABEL = 65535
+SEGMENT_ID_KEY = re.compile(r"Segment(\d+)_ID")
 
 
 def parse_tissue_names(text: str) -> dict[int, str]:
@@ -28,7 +31,7 @@ def parse_tissue_names(text: str) -> dict[int, str]:
         Label -> name.
 
     Raises:
-        ValueError: The text is of another form, or a label or a name occurs twice.
+        ValueError: The text is of another form, a name contains "=" or ";", or a label or a name occurs twice.
 
     Example:
         >>> parse_tissue_names("1=lung,2=soft")
@@ -38,9 +41,15 @@ def parse_tissue_names(text: str) -> dict[int, str]:
     for entry in text.split(","):
         label, separator, name = entry.partition("=")
         label, name = label.strip(), name.strip()
-        if not (separator and name and label.isascii() and label.isdigit()) or int(label) > MAX_LABEL:
+        is_number = label.isascii() and label.isdigit() and len(label) <= len(str(MAX_LABEL))
+        if not (separator and name and is_number) or int(label) > MAX_LABEL:
             raise ValueError(
-                f"--tissues: '{entry.strip()}' is not of the form LABEL=NAME with a label from 0 to {MAX_LABEL}."
+                f"--tissues: '{shortened(entry.strip())}' is not of the form LABEL=NAME with a label from 0 to "
+                f"{MAX_LABEL}."
+            )
+        if set(name) & set("=;"):
+            raise ValueError(
+                f"--tissues: the name '{shortened(name)}' contains = or ;, but entries are separated by commas."
             )
         if int(label) in names:
             raise ValueError(f"--tissues: label {int(label)} is named twice.")
@@ -71,7 +80,7 @@ def read_segmentation(
             are not whole numbers from 0 to 65535, or does not fit ``names``.
     """
     volume = read_volume(path)
-    if any(volume.HasMetaDataKey(f"Segment{n}_ID") for n in range(2)):
+    if any(SEGMENT_ID_KEY.fullmatch(key) for key in volume.GetMetaDataKeys()):
         if names and names_must_occur:
             raise ValueError(
                 f"{path}: --tissues is not allowed here, because a .seg.nrrd file contains its own segment names."
@@ -157,25 +166,48 @@ def _from_segments(volume: sitk.Image, path, reference: Image) -> Segmentation:
 
 
 def _segments_of_header(volume: sitk.Image, path) -> Iterator[_Segment]:
-    """Fields as Slicer writes them; the layer is 0 in files older than layers."""
-    number = 0
-    while volume.HasMetaDataKey(f"Segment{number}_ID"):
+    """The segments as Slicer reads them; ValueError for what it would read otherwise than the header seems to say.
+
+    A segment without a layer is the component of its own number (files older than layers), one without a label value
+    has 1. Slicer counts from 0 until a number has no segment.
+    """
+    numbers = sorted(int(found[1]) for found in map(SEGMENT_ID_KEY.fullmatch, volume.GetMetaDataKeys()) if found)
+    if numbers != list(range(len(numbers))):
+        missing = next(number for number in range(len(numbers) + 1) if number not in numbers)
+        raise ValueError(
+            f"{path}: the header has a Segment{numbers[-1]}_ID but no Segment{missing}_ID, and Slicer reads no "
+            f"segments beyond a gap."
+        )
+    layers = volume.GetNumberOfComponentsPerPixel()
+    known: dict[object, str] = {}
+    for number in numbers:
         fields = {
             field: volume.GetMetaData(f"Segment{number}_{field}")
             for field in ("ID", "Name", "LabelValue", "Layer", "Tags")
             if volume.HasMetaDataKey(f"Segment{number}_{field}")
         }
-        try:
-            yield _Segment(
-                fields["ID"],
-                fields.get("Name", fields["ID"]),
-                terminology_text(fields.get("Tags", "")),
-                int(fields.get("Layer", 0)),
-                int(fields.get("LabelValue", 1)),
+        name = fields.get("Name", fields["ID"])
+        layer, value = _whole_number(fields, "Layer", number, path), _whole_number(fields, "LabelValue", 1, path)
+        if layer >= layers:
+            told = "" if "Layer" in fields else ", because the header names no layer for it"
+            raise ValueError(
+                f"{path}: segment '{shortened(name)}' lies in layer {layer}{told}, but the last layer of the file is "
+                f"{layers - 1}."
             )
-        except ValueError as error:
-            raise ValueError(f"{path}: segment {number} has no usable label value or layer in the header.") from error
-        number += 1
+        for what, key in (("the same ID", fields["ID"]), ("the same layer and label value", (layer, value))):
+            if key in known:
+                raise ValueError(f"{path}: segments '{shortened(known[key])}' and '{shortened(name)}' have {what}.")
+            known[key] = name
+        yield _Segment(fields["ID"], name, terminology_text(fields.get("Tags", "")), layer, value)
+
+
+def _whole_number(fields: Mapping[str, str], field: str, otherwise: int, path) -> int:
+    """A number of at most nine digits; a label value cannot be 0, which is background."""
+    text = fields.get(field, str(otherwise)).strip()
+    if not re.fullmatch("[0-9]{1,9}", text) or (field == "LabelValue" and int(text) == BACKGROUND):
+        name = shortened(fields.get("Name", fields["ID"]))
+        raise ValueError(f"{path}: segment '{name}' has the unusable {field} '{shortened(text)}' in the header.")
+    return int(text)
 
 
 def terminology_text(tags: str) -> str:

@@ -58,7 +58,7 @@ def initial_alignment(pair: ImagePair, wanted: Mode | sitk.Transform) -> Initial
     """
     if isinstance(wanted, sitk.Transform):
         return InitialAlignment(wanted, "given")
-    if wanted == "none" or pair.fixed.geometry.shape_kji[0] == 1:
+    if wanted == "none" or pair.fixed.geometry.is_slice:
         return NO_ALIGNMENT
     try:
         rigid = rigid_alignment(pair.fixed, pair.moving)

@@ -107,7 +107,7 @@ def prepare_pair(
     Raises:
         ValueError: The images do not overlap, or one is a single slice and the other a volume.
     """
-    if (pair.fixed.array_kji.shape[0] == 1) != (pair.moving.array_kji.shape[0] == 1):
+    if pair.fixed.geometry.is_slice != pair.moving.geometry.is_slice:
         raise ValueError(f"'{pair.fixed.name}' and '{pair.moving.name}' must both be volumes or both be single slices.")
     fixed = fixed or prepare_fixed(pair, finest_mm)
     grid = fixed.grid
@@ -177,7 +177,7 @@ def resampled_image(image: Image, geometry: Geometry, transform: sitk.Transform 
         (K, J, I) float32; outside of the image its lowest value.
     """
     values, grid = image.array_kji, image.geometry
-    ratio = geometry.spacing_kji_mm / grid.spacing_kji_mm
+    ratio = geometry.spacing_along(grid) / grid.spacing_kji_mm
     shrink = [int(max(1, min(np.floor(r + 1e-3), n))) for r, n in zip(ratio, grid.shape_kji, strict=True)]
     if max(shrink) > 1:
         averaged = sitk.BinShrink(sitk.Cast(sitk_volume(values, grid), sitk.sitkFloat32), shrink[::-1])

@@ -39,7 +39,7 @@ class WorkingGrid:
     @property
     def is_slice(self) -> bool:
         """Whether the fixed image is a single slice, so that the tensors are 2D."""
-        return self.inner.shape_kji[0] == 1
+        return self.inner.is_slice
 
     @property
     def spacing_mm(self) -> tuple[float, ...]:
@@ -76,11 +76,12 @@ def working_grid(fixed: Geometry, finest_mm: float | None = None) -> WorkingGrid
         finest_mm: Smallest voxel allowed; None: as fine as the image and the voxel budget allow.
 
     Returns:
-        A grid with the axes and the center of the fixed image, covering all of it.
+        A grid with the axes and the center of the fixed image, covering all of it; that of a single slice has K = 1.
     """
+    fixed = fixed.with_slice_axis_first()
     spacing = fixed.spacing_kji_mm
     extent = spacing * np.array(fixed.shape_kji)
-    single = fixed.shape_kji[0] == 1
+    single = fixed.is_slice
     size = max(spacing[1:].min(), finest_mm or 0.0)
     while True:
         thick = np.array([single, False, False]) | (spacing > THICK_SLICE_RATIO * size)

@@ -20,7 +20,7 @@ def thread_count(shape_kji: tuple[int, ...], spare: int = 0) -> int:
         shape_kji: Shape of the fixed image.
         spare: Processors left to others, such as a user interface.
     """
-    if shape_kji[0] == 1:
+    if min(shape_kji) == 1:
         return 1
     # In a container or a batch job the process may use fewer processors than the computer has.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -12,7 +12,7 @@ from ..data.images import ImagePair
 from ..data.result import LandmarkErrors, RegistrationResult
 from ..estimation.criteria.criterion import depends_on
 from ..estimation.estimate_result import Estimate
-from ..evaluation.metrics import map_points_ras_mm, target_registration_errors
+from ..evaluation.landmarks import landmark_errors
 from ..stiffness.shear_modulus_ratio import ShearModulusRatios
 
 
@@ -119,12 +119,7 @@ def evidence(estimate: Estimate, pair: ImagePair, result: RegistrationResult) ->
 
 def landmark_errors_of(pair: ImagePair, result: RegistrationResult, names: Collection[str]) -> LandmarkErrors | None:
     """Landmark errors of the named landmarks alone; None for none."""
-    if pair.landmarks is None or not names:
-        return None
-    chosen = np.array([name in names for name in pair.landmarks.all_names])
-    fixed, moving = pair.landmarks.fixed_ras_mm[chosen], pair.landmarks.moving_ras_mm[chosen]
-    mapped = map_points_ras_mm(fixed, result.displacement_ras_mm, result.geometry)
-    return target_registration_errors(fixed, moving, mapped)
+    return landmark_errors(pair.landmarks, result.displacement_ras_mm, result.geometry, names)
 
 
 def confidence(estimate: Estimate, number: int) -> float:

@@ -67,7 +67,7 @@ def picture_planes(segmentation: Segmentation) -> list[Plane]:
     planes = []
     for name, directions in VIEWS.items():
         axes = [axis_for[int(np.argmax(np.abs(direction)))] for direction in directions]
-        if geometry.shape_kji[0] > 1 or 2 not in axes:
+        if all(geometry.shape_kji[2 - axis] > 1 for axis in axes):
             planes.append(_plane(name, directions, axes, geometry, middle_ijk))
     return planes
 

@@ -119,9 +119,10 @@ def _folding_level(share_percent: float) -> Level:
 def _landmarks(pair: ImagePair, result: RegistrationResult) -> Finding:
     errors = result.landmark_errors
     if errors is None:
-        return Finding("unmeasured", "Landmark error", "Landmark error was not measured: no landmarks were given.")
+        why = "no landmarks were given" if pair.landmarks is None else "no landmark lies inside of the fixed image"
+        return Finding("unmeasured", "Landmark error", f"Landmark error was not measured: {why}.")
     spacing_mm = pair.fixed.geometry.spacing_kji_mm
-    voxel_mm = float(spacing_mm.max() if pair.fixed.array_kji.shape[0] > 1 else spacing_mm[1:].max())
+    voxel_mm = float(spacing_mm[np.array(pair.fixed.geometry.shape_kji) > 1].max())
     after = errors.after_mean
     text = (
         f"Mean landmark error {errors.before_mean:.2f} mm before and {after:.2f} mm after registration "

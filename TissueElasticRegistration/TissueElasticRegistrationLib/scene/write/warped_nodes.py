@@ -12,7 +12,7 @@ import vtk
 from ...core.data.geometry import Geometry
 from ...core.data.images import Segmentation
 from ..segments import BINARY_LABELMAP, CLOSED_SURFACE, oriented_image
-from ..transforms import ijk_to_local, native_geometry
+from ..transforms import array_to_local, native_geometry
 
 
 class Placement(NamedTuple):
@@ -41,7 +41,7 @@ def placement_like(fixed: slicer.vtkMRMLVolumeNode, geometry: Geometry) -> Place
     """
     native = native_geometry(fixed)
     if native is not None and native.agrees_with(geometry):
-        return Placement(ijk_to_local(fixed), fixed.GetTransformNodeID())
+        return Placement(array_to_local(fixed), fixed.GetTransformNodeID())
     return Placement(geometry.ijk_to_ras, None)
 
 
