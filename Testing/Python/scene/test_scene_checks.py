@@ -194,7 +194,7 @@ def test_single_slice_with_a_volume_is_named(mrml_scene, single):
 
 
 def test_volume_of_a_few_rows_is_named(mrml_scene):
-    flat = add_volume(mrml_scene, "flat", smooth_array((9, 3, 17), 1), oblique_matrix())
+    flat = add_volume(mrml_scene, "flat", smooth_array((2, 3, 17), 1), oblique_matrix())
     assert "'flat' has fewer than 4 rows" in input_problem(add_inputs(mrml_scene)._replace(moving=flat))
 
 

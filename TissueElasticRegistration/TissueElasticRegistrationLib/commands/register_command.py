@@ -126,8 +126,6 @@ def check_options(options: argparse.Namespace) -> None:
         raise ValueError(f"--device {options.device}: {error}") from error
     if options.refine is not None and options.refine < 0:
         raise ValueError(f"--refine {options.refine}: the number of steps must be at least 0.")
-    if options.moving_landmarks and not options.landmarks:
-        raise ValueError("--moving-landmarks: requires --landmarks.")
     if options.grid_points is not None and options.estimate != "grid":
         raise ValueError("--grid-points: requires --estimate grid.")
     for name in ("objective", "hold_out", "hold_out_landmarks"):
@@ -144,13 +142,15 @@ def read_pair(options: argparse.Namespace) -> ImagePair:
     Raises:
         ValueError: Naming the file that is at fault.
     """
+    moving_landmarks = vars(options).get("moving_landmarks")  # the demo and benchmarks know csv files only
+    if moving_landmarks and not options.landmarks:
+        raise ValueError("--moving-landmarks: requires --landmarks.")
     fixed, moving = read_image(options.fixed), read_image(options.moving)
     names = parse_tissue_names(options.tissues) if options.tissues else None
     moving_segmentation = None
     segmentation = read_segmentation(options.segmentation, fixed, names)
     if options.moving_segmentation:
         moving_segmentation = read_segmentation(options.moving_segmentation, moving, names, names_must_occur=False)
-    moving_landmarks = vars(options).get("moving_landmarks")  # the demo and benchmarks know csv files only
     landmarks = read_landmarks(options.landmarks, moving_landmarks) if options.landmarks else None
     return ImagePair(fixed, moving, segmentation, moving_segmentation, landmarks)
 

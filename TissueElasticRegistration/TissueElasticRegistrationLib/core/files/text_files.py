@@ -84,7 +84,7 @@ def read_json(path: str | os.PathLike) -> Any:
     except RecursionError as error:
         raise ValueError(f"{path}: the file is not valid JSON (nested too deeply).") from error
     except _RepeatedKey as error:
-        raise ValueError(f"{path}: the key {shortened(error.args[0])} occurs twice in one JSON object.") from error
+        raise ValueError(f"{path}: the key '{shortened(error.args[0])}' occurs twice in one JSON object.") from error
     except ValueError as error:  # Python refuses to convert very long numbers
         raise ValueError(f"{path}: the file contains a number with too many digits.") from error
 
