@@ -6,6 +6,7 @@ The anatomy is a formula in mm, so both images are exact samples of it whatever 
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -105,6 +106,21 @@ def thorax_case(seed: int = 3) -> PhantomCase:
 
 def pair_of(case: PhantomCase) -> ImagePair:
     return ImagePair(case.fixed, case.moving, case.fixed_segmentation, case.moving_segmentation)
+
+
+def slice_pair_stored_along(fixed_axis: int, moving_axis: int) -> ImagePair:
+    """The pair of `slice_case`, each image with its slice axis as another axis of the array."""
+    pair, changed = pair_of(slice_case()), {}
+    for name in ("fixed", "moving", "fixed_segmentation", "moving_segmentation"):
+        part = getattr(pair, name)
+        field = "labels_kji" if "segmentation" in name else "array_kji"
+        order = [1, 2]
+        order.insert(moving_axis if "moving" in name else fixed_axis, 0)
+        voxels = getattr(part, field).transpose(order)
+        columns = [2 - source for source in reversed(order)]
+        geometry = Geometry(voxels.shape, part.geometry.ijk_to_ras[:, [*columns, 3]])
+        changed[name] = replace(part, **{field: voxels, "geometry": geometry})
+    return replace(pair, **changed)
 
 
 def quick_solver(*steps: int) -> DirectSolver:

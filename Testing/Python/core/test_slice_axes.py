@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from synthetic_pairs import displacement_at, grid, pair_of, quick_solver, registered, rotation, slice_case
+from synthetic_pairs import (
+    displacement_at,
+    grid,
+    pair_of,
+    quick_solver,
+    registered,
+    rotation,
+    slice_case,
+    slice_pair_stored_along,
+)
 
 from TissueElasticRegistrationLib.core.data.geometry import Geometry
-from TissueElasticRegistrationLib.core.data.images import Image, ImagePair
+from TissueElasticRegistrationLib.core.data.images import Image
 from TissueElasticRegistrationLib.core.preparation.preprocessing import resampled_image
 from TissueElasticRegistrationLib.core.reporting.picture_planes import picture_planes
 
 SOLVER = quick_solver(4, 2)
-
-
-def stored_along(geometry: Geometry, axis: int) -> Geometry:
-    """The grid of a slice (K = 1) with its slice axis as another axis of the array."""
-    order = [1, 2]
-    order.insert(axis, 0)
-    columns = [2 - source for source in reversed(order)]
-    return Geometry(tuple(geometry.shape_kji[n] for n in order), geometry.ijk_to_ras[:, [*columns, 3]])
-
-
-def pair_stored_along(fixed_axis: int, moving_axis: int) -> ImagePair:
-    pair = pair_of(slice_case())
-    arrays = {"fixed": "array_kji", "moving": "array_kji", "fixed_segmentation": "labels_kji"}
-    arrays["moving_segmentation"] = "labels_kji"
-    changed = {}
-    for name, field in arrays.items():
-        axis = moving_axis if "moving" in name else fixed_axis
-        part = getattr(pair, name)
-        voxels = np.moveaxis(getattr(part, field), 0, axis)
-        changed[name] = replace(part, **{field: voxels, "geometry": stored_along(part.geometry, axis)})
-    return replace(pair, **changed)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +30,7 @@ def usual():
 
 @pytest.mark.parametrize(("fixed_axis", "moving_axis"), [(1, 1), (2, 2), (1, 0), (0, 2)])
 def test_registration_does_not_depend_on_the_axis(usual, fixed_axis, moving_axis):
-    pair = pair_stored_along(fixed_axis, moving_axis)
+    pair = slice_pair_stored_along(fixed_axis, moving_axis)
     result = registered(pair, solver=SOLVER)
     assert result.warped.geometry.shape_kji == pair.fixed.geometry.shape_kji
     assert result.warped_segmentation.labels_kji.shape == pair.fixed.array_kji.shape
@@ -61,7 +47,7 @@ def test_registration_does_not_depend_on_the_axis(usual, fixed_axis, moving_axis
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_report_shows_the_plane_of_the_slice_alone(axis):
-    planes = picture_planes(pair_stored_along(axis, axis).fixed_segmentation)
+    planes = picture_planes(slice_pair_stored_along(axis, axis).fixed_segmentation)
     (usual,) = picture_planes(pair_of(slice_case()).fixed_segmentation)
     assert [(plane.name, plane.geometry.shape_kji) for plane in planes] == [(usual.name, usual.geometry.shape_kji)]
 
