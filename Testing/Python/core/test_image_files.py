@@ -166,6 +166,20 @@ def test_truncated_file_is_refused(tmp_path, capfd, name, kept):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("field", ["type: ", "space: ", "sizes: ", "kinds: ", "", "foo=", "Segment0_ID: "])
+@pytest.mark.parametrize("length", [600, 5000, 200_000])
+def test_long_line_in_the_header_of_an_nrrd_file_is_refused(tmp_path, field, length):
+    """ITK ends the process."""
+    path = nrrd(tmp_path, f"(1,0,0) (0,1,0) (0,0,1)\n{field}{'9' * length}")
+    assert f"{path}: the file is damaged: line 7 of its header" in sentence(lambda: read_image(path))
+
+
+@pytest.mark.parametrize("field", ["#", "content: ", "Segmentation_ConversionParameters:="])
+def test_long_texts_in_the_header_of_an_nrrd_file_are_read(tmp_path, field):
+    path = nrrd(tmp_path, f"(1,0,0) (0,1,0) (0,0,1)\n{field}{'9' * 200_000}")
+    np.testing.assert_array_equal(read_image(path).array_kji, an_image().array_kji)
+
+
 @pytest.mark.parametrize("kept", [0.5, 0])
 def test_header_with_half_of_its_voxels_is_refused_in_our_words_alone(tmp_path, capfd, kept):
     write_image(an_image(), tmp_path / "image.mhd")

@@ -80,8 +80,9 @@ def landmark_warnings(pair: ImagePair, displacement_ras_mm: np.ndarray, geometry
         names = [name for name, is_out in zip(pair.landmarks.all_names, outside, strict=True) if is_out]
         more = f" and {len(names) - NAMES_LISTED} more" if len(names) > NAMES_LISTED else ""
         found.append(
-            f"{len(names)} of {len(outside)} landmarks lie outside of the fixed image, where the deformation is not "
-            f"defined; the landmark error does not contain them: {', '.join(names[:NAMES_LISTED])}{more}."
+            f"{len(names)} of {len(outside)} landmarks {'lies' if len(names) == 1 else 'lie'} outside of the fixed "
+            "image, where the deformation is not defined; the landmark error does not contain "
+            f"{'it' if len(names) == 1 else 'them'}: {', '.join(names[:NAMES_LISTED])}{more}."
         )
     return (*found, *_better_reading(pair, displacement_ras_mm, geometry))
 

@@ -16,6 +16,7 @@ from ..data.images import Image, Segmentation
 from ..data.itk_bridge import displacement_transform, geometry_of, sitk_image, sitk_labels, sitk_volume
 from .dicom_folder import read_dicom_folder
 from .nifti_header import inspect_nifti
+from .nrrd_header import nrrd_fault
 
 ITK_PERMISSION = "ITK_NIFTI_SFORM_PERMISSIVE"
 
@@ -63,10 +64,11 @@ def read_volume(path: str | os.PathLike) -> sitk.Image:
         if file.stat().st_size == 0:
             raise ValueError(f"{path}: the file is empty.")
         nifti = inspect_nifti(file)
+        fault = nifti.fault or nrrd_fault(file)
     except OSError as error:
         raise ValueError(f"{path}: the file cannot be read ({error.strerror or error}).") from error
-    if nifti.fault:
-        raise ValueError(f"{path}: the file {nifti.fault}.")
+    if fault:
+        raise ValueError(f"{path}: the file {fault}.")
     with _itk_silent(), _sheared_sform_allowed(nifti.axes_lps is not None):
         try:
             volume = sitk.ReadImage(str(file))

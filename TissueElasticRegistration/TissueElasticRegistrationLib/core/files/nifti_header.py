@@ -78,7 +78,7 @@ def inspect_nifti(path: Path) -> NiftiInspection:
     return NiftiInspection(axes_lps=_axes_of_sheared_sform(header, order))
 
 
-_NIFTI_2 = "is a NIfTI-2 file, which neither Slicer nor this program reads; convert it to NIfTI-1"
+_NIFTI_2 = "is a NIfTI-2 file, which is not supported; convert it to NIfTI-1"
 
 
 def _files(path: Path) -> tuple[Path, Path]:

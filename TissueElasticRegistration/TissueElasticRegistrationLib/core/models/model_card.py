@@ -233,7 +233,7 @@ def read_card(folder: str | Path) -> ModelCard:
     try:
         content = _current(json.loads(data.decode("utf-8")))
         card = _card(content)
-    except (UnicodeDecodeError, json.JSONDecodeError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"Model pack '{folder.name}': {CARD} is not a valid model card.") from error
     except ValueError as error:
         raise ValueError(f"Model pack '{folder.name}': {error}") from error
