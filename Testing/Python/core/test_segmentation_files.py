@@ -11,11 +11,8 @@ from TissueElasticRegistrationLib.core.data.geometry import Geometry
 from TissueElasticRegistrationLib.core.data.images import Segmentation, matched_to
 from TissueElasticRegistrationLib.core.data.tissues import Tissue
 from TissueElasticRegistrationLib.core.files.image_files import write_labels
-from TissueElasticRegistrationLib.core.files.segmentation_files import (
-    parse_tissue_names,
-    read_segmentation,
-    terminology_text,
-)
+from TissueElasticRegistrationLib.core.files.segment_headers import terminology_text
+from TissueElasticRegistrationLib.core.files.segmentation_files import parse_tissue_names, read_segmentation
 
 # ---- label maps ---------------------------------------------------------------------------------
 
@@ -226,6 +223,9 @@ def without(segment: dict, *fields: str) -> dict:
         ([LUNG, BONE | {"LabelValue": 0}], 1, "segment 'bone' has the unusable LabelValue '0' in the header."),
         ([LUNG | {"Layer": "-1"}], 1, "segment 'lung' has the unusable Layer '-1' in the header."),
         ([LUNG | {"Layer": "9" * 5000}], 1, "segment 'lung' has the unusable Layer '9999999999"),
+        ([LUNG | {"Extent": "0 9 0 7 0"}], 1, "segment 'lung' has the unusable Extent '0 9 0 7 0' in the header."),
+        ([LUNG | {"Extent": "1 4 2 6 1 2"}], 1, "segment 'lung' has voxels outside of the extents in the header"),
+        ([LUNG | {"Extent": "0 -1 0 -1 0 -1"}], 1, "segment 'lung' has voxels outside of the extents in the header"),
     ],
 )
 def test_header_by_hand_that_slicer_takes_otherwise_is_refused(tmp_path, segments, layers, reason):
@@ -240,6 +240,16 @@ def test_header_by_hand_that_slicer_takes_otherwise_is_refused(tmp_path, segment
         pytest.param([LUNG, BONE], 1, {1: "lung", 205: "bone"}, id="two in one layer"),
         pytest.param([without(BONE, "Name")], 1, {205: "b"}, id="no name: its ID"),
         pytest.param([without(LUNG, "LabelValue")], 1, {1: "lung"}, id="no label value: 1"),
+        pytest.param([LUNG | {"Extent": "1 4 2 6 1 3"}], 1, {1: "lung"}, id="extent of the segment"),
+        pytest.param(
+            [LUNG | {"Extent": "-5 4 0 7 0 9"}, BONE | {"Extent": "5 8 3 5 2 4"}],
+            1,
+            {1: "lung", 205: "bone"},
+            id="extents",
+        ),
+        pytest.param(
+            [LUNG | {"Extent": "0 -1 0 -1 0 -1"}, BONE], 1, {1: "lung"}, id="one extent missing: the whole layer"
+        ),
         pytest.param([without(LUNG, "Layer"), without(BONE, "Layer")], 2, {1: "lung", 205: "bone"}, id="before layers"),
     ],
 )

@@ -9,7 +9,7 @@ import vtk
 
 from ..core.data.geometry import Geometry
 from ..core.data.tissues import Tissue
-from ..core.files.segmentation_files import terminology_text
+from ..core.files.segment_headers import terminology_text
 from .vtk_images import fill_image, image_array, is_empty, resample
 
 BINARY_LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()

@@ -50,7 +50,7 @@ def read_parameters(
             lame = _lame(values, name)
             check_parameters(TissueParameters({tissue.label: lame}), source, {tissue.label: tissue.name})
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise ValueError(f"{path}: {' '.join(str(error).split())}") from error  # names may have line breaks
         parameters = parameters.with_tissue(tissue.label, lame if source == scale else rescaled(lame, source, scale))
     return parameters
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import SimpleITK as sitk
@@ -15,10 +13,10 @@ from ..data.images import Image, Segmentation, label_type
 from ..data.itk_bridge import resample_array
 from ..data.tissues import BACKGROUND, Tissue
 from .image_files import grid_of_file, read_volume, scalar_array
+from .segment_headers import check_extents, has_segments, read_segments
 from .text_files import shortened
 
 MAX_LABEL = 65535
-SEGMENT_ID_KEY = re.compile(r"Segment(\d+)_ID")
 
 
 def parse_tissue_names(text: str) -> dict[int, str]:
@@ -80,7 +78,7 @@ def read_segmentation(
             are not whole numbers from 0 to 65535, or does not fit ``names``.
     """
     volume = read_volume(path)
-    if any(SEGMENT_ID_KEY.fullmatch(key) for key in volume.GetMetaDataKeys()):
+    if has_segments(volume):
         if names and names_must_occur:
             raise ValueError(
                 f"{path}: --tissues is not allowed here, because a .seg.nrrd file contains its own segment names."
@@ -133,25 +131,15 @@ def _whole_numbers(values: np.ndarray, path) -> np.ndarray:
     return values.astype(label_type(int(highest)), copy=False)
 
 
-@dataclass(frozen=True)
-class _Segment:
-    """One segment of a .seg.nrrd: where its voxels are stored (``layer``, ``value``) and what it is."""
-
-    id: str
-    name: str
-    terminology: str
-    layer: int
-    value: int
-
-
 def _from_segments(volume: sitk.Image, path, reference: Image) -> Segmentation:
     """The segments of a .seg.nrrd, resampled layer by layer to the grid of the image."""
-    segments = list(_segments_of_header(volume, path))
+    segments = read_segments(volume, path)
     geometry = grid_of_file(volume, path)
     layers = np.atleast_3d(sitk.GetArrayFromImage(volume))
     layers = layers.reshape(*geometry.shape_kji, volume.GetNumberOfComponentsPerPixel())
     labels = np.zeros(reference.geometry.shape_kji, label_type(len(segments)))
     for layer in range(layers.shape[-1]):
+        check_extents(layers[..., layer], [segment for segment in segments if segment.layer == layer], path)
         on_grid = _on_grid(np.ascontiguousarray(layers[..., layer]), geometry, reference.geometry)
         for label, segment in enumerate(segments, start=1):
             if segment.layer == layer:
@@ -163,75 +151,6 @@ def _from_segments(volume: sitk.Image, path, reference: Image) -> Segmentation:
         Tissue(label, segment.name, segment.id, segment.terminology) for label, segment in enumerate(segments, start=1)
     )
     return Segmentation(labels, reference.geometry, tissues, str(path))
-
-
-def _segments_of_header(volume: sitk.Image, path) -> Iterator[_Segment]:
-    """The segments as Slicer reads them; ValueError for what it would read otherwise than the header seems to say.
-
-    A segment without a layer is the component of its own number (files older than layers), one without a label value
-    has 1. Slicer counts from 0 until a number has no segment.
-    """
-    numbers = sorted(int(found[1]) for found in map(SEGMENT_ID_KEY.fullmatch, volume.GetMetaDataKeys()) if found)
-    if numbers != list(range(len(numbers))):
-        missing = next(number for number in range(len(numbers) + 1) if number not in numbers)
-        raise ValueError(
-            f"{path}: the header has a Segment{numbers[-1]}_ID but no Segment{missing}_ID, and Slicer reads no "
-            f"segments beyond a gap."
-        )
-    layers = volume.GetNumberOfComponentsPerPixel()
-    known: dict[object, str] = {}
-    for number in numbers:
-        fields = {
-            field: volume.GetMetaData(f"Segment{number}_{field}")
-            for field in ("ID", "Name", "LabelValue", "Layer", "Tags")
-            if volume.HasMetaDataKey(f"Segment{number}_{field}")
-        }
-        name = fields.get("Name", fields["ID"])
-        layer, value = _whole_number(fields, "Layer", number, path), _whole_number(fields, "LabelValue", 1, path)
-        if layer >= layers:
-            told = "" if "Layer" in fields else ", because the header names no layer for it"
-            raise ValueError(
-                f"{path}: segment '{shortened(name)}' lies in layer {layer}{told}, but the last layer of the file is "
-                f"{layers - 1}."
-            )
-        for what, key in (("the same ID", fields["ID"]), ("the same layer and label value", (layer, value))):
-            if key in known:
-                raise ValueError(f"{path}: segments '{shortened(known[key])}' and '{shortened(name)}' have {what}.")
-            known[key] = name
-        yield _Segment(fields["ID"], name, terminology_text(fields.get("Tags", "")), layer, value)
-
-
-def _whole_number(fields: Mapping[str, str], field: str, otherwise: int, path) -> int:
-    """A number of at most nine digits; a label value cannot be 0, which is background."""
-    text = fields.get(field, str(otherwise)).strip()
-    if not re.fullmatch("[0-9]{1,9}", text) or (field == "LabelValue" and int(text) == BACKGROUND):
-        name = shortened(fields.get("Name", fields["ID"]))
-        raise ValueError(f"{path}: segment '{name}' has the unusable {field} '{shortened(text)}' in the header.")
-    return int(text)
-
-
-def terminology_text(tags: str) -> str:
-    """What a segment's terminology entry says in words: type, its modifier and the region.
-
-    An entry is ``TerminologyEntry:context~category~type~modifier~context~region~modifier``,
-    codes are ``scheme^value^meaning``.
-
-    Args:
-        tags: Of the segment, separated by "|".
-
-    Returns:
-        Such as "Rib Left". "" if there is no entry, or for Slicer's placeholder for an undescribed segment, type
-        "Tissue", which says nothing.
-
-    Example:
-        >>> terminology_text("TerminologyEntry:a~SCT^1^Tissue~SCT^2^Rib~SCT^3^Left~b~^^~^^")
-        'Rib Left'
-    """
-    entries = [tag.removeprefix("TerminologyEntry:") for tag in tags.split("|") if tag.startswith("TerminologyEntry:")]
-    parts = (entries[0].split("~") if entries else []) + [""] * 7
-    meanings = [code.split("^")[2] for code in (parts[2], parts[3], parts[5], parts[6]) if code.count("^") == 2]
-    text = " ".join(meaning for meaning in meanings if meaning)
-    return "" if text == "Tissue" else text
 
 
 def _on_grid(layer_kji: np.ndarray, geometry: Geometry, reference: Geometry) -> np.ndarray:

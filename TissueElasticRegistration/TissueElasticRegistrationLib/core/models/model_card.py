@@ -23,6 +23,8 @@ from .network_config import NetworkConfig
 SCHEMA = 2
 SCHEMA_1_NAMES = {"regulariser": "regularizer", "licence": "license"}  # what schema 1 called differently
 CARD, WEIGHTS = "card.json", "weights.pt"
+# What entries of another form than expected lead to.
+WRONG_FORM = (TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 MODELS_FOLDER = Path(__file__).resolve().parents[3] / "Resources" / "Models"
 MAX_CARD_BYTES = 1_000_000
 DIRECT = "direct"  # in the place of a model: the direct solver, without any
@@ -233,7 +235,7 @@ def read_card(folder: str | Path) -> ModelCard:
     try:
         content = _current(json.loads(data.decode("utf-8")))
         card = _card(content)
-    except (UnicodeDecodeError, json.JSONDecodeError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, *WRONG_FORM) as error:
         raise ValueError(f"Model pack '{folder.name}': {CARD} is not a valid model card.") from error
     except ValueError as error:
         raise ValueError(f"Model pack '{folder.name}': {error}") from error
