@@ -155,7 +155,33 @@ def test_unusable_nrrd_directions_are_refused(tmp_path, directions, word):
     assert str(path) in message and word in message
 
 
-@pytest.mark.parametrize("name", ["image.nii", "image.nii.gz", "image.nrrd", "image.mha"])
+COMPLETE = ["image.nii", "image.nii.gz", "image.nrrd", "image.mha", "image.vtk", "image.gipl", "image.gipl.gz"]
+
+
+@pytest.mark.parametrize("name", [*COMPLETE, "image.mrc"])
+def test_whole_file_is_read_in_every_format(tmp_path, name):
+    path = tmp_path / name
+    write_image(an_image(), path)
+    np.testing.assert_array_equal(read_image(path).array_kji, an_image().array_kji)
+
+
+def text_vtk(path, values: int):
+    """A VTK file of text with 4 x 5 x 6 voxels, of which only some are there."""
+    header = (
+        "# vtk DataFile Version 3.0\nASCII art\nASCII\nDATASET STRUCTURED_POINTS\nDIMENSIONS 4 5 6\nSPACING 1 1 1\n"
+        "ORIGIN 0 0 0\nPOINT_DATA 120\nSCALARS scalars short 1\nLOOKUP_TABLE default\n"
+    )
+    path.write_text(header + " ".join(str(value) for value in range(values)) + "\n")
+    return path
+
+
+def test_text_file_with_missing_voxels_is_refused(tmp_path):
+    assert read_image(text_vtk(tmp_path / "whole.vtk", 120)).array_kji.max() == 119
+    message = sentence(lambda: read_image(text_vtk(tmp_path / "half.vtk", 119)))
+    assert "half.vtk: the file is incomplete: it ends before its last voxel." in message
+
+
+@pytest.mark.parametrize("name", [*COMPLETE, "image.mrc"])
 @pytest.mark.parametrize("kept", [0.97, 0.5])
 def test_truncated_file_is_refused(tmp_path, capfd, name, kept):
     path = tmp_path / name

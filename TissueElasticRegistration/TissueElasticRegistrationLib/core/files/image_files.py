@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ from ..data.itk_bridge import displacement_transform, geometry_of, sitk_image, s
 from .dicom_folder import read_dicom_folder
 from .nifti_header import inspect_nifti
 from .nrrd_header import nrrd_fault
+from .raw_formats import lacks_voxels
 
 ITK_PERMISSION = "ITK_NIFTI_SFORM_PERMISSIVE"
 
@@ -72,7 +74,9 @@ def read_volume(path: str | os.PathLike) -> sitk.Image:
     with _itk_silent(), _sheared_sform_allowed(nifti.axes_lps is not None):
         try:
             volume = sitk.ReadImage(str(file))
-        except RuntimeError as error:
+            if lacks_voxels(file, volume):
+                raise ValueError(f"{path}: the file is incomplete: it ends before its last voxel.")
+        except (RuntimeError, OSError, EOFError, zlib.error) as error:
             raise ValueError(f"{path}: {_reason(str(error))}.") from error
     if nifti.axes_lps is not None:
         _set_axes(volume, nifti.axes_lps)

@@ -121,7 +121,7 @@ def _whole_numbers(values: np.ndarray, path) -> np.ndarray:
     if np.issubdtype(values.dtype, np.floating):
         odd = values[~(np.isfinite(values) & (values == np.rint(values)))]
         if odd.size:
-            raise ValueError(f"{path}: labels must be whole numbers, but the file contains {odd[0]:g}.")
+            raise ValueError(f"{path}: labels must be whole numbers, but the file contains {odd[0]:.9g}.")
     lowest, highest = values.min(), values.max()
     if lowest < 0 or highest > MAX_LABEL:
         raise ValueError(
