@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import locale
 import struct
 import time
 
@@ -162,7 +163,9 @@ COMPLETE = ["image.nii", "image.nii.gz", "image.nrrd", "image.mha", "image.vtk",
 def test_whole_file_is_read_in_every_format(tmp_path, name):
     path = tmp_path / name
     write_image(an_image(), path)
+    before = locale.setlocale(locale.LC_ALL)
     np.testing.assert_array_equal(read_image(path).array_kji, an_image().array_kji)
+    assert locale.setlocale(locale.LC_ALL) == before
 
 
 def text_vtk(path, values: int):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import zlib
 from collections.abc import Iterator
@@ -185,14 +186,18 @@ def _reason(itk_message: str) -> str:
 
 @contextmanager
 def _itk_silent() -> Iterator[None]:
-    """Keep lines of ITK and its libraries off stderr, some written by C code: what matters is said in our own words."""
-    display = sitk.ProcessObject.GetGlobalWarningDisplay()
+    """Keep lines of ITK and its libraries off stderr, some written by C code: what matters is said in our own words.
+
+    The locale stays as well: ITK 5.4 leaves another one behind when it has read a VTK file.
+    """
+    display, before = sitk.ProcessObject.GetGlobalWarningDisplay(), locale.setlocale(locale.LC_ALL)
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         with _stderr_closed():
             yield
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(display)
+        locale.setlocale(locale.LC_ALL, before)
 
 
 @contextmanager
