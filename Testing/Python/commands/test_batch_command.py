@@ -210,7 +210,9 @@ def test_a_list_as_a_spreadsheet_saves_it_is_read(tmp_path, separator, encoding)
     titles = ["fixed", "moving", "segmentation", "landmarks", "moving_landmarks", "tissues"]
     rows = [titles, ["a.nii", "b.nii", "c.nii", "F.fcsv", "M.fcsv", '"1=lung,2=soft"']]
     (tmp_path / "pairs.csv").write_bytes("\r\n".join(map(separator.join, rows)).encode(encoding))
-    request = batch_command.read_list(argparse.Namespace(pairs=str(tmp_path / "pairs.csv")))["subject-001"]
+    request = batch_command.read_list(argparse.Namespace(pairs=str(tmp_path / "pairs.csv"), output="output"))[
+        "subject-001"
+    ]
     assert request.tissues == "1=lung,2=soft"
     assert [getattr(request, title) for title in titles[:5]] == [str(tmp_path / name) for name in rows[1][:5]]
 

@@ -202,7 +202,7 @@ def test_bad_names_of_tissues(fault, tissues, expected):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ({"tissues": {"3": {"lambda": -1, "mu": 1}}}, "tissue '3': λ = -1.0 is not allowed"),
+        ({"tissues": {"3": {"lambda": -1, "mu": 1}}}, "Tissue '3': λ = -1.0 is not allowed"),
         ({"tissues": {"3": {"lambda": 1, "mu": 5000}}}, "μ = 5000 of tissue '3' is outside the allowed range"),
         ({"scale": "paper", "tissues": {"3": {"lambda": 0.5, "mu": 1.5}}}, "μ = 1.5 of tissue '3' is outside"),
         ({"tissues": {"spleen": {"lambda": 1, "mu": 1}}}, "Unknown tissue 'spleen'; this segmentation has"),
@@ -230,7 +230,7 @@ def test_bad_parameters(fault, tmp_path, content, expected):
         (b"", "the file is empty"),
         (b"\xff\xfe\x00", "not a text file in UTF-8"),
         (b'{"scale": ["log"], "tissues": {}}', "unknown scale '['log']', expected one of"),
-        (b'{"tissues": {"3": {"lambda": 1, "mu": 1%s}}}' % (b"0" * 400), "tissue '3' has a number that is too large"),
+        (b'{"tissues": {"3": {"lambda": 1, "mu": 1%s}}}' % (b"0" * 400), "tissue '3' cannot have λ or μ as large as"),
         (b'{"tissues": {"3": {"lambda": 1, "mu": 1%s}}}' % (b"0" * 5000), "a number with too many digits"),
         (b'{"tissues": {"3": {"lambda": 1, "mu": 1}, "3": {}}}', "the key '3' occurs twice in one JSON object"),
     ],

@@ -66,6 +66,6 @@ def _lame(values: object, name: str) -> Lame:
     try:
         return Lame(float(values["lambda"]), float(values["mu"]))
     except OverflowError as error:
-        raise ValueError(f"tissue '{name}' has a number that is too large.") from error
+        raise ValueError(f"The tissue '{name}' cannot have λ or μ as large as that.") from error
     except ValueError as error:
-        raise ValueError(f"tissue '{name}': {error}") from error
+        raise ValueError(f"Tissue '{name}': {error}") from error
