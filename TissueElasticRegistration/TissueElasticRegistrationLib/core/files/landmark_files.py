@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-from pathlib import Path
 
 import numpy as np
 
@@ -41,7 +40,7 @@ def read_landmarks(path: str | os.PathLike) -> Landmarks:
 
 def _rows(path: str | os.PathLike) -> list[tuple[int, dict[str, str | None]]]:
     """The rows that are not blank, with their line numbers, by lower-case column titles."""
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise ValueError(f"{path}: file not found.")
     try:
         with open(path, newline="", encoding="utf-8-sig") as stream:

@@ -1,0 +1,18 @@
+"""Names of files that ITK can be given."""
+
+from __future__ import annotations
+
+import os
+
+
+def require_utf8(path: str | os.PathLike) -> None:
+    """Check a name before ITK gets it: a name in another encoding ends the process there.
+
+    Args:
+        path: Of a file or folder.
+
+    Raises:
+        ValueError: Naming it.
+    """
+    if any("\ud800" <= char <= "\udfff" for char in os.fspath(path)):  # how Python keeps other bytes
+        raise ValueError(f"{path}: the name is not UTF-8; rename the file or folder.")
