@@ -1,4 +1,6 @@
-"""A scene that was saved when the parameter node held weights instead of the positions of the sliders."""
+"""Scenes of other versions: saved when the parameter node held weights instead of positions of sliders, or by a newer
+one, with choices that this one does not know.
+"""
 
 from __future__ import annotations
 
@@ -79,8 +81,8 @@ def chosen(panel):
     return panel
 
 
-def save_as_before(panel: PanelCase, path: Path) -> None:
-    """Save the scene, with the parameters that an older version has written."""
+def save_as_before(panel: PanelCase, path: Path, parameters: str = OLD_PARAMETERS) -> None:
+    """Save the scene, with the parameters that another version has written."""
     new = path.with_name("new.mrb")
     assert slicer.util.saveScene(str(new))
     with zipfile.ZipFile(new) as source, zipfile.ZipFile(path, "w") as target:
@@ -89,7 +91,7 @@ def save_as_before(panel: PanelCase, path: Path) -> None:
             if name.endswith(".mrml"):
                 content = re.sub(
                     r'(<ScriptedModule\s+id="vtkMRMLScriptedModuleNodeTissueElasticRegistration".*?)parameter0.*?>',
-                    lambda found: f"{found[1]}{OLD_PARAMETERS}>",
+                    lambda found: f"{found[1]}{parameters}>",
                     content.decode(),
                     flags=re.DOTALL,
                 ).encode()
@@ -137,3 +139,35 @@ def test_an_old_scene_that_is_opened_while_the_module_is_not_shown(chosen, tmp_p
     chosen.host.leave_module()
     load(chosen, tmp_path / "old.mrb")
     assert_is_as_saved(chosen)
+
+
+STARTS = {"alignment": "auto", "device": "auto", "gridPoints": 2, "refineSteps": -1, "finestMm": 0.0, "allMu": 0}
+
+
+@pytest.mark.parametrize(
+    ("stored", "instead", "setting"),
+    [
+        ("alignment NONE", "alignment CENTERS_OF_MASS", "alignment"),
+        ("device CPU", "device METAL", "device"),
+        ("gridPoints 4", "gridPoints many", "gridPoints"),
+        ("gridPoints 4", "gridPoints 1000000", "gridPoints"),
+        ("refineSteps 7", "refineSteps 7.5", "refineSteps"),
+        ("finestMm 2.5", "finestMm nan", "finestMm"),
+        ("allMu 80", "allMu 1e9", "allMu"),
+        ("tissueMu.1.1 77.5", "tissueMu.1.1 stiff", "muPositions"),
+        ("tissueMu.len 3", "tissueMu.len 3000000000", "muPositions"),
+        ("tissueLocked.len 1", "tissueLocked.len one", "tissueLocked"),
+    ],
+)
+def test_only_a_setting_that_is_not_understood_gets_its_start_value(chosen, tmp_path, stored, instead, setting):
+    assert OLD_PARAMETERS.count(stored) == 1
+    save_as_before(chosen, tmp_path / "newer.mrb", OLD_PARAMETERS.replace(stored, instead))
+    load(chosen, tmp_path / "newer.mrb")
+    after = settings(chosen)
+    assert after[setting] == STARTS.get(setting, {})
+    others = {**OLD_SETTINGS, setting: after[setting]}
+    assert {name: after[name] for name in others} == others
+    assert (len(after["muPositions"]), len(after["lambdaPositions"])) == (0 if setting == "muPositions" else 3, 3)
+    chosen.parameters.fade = 30
+    chosen.rest()
+    assert chosen.ui.fadeSlider.value == 30

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reprlib import repr as shortened
 from typing import NamedTuple
 
 import slicer
@@ -58,10 +59,12 @@ def require_in_scene(node: slicer.vtkMRMLNode | None, class_name: str, what: str
         what: What messages call it, such as "fixed volume".
 
     Raises:
-        ValueError: Naming the node: it is missing, of the wrong kind or no longer in a scene.
+        ValueError: Naming the node: it is missing, no node, of the wrong kind or no longer in a scene.
     """
     if node is None:
         raise ValueError(f"No {what} was given.")
+    if not isinstance(node, slicer.vtkMRMLNode):
+        raise ValueError(f"{shortened(node)} was given as {what}, which must be a node of the scene.")
     if not node.IsA(class_name):
         raise ValueError(f"'{node.GetName()}' is a {node.GetNodeTagName()}, not a {what}.")
     if node.GetScene() is None:

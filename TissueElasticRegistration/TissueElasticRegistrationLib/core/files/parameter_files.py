@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable
 
-from ..data.tissues import Lame, Tissue, TissueParameters, find_tissue
+from ..data.tissues import Lame, Tissue, TissueParameters, find_tissue, lame_of
 from ..physics.parameter_scale import SCALES, ParameterScale, check_parameters, rescaled
 
 
@@ -36,7 +36,8 @@ def read_parameters(
         or set(content) - {"scale", "tissues"}
     ):
         raise ValueError(f'{path}: expected {{"tissues": {{NAME: {{"lambda": NUMBER, "mu": NUMBER}}}}}}.')
-    source = SCALES.get(content.get("scale", "log"))
+    wanted = content.get("scale", "log")
+    source = SCALES.get(wanted) if isinstance(wanted, str) else None
     if source is None:
         raise ValueError(f"{path}: unknown scale '{content['scale']}', expected one of {', '.join(SCALES)}.")
     parameters = base
@@ -59,7 +60,7 @@ def _lame(values: object, name: str) -> Lame:
     )
     if not numbers:
         raise ValueError(f'tissue \'{name}\' needs two numbers, "lambda" and "mu".')
-    return Lame(float(values["lambda"]), float(values["mu"]))
+    return lame_of((values["lambda"], values["mu"]), name)
 
 
 def _json(path: str | os.PathLike) -> object:
