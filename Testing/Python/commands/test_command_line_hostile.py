@@ -103,6 +103,7 @@ def register(places: dict[str, Path], **options: str) -> list[str]:
         ),
         ({"moving": "{case}/a\x1b[31mred\x07.nii.gz"}, "a\\x1b[31mred\\x07.nii.gz: file not found."),
         ({"moving": "{case}/a\nb\u202e.nii.gz"}, "a b\\u202e.nii.gz: file not found."),
+        ({"tissues": f"1={NOT_UTF8}"}, "--tissues: '1=\\udcff.nii.gz' is not UTF-8."),
         # Numbers.
         ({"seed": str(2**64)}, f"--seed: The seed must be a whole number from 0 to {2**63 - 1}, not {2**64}."),
         ({"seed": "-1"}, "--seed: The seed must be a whole number"),

@@ -18,7 +18,7 @@ from ..core.files.result_file import json_text
 from ..core.models.model_card import CARD, DIRECT, pack_folder
 from .checked_options import ALIGNMENTS, check_options, input_files
 from .failures import FAILURES, failure_sentence
-from .register_command import OUTPUT_FILES, RECORD, Registered, Report, register_files
+from .register_command import OUTPUT_FILES, RECORD, TEXT, Registered, Report, register_files
 from .subject_names import named_subjects
 
 TABLE = "batch.csv"
@@ -199,7 +199,7 @@ def _register(
     written = {name: size for name in OUTPUT_FILES if (size := _size(Path(request.output) / name)) is not None}
     with output_folder(request.output, [RECORD]) as folder:
         record = {"request": described, "files": written, "rows": rows}
-        (folder / RECORD).write_text(json_text(record), encoding="utf-8")
+        (folder / RECORD).write_text(json_text(record), **TEXT)
     return rows
 
 
@@ -304,7 +304,7 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write_table(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """All rows, replacing the table of before at once."""
-    with output_folder(folder, [TABLE]) as place, open(place / TABLE, "w", newline="", encoding="utf-8") as stream:
+    with output_folder(folder, [TABLE]) as place, open(place / TABLE, "w", newline="", **TEXT) as stream:
         writer = csv.DictWriter(stream, COLUMNS, restval="")
         writer.writeheader()
         writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)

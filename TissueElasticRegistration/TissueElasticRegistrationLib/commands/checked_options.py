@@ -6,13 +6,14 @@ import argparse
 from typing import get_args
 
 from ..core.data.limits import check_grid_points, check_refine_steps, check_seed
-from ..core.files.file_names import require_utf8
+from ..core.files.file_names import is_utf8, require_utf8
 from ..core.preparation.alignment import Mode
 from ..core.registration.devices import choose_device
 
 ALIGNMENTS = get_args(Mode)
 FILES = ("fixed", "moving", "segmentation", "moving_segmentation", "landmarks", "parameters")
 NAMES = (*FILES, "initial", "model", "search_model", "output", "pairs")  # options that name a file or a folder
+TEXTS = ("tissues", "hold_out", "hold_out_landmarks")
 
 
 def check_options(options: argparse.Namespace) -> None:
@@ -27,6 +28,9 @@ def check_options(options: argparse.Namespace) -> None:
     """
     for name in NAMES:
         _check_name(name, getattr(options, name, None))
+    for name in TEXTS:
+        if not is_utf8(getattr(options, name) or ""):
+            raise ValueError(f"--{name.replace('_', '-')}: '{getattr(options, name)}' is not UTF-8.")
     for name, check in (("seed", check_seed), ("refine", check_refine_steps), ("grid_points", check_grid_points)):
         if getattr(options, name) is not None:
             try:

@@ -55,6 +55,7 @@ OUTPUT_FILES = (
     "report.html",
     "result.json",
 )
+TEXT = {"encoding": "utf-8", "errors": "backslashreplace"}  # names of segments may hold what is no UTF-8
 RECORD = "subject.json"  # of `batch`, about results that other ones replace
 
 Report = Callable[[str, float, str], None]
@@ -156,8 +157,8 @@ def write_results(
         write_labels(result.warped_segmentation, folder / "warped_labels.nii.gz")
     jacobian = resample_array(result.jacobian_kji, result.geometry, sitk.Transform(3, sitk.sitkIdentity), fixed, 1.0)
     write_map(jacobian.astype(np.float32), fixed, folder / "jacobian.nii.gz")
-    (folder / "report.html").write_text(report_html(pair, result, facts(), estimate, ratios), encoding="utf-8")
-    (folder / "result.json").write_text(json_text(result_json(result, facts())), encoding="utf-8")
+    (folder / "report.html").write_text(report_html(pair, result, facts(), estimate, ratios), **TEXT)
+    (folder / "result.json").write_text(json_text(result_json(result, facts())), **TEXT)
 
 
 def _solver(model: str, option: str = "--model") -> Solver:

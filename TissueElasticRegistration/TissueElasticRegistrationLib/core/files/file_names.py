@@ -14,5 +14,10 @@ def require_utf8(path: str | os.PathLike) -> None:
     Raises:
         ValueError: Naming it.
     """
-    if any("\ud800" <= char <= "\udfff" for char in os.fspath(path)):  # how Python keeps other bytes
+    if not is_utf8(os.fspath(path)):
         raise ValueError(f"{path}: the name is not UTF-8; rename the file or folder.")
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text from outside was UTF-8: Python keeps other bytes as characters that no encoding has."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
