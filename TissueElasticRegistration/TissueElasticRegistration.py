@@ -23,7 +23,7 @@ from slicer.util import VTKObservationMixin
 from TissueElasticRegistrationLib.core.models.model_card import list_cards
 from TissueElasticRegistrationLib.panel.panel import RegistrationPanel
 from TissueElasticRegistrationLib.panel.parameter_node import TissueElasticRegistrationParameterNode, forget_node
-from TissueElasticRegistrationLib.panel.scene_versions import migrate
+from TissueElasticRegistrationLib.panel.scene_versions import migrate, migrate_imported
 from TissueElasticRegistrationLib.panel.widgets.labels import share_tool_tips
 from TissueElasticRegistrationLib.scene.console import (
     ConsoleResult,
@@ -38,7 +38,7 @@ from TissueElasticRegistrationLib.scene.display.volume_rendering import resume_v
 from TissueElasticRegistrationLib.scene.nodes import InputNodes
 from TissueElasticRegistrationLib.scene.options import EstimationOptions, RegistrationOptions
 
-BEFORE_SELECTORS = 1.0  # priority of an observer
+BEFORE_SELECTORS = BEFORE_WRAPPER = 1.0  # priority of an observer
 
 
 class TissueElasticRegistration(ScriptedLoadableModule):
@@ -230,6 +230,7 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         migrate(node)  # a scene may have been opened
         if self._parameterNode is None or self._parameterNode.parameterNode != node:
             self._parameterNode = TissueElasticRegistrationParameterNode(node)
+            node.AddObserver(vtk.vtkCommand.ModifiedEvent, migrate_imported, BEFORE_WRAPPER)
         return self._parameterNode
 
     def register(

@@ -132,8 +132,8 @@ def test_inputs(logic, nodes, call):
     ]:
         assert expected in sentence(getattr(logic, call), inputs, *more)
     for inputs, expected in [
-        (InputNodes("fixed", moving, segmentation), "'fixed' was given as fixed volume"),
-        (InputNodes(fixed, 5, segmentation), "5 was given as moving volume, which must be a node of the scene."),
+        (InputNodes("fixed", moving, segmentation), "'fixed' was given as fixed"),
+        (InputNodes(fixed, 5, segmentation), "5 was given as moving"),
         (InputNodes(fixed, moving, fixed), "is a Volume, not a segmentation."),
         (InputNodes(fixed, moving, segmentation, "labels"), "'labels' was given as moving segmentation"),
         (InputNodes(fixed, moving, segmentation, None, "a", "b"), "'a' was given as fixed landmarks"),

@@ -32,6 +32,12 @@ def migrate(node: slicer.vtkMRMLScriptedModuleNode) -> None:
                 node.SetParameter(stored, fresh.GetParameter(stored))
 
 
+def migrate_imported(node: slicer.vtkMRMLScriptedModuleNode, event: str) -> None:
+    """Observer of a node: a scene that is loaded writes into the node that is there, before anybody can ask for it."""
+    if node.GetScene() is not None and node.GetScene().IsImporting():
+        migrate(node)
+
+
 def _weights_to_positions(node: slicer.vtkMRMLScriptedModuleNode) -> None:
     """Where the positions of the sliders are stored now, tissueLambda and tissueMu held weights on the log scale.
 

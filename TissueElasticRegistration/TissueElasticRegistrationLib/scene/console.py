@@ -15,7 +15,7 @@ from ..core.data.limits import check_refine_steps
 from ..core.data.progress import Job, Progress, Result, finish
 from ..core.physics.tuning import checked_values
 from .checks import input_problem
-from .nodes import InputNodes, OutputNodes, require_in_scene
+from .nodes import InputNodes, OutputNodes, require_in_scene, require_node
 from .options import EstimationOptions, RegistrationOptions, Values
 from .session import PairSession
 from .transform_hierarchy import put_under
@@ -136,7 +136,9 @@ def evaluate(
         ValueError: Naming the node, if something is missing.
     """
     values = checked_values(values)
-    require_kind("inputs", inputs, InputNodes)
+    for name, node in require_kind("inputs", inputs, InputNodes)._asdict().items():
+        if node is not None:
+            require_node(node, name.replace("_", " "))
     require_in_scene(transform, "vtkMRMLTransformNode", "transform")
     ignored = (transform, *transform_chain(transform))
     session = PairSession(inputs, RegistrationOptions(initial="none"), ignored)
