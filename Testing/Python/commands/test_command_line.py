@@ -135,6 +135,7 @@ def test_second_run_removes_warped_labels_of_the_first_and_nothing_else(slice_fi
     moving = Path(slice_files["moving"]).with_name("moving_segmentation.nii.gz")
     run({**slice_files, "moving-segmentation": moving}, tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "subject.json").write_text("of a list, about the results of before")
     run(slice_files, tmp_path)
     assert names(tmp_path) == FILES | {"notes.txt"}
 

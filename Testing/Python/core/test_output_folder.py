@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -176,6 +177,13 @@ def test_a_folder_in_the_place_of_a_result_is_refused_before_anything_runs(tmp_p
 
 def test_a_name_that_is_too_long_is_refused(tmp_path):
     assert "cannot be created or written (File name too long)" in sentence(lambda: write_new(tmp_path / ("x" * 300)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_a_file_tells_the_name_that_it_was_to_have(tmp_path):
+    with pytest.raises(OSError, match="no space") as caught, output_folder(tmp_path / "out") as folder:
+        raise OSError(errno.ENOSPC, "no space", str(folder / "transform.h5"))
+    assert caught.value.filename == str(tmp_path / "out" / "transform.h5")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -29,8 +29,9 @@ def check_options(options: argparse.Namespace) -> None:
     for name in NAMES:
         _check_name(name, getattr(options, name, None))
     for name in TEXTS:
-        if not is_utf8(getattr(options, name) or ""):
-            raise ValueError(f"--{name.replace('_', '-')}: '{getattr(options, name)}' is not UTF-8.")
+        text = "".join(getattr(options, name) or ())
+        if not is_utf8(text):
+            raise ValueError(f"--{name.replace('_', '-')}: '{text}' is not UTF-8.")
     for name, check in (("seed", check_seed), ("refine", check_refine_steps), ("grid_points", check_grid_points)):
         if getattr(options, name) is not None:
             try:
@@ -54,7 +55,7 @@ def input_files(options: argparse.Namespace) -> dict[str, str]:
     Args:
         options: The options of the command line.
     """
-    named = {name: getattr(options, name) for name in FILES}
+    named = {name: getattr(options, name, None) for name in FILES}
     if options.initial not in ALIGNMENTS:
         named["initial"] = options.initial
     return {name: file for name, file in named.items() if file is not None}

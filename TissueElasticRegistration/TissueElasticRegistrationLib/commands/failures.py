@@ -12,7 +12,12 @@ from .terminal import one_line
 # Besides ValueError, which says what is wrong with an input.
 FAILURES = (ArithmeticError, ImportError, MemoryError, OSError, RuntimeError)
 NO_MEMORY = "There is not enough memory for these images."
-MEMORY_WORDS = ("allocate memory", "out of memory", "bad_alloc")  # of torch, ITK and the system
+MEMORY_WORDS = (
+    "allocate memory",
+    "out of memory",
+    "bad_alloc",
+    "failed to map segment",
+)  # of torch, ITK and the system
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; a batch system, `timeout` or a container; a closed terminal
 
 

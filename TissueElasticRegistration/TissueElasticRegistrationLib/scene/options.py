@@ -15,6 +15,7 @@ from .nodes import InputNodes, OutputNodes
 
 Values = Mapping[str, Lame | tuple[float, float]]  # (λ, μ) by segment name or ID
 ALIGNMENTS = ("auto", "none", "rigid")
+LARGEST_VOXEL_MM = 1000
 EVERY_SECOND = "half"  # of the landmarks
 
 
@@ -30,7 +31,8 @@ class RegistrationOptions:
             is such a model is seen when the pair is prepared.
 
     Raises:
-        ValueError: For an unknown alignment, a size that is no number of at least 0, and a model that is no text.
+        ValueError: For an unknown alignment, a size that is no number from 0 to ``LARGEST_VOXEL_MM``, and a model that is
+            no text.
     """
 
     initial: str = "auto"
@@ -41,8 +43,10 @@ class RegistrationOptions:
     def __post_init__(self) -> None:
         if self.initial not in ALIGNMENTS:
             raise ValueError(f"Unknown alignment '{self.initial}'; choose one of {', '.join(ALIGNMENTS)}.")
-        if not isinstance(self.finest_mm, Real) or not 0 <= self.finest_mm < float("inf"):
-            raise ValueError(f"The finest voxel size must be 0 mm or more, not {shortened(self.finest_mm)}.")
+        if not isinstance(self.finest_mm, Real) or not 0 <= self.finest_mm <= LARGEST_VOXEL_MM:
+            raise ValueError(
+                f"The finest voxel size must be from 0 to {LARGEST_VOXEL_MM} mm, not {shortened(self.finest_mm)}."
+            )
         if not isinstance(self.model, str) or not self.model:
             raise ValueError(f"The model must be a name or the path of a folder, not {shortened(self.model)}.")
 

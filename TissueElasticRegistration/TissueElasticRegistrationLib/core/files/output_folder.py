@@ -45,7 +45,12 @@ def output_folder(
         new, old = work / "new", work / "old"
         new.mkdir()
         old.mkdir()
-        yield new
+        try:
+            yield new
+        except OSError as error:
+            if error.filename is not None:  # tell the name that the file was to have
+                error.filename = str(error.filename).replace(str(new), str(folder))
+            raise
         _replace(folder, new, old, replaces | {file.name for file in new.iterdir()})
 
 
