@@ -31,8 +31,8 @@ class RegistrationOptions:
             is such a model is seen when the pair is prepared.
 
     Raises:
-        ValueError: For an unknown alignment, a size that is no number from 0 to ``LARGEST_VOXEL_MM``, and a model that is
-            no text.
+        ValueError: For an unknown alignment, a size that is no number from 0 to ``LARGEST_VOXEL_MM``, and a model that
+            is no text.
     """
 
     initial: str = "auto"
