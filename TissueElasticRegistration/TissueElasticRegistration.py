@@ -22,20 +22,23 @@ from slicer.util import VTKObservationMixin
 
 from TissueElasticRegistrationLib.core.models.model_card import list_cards
 from TissueElasticRegistrationLib.panel.panel import RegistrationPanel
-from TissueElasticRegistrationLib.panel.parameter_node import (
-    TissueElasticRegistrationParameterNode,
-    forget_node,
-    migrate,
-)
+from TissueElasticRegistrationLib.panel.parameter_node import TissueElasticRegistrationParameterNode, forget_node
+from TissueElasticRegistrationLib.panel.scene_versions import migrate, migrate_imported
 from TissueElasticRegistrationLib.panel.widgets.labels import share_tool_tips
-from TissueElasticRegistrationLib.scene.console import ConsoleResult, estimate_stiffness, evaluate, register
+from TissueElasticRegistrationLib.scene.console import (
+    ConsoleResult,
+    estimate_stiffness,
+    evaluate,
+    register,
+    require_kind,
+)
 from TissueElasticRegistrationLib.scene.console import estimate as estimate_parameters
 from TissueElasticRegistrationLib.scene.display.outlines import hide_outlines
 from TissueElasticRegistrationLib.scene.display.volume_rendering import resume_volume_rendering
 from TissueElasticRegistrationLib.scene.nodes import InputNodes
 from TissueElasticRegistrationLib.scene.options import EstimationOptions, RegistrationOptions
 
-BEFORE_SELECTORS = 1.0  # priority of an observer
+BEFORE_SELECTORS = BEFORE_WRAPPER = 1.0  # priority of an observer
 
 
 class TissueElasticRegistration(ScriptedLoadableModule):
@@ -227,6 +230,7 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         migrate(node)  # a scene may have been opened
         if self._parameterNode is None or self._parameterNode.parameterNode != node:
             self._parameterNode = TissueElasticRegistrationParameterNode(node)
+            node.AddObserver(vtk.vtkCommand.ModifiedEvent, migrate_imported, BEFORE_WRAPPER)
         return self._parameterNode
 
     def register(
@@ -270,7 +274,7 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
             ValueError: If nodes, options or values cannot be used, or the pair lacks what the criterion needs.
         """
         of_estimation = {name: keywords.pop(name) for name in _names(EstimationOptions) if name in keywords}
-        estimation = replace(estimation or EstimationOptions(), **of_estimation)
+        estimation = _with(estimation, of_estimation, EstimationOptions)
         return estimate_parameters(inputs, values or {}, _with(options, keywords), estimation, progress)
 
     def estimateStiffness(self, inputs, options=None, progress=None, **keywords):
@@ -320,9 +324,9 @@ def _names(options: type) -> list[str]:
     return [entry.name for entry in fields(options)]
 
 
-def _with(options: RegistrationOptions | None, keywords: dict) -> RegistrationOptions:
+def _with(options, keywords: dict, kind: type = RegistrationOptions):
     """The options with single fields given as keywords. Raises TypeError for a name that is none of its fields."""
-    return replace(options or RegistrationOptions(), **keywords)
+    return replace(kind() if options is None else require_kind("options", options, kind), **keywords)
 
 
 class TissueElasticRegistrationTest(ScriptedLoadableModuleTest):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from host.slicer_host import SlicerHost
 
+from TissueElasticRegistrationLib.commands.checked_options import FILES
 from TissueElasticRegistrationLib.commands.console_progress import ProgressLine
 from TissueElasticRegistrationLib.commands.register_command import OUTPUT_FILES, read_pair, run_facts, write_results
 from TissueElasticRegistrationLib.core.data.images import ImagePair
@@ -57,7 +58,8 @@ def run(
     if not options.fixed:
         with progress.busy("simulate", "a patient who breathes, by finite elements"):
             options = argparse.Namespace(**{**vars(options), **simulate(output / CASE_FOLDER)})
-    with output_folder(output, (*OUTPUT_FILES, SCENE_FILE, PANEL_FILE, PICTURE_FILE)) as folder:
+    inputs = [file for name in FILES if (file := getattr(options, name, None))]
+    with output_folder(output, (*OUTPUT_FILES, SCENE_FILE, PANEL_FILE, PICTURE_FILE), inputs) as folder:
         pair = without_named_background(read_pair(options))
         registrar = prepared(pair, progress)
         table = registrar.table_parameters()

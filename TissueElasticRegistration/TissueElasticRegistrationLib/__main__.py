@@ -1,7 +1,8 @@
 """Command line: ``python -m TissueElasticRegistrationLib register --fixed F --moving M --segmentation S --output DIR``,
 ``... batch pairs.csv --output DIR`` and ``... models``.
 
-Exit codes: 0 done, 2 bad input (one sentence on stderr, nothing written), 1 anything else.
+Exit codes: 0 done, 2 bad input (one sentence on stderr, nothing written), 1 anything else: canceled, or
+no more memory or disk space.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import argparse
 import sys
 
 from .commands.console_progress import ProgressLine
+from .commands.failures import FAILURES, failure_sentence, interruptible
+from .commands.terminal import accept_any_encoding, one_line, printable
 from .core.estimation.criteria.criterion import CRITERIA
 
 
@@ -17,18 +20,22 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options) or 0
+        with interruptible():
+            return options.run(options) or 0
     except ValueError as error:
-        print(f"error: {_one_line(error)}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("canceled; nothing was written", file=sys.stderr)
+        return 1
+    except FAILURES as error:
+        print(f"error: {failure_sentence(error)}", file=sys.stderr)
         return 1
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:
-        self.exit(2, f"error: {message}\n")
+        self.exit(2, f"error: {one_line(message)}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -159,7 +166,7 @@ def _batch(options: argparse.Namespace) -> int:
     finally:
         progress.close()
     for subject, message in failed:
-        print(f"{subject}: {message}", file=sys.stderr)
+        print(printable(f"{subject}: {message}"), file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -169,9 +176,6 @@ def _models(options: argparse.Namespace) -> None:
     print(models_text(options.folder))
 
 
-def _one_line(error: ValueError) -> str:
-    return " ".join(str(error).split())
-
-
 if __name__ == "__main__":
+    accept_any_encoding()
     sys.exit(main())

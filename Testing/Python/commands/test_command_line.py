@@ -135,6 +135,7 @@ def test_second_run_removes_warped_labels_of_the_first_and_nothing_else(slice_fi
     moving = Path(slice_files["moving"]).with_name("moving_segmentation.nii.gz")
     run({**slice_files, "moving-segmentation": moving}, tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "subject.json").write_text("of a list, about the results of before")
     run(slice_files, tmp_path)
     assert names(tmp_path) == FILES | {"notes.txt"}
 
@@ -194,6 +195,20 @@ def test_values_for_all_tissues_do_instead_of_names(slice_files, tmp_path, given
     file.write_text(json.dumps({"tissues": {label: {"lambda": 1, "mu": 2} for label in given}}))
     result = run({**slice_files, "parameters": file}, tmp_path / "out")
     assert (NOTHING_UNDERSTOOD in result["warnings"]) == warns
+
+
+def test_a_segment_name_that_is_not_utf8_does_not_spoil_the_results(slice_files, tmp_path):
+    """As programs of Windows write them; the header of the file does not say in which encoding."""
+    volume = sitk.ReadImage(slice_files["segmentation"])
+    for number, name in enumerate(("LungX", "Bone", "Liver", "Soft")):
+        for field, value in (("ID", f"id_{name}"), ("Name", name), ("LabelValue", str(number + 1))):
+            volume.SetMetaData(f"Segment{number}_{field}", value)
+    sitk.WriteImage(volume, str(tmp_path / "tissues.seg.nrrd"))
+    content = (tmp_path / "tissues.seg.nrrd").read_bytes()
+    (tmp_path / "tissues.seg.nrrd").write_bytes(content.replace(b"LungX", b"Lung\xfc"))
+    result = run({**slice_files, "segmentation": tmp_path / "tissues.seg.nrrd"}, tmp_path / "out")
+    assert "Lung\udcfc" in [tissue["name"] for tissue in result["tissues"]]
+    assert "Lung\\udcfc" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_overlap_is_null_without_a_moving_segmentation(slice_run):

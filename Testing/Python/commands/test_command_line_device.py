@@ -10,7 +10,7 @@ import torch
 from synthetic_pairs import slice_case
 
 from TissueElasticRegistrationLib.__main__ import main
-from TissueElasticRegistrationLib.commands import register_command
+from TissueElasticRegistrationLib.commands import checked_options
 from TissueElasticRegistrationLib.core.preparation.pyramid import Pyramid
 from TissueElasticRegistrationLib.core.registration import registrar
 from TissueElasticRegistrationLib.core.registration.devices import DeviceChoice
@@ -53,7 +53,7 @@ def card(monkeypatch) -> list[str]:
         asked.append(wanted)
         return DeviceChoice(torch.device("cpu" if wanted == "cpu" else "cuda"), "It was chosen.")
 
-    monkeypatch.setattr(register_command, "choose_device", lambda wanted: None)
+    monkeypatch.setattr(checked_options, "choose_device", lambda wanted: None)
     monkeypatch.setattr(registrar, "choose_device", choose)
     monkeypatch.setattr(registrar, "Pyramid", lambda working, device: Pyramid(working, "cpu"))
     return asked

@@ -285,7 +285,6 @@ def test_initial_of_two_dimensions(fault, tmp_path):
     ("option", "value", "expected"),
     [
         ("model", "deepest", "--model deepest: Model 'deepest' not found"),
-        ("refine", "-3", "--refine -3: the number of steps must be at least 0"),
         ("refine", "many", "argument --refine: invalid int value: 'many'"),
         ("seed", "x", "argument --seed: invalid int value: 'x'"),
         ("device", "tpu", "argument --device: invalid choice: 'tpu'"),

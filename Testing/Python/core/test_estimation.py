@@ -150,7 +150,7 @@ def test_locked_tissues_keep_their_values_and_still_show_their_landscape():
         (None, (), 5, "requires a segmentation of the moving image"),
         ({"lung": "hat", "bone": "stick", "liver": "egg", "soft": "rest"}, (), 5, "share no tissue"),
         ({}, (1, 2, 3, 4), 5, "all tissues that could be estimated are locked"),
-        ({}, (), 1, "at least 2 points"),
+        ({}, (), 1, "from 2 to 50, not 1"),
     ],
 )
 def test_a_search_that_cannot_say_anything_is_refused_in_one_sentence(moving, locked, points, message):

@@ -1,4 +1,6 @@
-"""A scene that was saved when the parameter node held weights instead of the positions of the sliders."""
+"""Scenes of other versions: saved when the parameter node held weights instead of positions of sliders, or by a newer
+one, with choices that this one does not know.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import pytest
 import slicer
 import slicer.util
 from panel_case import PanelCase
-from test_panel_scene import OUTPUTS, load, settings
+from test_panel_scene import OUTPUTS, load, plain, settings
 
 from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale
 
@@ -79,8 +81,8 @@ def chosen(panel):
     return panel
 
 
-def save_as_before(panel: PanelCase, path: Path) -> None:
-    """Save the scene, with the parameters that an older version has written."""
+def save_as_before(panel: PanelCase, path: Path, parameters: str = OLD_PARAMETERS) -> None:
+    """Save the scene, with the parameters that another version has written."""
     new = path.with_name("new.mrb")
     assert slicer.util.saveScene(str(new))
     with zipfile.ZipFile(new) as source, zipfile.ZipFile(path, "w") as target:
@@ -89,7 +91,7 @@ def save_as_before(panel: PanelCase, path: Path) -> None:
             if name.endswith(".mrml"):
                 content = re.sub(
                     r'(<ScriptedModule\s+id="vtkMRMLScriptedModuleNodeTissueElasticRegistration".*?)parameter0.*?>',
-                    lambda found: f"{found[1]}{OLD_PARAMETERS}>",
+                    lambda found: f"{found[1]}{parameters}>",
                     content.decode(),
                     flags=re.DOTALL,
                 ).encode()
@@ -137,3 +139,53 @@ def test_an_old_scene_that_is_opened_while_the_module_is_not_shown(chosen, tmp_p
     chosen.host.leave_module()
     load(chosen, tmp_path / "old.mrb")
     assert_is_as_saved(chosen)
+
+
+STARTS = {"alignment": "auto", "device": "auto", "gridPoints": 2, "refineSteps": -1, "finestMm": 0.0, "allMu": 0}
+
+
+@pytest.mark.parametrize(
+    ("stored", "instead", "setting"),
+    [
+        ("alignment NONE", "alignment CENTERS_OF_MASS", "alignment"),
+        ("device CPU", "device METAL", "device"),
+        ("gridPoints 4", "gridPoints many", "gridPoints"),
+        ("gridPoints 4", "gridPoints 1000000", "gridPoints"),
+        ("refineSteps 7", "refineSteps 7.5", "refineSteps"),
+        ("finestMm 2.5", "finestMm nan", "finestMm"),
+        ("allMu 80", "allMu 1e9", "allMu"),
+        ("tissueMu.1.1 77.5", "tissueMu.1.1 stiff", "muPositions"),
+        ("tissueMu.len 3", "tissueMu.len 3000000000", "muPositions"),
+        ("tissueLocked.len 1", "tissueLocked.len one", "tissueLocked"),
+    ],
+)
+def test_only_a_setting_that_is_not_understood_gets_its_start_value(fresh_host, stored, instead, setting):
+    # There is no wrapper before the host is started.
+    from TissueElasticRegistrationLib.panel.parameter_node import TissueElasticRegistrationParameterNode
+    from TissueElasticRegistrationLib.panel.scene_versions import migrate
+
+    def read(parameters: str) -> dict[str, object]:
+        node = slicer.vtkMRMLScriptedModuleNode()
+        for name, value in re.findall(r'"(\S+) ([^"]*)"', parameters):
+            node.SetParameter(name, value)
+        migrate(node)
+        wrapped = TissueElasticRegistrationParameterNode(node)
+        return {name: plain(wrapped.getValue(name)) for name in type(wrapped).__annotations__}
+
+    assert OLD_PARAMETERS.count(stored) == 1
+    as_it_was = read(OLD_PARAMETERS)
+    assert as_it_was[setting] not in (STARTS.get(setting), {})
+    assert read(OLD_PARAMETERS.replace(stored, instead)) == {**as_it_was, setting: STARTS.get(setting, {})}
+
+
+def test_a_scene_of_a_newer_version_opens_without_an_error(chosen, tmp_path):
+    newer = OLD_PARAMETERS.replace("alignment NONE", "alignment CENTERS_OF_MASS").replace("allMu 80", "allMu 8e2")
+    save_as_before(chosen, tmp_path / "newer.mrb", newer.replace("tissueLocked.len 1", "tissueLocked.len one"))
+    load(chosen, tmp_path / "newer.mrb")
+    after = settings(chosen)
+    known = {name: value for name, value in OLD_SETTINGS.items() if name not in ("alignment", "allMu", "tissueLocked")}
+    assert {name: after[name] for name in known} == known
+    assert (after["alignment"], after["allMu"], after["tissueLocked"]) == ("auto", 0, {})
+    chosen.parameters.fade = 30
+    chosen.rest()
+    assert chosen.ui.fadeSlider.value == 30

@@ -11,24 +11,26 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import __version__
+from ..core.files.content_hash import content_hash
+from ..core.files.output_folder import output_folder, refuse_inputs
 from ..core.files.result_file import json_text
 from ..core.files.text_files import read_table
-from .register_command import Registered, Report, check_options, register_files
+from ..core.models.model_card import CARD, DIRECT, pack_folder
+from .checked_options import ALIGNMENTS, check_options, input_files
+from .failures import FAILURES, failure_sentence
+from .register_command import OUTPUT_FILES, RECORD, TEXT, Registered, Report, register_files
+from .subject_names import named_subjects
 
-TABLE, RECORD = "batch.csv", "subject.json"
+TABLE = "batch.csv"
 REQUIRED = ("fixed", "moving", "segmentation")
-FILES = (*REQUIRED, "moving_segmentation", "landmarks", "moving_landmarks")
-OPTIONAL = ("subject", *FILES[3:], "tissues", "initial", "parameters")
-# Options that change what is computed: with other ones a subject is registered again.
+OPTIONAL = ("subject", "moving_segmentation", "landmarks", "moving_landmarks", "tissues", "initial", "parameters")
+# Options that change what is computed, besides files and models: with other ones a subject is registered again.
 CHOICES = (
     "tissues",
-    "initial",
-    "model",
-    "parameters",
     "estimate",
     "objective",
     "grid_points",
-    "search_model",
     "hold_out",
     "hold_out_landmarks",
     "shear_modulus_ratio",
@@ -71,8 +73,8 @@ SIGNIFICANT_DIGITS = 6
 def register_list(options: argparse.Namespace, report: Report) -> list[tuple[str, str]]:
     """Register all pairs of a csv.
 
-    Subjects that were finished before, with the same files and options, are skipped. The table is written anew
-    after every subject.
+    Subjects that were finished before, with the same content of files, options and models, are skipped if their results
+    are still there. The table is written anew after every subject.
 
     Args:
         options: The options of the command line.
@@ -82,7 +84,8 @@ def register_list(options: argparse.Namespace, report: Report) -> list[tuple[str
         The subjects that failed, each with one sentence.
 
     Raises:
-        ValueError: The list cannot be used, before anything is registered; or all subjects fail.
+        ValueError: The list cannot be used or would overwrite an input, before anything is registered; or all subjects
+            fail.
     """
     if options.scheduler is not None:
         raise ValueError(
@@ -92,6 +95,7 @@ def register_list(options: argparse.Namespace, report: Report) -> list[tuple[str
     check_options(options)
     folder = Path(options.output)
     requests = read_list(options)
+    _refuse_to_overwrite(folder, options.pairs, requests)
     table: dict[str, list[dict[str, Any]]] = {}
     failed = []
     for number, (subject, request) in enumerate(requests.items()):
@@ -99,13 +103,13 @@ def register_list(options: argparse.Namespace, report: Report) -> list[tuple[str
         def tell(stage: str, fraction: float, text: str, done: int = number, name: str = subject) -> None:
             report(f"{done + 1} of {len(requests)}, {name}: {stage}", fraction, text)
 
-        request.output = str(folder / subject)
-        rows = _finished(request)
+        described = _described(request)
+        rows = _finished(request, described)
         if rows is None:
             try:
-                rows = _register(subject, request, tell)
-            except (ValueError, RuntimeError, ArithmeticError, OSError) as error:
-                message = " ".join(str(error).split())
+                rows = _register(subject, request, described, tell)
+            except (ValueError, *FAILURES) as error:
+                message = failure_sentence(error)
                 failed.append((subject, message))
                 rows = [{"subject": subject, "status": "failed", "message": message}]
                 tell("failed", 1.0, message)
@@ -130,57 +134,94 @@ def read_list(options: argparse.Namespace) -> dict[str, argparse.Namespace]:
         Subject -> options, in the order of the lines.
 
     Raises:
-        ValueError: Naming the file and line: columns missing or unknown, a name twice, a required entry empty.
+        ValueError: Naming the file and line: columns missing or unknown, a name twice or none for a folder, a required
+            entry empty.
     """
     path = Path(options.pairs)
-    requests: dict[str, argparse.Namespace] = {}
-    for line, row in read_table(path, REQUIRED, OPTIONAL).rows:
+    rows = read_table(path, REQUIRED, OPTIONAL).rows
+    for line, row in rows:
         empty = [title for title in REQUIRED if not row.get(title)]
         if empty:
             raise ValueError(f"{path}, line {line}: {empty[0]} is empty.")
-        subject = row.get("subject") or f"subject-{len(requests) + 1:03d}"
-        if subject in requests or Path(subject).name != subject or subject.startswith("."):
-            raise ValueError(f"{path}, line {line}: '{subject}' is not a unique, valid folder name.")
+    try:
+        subjects = list(named_subjects([(line, row.get("subject", "")) for line, row in rows], TABLE))
+    except ValueError as error:
+        raise ValueError(f"{path}, {error}") from error
+    requests: dict[str, argparse.Namespace] = {}
+    for subject, (_line, row) in zip(subjects, rows, strict=True):
         given = {**vars(options), "moving_segmentation": None, "landmarks": None, "moving_landmarks": None}
+        given["output"] = str(Path(options.output) / subject)
         for title, value in row.items():
             if value and title != "subject":
-                is_word = title == "tissues" or (title == "initial" and value in ("auto", "none", "rigid"))
+                is_word = title == "tissues" or (title == "initial" and value in ALIGNMENTS)
                 given[title] = value if is_word else str(path.parent / value)
         requests[subject] = argparse.Namespace(**given)
     return requests
 
 
-def _register(subject: str, request: argparse.Namespace, report: Report) -> list[dict[str, Any]]:
-    (Path(request.output) / RECORD).unlink(missing_ok=True)  # from now on the folder is not finished
+def _refuse_to_overwrite(folder: Path, pairs: str, requests: Mapping[str, argparse.Namespace]) -> None:
+    """Raise ValueError if the results of any subject would replace the list or an input of any subject."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise ValueError(f"{folder}: the output folder cannot be created, because a file has this name.")
+    names = (*OUTPUT_FILES, RECORD)
+    outputs = [Path(request.output) / name for request in requests.values() for name in names]
+    inputs = [file for request in requests.values() for file in input_files(request).values()]
+    refuse_inputs([folder / TABLE, *outputs], [pairs, *inputs])
+
+
+def _register(
+    subject: str, request: argparse.Namespace, described: dict[str, Any], report: Report
+) -> list[dict[str, Any]]:
     registered = register_files(request, report)
     rows = [_plain(row) for row in _table_rows(subject, registered)]
-    (Path(request.output) / RECORD).write_text(
-        json_text({"request": _described(request), "rows": rows}), encoding="utf-8"
-    )
+    written = {name: size for name in OUTPUT_FILES if (size := _size(Path(request.output) / name)) is not None}
+    with output_folder(request.output, [RECORD]) as folder:
+        record = {"request": described, "files": written, "rows": rows}
+        (folder / RECORD).write_text(json_text(record), **TEXT)
     return rows
 
 
-def _finished(request: argparse.Namespace) -> list[dict[str, Any]] | None:
-    """The rows of an earlier run with the same request, None if there is none."""
+def _finished(request: argparse.Namespace, described: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The rows of an earlier run with the same request, None if there is none or a file of its results is gone."""
+    output = Path(request.output)
     try:
-        record = json.loads((Path(request.output) / RECORD).read_text(encoding="utf-8"))
-        rows = record["rows"] if record["request"] == _described(request) else None
-    except (OSError, ValueError, KeyError, TypeError):
+        record = json.loads((output / RECORD).read_text(encoding="utf-8"))
+        is_complete = record["files"] and all(_size(output / name) == size for name, size in record["files"].items())
+        return record["rows"] if is_complete and record["request"] == described else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return rows if rows and (Path(request.output) / "result.json").is_file() else None
+
+
+def _size(file: Path) -> int | None:
+    return file.stat().st_size if file.is_file() else None
 
 
 def _described(request: argparse.Namespace) -> dict[str, Any]:
-    """What a result depends on: options, files and when these were changed."""
-    described = {name: getattr(request, name) for name in CHOICES}
-    for name in (*FILES, "parameters"):
-        file = getattr(request, name)
-        described[name] = None if file is None else [os.path.abspath(file), _changed(file)]
-    return described
+    """What a result depends on: options, and the content of files and models, wherever they lie."""
+    described: dict[str, Any] = {name: getattr(request, name) for name in CHOICES}
+    described["initial"] = request.initial if request.initial in ALIGNMENTS else "file"
+    for name, file in input_files(request).items():
+        described[f"{name}_sha256"] = content_hash(file)
+    for name in ("model", "search_model"):
+        described[name] = model_state(getattr(request, name))
+    return described | {"version": __version__}
 
 
-def _changed(file: str) -> int | None:
-    return os.stat(file).st_mtime_ns if os.path.exists(file) else None
+def model_state(model: str | None) -> str | None:
+    """What tells a model from others of the same name: the SHA-256 of its card, which holds that of the weights.
+
+    Args:
+        model: As in ``--model``.
+
+    Returns:
+        None also for a model that cannot be used: the registration refuses it.
+    """
+    if model is None or model == DIRECT:
+        return model
+    try:
+        return content_hash(pack_folder(model) / CARD)
+    except ValueError:
+        return None
 
 
 def _table_rows(subject: str, registered: Registered) -> Iterable[dict[str, Any]]:
@@ -241,9 +282,7 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write_table(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """All rows, replacing the table of before at once."""
-    unfinished = folder / f".unfinished-{TABLE}"
-    with open(unfinished, "w", newline="", encoding="utf-8") as stream:
+    with output_folder(folder, [TABLE]) as place, open(place / TABLE, "w", newline="", **TEXT) as stream:
         writer = csv.DictWriter(stream, COLUMNS, restval="")
         writer.writeheader()
         writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)
-    os.replace(unfinished, folder / TABLE)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from .terminal import printable
+
 TERMINAL_INTERVAL_S = 0.1
 LOG_INTERVAL_S = 4.0
 FIRST_LOG_AFTER_S = 1.0
@@ -76,6 +78,7 @@ class ProgressLine:
         if now - self._last < self._interval and not is_last:
             return
         self._last = now
+        line = printable(line)
         if self._terminal:
             shown = line if is_last or len(line) <= WIDTH else line[: WIDTH - 1] + "…"
             print(f"\r{shown:<{WIDTH}}", end="\n" if is_last else "", file=self._stream, flush=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ..core.models.model_card import ModelCard
 from ..core.models.model_pack import list_packs
+from .terminal import one_line
 
 HEADINGS = ("name", "version", "images", "conditioning", "regularizer", "scale", "tissues")
 
@@ -19,7 +21,7 @@ def models_text(folder: str | Path | None = None) -> str:
     Raises:
         ValueError: A folder was named and does not exist.
     """
-    if folder is not None and not Path(folder).is_dir():
+    if folder is not None and not os.path.isdir(folder):
         raise ValueError(f"--folder {folder}: folder not found.")
     entries = list_packs(folder)
     rows = [HEADINGS, *(_row(entry.card) for entry in entries if entry.card is not None)]
@@ -27,12 +29,14 @@ def models_text(folder: str | Path | None = None) -> str:
         return "No models found; 'direct' (no network) is always available."
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*(lines if len(rows) > 1 else []), *(entry.problem for entry in entries if entry.problem)])
+    return "\n".join(
+        [*(lines if len(rows) > 1 else []), *(one_line(entry.problem) for entry in entries if entry.problem)]
+    )
 
 
 def _row(card: ModelCard) -> tuple[str, ...]:
     tissues = ", ".join(card.tissues) or ("any" if card.network.conditioning == "map" else "one for all")
-    return (
+    cells = (
         card.name,
         card.version,
         f"{card.dimension}D",
@@ -41,3 +45,4 @@ def _row(card: ModelCard) -> tuple[str, ...]:
         card.scale,
         tissues,
     )
+    return tuple(map(one_line, cells))

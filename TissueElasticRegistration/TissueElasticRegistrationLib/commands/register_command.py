@@ -33,7 +33,6 @@ from ..core.files.segmentation_files import parse_tissue_names, read_segmentatio
 from ..core.files.transform_files import read_transform
 from ..core.physics.tissue_presets import NOTHING_UNDERSTOOD, unknown_segments
 from ..core.preparation.preprocessing import UNSEGMENTED_NAME
-from ..core.registration.devices import choose_device
 from ..core.registration.network_solver import NetworkSolver
 from ..core.registration.registrar import Registrar
 from ..core.registration.solver import Solver, solver_for
@@ -41,6 +40,7 @@ from ..core.registration.threads import thread_count
 from ..core.reporting.estimate_summary import summarize_estimate
 from ..core.reporting.report import report_html
 from ..core.stiffness.shear_modulus_ratio import ShearModulusRatios, estimate_shear_modulus_ratios
+from .checked_options import ALIGNMENTS, check_options, input_files
 
 try:
     import resource
@@ -55,6 +55,8 @@ OUTPUT_FILES = (
     "report.html",
     "result.json",
 )
+TEXT = {"encoding": "utf-8", "errors": "backslashreplace"}  # names of segments may hold what is no UTF-8
+RECORD = "subject.json"  # of `batch`, about results that other ones replace
 
 Report = Callable[[str, float, str], None]
 
@@ -88,7 +90,7 @@ def register_files(options: argparse.Namespace, report: Report) -> Registered:
     """
     check_options(options)
     solver, search = _solver(options.model), search_solver(options)
-    with output_folder(options.output, OUTPUT_FILES) as folder:
+    with output_folder(options.output, (*OUTPUT_FILES, RECORD), input_files(options).values()) as folder:
         report("read", 0.0, "files")
         pair = read_pair(options)
         _check_parameters(options, pair, solver)
@@ -109,28 +111,6 @@ def register_files(options: argparse.Namespace, report: Report) -> Registered:
         )
         report("write", 1.0, "done")
     return Registered(result, estimate, known)
-
-
-def check_options(options: argparse.Namespace) -> None:
-    """Check the options before any file is read.
-
-    Args:
-        options: The options of the command line.
-
-    Raises:
-        ValueError: Options that contradict each other, or a device that is not there.
-    """
-    try:
-        choose_device(options.device)
-    except ValueError as error:
-        raise ValueError(f"--device {options.device}: {error}") from error
-    if options.refine is not None and options.refine < 0:
-        raise ValueError(f"--refine {options.refine}: the number of steps must be at least 0.")
-    if options.grid_points is not None and options.estimate != "grid":
-        raise ValueError("--grid-points: requires --estimate grid.")
-    for name in ("objective", "hold_out", "hold_out_landmarks"):
-        if options.estimate == "none" and getattr(options, name) not in (None, "dice"):
-            raise ValueError(f"--{name.replace('_', '-')}: requires --estimate grid or gradient.")
 
 
 def read_pair(options: argparse.Namespace) -> ImagePair:
@@ -180,8 +160,8 @@ def write_results(
         write_labels(result.warped_segmentation, folder / "warped_labels.nii.gz")
     jacobian = resample_array(result.jacobian_kji, result.geometry, sitk.Transform(3, sitk.sitkIdentity), fixed, 1.0)
     write_map(jacobian.astype(np.float32), fixed, folder / "jacobian.nii.gz")
-    (folder / "report.html").write_text(report_html(pair, result, facts(), estimate, ratios), encoding="utf-8")
-    (folder / "result.json").write_text(json_text(result_json(result, facts())), encoding="utf-8")
+    (folder / "report.html").write_text(report_html(pair, result, facts(), estimate, ratios), **TEXT)
+    (folder / "result.json").write_text(json_text(result_json(result, facts())), **TEXT)
 
 
 def _solver(model: str, option: str = "--model") -> Solver:
@@ -265,7 +245,7 @@ def _registered(
     """Prepare, estimate, register, refine and evaluate, as far as the options ask for each."""
     torch.manual_seed(options.seed)
     initial = options.initial
-    if initial not in ("auto", "none", "rigid"):
+    if initial not in ALIGNMENTS:
         initial = read_transform(initial)
     registrar = Registrar(
         pair, solver, initial, threads=thread_count(pair.fixed.geometry.shape_kji), device=options.device

@@ -90,21 +90,6 @@ class TissueElasticRegistrationParameterNode:
     finestMm: Annotated[float, WithinRange(0.0, 20.0)] = 0.0
 
 
-def migrate(node: slicer.vtkMRMLScriptedModuleNode) -> None:
-    """Bring a node of an older scene up to date, before it is wrapped; nothing happens to others.
-
-    Where the positions of the sliders are stored now, tissueLambda and tissueMu held weights on the log scale. The
-    wrapper stores a dictionary as ``name.len``, ``name.0.0`` (its first key), ``name.0.1`` (the value) and so on.
-    """
-    with slicer.util.NodeModify(node):
-        for before, now in (("tissueLambda", "lambdaPositions"), ("tissueMu", "muPositions")):
-            for name in [name for name in node.GetParameterNames() if name.startswith(f"{before}.")]:
-                text = node.GetParameter(name)
-                is_weight = name.split(".")[2:] == ["1"]
-                node.SetParameter(name.replace(before, now), str(LogScale().slider(float(text))) if is_weight else text)
-                node.UnsetParameter(name)
-
-
 def inputs_of(node: TissueElasticRegistrationParameterNode) -> InputNodes:
     """The chosen nodes, None where nothing is chosen."""
     return InputNodes(

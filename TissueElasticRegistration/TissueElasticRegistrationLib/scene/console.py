@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from reprlib import repr as shortened
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import slicer
 import vtk
 
-from ..core.data.progress import Job, Progress, finish
+from ..core.data.limits import check_refine_steps
+from ..core.data.progress import Job, Progress, Result, finish
+from ..core.physics.tuning import checked_values
 from .checks import input_problem
-from .nodes import InputNodes, OutputNodes, require_in_scene
+from .nodes import InputNodes, OutputNodes, require_in_scene, require_node
 from .options import EstimationOptions, RegistrationOptions, Values
 from .session import PairSession
 from .transform_hierarchy import put_under
 from .transforms import transform_chain, transformed_points
+from .write.results import check_outputs
 
 if TYPE_CHECKING:
     from ..core.data.result import RegistrationResult
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from ..core.stiffness.shear_modulus_ratio import ShearModulusRatios
 
 ProgressCallback = Callable[[Progress], None]
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +65,13 @@ def register(
     Raises:
         ValueError: With one sentence, before anything is written, if nodes, options, model or values cannot be used.
     """
+    values = checked_values(values)
+    if refine_steps is not None:
+        check_refine_steps(refine_steps)
     session = _session(inputs, options)
-    result = finish(session.register(values, refine_steps), progress)
+    outputs = require_kind("outputs", OutputNodes() if outputs is None else outputs, OutputNodes)
+    check_outputs(inputs, outputs)
+    result = _finished(session.register(values, refine_steps), progress)
     nodes = session.write(result, outputs)
     put_under(inputs.moving, nodes.transform, inputs.fixed)
     return ConsoleResult(result, nodes)
@@ -86,7 +96,9 @@ def estimate(
     Raises:
         ValueError: As `register`, and if the pair lacks what the criterion needs.
     """
-    return finish(_session(inputs, options).estimate(values, estimation), progress)
+    values = checked_values(values)
+    require_kind("estimation", estimation, EstimationOptions)
+    return _finished(_session(inputs, options).estimate(values, estimation), progress)
 
 
 def estimate_stiffness(
@@ -102,7 +114,7 @@ def estimate_stiffness(
     Raises:
         ValueError: If nodes or options cannot be used, or the deformation does not show stiffness.
     """
-    return finish(_session(inputs, options).estimate_stiffness(), progress)
+    return _finished(_session(inputs, options).estimate_stiffness(), progress)
 
 
 def evaluate(
@@ -123,18 +135,52 @@ def evaluate(
     Raises:
         ValueError: Naming the node, if something is missing.
     """
+    values = checked_values(values)
+    for name, node in require_kind("inputs", inputs, InputNodes)._asdict().items():
+        if node is not None:
+            require_node(node, name.replace("_", " "))
     require_in_scene(transform, "vtkMRMLTransformNode", "transform")
     ignored = (transform, *transform_chain(transform))
     session = PairSession(inputs, RegistrationOptions(initial="none"), ignored)
-    return finish(_measured(session, transform, values), progress)
+    return _finished(_measured(session, transform, values), progress)
+
+
+def require_kind(name: str, value: Kind, kind: type[Kind]) -> Kind:
+    """Check that a value is of the kind that is needed; by name, because a reload of the module makes new classes.
+
+    Args:
+        name: What messages call it.
+        value: The value.
+        kind: Class of the value.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: It is of another kind.
+    """
+    if type(value).__name__ != kind.__name__:
+        raise ValueError(f"{name} must be {kind.__name__}(...), not {shortened(value)}.")
+    return value
 
 
 def _session(inputs: InputNodes, options: RegistrationOptions) -> PairSession:
     """A session for nodes that can be registered and then moved. Raises ValueError, naming the node, for others."""
-    problem = input_problem(inputs)
+    require_kind("options", options, RegistrationOptions)
+    problem = input_problem(require_kind("inputs", inputs, InputNodes))
     if problem is not None:
         raise ValueError(problem)
     return PairSession(inputs, options)
+
+
+def _finished(job: Job[Result], progress: ProgressCallback | None) -> Result:
+    """The result of a job. Raises ValueError for a registration whose numbers overflow, as for other unusable input."""
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress must be a function, not {shortened(progress)}.")
+    try:
+        return finish(job, progress)
+    except ArithmeticError as error:
+        raise ValueError(str(error)) from error
 
 
 def _measured(session: PairSession, transform: slicer.vtkMRMLTransformNode, values: Values) -> Job[RegistrationResult]:

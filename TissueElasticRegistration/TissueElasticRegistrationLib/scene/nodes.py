@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reprlib import repr as shortened
 from typing import NamedTuple
 
 import slicer
@@ -49,6 +50,20 @@ class OutputNodes(NamedTuple):
     metrics_table: slicer.vtkMRMLTableNode | None = None
 
 
+def require_node(node: object, what: str) -> None:
+    """Check that a value is a node.
+
+    Args:
+        node: The value.
+        what: What messages call it, such as "fixed volume".
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if not isinstance(node, slicer.vtkMRMLNode):
+        raise ValueError(f"{shortened(node)} was given as {what}, which must be a node of the scene.")
+
+
 def require_in_scene(node: slicer.vtkMRMLNode | None, class_name: str, what: str) -> None:
     """Check that a node exists, is of the right class and belongs to a scene.
 
@@ -58,10 +73,11 @@ def require_in_scene(node: slicer.vtkMRMLNode | None, class_name: str, what: str
         what: What messages call it, such as "fixed volume".
 
     Raises:
-        ValueError: Naming the node: it is missing, of the wrong kind or no longer in a scene.
+        ValueError: Naming the node: it is missing, no node, of the wrong kind or no longer in a scene.
     """
     if node is None:
         raise ValueError(f"No {what} was given.")
+    require_node(node, what)
     if not node.IsA(class_name):
         raise ValueError(f"'{node.GetName()}' is a {node.GetNodeTagName()}, not a {what}.")
     if node.GetScene() is None:

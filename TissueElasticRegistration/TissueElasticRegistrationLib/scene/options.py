@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from numbers import Real
+from reprlib import repr as shortened
 
+from ..core.data.limits import check_grid_points
 from ..core.data.tissues import Lame
+from ..core.estimation.criteria.criterion import CRITERIA
 from ..core.models.model_card import DIRECT
 from .nodes import InputNodes, OutputNodes
 
 Values = Mapping[str, Lame | tuple[float, float]]  # (λ, μ) by segment name or ID
 ALIGNMENTS = ("auto", "none", "rigid")
+LARGEST_VOXEL_MM = 1000
 EVERY_SECOND = "half"  # of the landmarks
 
 
@@ -26,7 +31,8 @@ class RegistrationOptions:
             is such a model is seen when the pair is prepared.
 
     Raises:
-        ValueError: For an unknown alignment and for sizes below 0.
+        ValueError: For an unknown alignment, a size that is no number from 0 to ``LARGEST_VOXEL_MM``, and a model that
+            is no text.
     """
 
     initial: str = "auto"
@@ -37,8 +43,12 @@ class RegistrationOptions:
     def __post_init__(self) -> None:
         if self.initial not in ALIGNMENTS:
             raise ValueError(f"Unknown alignment '{self.initial}'; choose one of {', '.join(ALIGNMENTS)}.")
-        if not self.finest_mm >= 0:
-            raise ValueError(f"The finest voxel size must be 0 or more, not {self.finest_mm:g} mm.")
+        if not isinstance(self.finest_mm, Real) or not 0 <= self.finest_mm <= LARGEST_VOXEL_MM:
+            raise ValueError(
+                f"The finest voxel size must be from 0 to {LARGEST_VOXEL_MM} mm, not {shortened(self.finest_mm)}."
+            )
+        if not isinstance(self.model, str) or not self.model:
+            raise ValueError(f"The model must be a name or the path of a folder, not {shortened(self.model)}.")
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,9 @@ class EstimationOptions:
         locked: Names or IDs of segments that keep their values.
         hold_out: Names or IDs of segments that the search does not use, as an independent check.
         hold_out_landmarks: Names of landmarks that the search does not use, or "half" for every second one.
+
+    Raises:
+        ValueError: For an unknown criterion, a number of points like `check_grid_points`, and names that are no texts.
     """
 
     method: str = "grid"
@@ -60,6 +73,18 @@ class EstimationOptions:
     locked: Collection[str] = ()
     hold_out: Collection[str] = ()
     hold_out_landmarks: Collection[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.criterion not in tuple(CRITERIA):
+            raise ValueError(f"Unknown criterion {shortened(self.criterion)}; choose one of {', '.join(CRITERIA)}.")
+        if self.points is not None:
+            check_grid_points(self.points)
+        for field in ("locked", "hold_out", "hold_out_landmarks"):
+            names = getattr(self, field)
+            is_half = field == "hold_out_landmarks" and names == EVERY_SECOND
+            is_list = isinstance(names, Collection) and not isinstance(names, str)
+            if not is_half and not (is_list and all(isinstance(name, str) for name in names)):
+                raise ValueError(f"{field} must be a list of names, not {shortened(names)}.")
 
 
 @dataclass(frozen=True)

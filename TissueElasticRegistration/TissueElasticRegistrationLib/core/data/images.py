@@ -11,6 +11,7 @@ from .geometry import Geometry
 from .tissues import BACKGROUND, Tissue
 
 MIN_VOXELS_PER_AXIS = 4
+LARGEST_VALUE, LEAST_RANGE = 1e37, 1e-30  # beyond these, numbers in single precision overflow or are 0
 CT_WINDOW_HU = (-980.0, 700.0)  # what becomes 0 and 1 where both images are CTs
 
 
@@ -24,8 +25,8 @@ class Image:
         name: What messages call the image.
 
     Raises:
-        ValueError: Naming the image: it is not one finite, non-constant scalar volume that fits its geometry, or has
-            fewer than ``MIN_VOXELS_PER_AXIS`` voxels along more than one axis.
+        ValueError: Naming the image: it is not one finite, non-constant scalar volume that fits its geometry, has fewer
+            than ``MIN_VOXELS_PER_AXIS`` voxels along more than one axis, or values that single precision cannot hold.
     """
 
     array_kji: np.ndarray
@@ -50,6 +51,12 @@ class Image:
         if lowest == highest:
             raise ValueError(
                 f"{self.name}: the image is constant (every voxel is {lowest}); there is nothing to register."
+            )
+        extent = max(abs(float(lowest)), abs(float(highest))), float(highest) - float(lowest)
+        if extent[0] > LARGEST_VALUE or extent[1] < LEAST_RANGE:
+            raise ValueError(
+                f"{self.name}: the values from {lowest:g} to {highest:g} are too large or too close together to be "
+                "registered in single precision."
             )
 
     @cached_property

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
+from reprlib import repr as shortened
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ class Lame:
         mu: μ, resists every change of shape.
 
     Raises:
-        ValueError: One of them is negative or not finite.
+        ValueError: One of them is no number, negative or not finite.
 
     Example:
         >>> tissue = Lame(lam=2.0, mu=0.5)
@@ -64,7 +66,7 @@ class Lame:
 
     def __post_init__(self) -> None:
         for symbol, value in (("λ", self.lam), ("μ", self.mu)):
-            if not 0 <= value < float("inf"):
+            if not isinstance(value, Real) or not 0 <= value < float("inf"):
                 raise ValueError(f"{symbol} = {value} is not allowed: it must be a finite number of at least 0.")
 
     @property
@@ -76,6 +78,29 @@ class Lame:
     def stiffness(self) -> float:
         """Young's modulus μ (3λ + 2μ) / (λ + μ) in the unit of the weights; compare tissues by its ratio."""
         return self.mu * (3 * self.lam + 2 * self.mu) / (self.lam + self.mu) if self.lam + self.mu > 0 else 0.0
+
+
+def lame_of(value: object, name: str) -> Lame:
+    """λ and μ as a user gives them.
+
+    Args:
+        value: `Lame`, or a pair of numbers.
+        name: Of the tissue, for messages.
+
+    Raises:
+        ValueError: Naming the tissue: it is neither, or a number is negative or not finite.
+    """
+    if isinstance(value, Lame):
+        return value
+    pair = tuple(value) if isinstance(value, Iterable) else ()
+    if len(pair) != 2 or not all(isinstance(number, Real) for number in pair):
+        raise ValueError(f"The tissue '{name}' needs two numbers, (λ, μ), not {shortened(value)}.")
+    try:
+        return Lame(*map(float, pair))
+    except OverflowError as error:
+        raise ValueError(f"The tissue '{name}' cannot have λ or μ as large as {shortened(max(pair))}.") from error
+    except ValueError as error:
+        raise ValueError(f"Tissue '{name}': {error}") from error
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from functools import partial
 
 import torch
 
+from ..data.limits import check_grid_points
 from ..data.progress import Job, Progress, part_as_it_is, part_of
 from ..data.tissues import Lame, TissueParameters
 from ..physics.deformation import integrate, resize
@@ -26,7 +27,6 @@ from .estimate_result import Estimate, EstimateProgress
 from .grid_scores import GridScores
 from .task import failures_of, make_task
 
-MIN_POINTS = 2
 POINTS_DIRECT, POINTS_NETWORK = 5, 11
 GRID_PART = 0.6  # part of the work: before the candidates are registered
 
@@ -60,12 +60,13 @@ def estimate_by_grid(
         The estimate.
 
     Raises:
-        ValueError: At the first steps, if the registrar is not prepared, the pair lacks what the criterion needs, every
-            tissue is locked, or ``grid_solver`` has another scale or regularizer than the registrar.
+        ValueError: At once, like `check_grid_points`. At the first steps, if the registrar is not prepared, the pair
+            lacks what the criterion needs, every tissue is locked, or ``grid_solver`` has another scale or regularizer
+            than the registrar.
         RuntimeError: If nothing could be registered.
     """
-    if points is not None and points < MIN_POINTS:
-        raise ValueError(f"The grid needs at least {MIN_POINTS} points for λ and for μ, not {points}.")
+    if points is not None:
+        check_grid_points(points)
     job = registrar.falling_back(lambda: _search(registrar, start, locked, points, objective, hold_out, grid_solver))
     return with_threads(job, registrar.threads)
 

@@ -16,12 +16,16 @@ import SimpleITK as sitk
 from ..data.geometry import Geometry
 from ..data.images import Image, Segmentation
 from ..data.itk_bridge import displacement_transform, geometry_of, sitk_image, sitk_labels, sitk_volume
+from .complete_files import require_space, write_volume
 from .dicom_folder import read_dicom_folder
+from .file_names import require_utf8
 from .nifti_header import inspect_nifti
 from .nrrd_header import nrrd_fault
 from .raw_formats import lacks_voxels
 
 ITK_PERMISSION = "ITK_NIFTI_SFORM_PERMISSIVE"
+
+COMPONENT_BYTES, TRANSFORM_HEADER_BYTES = 8, 100_000  # of a transform file
 
 
 def read_image(path: str | os.PathLike, name: str | None = None) -> Image:
@@ -35,6 +39,7 @@ def read_image(path: str | os.PathLike, name: str | None = None) -> Image:
         ValueError: Naming the file: missing, not an image, incomplete, several volumes or components, values that are
             not finite, constant, axes that are singular or not perpendicular; or as in `read_dicom_folder`.
     """
+    require_utf8(path)
     if os.path.isdir(path):
         with _itk_silent():
             volume = read_dicom_folder(path)
@@ -56,10 +61,12 @@ def read_volume(path: str | os.PathLike) -> sitk.Image:
         path: A file in any format SimpleITK reads.
 
     Raises:
-        ValueError: Naming the file: missing, a folder, empty, not an image, incomplete, or several volumes.
+        ValueError: Naming the file: missing, a folder, empty, not an image, incomplete, several volumes, or its name is
+            not UTF-8.
     """
+    require_utf8(path)
     file = Path(path)
-    if not file.exists():
+    if not os.path.exists(file):  # False also for a name that is too long
         raise ValueError(f"{path}: file not found.")
     if file.is_dir():
         raise ValueError(f"{path}: this is a folder, not an image file.")
@@ -132,7 +139,7 @@ def write_image(image: Image, path: str | os.PathLike) -> None:
         image: The image to write.
         path: Where; the ending decides the format.
     """
-    sitk.WriteImage(sitk_image(image), str(path), useCompression=True)
+    write_volume(sitk_image(image), path)
 
 
 def write_map(values_kji: np.ndarray, geometry: Geometry, path: str | os.PathLike) -> None:
@@ -143,7 +150,7 @@ def write_map(values_kji: np.ndarray, geometry: Geometry, path: str | os.PathLik
         geometry: Where the voxels lie.
         path: Where to write; the ending decides the format.
     """
-    sitk.WriteImage(sitk_volume(values_kji, geometry), str(path), useCompression=True)
+    write_volume(sitk_volume(values_kji, geometry), path)
 
 
 def write_labels(segmentation: Segmentation, path: str | os.PathLike) -> None:
@@ -153,7 +160,7 @@ def write_labels(segmentation: Segmentation, path: str | os.PathLike) -> None:
         segmentation: The segmentation to write.
         path: Where; the ending decides the format.
     """
-    sitk.WriteImage(sitk_labels(segmentation), str(path), useCompression=True)
+    write_volume(sitk_labels(segmentation), path)
 
 
 def write_transform(displacement_ras_mm: np.ndarray, geometry: Geometry, path: str | os.PathLike) -> None:
@@ -166,6 +173,7 @@ def write_transform(displacement_ras_mm: np.ndarray, geometry: Geometry, path: s
         geometry: The grid of the displacement.
         path: An .h5 file.
     """
+    require_space(Path(path).parent, displacement_ras_mm.size * COMPONENT_BYTES + TRANSFORM_HEADER_BYTES)
     sitk.WriteTransform(displacement_transform(displacement_ras_mm, geometry), str(path))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from ..data.tissues import Lame, Tissue, TissueParameters, find_tissue
+from ..data.tissues import Lame, Tissue, TissueParameters, find_tissue, lame_of
 from ..physics.parameter_scale import SCALES, ParameterScale, check_parameters, rescaled
 from .text_files import read_json, shortened
 
@@ -63,9 +63,4 @@ def _lame(values: object, name: str) -> Lame:
     )
     if not numbers:
         raise ValueError(f'tissue \'{name}\' needs two numbers, "lambda" and "mu".')
-    try:
-        return Lame(float(values["lambda"]), float(values["mu"]))
-    except OverflowError as error:
-        raise ValueError(f"The tissue '{name}' cannot have λ or μ as large as that.") from error
-    except ValueError as error:
-        raise ValueError(f"Tissue '{name}': {error}") from error
+    return lame_of((values["lambda"], values["mu"]), name)

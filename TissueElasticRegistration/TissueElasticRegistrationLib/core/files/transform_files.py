@@ -6,6 +6,8 @@ import os
 
 import SimpleITK as sitk
 
+from .file_names import require_utf8
+
 
 def read_transform(path: str | os.PathLike) -> sitk.Transform:
     """An initial alignment from a file.
@@ -14,8 +16,9 @@ def read_transform(path: str | os.PathLike) -> sitk.Transform:
         path: A 3D transform from fixed to moving LPS mm in any format ITK reads (.h5, .tfm, .txt, .mat).
 
     Raises:
-        ValueError: Naming the file: it is missing, no transform, or not three-dimensional.
+        ValueError: Naming the file: it is missing, no transform, not three-dimensional, or its name is not UTF-8.
     """
+    require_utf8(path)
     if not os.path.isfile(path):
         raise ValueError(f"{path}: file not found (--initial must be auto, none, rigid, or a transform file).")
     try:

@@ -265,10 +265,12 @@ def read_bytes(path: Path, largest: int) -> bytes:
         largest: Most bytes it may have.
 
     Raises:
-        ValueError: If it is missing or too large to be one.
+        ValueError: If it is missing, no file (but a device, say) or too large to be one.
     """
     pack = f"Model pack '{path.parent.name}'"
     try:
+        if not path.is_file():  # what a pipe or a device holds may never end
+            raise FileNotFoundError(path)
         if path.stat().st_size > largest:
             raise ValueError(f"{pack}: {path.name} is too large.")
         return path.read_bytes()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from reprlib import repr as shortened
 
-from ..data.tissues import Lame, Tissue, TissueParameters, find_tissue
+from ..data.tissues import Lame, Tissue, TissueParameters, find_tissue, lame_of
 from .parameter_scale import LogScale, ParameterScale, SliderPositions
 
 
@@ -42,6 +43,23 @@ def weights_at(positions: Mapping[str, SliderPositions], scale: ParameterScale) 
     return {key: place.weights(scale) for key, place in positions.items()}
 
 
+def checked_values(values: object) -> dict[str, Lame]:
+    """Values of tissues as a user gives them; which tissues there are does not matter.
+
+    Args:
+        values: Id or name of a tissue -> (λ, μ) or `Lame`.
+
+    Raises:
+        ValueError: It is something else, or a value is negative or not finite.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"λ and μ must be given as {{tissue: (λ, μ)}}, not {shortened(values)}.")
+    for key in values:
+        if not isinstance(key, str):
+            raise ValueError(f"λ and μ must be given by the name or ID of a tissue, not {shortened(key)}.")
+    return {key: lame_of(value, key) for key, value in values.items()}
+
+
 def with_values(
     parameters: TissueParameters,
     tissues: Iterable[Tissue],
@@ -57,15 +75,14 @@ def with_values(
         ignore_unknown: Skip keys that fit no tissue (a segment that is gone, unsegmented tissue where there is none).
 
     Raises:
-        ValueError: A key fits no tissue, unless ``ignore_unknown``; the message lists the known ones. Or a value is
-            negative or not finite.
+        ValueError: A key fits no tissue, unless ``ignore_unknown``; the message lists the known ones. Or like
+            `checked_values`.
     """
     tissues = tuple(tissues)
     known = {key for tissue in tissues for key in (tissue.id, tissue.name.casefold())}
-    for key, value in values.items():
+    for key, lame in checked_values(values).items():
         if ignore_unknown and key not in known and key.casefold() not in known:
             continue
-        lame = value if isinstance(value, Lame) else Lame(*value)
         parameters = parameters.with_tissue(find_tissue(tissues, key).label, lame)
     return parameters
 

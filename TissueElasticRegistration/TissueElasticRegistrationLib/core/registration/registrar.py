@@ -15,6 +15,7 @@ import torch
 
 from ..data.geometry import Geometry
 from ..data.images import ImagePair
+from ..data.limits import check_refine_steps
 from ..data.progress import Frame, Job, Progress, Result, part_as_it_is, part_of
 from ..data.result import RegistrationResult
 from ..data.tissues import Tissue, TissueParameters
@@ -111,9 +112,10 @@ class Registrar:
             steps: At full resolution; the solver may take some on coarser levels before.
 
         Raises:
-            ValueError: Like `register`.
+            ValueError: Like `register`, and like `check_refine_steps`.
         """
         self._check(parameters)
+        check_refine_steps(steps)
         start = None if self._solution is None else self._solution.velocity
         stages = self.solver.refinement(steps, self.working.dimension)
         return with_threads(self._solve(parameters, start, stages, "refine"), self.threads)

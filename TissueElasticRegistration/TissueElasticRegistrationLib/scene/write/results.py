@@ -66,7 +66,7 @@ def write_results(inputs: InputNodes, result: RegistrationResult, outputs: Outpu
     require_scalar_volume(inputs.fixed, "fixed volume")
     require_in_scene(inputs.moving, "vtkMRMLVolumeNode", "moving volume")
     outputs = find_outputs(inputs, outputs)
-    _check_outputs(inputs, outputs)
+    check_outputs(inputs, outputs)
     # All that can fail is done before the first node is touched.
     check_displacement(result.displacement_ras_mm, result.geometry, inputs.moving.GetName())
     placement = placement_like(inputs.fixed, result.warped.geometry)
@@ -93,8 +93,16 @@ def write_results(inputs: InputNodes, result: RegistrationResult, outputs: Outpu
     return written
 
 
-def _check_outputs(inputs: InputNodes, outputs: OutputNodes) -> None:
-    """Raise ValueError if an output node cannot be written or must not be."""
+def check_outputs(inputs: InputNodes, outputs: OutputNodes) -> None:
+    """Check that nodes can be written and may be.
+
+    Args:
+        inputs: The pair.
+        outputs: Which nodes would be overwritten.
+
+    Raises:
+        ValueError: Naming the node: it is an input, of the wrong kind or no longer in a scene.
+    """
     for field, node in outputs._asdict().items():
         if node is None:
             continue
