@@ -20,7 +20,7 @@ from ..physics.elasticity import strain_invariants
 from ..physics.objective import Objective
 from ..physics.tissue_presets import soft_stiffness
 from ..preparation.alignment import InitialAlignment
-from ..preparation.preprocessing import WorkingPair
+from ..preparation.preprocessing import WorkingPair, field_of_view
 from .metrics import dice, map_points_ras_mm, percent, surface_distances, target_registration_errors
 
 # One voxel more on every side: ITK's field ends at the outer voxel edges, and beyond it nothing would move.
@@ -132,9 +132,7 @@ def total_displacement_ras_mm(
 def _warped(moving: Image, transform: sitk.Transform, fixed: Geometry) -> tuple[Image, np.ndarray]:
     """The moving image on the fixed grid and where it really comes from the moving image."""
     values = resample_array(moving.array_kji, moving.geometry, transform, fixed, moving.lowest)
-    ones = np.ones(moving.geometry.shape_kji, np.uint8)
-    valid = resample_array(ones, moving.geometry, transform, fixed, 0, nearest=True).astype(bool)
-    return Image(values, fixed, f"{moving.name} warped"), valid
+    return Image(values, fixed, f"{moving.name} warped"), field_of_view(moving, fixed, transform)
 
 
 def _on_fixed(segmentation: Segmentation, transform: sitk.Transform, fixed: Geometry) -> Segmentation:
@@ -204,8 +202,10 @@ def _warnings(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, 
     found = []
     if initial.kind == "rigid":
         found.append("The images were rigidly aligned first; the alignment is included in every output.")
-    if valid.mean() < 0.9:
-        found.append(f"Only {100 * valid.mean():.0f} % of the fixed image is covered by the moving image.")
+    padding = pair.fixed.padding_kji
+    covered = (valid if padding is None else valid[~padding]).mean()
+    if covered < 0.9:
+        found.append(f"Only {100 * covered:.0f} % of the fixed image is covered by the moving image.")
     counts = np.bincount(working.labels.numpy().ravel(), minlength=1)
     for tissue in working.tissues:
         count = int(counts[tissue.label]) if tissue.label < len(counts) else 0

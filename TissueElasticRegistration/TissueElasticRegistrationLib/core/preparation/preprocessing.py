@@ -32,7 +32,7 @@ class WorkingPair:
         fixed: Fixed image, float32 on [0, 1].
         moving: Moving image, float32 on [0, 1], already aligned by the initial transform.
         fixed_mask: 1 where the fixed image has values, else 0.
-        moving_mask: 1 where the moving image has values, else 0.
+        moving_mask: 1 where the moving image has values, else 0. Padding is no value in either (see `Image.padding_kji`).
         labels: int32, labels of ``tissues``.
         tissues: The tissues there are, background first.
         spacing_mm: Voxel size per axis of the tensors.
@@ -111,8 +111,8 @@ def prepare_pair(
         raise ValueError(f"'{pair.fixed.name}' and '{pair.moving.name}' must both be volumes or both be single slices.")
     fixed = fixed or prepare_fixed(pair, finest_mm)
     grid = fixed.grid
-    fixed_mask = field_of_view(pair.fixed.geometry, grid.geometry, _identity())
-    moving_mask = field_of_view(pair.moving.geometry, grid.geometry, initial)
+    fixed_mask = field_of_view(pair.fixed, grid.geometry, _identity()).astype(np.float32)
+    moving_mask = field_of_view(pair.moving, grid.geometry, initial).astype(np.float32)
     if moving_mask[fixed_mask > 0].mean() < MIN_OVERLAP:
         raise ValueError(f"'{pair.moving.name}' does not overlap with '{pair.fixed.name}' in space.")
     moving = resampled_image(pair.moving, grid.geometry, initial)
@@ -174,32 +174,34 @@ def resampled_image(image: Image, geometry: Geometry, transform: sitk.Transform 
         transform: From LPS mm of ``geometry`` to LPS mm of the image; None for identity.
 
     Returns:
-        (K, J, I) float32; outside of the image its lowest value.
+        (K, J, I) float32; outside of the image and in its padding the lowest value that is none.
     """
-    values, grid = image.array_kji, image.geometry
+    grid, lowest = image.geometry, image.measured().min()
+    values = image.array_kji if image.padding_kji is None else np.where(image.padding_kji, lowest, image.array_kji)
     ratio = geometry.spacing_kji_mm / grid.spacing_kji_mm
     shrink = [int(max(1, min(np.floor(r + 1e-3), n))) for r, n in zip(ratio, grid.shape_kji, strict=True)]
     if max(shrink) > 1:
         averaged = sitk.BinShrink(sitk.Cast(sitk_volume(values, grid), sitk.sitkFloat32), shrink[::-1])
         values, grid = sitk.GetArrayFromImage(averaged), geometry_of(averaged)
     return resample_array(
-        values.astype(np.float32, copy=False), grid, transform or _identity(), geometry, float(image.lowest)
+        values.astype(np.float32, copy=False), grid, transform or _identity(), geometry, float(lowest)
     )
 
 
-def field_of_view(source: Geometry, target: Geometry, transform: sitk.Transform) -> np.ndarray:
-    """Where a transform leads into another grid.
+def field_of_view(image: Image, target: Geometry, transform: sitk.Transform) -> np.ndarray:
+    """Where a transform leads to voxels of an image that were measured.
 
     Args:
-        source: The grid to hit.
+        image: The image to hit.
         target: The grid of the result.
-        transform: From target to source, LPS mm.
+        transform: From ``target`` to the image, LPS mm.
 
     Returns:
-        (K, J, I) float32 on ``target``: 1 inside of ``source``, else 0.
+        (K, J, I) bool on ``target``: inside of the image and not in its padding.
     """
-    ones = np.ones(source.shape_kji, np.uint8)
-    return resample_array(ones, source, transform, target, 0, nearest=True).astype(np.float32)
+    padding = image.padding_kji
+    measured = np.ones(image.geometry.shape_kji, np.uint8) if padding is None else (~padding).astype(np.uint8)
+    return resample_array(measured, image.geometry, transform, target, 0, nearest=True).astype(bool)
 
 
 def tissue_labels(
@@ -237,9 +239,12 @@ def tissue_labels(
 
 
 def _percentile_window(image: Image) -> tuple[float, float]:
-    low, high = np.percentile(image.array_kji, PERCENTILES)
+    values = image.measured()
+    low, high = np.percentile(values, PERCENTILES)
     if high <= low:
-        low, high = image.array_kji.min(), image.array_kji.max()
+        low, high = values.min(), values.max()
+    if high <= low:
+        raise ValueError(f"{image.name}: the image is constant apart from padding; there is nothing to register.")
     return float(low), float(high)
 
 
