@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+PATIENT_VOXEL_MM = (0.25, 25.0)
 
 
 def flip_ras_lps(vectors: np.ndarray) -> np.ndarray:
@@ -114,6 +115,20 @@ class Geometry:
     def spacing_kji_mm(self) -> np.ndarray:
         """Voxel sizes in mm, k, j, i order (array order)."""
         return self.spacing_ijk_mm[::-1]
+
+    @property
+    def patient_mm(self) -> float:
+        """What a length in mm that is meant for patients is multiplied with on this grid: 1, but a power of ten where
+        the finest voxel is no patient's (micro-CT, or a header in another unit), as if it were 0.7 to 7 mm then.
+
+        Example:
+            >>> Geometry((4, 5, 6), np.diag([0.02, 0.02, 0.05, 1.0])).patient_mm
+            0.01
+        """
+        finest = self.spacing_ijk_mm.min()
+        if PATIENT_VOXEL_MM[0] <= finest <= PATIENT_VOXEL_MM[1]:
+            return 1.0
+        return float(f"1e{int(np.floor(np.log10(finest / 0.7 * (1 + 1e-6))))}")
 
     @property
     def ras_to_ijk(self) -> np.ndarray:

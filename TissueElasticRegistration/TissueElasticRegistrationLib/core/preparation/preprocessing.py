@@ -230,7 +230,7 @@ def tissue_labels(
     if named or not background.any():
         return labels, (*named, *listed)
     tissues = [Tissue(BACKGROUND, "background"), *listed]
-    unsegmented = background & ~outside_body(fixed, geometry.spacing_kji_mm, ct)
+    unsegmented = background & ~outside_body(fixed, geometry, ct)
     if unsegmented.any():
         label = max(tissue.label for tissue in tissues) + 1
         labels[unsegmented] = label
