@@ -121,7 +121,7 @@ def test_body_may_touch_the_edge_of_the_image(side, ct):
 @pytest.mark.parametrize("axes", list(permutations(range(3))), ids=str)
 @pytest.mark.parametrize("flips", list(product((False, True), repeat=3)), ids=str)
 def test_body_is_the_same_in_any_storage_order(axes, flips):
-    """The 48 orders in which a scan may be stored: the axial slices lie along any axis, each axis in either direction."""
+    """The 48 orders in which a scan may be stored: axial slices along any axis, each axis in either direction."""
     image = noisy(arms_beside(thorax(couch=True)), 20.0)
     flipped = [axis for axis in range(3) if flips[axis]]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files.result_file import json_text
+from ..core.preparation.alignment import MODES
 from .register_command import Registered, Report, check_options, register_files
 
 TABLE, RECORD = "batch.csv", "subject.json"
@@ -143,7 +144,7 @@ def read_list(options: argparse.Namespace) -> dict[str, argparse.Namespace]:
         given = {**vars(options), "moving_segmentation": None, "landmarks": None}
         for title, value in row.items():
             if value and title != "subject":
-                is_word = title == "tissues" or (title == "initial" and value in ("auto", "none", "rigid"))
+                is_word = title == "tissues" or (title == "initial" and value in MODES)
                 given[title] = value if is_word else str(path.parent / value)
         requests[subject] = argparse.Namespace(**given)
     return requests

@@ -32,6 +32,7 @@ from ..core.files.result_file import json_text, result_json
 from ..core.files.segmentation_files import parse_tissue_names, read_segmentation
 from ..core.files.transform_files import read_transform
 from ..core.physics.tissue_presets import NOTHING_UNDERSTOOD, unknown_segments
+from ..core.preparation.alignment import MODES
 from ..core.preparation.preprocessing import UNSEGMENTED_NAME
 from ..core.registration.devices import choose_device
 from ..core.registration.network_solver import NetworkSolver
@@ -262,7 +263,7 @@ def _registered(
     """Prepare, estimate, register, refine and evaluate, as far as the options ask for each."""
     torch.manual_seed(options.seed)
     initial = options.initial
-    if initial not in ("auto", "none", "rigid"):
+    if initial not in MODES:
         initial = read_transform(initial)
     registrar = Registrar(
         pair, solver, initial, threads=thread_count(pair.fixed.geometry.shape_kji), device=options.device

@@ -140,11 +140,11 @@ class Geometry:
 
         Args:
             other: The grid to compare with.
-            tolerance_mm: Largest distance allowed between corresponding corners.
+            tolerance_mm: Largest distance allowed between corresponding corners, in patients (see `patient_mm`).
         """
         if self.shape_kji != other.shape_kji:
             return False
-        return bool(np.abs(self.corners_ras_mm() - other.corners_ras_mm()).max() <= tolerance_mm)
+        return bool(np.abs(self.corners_ras_mm() - other.corners_ras_mm()).max() <= tolerance_mm * self.patient_mm)
 
     def corners_ras_mm(self) -> np.ndarray:
         """(8, 3) RAS positions of the outer corners of the grid (voxel edges, not centers)."""

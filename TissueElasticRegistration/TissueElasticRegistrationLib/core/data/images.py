@@ -52,7 +52,7 @@ class Image:
             self._replace_nan()
         lowest, highest = self.lowest, self.array_kji.max()
         if not (np.isfinite(lowest) and np.isfinite(highest)):
-            raise ValueError(f"{self.name}: the image contains values that are not finite numbers (NaN or infinity).")
+            raise ValueError(f"{self.name}: the image contains values that are not finite numbers (infinity).")
         if lowest == highest:
             raise ValueError(
                 f"{self.name}: the image is constant (every voxel is {lowest}); there is nothing to register."
@@ -80,9 +80,8 @@ class Image:
 
     @cached_property
     def padding_kji(self) -> np.ndarray | None:
-        """(K, J, I) bool, where nothing was measured (see `padding_mask`); None if that is nowhere."""
-        found = padding_mask(self.array_kji)
-        return found if self.nan_kji is None else self.nan_kji if found is None else found | self.nan_kji
+        """(K, J, I) bool, where nothing was measured: NaN, or else as `padding_mask` says; None if that is nowhere."""
+        return padding_mask(self.array_kji) if self.nan_kji is None else self.nan_kji
 
     def measured(self, step: int = 1) -> np.ndarray:
         """The values that are no padding.

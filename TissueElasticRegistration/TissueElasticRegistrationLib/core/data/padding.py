@@ -12,7 +12,10 @@ from itertools import product
 import numpy as np
 import SimpleITK as sitk
 
-AIR_HU = (-1100.0, -900.0)  # of a CT; its noise is clipped or symmetric, so no larger region has a constant value outside
+AIR_HU = (
+    -1100.0,
+    -900.0,
+)  # of a CT; its noise is clipped or symmetric, so no larger region has a constant value outside
 MIN_SHARE = 0.001  # of the voxels: less is chance
 MIN_BACKGROUND = 0.1  # of the voxels near padding: dark ones, which prove that the image itself has a background
 BACKGROUND_DISTANCE = 3  # voxels from padding: the soft edge of an organ is thinner
@@ -70,10 +73,18 @@ def _is_padding(value: np.generic, region: np.ndarray, array: np.ndarray) -> boo
         return False
     if low <= AIR_HU[1] < value:
         return True
-    near = _dilated(region, BACKGROUND_DISTANCE)
-    ring = array[_dilated(near) & ~near]
     dark = max(low, float(value) + DARK_PART * (high - low))
-    return bool(value <= low and ring.size and np.mean(ring <= dark) >= MIN_BACKGROUND)
+    return bool(value <= low and np.mean(array[_near(region)] <= dark) >= MIN_BACKGROUND)
+
+
+def _near(region: np.ndarray) -> np.ndarray:
+    """Voxels at ``BACKGROUND_DISTANCE`` from a region, or the farthest ones if all are closer."""
+    for _ in range(BACKGROUND_DISTANCE + 1):
+        grown = _dilated(region)
+        ring, region = grown & ~region, grown
+        if grown.all():
+            break
+    return ring
 
 
 def _region(array: np.ndarray, value: np.generic) -> np.ndarray:
@@ -100,16 +111,14 @@ def _leaves_convex(region: np.ndarray) -> bool:
     return bool(inner[tuple(middles.T)].mean() <= MAX_CROSSING)
 
 
-def _dilated(mask: np.ndarray, times: int = 1) -> np.ndarray:
+def _dilated(mask: np.ndarray) -> np.ndarray:
     """The mask and its face neighbors."""
-    for _ in range(times):
-        grown = mask.copy()
-        for axis in range(mask.ndim):
-            target, source = np.moveaxis(grown, axis, 0), np.moveaxis(mask, axis, 0)
-            target[1:] |= source[:-1]
-            target[:-1] |= source[1:]
-        mask = grown
-    return mask
+    grown = mask.copy()
+    for axis in range(mask.ndim):
+        target, source = np.moveaxis(grown, axis, 0), np.moveaxis(mask, axis, 0)
+        target[1:] |= source[:-1]
+        target[:-1] |= source[1:]
+    return grown
 
 
 def _corners(shape: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -26,6 +26,11 @@ from .metrics import dice, map_points_ras_mm, percent, surface_distances, target
 # One voxel more on every side: ITK's field ends at the outer voxel edges, and beyond it nothing would move.
 MARGIN_VOXELS = 1
 FEW_VOXELS = 50
+HOW_ALIGNED = {
+    "rigid": "rigidly aligned",
+    "centers": "aligned by their centers of mass",
+    "segments": "rigidly aligned by their segments",
+}
 
 
 def evaluate(
@@ -72,9 +77,11 @@ def evaluate(
         moving = matched_to(pair.moving_segmentation, pair.fixed_segmentation)
         warped_segmentation = _on_fixed(moving, transform, pair.fixed.geometry)
         before = _on_fixed(moving, sitk.Transform(3, sitk.sitkIdentity), pair.fixed.geometry)
+        common = _without_padding(valid, pair.fixed)
         for number, tissue in enumerate(tissues):
             yield Progress(0.6 + 0.4 * number / len(tissues), f"measuring the overlap of {tissue.tissue.name}")
-            tissues[number] = _with_overlap(tissue, pair.fixed_segmentation, moving, before, warped_segmentation)
+            tissue = _with_overlap(tissue, pair.fixed_segmentation, moving, before, warped_segmentation)
+            tissues[number] = _with_common_overlap(tissue, pair.fixed_segmentation, warped_segmentation, common)
     visible = working.volume(working.fixed_mask) > 0
     return RegistrationResult(
         displacement_ras_mm=displacement_ras_mm,
@@ -190,6 +197,25 @@ def _with_overlap(
     return replace(row, **measured)
 
 
+def _with_common_overlap(
+    row: TissueResult, fixed: Segmentation, after: Segmentation, common: np.ndarray
+) -> TissueResult:
+    """``row`` with the measures after registration of what both images show; those of all where that is all."""
+    if np.isnan(row.dice_after) or common.all():
+        return replace(row, dice_common_after=row.dice_after, hd95_mm_common_after=row.hd95_mm_after)
+    label = row.tissue.label
+    return replace(
+        row,
+        dice_common_after=dice(fixed.labels_kji[common], after.labels_kji[common], label),
+        hd95_mm_common_after=surface_distances(fixed.labels_kji, after.labels_kji, label, fixed.geometry, common)[0],
+    )
+
+
+def _without_padding(valid: np.ndarray, fixed: Image) -> np.ndarray:
+    """Where the warped image comes from the moving one, and the fixed image has values."""
+    return valid if fixed.padding_kji is None else valid & ~fixed.padding_kji
+
+
 def _landmark_errors(pair: ImagePair, displacement_ras_mm: np.ndarray, geometry: Geometry) -> LandmarkErrors | None:
     if pair.landmarks is None:
         return None
@@ -200,8 +226,8 @@ def _landmark_errors(pair: ImagePair, displacement_ras_mm: np.ndarray, geometry:
 def _warnings(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, valid: np.ndarray) -> tuple[str, ...]:
     """What the user should know about the images and the working grid, one sentence each."""
     found = []
-    if initial.kind == "rigid":
-        found.append("The images were rigidly aligned first; the alignment is included in every output.")
+    if initial.kind in HOW_ALIGNED:
+        found.append(f"The images were {HOW_ALIGNED[initial.kind]} first; the alignment is included in every output.")
     padding = pair.fixed.padding_kji
     covered = (valid if padding is None else valid[~padding]).mean()
     if covered < 0.9:

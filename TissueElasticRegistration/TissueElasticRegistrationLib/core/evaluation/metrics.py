@@ -34,7 +34,11 @@ def dice(labels_a_kji: np.ndarray, labels_b_kji: np.ndarray, label: int) -> floa
 
 
 def surface_distances(
-    labels_a_kji: np.ndarray, labels_b_kji: np.ndarray, label: int, geometry: Geometry
+    labels_a_kji: np.ndarray,
+    labels_b_kji: np.ndarray,
+    label: int,
+    geometry: Geometry,
+    within_kji: np.ndarray | None = None,
 ) -> tuple[float, float]:
     """95 % Hausdorff distance and mean surface distance of one label, the same in both directions.
 
@@ -49,6 +53,7 @@ def surface_distances(
         labels_b_kji: (K, J, I) integers on the same grid.
         label: Which label.
         geometry: The grid of both.
+        within_kji: (K, J, I) bool, which surface voxels count, such as those in a common field of view; None: all.
 
     Returns:
         Both in mm; NaN if the label has no surface in one of the two.
@@ -57,6 +62,8 @@ def surface_distances(
     if box is None:
         return float("nan"), float("nan")
     surface_a, surface_b = surface(labels_a_kji[box] == label), surface(labels_b_kji[box] == label)
+    if within_kji is not None:
+        surface_a, surface_b = surface_a & within_kji[box], surface_b & within_kji[box]
     if not (surface_a.any() and surface_b.any()):
         return float("nan"), float("nan")
     spacing_kji_mm = geometry.spacing_kji_mm

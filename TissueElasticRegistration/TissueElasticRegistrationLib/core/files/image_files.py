@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from ..data.geometry import Geometry
 from ..data.images import Image, Segmentation
 from ..data.itk_bridge import displacement_transform, geometry_of, sitk_image, sitk_labels, sitk_volume
-from .nifti_header import nifti_fault
+from .nifti_header import nan_voxels, nifti_fault
 
 
 def read_image(path: str | os.PathLike, name: str | None = None) -> Image:
@@ -25,8 +25,8 @@ def read_image(path: str | os.PathLike, name: str | None = None) -> Image:
         name: What messages call the image; by default the file's name.
 
     Raises:
-        ValueError: Naming the file: missing, not an image, incomplete, several volumes or components, values that are
-            not finite, constant, axes that are singular or not perpendicular.
+        ValueError: Naming the file: missing, not an image, incomplete, several volumes or components, infinite values
+            or NaN inside (see `Image`), constant, axes that are singular or not perpendicular.
     """
     volume = read_volume(path)
     if volume.GetNumberOfComponentsPerPixel() > 1 or "complex" in volume.GetPixelIDTypeAsString():
@@ -34,7 +34,11 @@ def read_image(path: str | os.PathLike, name: str | None = None) -> Image:
             f"{path}: expected one number per voxel, not {volume.GetPixelIDTypeAsString()} "
             f"({volume.GetNumberOfComponentsPerPixel()} components)."
         )
-    image = Image(scalar_array(volume), grid_of_file(volume, path), str(path))
+    array_kji = scalar_array(volume)
+    missing = nan_voxels(Path(path)) if array_kji.dtype.kind == "f" else None
+    if missing is not None and missing.any():
+        array_kji[missing[: array_kji.size].reshape(array_kji.shape)] = np.nan
+    image = Image(array_kji, grid_of_file(volume, path), str(path))
     return replace(image, name=name or Path(path).name)
 
 

@@ -46,6 +46,27 @@ def nifti_fault(path: Path) -> str | None:
         return "is incomplete or damaged: its compressed data ends early or is corrupt"
 
 
+def nan_voxels(path: Path) -> np.ndarray | None:
+    """Which voxels of a file are NaN: ITK reads them as 0.
+
+    Args:
+        path: A file of any kind without a `nifti_fault`.
+
+    Returns:
+        (N,) bool in the order of the file (i fastest); None if it is no NIfTI-1 file of floating point numbers.
+    """
+    with (gzip.open if _is_gzip(path) else open)(path, "rb") as stream:
+        header = stream.read(HEADER_BYTES)
+        if header[344:348] != SINGLE_FILE_MAGIC:
+            return None
+        order = "<" if struct.unpack("<i", header[:4])[0] == HEADER_BYTES else ">"
+        data_type = int(_numbers(header, order, "h", 70)[0])
+        if data_type not in FLOAT_TYPES:
+            return None
+        stream.read(max(int(_numbers(header, order, "f", 108)[0]) - HEADER_BYTES, 0))
+        return np.isnan(np.frombuffer(stream.read(), order + FLOAT_TYPES[data_type]))
+
+
 def _is_gzip(path: Path) -> bool:
     with open(path, "rb") as stream:
         return stream.read(2) == b"\x1f\x8b"
@@ -91,15 +112,15 @@ def _fault_of_voxels(stream: BinaryIO, header: bytes, order: str) -> str | None:
         chunk = stream.read(min(CHUNK_BYTES, missing))
         if not chunk:
             return "is incomplete: it ends before its last voxel"
-        if data_type in FLOAT_TYPES and not _all_finite(chunk, np.dtype(order + FLOAT_TYPES[data_type])):
-            return "contains values that are not finite numbers (NaN or infinity)"
+        if data_type in FLOAT_TYPES and _any_infinite(chunk, np.dtype(order + FLOAT_TYPES[data_type])):
+            return "contains values that are not finite numbers (infinity)"
         missing -= len(chunk)
     stream.read(1)  # reaching the end makes gzip compare its check sum
     return None
 
 
-def _all_finite(chunk: bytes, dtype: np.dtype) -> bool:
-    return bool(np.all(np.isfinite(np.frombuffer(chunk, dtype, len(chunk) // dtype.itemsize))))
+def _any_infinite(chunk: bytes, dtype: np.dtype) -> bool:
+    return bool(np.any(np.isinf(np.frombuffer(chunk, dtype, len(chunk) // dtype.itemsize))))
 
 
 def _numbers(header: bytes, order: str, layout: str, offset: int) -> np.ndarray:

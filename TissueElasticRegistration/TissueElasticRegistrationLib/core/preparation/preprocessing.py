@@ -17,7 +17,7 @@ from .working_grid import WorkingGrid, working_grid
 
 CT_LOWEST_HU = -500.0
 PERCENTILES = (0.5, 99.5)
-MIN_OVERLAP = 0.01
+MIN_OVERLAP = 0.01  # of the smaller image
 # Voxels inside the body that belong to no segment become a tissue of this name.
 UNSEGMENTED_NAME = "unsegmented"
 
@@ -32,7 +32,7 @@ class WorkingPair:
         fixed: Fixed image, float32 on [0, 1].
         moving: Moving image, float32 on [0, 1], already aligned by the initial transform.
         fixed_mask: 1 where the fixed image has values, else 0.
-        moving_mask: 1 where the moving image has values, else 0. Padding is no value in either (see `Image.padding_kji`).
+        moving_mask: 1 where the moving image has values, else 0. Padding is no value (see `Image.padding_kji`).
         labels: int32, labels of ``tissues``.
         tissues: The tissues there are, background first.
         spacing_mm: Voxel size per axis of the tensors.
@@ -105,7 +105,7 @@ def prepare_pair(
         fixed: What `prepare_fixed` has made, which takes a while; None: it is made here, for ``finest_mm``.
 
     Raises:
-        ValueError: The images do not overlap, or one is a single slice and the other a volume.
+        ValueError: The images do not overlap, or hardly, or one is a single slice and the other a volume.
     """
     if (pair.fixed.array_kji.shape[0] == 1) != (pair.moving.array_kji.shape[0] == 1):
         raise ValueError(f"'{pair.fixed.name}' and '{pair.moving.name}' must both be volumes or both be single slices.")
@@ -113,8 +113,7 @@ def prepare_pair(
     grid = fixed.grid
     fixed_mask = field_of_view(pair.fixed, grid.geometry, _identity()).astype(np.float32)
     moving_mask = field_of_view(pair.moving, grid.geometry, initial).astype(np.float32)
-    if moving_mask[fixed_mask > 0].mean() < MIN_OVERLAP:
-        raise ValueError(f"'{pair.moving.name}' does not overlap with '{pair.fixed.name}' in space.")
+    _check_overlap(pair, fixed_mask, moving_mask, grid.geometry)
     moving = resampled_image(pair.moving, grid.geometry, initial)
     windows = intensity_windows(pair.fixed, pair.moving)
     return WorkingPair(
@@ -128,6 +127,22 @@ def prepare_pair(
         pooled_axes=grid.pooled_axes,
         geometry=grid.geometry,
     )
+
+
+def _check_overlap(pair: ImagePair, fixed_mask: np.ndarray, moving_mask: np.ndarray, grid: Geometry) -> None:
+    """Raise ValueError if nothing, or nearly nothing of the smaller image, lies in both."""
+    names = f"'{pair.moving.name}' {{}} '{pair.fixed.name}'"
+    common = np.count_nonzero((fixed_mask > 0) & (moving_mask > 0))
+    if common == 0:
+        raise ValueError(f"{names.format('does not overlap with')} in space.")
+    moving = pair.moving.geometry
+    voxels_of_moving = np.prod(moving.shape_kji) * np.prod(moving.spacing_kji_mm / grid.spacing_kji_mm)
+    part = common / min(np.count_nonzero(fixed_mask), voxels_of_moving)
+    if part < MIN_OVERLAP:
+        raise ValueError(
+            f"{names.format('overlaps with')} in only {100 * part:.2g} % of the smaller one; at least "
+            f"{100 * MIN_OVERLAP:g} % is needed."
+        )
 
 
 def intensity_windows(fixed: Image, moving: Image) -> tuple[tuple[float, float], tuple[float, float]]:
