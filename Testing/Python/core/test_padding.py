@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from patient_data import DATA
-from synthetic_pairs import FIXED_GRID, displacement_at, grid, pair_of, prepared, registered, thorax_case, volume_pair
+from synthetic_pairs import FIXED_GRID, displacement_at, grid, prepared, quick_solver, registered, volume_pair
 
 from TissueElasticRegistrationLib.core.data.images import Image, ImagePair
 from TissueElasticRegistrationLib.core.files.image_files import read_image
@@ -149,15 +151,30 @@ def test_circle_in_one_image_changes_the_registration_little():
     body = FIXED_GRID.voxel_centers_ras_mm()[pair.fixed_segmentation.labels_kji > 0]
     padded_pair = ImagePair(with_circle(pair.fixed, -3024, 36), pair.moving, pair.fixed_segmentation)
     plain, circle = (displacement_at(registered(p, initial="none"), body) for p in (pair, padded_pair))
-    assert np.linalg.norm(plain - circle, axis=-1).mean() < 0.3
+    assert np.linalg.norm(plain - circle, axis=-1).mean() < 0.5  # voxels of 2.6 to 4.5 mm
 
 
 def test_warped_image_is_valid_only_where_it_was_measured():
-    pair = pair_of(thorax_case())
-    moving = with_circle(pair.moving, -3024, 150)
-    result = registered(ImagePair(pair.fixed, moving, pair.fixed_segmentation), initial="none")
-    air = result.warped.array_kji > -1100
-    assert result.valid_kji.any() and air[result.valid_kji].mean() > 0.95 and not result.valid_kji.all()
+    pair = hounsfield(volume_pair())
+    pair = ImagePair(pair.fixed, with_circle(pair.moving, -3024, 30), pair.fixed_segmentation)
+    result = registered(pair, initial="none", solver=quick_solver(1, 1))
+    covered = result.warped.array_kji[result.valid_kji]
+    assert 0.2 < result.valid_kji.mean() < 0.8 and np.mean(covered > -500) > 0.9
+    assert any("is covered by the moving image" in warning for warning in result.warnings)
+
+
+def test_overlap_is_also_measured_where_both_images_have_values():
+    """A circle that cuts the moving body off: what lies outside of it is no error of the registration."""
+    pair = hounsfield(volume_pair())
+    moving = with_circle(pair.moving, -3024, 24)
+    labels = replace(
+        pair.moving_segmentation, labels_kji=np.where(moving.padding_kji, 0, pair.moving_segmentation.labels_kji)
+    )
+    pair = ImagePair(pair.fixed, moving, pair.fixed_segmentation, labels)
+    soft = next(
+        row for row in registered(pair, initial="none", solver=quick_solver(1, 1)).tissues if row.tissue.label == 1
+    )
+    assert soft.dice_common_after > soft.dice_after + 0.1 and soft.hd95_mm_common_after < soft.hd95_mm_after
 
 
 @pytest.mark.data

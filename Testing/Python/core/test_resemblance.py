@@ -63,7 +63,11 @@ OTHER = {
     "inverted in the body": lambda x: np.where(x > 0.08, 1.08 - x, x),
     "unlike the median": lambda x: np.abs(x - np.median(x[x > 0.1])),
 }
-PAIRS = {"formula": volume_pair, "thorax": lambda: pair_of(thorax_case()), "slice": lambda: pair_of(slice_case())}
+PAIRS = {
+    "formula": volume_pair,
+    "thorax": lambda: pair_of(thorax_case()),
+    "slice": lambda: pair_of(slice_case(spacing_mm=4.0)),
+}
 
 
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)

@@ -28,7 +28,8 @@ MIN_MOTION_MM = 3.0
 MIN_GAIN = 0.15
 # Another start is only taken if its end is clearly better: where scans fit, the answer must not depend on chance.
 MIN_GAIN_OF_START = 0.1
-STARTS_TRIED = 2
+STARTS_TRIED = 4
+LEVELS, QUICK_LEVELS = (2, 1), (4,)  # voxels of the coarse images that become one, along each axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,17 +118,23 @@ def rigid_alignment(fixed: Image, moving: Image) -> RigidAlignment | None:
     pair = _CoarsePair(fixed, moving)
     best = pair.optimized()
     reached = 0.0 if best is None else pair.information(best)
-    starts = sorted(((pair.information(start), n, start) for n, start in enumerate(pair.starts())), reverse=True)
-    if best is None or starts[0][0] > reached:
-        for _, _, start in starts[:STARTS_TRIED]:
-            other = pair.optimized(start)
-            if other is not None and pair.information(other) > (1 + MIN_GAIN_OF_START) * reached:
-                best, reached = other, pair.information(other)
+    starts = _best_first(pair, pair.starts())
+    if best is None or pair.information(starts[0]) > reached:
+        quick = [pair.optimized(start, QUICK_LEVELS) for start in starts[:STARTS_TRIED]]
+        start = _best_first(pair, [*starts[:1], *filter(None, quick)])[0]
+        other = pair.optimized(start)
+        if other is not None and pair.information(other) > (1 + MIN_GAIN_OF_START) * reached:
+            best = other
     if best is None:
         return None
     corners = flip_ras_lps(fixed.geometry.corners_ras_mm())
     moved = np.array([best.TransformPoint(corner) for corner in corners.tolist()])
     return RigidAlignment(best, float(np.linalg.norm(moved - corners, axis=1).max()), pair.gain(best))
+
+
+def _best_first(pair: _CoarsePair, transforms: list[sitk.Transform]) -> list[sitk.Transform]:
+    order = np.argsort([-pair.information(transform) for transform in transforms], kind="stable")
+    return [transforms[index] for index in order]
 
 
 class _CoarsePair:
@@ -140,7 +147,7 @@ class _CoarsePair:
         self._fixed, self._fixed_mask = _coarse(fixed, windows[0])
         self._moving, self._moving_mask = _coarse(moving, windows[1])
 
-    def optimized(self, start: sitk.Transform | None = None) -> sitk.Transform | None:
+    def optimized(self, start: sitk.Transform | None = None, levels: tuple[int, ...] = LEVELS) -> sitk.Transform | None:
         """The alignment that is reached from a start (None: where the images lie); None if they do not overlap."""
         best = sitk.Euler3DTransform()
         best.SetCenter(self._center)
@@ -154,8 +161,8 @@ class _CoarsePair:
             relaxationFactor=0.6,
         )
         method.SetOptimizerScalesFromPhysicalShift()
-        method.SetShrinkFactorsPerLevel([2, 1])
-        method.SetSmoothingSigmasPerLevel([1.0, 0.0])
+        method.SetShrinkFactorsPerLevel(levels)
+        method.SetSmoothingSigmasPerLevel([level / 2 if level > 1 else 0.0 for level in levels])
         method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
         method.SetInitialTransform(best, inPlace=True)
         try:
@@ -164,7 +171,7 @@ class _CoarsePair:
             return None
         # ITK's sums differ in the last bits between equal runs; a nanometer is dropped so that the results do not.
         best.SetParameters([round(value, 9) for value in best.GetParameters()])
-        return best if start is None else sitk.CompositeTransform([start, best])
+        return best if start is None else _chained(best, start)
 
     def gain(self, transform: sitk.Transform) -> float:
         """Relative increase of the mutual information within the overlap."""
@@ -235,6 +242,17 @@ def _coarse(image: Image, window: tuple[float, float]) -> tuple[sitk.Image, sitk
     if image.padding_kji is None:
         return values, None
     return values, sitk_volume(field_of_view(image, grid, sitk.Transform(3, sitk.sitkIdentity)), grid)
+
+
+def _chained(first: sitk.Transform, second: sitk.Transform) -> sitk.AffineTransform:
+    """Two linear transforms, one after the other, as one."""
+    origin, *ends = (
+        np.array(second.TransformPoint(first.TransformPoint(point))) for point in [(0.0,) * 3, *np.eye(3).tolist()]
+    )
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(np.stack([end - origin for end in ends], 1).ravel().tolist())
+    transform.SetTranslation(origin.tolist())
+    return transform
 
 
 def _center_of_mass_lps_mm(coarse: sitk.Image) -> np.ndarray:
