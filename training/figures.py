@@ -19,6 +19,7 @@ from TissueElasticRegistrationLib.commands.register_command import read_pair, se
 from TissueElasticRegistrationLib.core.data.images import ImagePair
 from TissueElasticRegistrationLib.core.files.transform_files import read_transform
 from TissueElasticRegistrationLib.core.physics.parameter_scale import SCALES
+from TissueElasticRegistrationLib.core.preparation.alignment import MODES
 from TissueElasticRegistrationLib.core.registration.solver import solver_for
 from TissueElasticRegistrationLib.core.registration.threads import thread_count
 
@@ -108,7 +109,7 @@ def draw_registrations(options: argparse.Namespace, progress: ProgressLine) -> N
     plane = shown_plane(pair, options.view, options.at_mm)
     method = options.estimate or ("none" if options.parameters or pair.moving_segmentation is None else "grid")
     options.estimate = method
-    initial = options.initial if options.initial in ("auto", "none", "rigid") else read_transform(options.initial)
+    initial = options.initial if options.initial in MODES else read_transform(options.initial)
     choice = Choice(
         None if method == "none" else method,
         options.grid_points,
@@ -173,7 +174,7 @@ def _add_registration_options(command: argparse.ArgumentParser) -> None:
     add("--moving-segmentation", help="tissues of the moving image, to estimate and to judge by")
     add("--tissues", help="label names, for example 1=lung,2=soft,3=bone")
     add("--landmarks", help="CSV file with the columns fixed_x,fixed_y,fixed_z,moving_x,moving_y,moving_z in LPS mm")
-    add("--initial", default="auto", metavar="auto|none|rigid|T.h5", help="initial alignment")
+    add("--initial", default="auto", metavar="auto|none|rigid|centers|segments|T.h5", help="initial alignment")
     add(
         "--estimate",
         choices=["none", "grid", "gradient"],

@@ -93,8 +93,11 @@ def _add_shared_options(command: argparse.ArgumentParser) -> None:
     add(
         "--initial",
         default="auto",
-        metavar="auto|none|rigid|T.h5",
-        help="initial alignment (auto: rigid if the images are far apart)",
+        metavar="auto|none|rigid|centers|segments|T.h5",
+        help=(
+            "initial alignment (auto: rigid if the images are far apart or turned; centers: a shift of the centers of "
+            "mass; segments: rigid, by the segments of both segmentations)"
+        ),
     )
     add(
         "--model",

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from TissueElasticRegistrationLib.core.data.itk_bridge import geometry_of
 from TissueElasticRegistrationLib.core.physics.tissue_presets import table_weight
 from TissueElasticRegistrationLib.core.preparation.body import outside_body
 from TissueElasticRegistrationLib.core.preparation.preprocessing import CT_WINDOW_HU, normalized
@@ -89,10 +90,11 @@ class Simulator:
 
     def __init__(self, volume: RealVolume, spacing_mm: float) -> None:
         spacing = (spacing_mm,) * 3
-        image = sitk.GetArrayFromImage(resampled(sitk.Cast(upright(volume.image), sitk.sitkFloat32), spacing))
+        volume_image = resampled(sitk.Cast(upright(volume.image), sitk.sitkFloat32), spacing)
+        image = sitk.GetArrayFromImage(volume_image)
         labels = sitk.GetArrayFromImage(resampled(upright(volume.labels), spacing, nearest=True)).astype(np.int32)
         # What nobody labeled is air outside of the body and soft tissue inside of it.
-        labels[(labels == 0) & ~outside_body(image, np.array(spacing), volume.ct)] = UNSEGMENTED
+        labels[(labels == 0) & ~outside_body(image, geometry_of(volume_image), volume.ct)] = UNSEGMENTED
         window = CT_WINDOW_HU if volume.ct else tuple(np.percentile(image, (0.5, 99.5)))
         self._image = normalized(image, window)
         self._labels, self._weights = _compact(labels, volume.names)

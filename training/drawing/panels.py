@@ -78,7 +78,7 @@ class PlaneView:
             plane: The plane.
         """
         fixed, moving, segmentation = pair.fixed, pair.moving, pair.fixed_segmentation
-        body = ~outside_body(fixed.array_kji, fixed.geometry.spacing_kji_mm, is_ct(fixed))
+        body = ~outside_body(fixed.array_kji, fixed.geometry, is_ct(fixed))
         covered = np.ones(moving.geometry.shape_kji, np.float32)
         colors = {label: tuple(channel / 255 for channel in rgb) for label, rgb in colors_by_label(pair).items()}
         return cls(

@@ -245,11 +245,26 @@ def test_damaged_compressed_file_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd"])
-@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nan_at_the_border_is_padding_in_every_format(tmp_path, ending, dtype):
+    """ITK reads NaN in NIfTI files as 0."""
+    values = an_image(dtype).array_kji
+    padding = np.zeros(values.shape, bool)
+    padding[-1, 1:], padding[:, 0, -1] = True, True
+    values[padding] = np.nan
+    path = tmp_path / f"image{ending}"
+    sitk.WriteImage(sitk.GetImageFromArray(values), str(path))
+    image = read_image(path)
+    np.testing.assert_array_equal(image.padding_kji, padding)
+    np.testing.assert_array_equal(image.array_kji, np.where(padding, np.nanmin(values), values))
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd"])
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_values_that_are_not_finite_are_refused(tmp_path, ending, value, dtype):
     values = an_image(dtype).array_kji
-    values[-1, -1, -1] = value  # ITK reads NaN in NIfTI files as 0
+    values[-1, -1, -1] = value  # ITK reads infinity in NIfTI files as 0
     path = tmp_path / f"image{ending}"
     sitk.WriteImage(sitk.GetImageFromArray(values), str(path))
     message = sentence(lambda: read_image(path))

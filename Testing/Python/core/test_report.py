@@ -155,6 +155,8 @@ TISSUE_KEYS = [
     "dice_after",
     "hd95_mm_before",
     "hd95_mm_after",
+    "dice_common_after",
+    "hd95_mm_common_after",
 ]
 
 
@@ -202,6 +204,8 @@ def test_result_file_holds_the_values():
         "dice_after": 0.9,
         "hd95_mm_before": 5,
         "hd95_mm_after": 3,
+        "dice_common_after": None,
+        "hd95_mm_common_after": None,
     }
     assert content["grid"] == {"shape_kji": [10, 24, 30], "spacing_mm": [5, 2, 1.5]}
     assert content["seconds"] == {"prepare": 1.235, "estimate": 0, "register": 2, "refine": 0, "write": 0.5}

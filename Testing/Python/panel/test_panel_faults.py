@@ -109,7 +109,10 @@ def test_volumes_without_display_nodes(panel):
     assert panel.ui.statusLabel.text.startswith("Registered")
 
 
-@pytest.mark.parametrize(("value", "expected"), [(np.nan, "not finite numbers"), (7.0, "the image is constant")])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(np.nan, "every voxel is NaN"), (np.inf, "not finite numbers"), (7.0, "the image is constant")],
+)
 def test_voxels_that_cannot_be_registered(ready, value, expected):
     voxels = slicer.util.arrayFromVolume(ready.nodes.moving).copy()
     slicer.util.updateVolumeFromArray(ready.nodes.moving, np.full(voxels.shape, value, np.float32))

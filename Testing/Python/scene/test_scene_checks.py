@@ -204,10 +204,20 @@ def test_volume_pressed_flat_by_a_transform_is_named(mrml_scene):
     assert "volume 'inhale' is singular" in input_problem(inputs)
 
 
-def test_volumes_apart_are_named(mrml_scene):
-    inputs = add_inputs(mrml_scene)._replace(moving_segmentation=None)
-    put_under(inputs.moving, add_linear_transform(mrml_scene, "away", FAR))
-    assert "'inhale' does not overlap with 'exhale'" in input_problem(inputs)
+def test_volumes_apart_can_be_aligned_but_it_is_said(mrml_scene):
+    inputs = add_inputs(mrml_scene)
+    for node in (inputs.moving, inputs.moving_segmentation):
+        put_under(node, add_linear_transform(mrml_scene, "away", FAR))
+    assert input_problem(inputs) is None
+    assert any("'inhale' and 'exhale' do not overlap" in hint for hint in input_hints(inputs))
+
+
+def test_transform_with_nan_above_a_volume_is_named(mrml_scene):
+    inputs = add_inputs(mrml_scene)
+    broken = np.eye(4)
+    broken[1, 3] = np.nan
+    put_under(inputs.moving, add_linear_transform(mrml_scene, "broken", broken))
+    assert "A transform above 'inhale' contains values that are not finite" in input_problem(inputs)
 
 
 # Segmentations

@@ -11,9 +11,17 @@ class Alignment(Enum):
     AUTO = "auto"
     NONE = "none"
     RIGID = "rigid"
+    CENTERS = "centers"
+    SEGMENTS = "segments"
 
     def label(self) -> str:
-        return {"auto": "Automatic", "none": "None", "rigid": "Rigid"}[self.value]
+        return {
+            "auto": "Automatic",
+            "none": "None",
+            "rigid": "Rigid",
+            "centers": "Centers of mass",
+            "segments": "Segments",
+        }[self.value]
 
 
 class _CriterionLabel(Enum):

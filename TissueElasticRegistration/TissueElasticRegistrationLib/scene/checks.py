@@ -150,8 +150,9 @@ def input_hints(inputs: InputNodes) -> tuple[str, ...]:
     overlap = _volume_box(inputs.fixed, results).overlap_with(_volume_box(inputs.moving, results))
     if overlap < MIN_OVERLAP:
         hints.append(
-            f"'{inputs.moving.GetName()}' and '{inputs.fixed.GetName()}' overlap by only {100 * overlap:.0f} "
-            "%; if the rigid alignment fails, move them closer together with a transform."
+            f"'{inputs.moving.GetName()}' and '{inputs.fixed.GetName()}' "
+            + (f"overlap by only {100 * overlap:.0f} %" if overlap > 0 else "do not overlap")
+            + "; check the result of the initial alignment, or move them closer together with a transform."
         )
     return tuple(hints)
 
@@ -186,11 +187,8 @@ def _check_volumes(inputs: InputNodes, results: Transforms) -> None:
         raise ValueError(
             f"'{slice_name}' is a single slice and '{volume_name}' is not; choose two volumes or two single slices."
         )
-    if _volume_box(fixed, results).overlap_with(_volume_box(moving, results)) == 0:
-        raise ValueError(
-            f"'{moving.GetName()}' does not overlap with '{fixed.GetName()}', so they cannot be aligned; "
-            "move them closer together with a transform first."
-        )
+    for node in (fixed, moving):
+        _volume_box(node, results)  # raises if a transform above it leads nowhere
 
 
 def _check_segmentations(inputs: InputNodes, results: Transforms) -> None:
@@ -271,6 +269,8 @@ def _lattice(ranges: Collection[Collection[float]]) -> np.ndarray:
 
 def _world_box(node: slicer.vtkMRMLTransformableNode, points_local: np.ndarray, results: Transforms) -> Box:
     points_ras_mm = transformed_points(general_to_world(transform_chain(node, results)), points_local)
+    if not np.all(np.isfinite(points_ras_mm)):
+        raise ValueError(f"A transform above '{node.GetName()}' contains values that are not finite (NaN or infinity).")
     return Box(points_ras_mm.min(0), points_ras_mm.max(0))
 
 

@@ -14,7 +14,7 @@ from ..core.models.model_card import DIRECT
 from .nodes import InputNodes, OutputNodes
 
 Values = Mapping[str, Lame | tuple[float, float]]  # (λ, μ) by segment name or ID
-ALIGNMENTS = ("auto", "none", "rigid")
+ALIGNMENTS = ("auto", "none", "rigid", "centers", "segments")
 LARGEST_VOXEL_MM = 1000
 EVERY_SECOND = "half"  # of the landmarks
 
@@ -24,7 +24,7 @@ class RegistrationOptions:
     """How a pair is registered; a change needs a new preparation. See `core.registration.registrar.Registrar`.
 
     Attributes:
-        initial: Alignment done first: "auto", "none" or "rigid".
+        initial: Alignment done first: "auto", "none", "rigid", "centers" or "segments".
         device: "auto", "cpu" or "cuda".
         finest_mm: Smallest voxel of the registration in mm; 0 for as fine as images and voxel budget allow.
         model: "direct" (no network), the name of an installed model, or the path of the folder of one; whether there

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+PATIENT_VOXEL_MM = (0.25, 25.0)
 
 
 def flip_ras_lps(vectors: np.ndarray) -> np.ndarray:
@@ -121,6 +122,20 @@ class Geometry:
         return min(self.shape_kji) == 1
 
     @property
+    def patient_mm(self) -> float:
+        """What a length in mm that is meant for patients is multiplied with on this grid: 1, but a power of ten where
+        the finest voxel is no patient's (micro-CT, or a header in another unit), as if it were 0.7 to 7 mm then.
+
+        Example:
+            >>> Geometry((4, 5, 6), np.diag([0.02, 0.02, 0.05, 1.0])).patient_mm
+            0.01
+        """
+        finest = self.spacing_ijk_mm.min()
+        if PATIENT_VOXEL_MM[0] <= finest <= PATIENT_VOXEL_MM[1]:
+            return 1.0
+        return float(f"1e{int(np.floor(np.log10(finest / 0.7 * (1 + 1e-6))))}")
+
+    @property
     def ras_to_ijk(self) -> np.ndarray:
         """4x4 matrix from RAS mm to voxel indices (i, j, k, 1)."""
         return np.linalg.inv(self.ijk_to_ras)
@@ -130,11 +145,11 @@ class Geometry:
 
         Args:
             other: The grid to compare with.
-            tolerance_mm: Largest distance allowed between corresponding corners.
+            tolerance_mm: Largest distance allowed between corresponding corners, in patients (see `patient_mm`).
         """
         if self.shape_kji != other.shape_kji:
             return False
-        return bool(np.abs(self.corners_ras_mm() - other.corners_ras_mm()).max() <= tolerance_mm)
+        return bool(np.abs(self.corners_ras_mm() - other.corners_ras_mm()).max() <= tolerance_mm * self.patient_mm)
 
     def corners_ras_mm(self) -> np.ndarray:
         """(8, 3) RAS positions of the outer corners of the grid (voxel edges, not centers)."""

@@ -8,10 +8,12 @@ from functools import cached_property
 import numpy as np
 
 from .geometry import Geometry
+from .padding import holes, padding_mask
 from .tissues import BACKGROUND, Tissue
 
 MIN_VOXELS_PER_AXIS = 4
 LARGEST_VALUE, LEAST_RANGE = 1e37, 1e-30  # beyond these, numbers in single precision overflow or are 0
+MAX_NAN_INSIDE = 0.01  # of the other voxels; NaN that is connected to the border is padding, however much
 CT_WINDOW_HU = (-980.0, 700.0)  # what becomes 0 and 1 where both images are CTs
 
 
@@ -20,18 +22,21 @@ class Image:
     """A scalar volume; a single slice, stored along any axis, is a 2D image.
 
     Attributes:
-        array_kji: (K, J, I) intensities in any numeric type.
+        array_kji: (K, J, I) intensities in any numeric type; NaN is replaced by the lowest value.
         geometry: Where the voxels lie.
         name: What messages call the image.
+        nan_kji: (K, J, I) bool, where the intensities were NaN; None if there were none.
 
     Raises:
         ValueError: Naming the image: it is not one finite, non-constant scalar volume that fits its geometry, has fewer
-            than ``MIN_VOXELS_PER_AXIS`` voxels along more than one axis, or values that single precision cannot hold.
+            than ``MIN_VOXELS_PER_AXIS`` voxels along more than one axis, values that single precision cannot hold, or
+            is NaN in more than ``MAX_NAN_INSIDE`` of its inside.
     """
 
     array_kji: np.ndarray
     geometry: Geometry
     name: str = "image"
+    nan_kji: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         array = self.array_kji
@@ -45,9 +50,11 @@ class Image:
                 f"{self.name}: at least {MIN_VOXELS_PER_AXIS} voxels are needed in each row and column of a slice, "
                 f"not {' x '.join(map(str, array.shape[::-1]))} voxels."
             )
-        lowest, highest = self.lowest, array.max()
+        if np.isnan(array.min()):
+            self._replace_nan()
+        lowest, highest = self.lowest, self.array_kji.max()
         if not (np.isfinite(lowest) and np.isfinite(highest)):
-            raise ValueError(f"{self.name}: the image contains values that are not finite numbers (NaN or infinity).")
+            raise ValueError(f"{self.name}: the image contains values that are not finite numbers (infinity).")
         if lowest == highest:
             raise ValueError(
                 f"{self.name}: the image is constant (every voxel is {lowest}); there is nothing to register."
@@ -59,15 +66,47 @@ class Image:
                 "registered in single precision."
             )
 
+    def _replace_nan(self) -> None:
+        missing = np.isnan(self.array_kji)
+        present = int(missing.size - np.count_nonzero(missing))
+        if present == 0:
+            raise ValueError(f"{self.name}: every voxel is NaN; there is nothing to register.")
+        inside = holes(missing)
+        if inside > MAX_NAN_INSIDE * present:
+            raise ValueError(
+                f"{self.name}: {100 * inside / present:.3g} % of the values inside the image are not numbers (NaN); "
+                f"at most {100 * MAX_NAN_INSIDE:g} % may be."
+            )
+        filled = np.where(missing, np.nanmin(self.array_kji), self.array_kji)
+        object.__setattr__(self, "array_kji", filled)
+        object.__setattr__(self, "nan_kji", missing)
+
     @cached_property
     def lowest(self) -> np.generic:
-        """The lowest value: what is outside of the image."""
+        """The lowest value, that of padding included: what is written where there is no image."""
         return self.array_kji.min()
 
     @cached_property
+    def padding_kji(self) -> np.ndarray | None:
+        """(K, J, I) bool, where nothing was measured: NaN, or else as `padding_mask` says; None if that is nowhere."""
+        return padding_mask(self.array_kji) if self.nan_kji is None else self.nan_kji
+
+    def measured(self, step: int = 1) -> np.ndarray:
+        """The values that are no padding.
+
+        Args:
+            step: Only every ``step``-th column.
+
+        Returns:
+            Any shape, a view where there is no padding.
+        """
+        values = self.array_kji[..., ::step]
+        return values if self.padding_kji is None else values[~self.padding_kji[..., ::step]]
+
+    @cached_property
     def bulk_range(self) -> tuple[float, float]:
-        """1st and 99th percentile of every fourth column."""
-        low, high = np.percentile(self.array_kji[..., ::4], (1, 99))
+        """1st and 99th percentile of every fourth column without padding."""
+        low, high = np.percentile(self.measured(4), (1, 99))
         return float(low), float(high)
 
 

@@ -27,6 +27,9 @@ class TissueResult:
         dice_after: Overlap with the warped moving segmentation.
         hd95_mm_before: 95 % Hausdorff distance to the moving segmentation as it lies.
         hd95_mm_after: 95 % Hausdorff distance to the warped moving segmentation.
+        dice_common_after: As ``dice_after``, but only where both images have values: what one scan does not show is
+            no error of the registration.
+        hd95_mm_common_after: As ``hd95_mm_after``, likewise.
         surface_distance_mm_before: Mean surface distance to the moving segmentation as it lies.
         surface_distance_mm_after: Mean surface distance to the warped moving segmentation.
     """
@@ -41,6 +44,8 @@ class TissueResult:
     dice_after: float = float("nan")
     hd95_mm_before: float = float("nan")
     hd95_mm_after: float = float("nan")
+    dice_common_after: float = float("nan")
+    hd95_mm_common_after: float = float("nan")
     surface_distance_mm_before: float = float("nan")
     surface_distance_mm_after: float = float("nan")
 
@@ -97,7 +102,7 @@ class RegistrationResult:
         warped: Moving image on the fixed image's grid; its lowest value where nothing comes from the moving image.
         valid_kji: (K, J, I) bool on the fixed image's grid: where ``warped`` really comes from the moving image.
         warped_segmentation: Moving segmentation on the fixed image's grid, if there was one.
-        initial: How the images were brought together first: "none", "rigid" or "given".
+        initial: How the images were brought together first: "none", "rigid", "centers", "segments" or "given".
         tissues: One entry per tissue of the working grid.
         similarity_before: Weighted mean local correlation without deformation.
         similarity_after: Weighted mean local correlation at the end.

@@ -20,13 +20,18 @@ from ..physics.elasticity import strain_invariants
 from ..physics.objective import Objective
 from ..physics.tissue_presets import soft_stiffness
 from ..preparation.alignment import InitialAlignment
-from ..preparation.preprocessing import WorkingPair
+from ..preparation.preprocessing import WorkingPair, field_of_view
 from .landmarks import landmark_errors, landmark_warnings
 from .metrics import dice, percent, surface_distances
 
 # One voxel more on every side: ITK's field ends at the outer voxel edges, and beyond it nothing would move.
 MARGIN_VOXELS = 1
 FEW_VOXELS = 50
+HOW_ALIGNED = {
+    "rigid": "rigidly aligned",
+    "centers": "aligned by their centers of mass",
+    "segments": "rigidly aligned by their segments",
+}
 
 
 def evaluate(
@@ -73,9 +78,11 @@ def evaluate(
         moving = matched_to(pair.moving_segmentation, pair.fixed_segmentation)
         warped_segmentation = _on_fixed(moving, transform, pair.fixed.geometry)
         before = _on_fixed(moving, sitk.Transform(3, sitk.sitkIdentity), pair.fixed.geometry)
+        common = _without_padding(valid, pair.fixed)
         for number, tissue in enumerate(tissues):
             yield Progress(0.6 + 0.4 * number / len(tissues), f"measuring the overlap of {tissue.tissue.name}")
-            tissues[number] = _with_overlap(tissue, pair.fixed_segmentation, moving, before, warped_segmentation)
+            tissue = _with_overlap(tissue, pair.fixed_segmentation, moving, before, warped_segmentation)
+            tissues[number] = _with_common_overlap(tissue, pair.fixed_segmentation, warped_segmentation, common)
     visible = working.volume(working.fixed_mask) > 0
     return RegistrationResult(
         displacement_ras_mm=displacement_ras_mm,
@@ -136,9 +143,7 @@ def total_displacement_ras_mm(
 def _warped(moving: Image, transform: sitk.Transform, fixed: Geometry) -> tuple[Image, np.ndarray]:
     """The moving image on the fixed grid and where it really comes from the moving image."""
     values = resample_array(moving.array_kji, moving.geometry, transform, fixed, moving.lowest)
-    ones = np.ones(moving.geometry.shape_kji, np.uint8)
-    valid = resample_array(ones, moving.geometry, transform, fixed, 0, nearest=True).astype(bool)
-    return Image(values, fixed, f"{moving.name} warped"), valid
+    return Image(values, fixed, f"{moving.name} warped"), field_of_view(moving, fixed, transform)
 
 
 def _on_fixed(segmentation: Segmentation, transform: sitk.Transform, fixed: Geometry) -> Segmentation:
@@ -196,13 +201,34 @@ def _with_overlap(
     return replace(row, **measured)
 
 
+def _with_common_overlap(
+    row: TissueResult, fixed: Segmentation, after: Segmentation, common: np.ndarray
+) -> TissueResult:
+    """``row`` with the measures after registration of what both images show; those of all where that is all."""
+    if np.isnan(row.dice_after) or common.all():
+        return replace(row, dice_common_after=row.dice_after, hd95_mm_common_after=row.hd95_mm_after)
+    label = row.tissue.label
+    return replace(
+        row,
+        dice_common_after=dice(fixed.labels_kji[common], after.labels_kji[common], label),
+        hd95_mm_common_after=surface_distances(fixed.labels_kji, after.labels_kji, label, fixed.geometry, common)[0],
+    )
+
+
+def _without_padding(valid: np.ndarray, fixed: Image) -> np.ndarray:
+    """Where the warped image comes from the moving one, and the fixed image has values."""
+    return valid if fixed.padding_kji is None else valid & ~fixed.padding_kji
+
+
 def _warnings(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, valid: np.ndarray) -> tuple[str, ...]:
     """What the user should know about the images and the working grid, one sentence each."""
     found = []
-    if initial.kind == "rigid":
-        found.append("The images were rigidly aligned first; the alignment is included in every output.")
-    if valid.mean() < 0.9:
-        found.append(f"Only {100 * valid.mean():.0f} % of the fixed image is covered by the moving image.")
+    if initial.kind in HOW_ALIGNED:
+        found.append(f"The images were {HOW_ALIGNED[initial.kind]} first; the alignment is included in every output.")
+    padding = pair.fixed.padding_kji
+    covered = (valid if padding is None else valid[~padding]).mean()
+    if covered < 0.9:
+        found.append(f"Only {100 * covered:.0f} % of the fixed image is covered by the moving image.")
     counts = np.bincount(working.labels.numpy().ravel(), minlength=1)
     for tissue in working.tissues:
         count = int(counts[tissue.label]) if tissue.label < len(counts) else 0

@@ -34,7 +34,11 @@ def dice(labels_a_kji: np.ndarray, labels_b_kji: np.ndarray, label: int) -> floa
 
 
 def surface_distances(
-    labels_a_kji: np.ndarray, labels_b_kji: np.ndarray, label: int, geometry: Geometry
+    labels_a_kji: np.ndarray,
+    labels_b_kji: np.ndarray,
+    label: int,
+    geometry: Geometry,
+    within_kji: np.ndarray | None = None,
 ) -> tuple[float, float]:
     """95 % Hausdorff distance and mean surface distance of one label, the same in both directions.
 
@@ -49,6 +53,8 @@ def surface_distances(
         labels_b_kji: (K, J, I) integers on the same grid.
         label: Which label.
         geometry: The grid of both.
+        within_kji: (K, J, I) bool, from which surface voxels distances count, such as those in a common field of view;
+            None: all.
 
     Returns:
         Both in mm; NaN if the label has no surface in one of the two.
@@ -59,13 +65,16 @@ def surface_distances(
     surface_a, surface_b = surface(labels_a_kji[box] == label), surface(labels_b_kji[box] == label)
     if not (surface_a.any() and surface_b.any()):
         return float("nan"), float("nan")
+    counted = np.ones(surface_a.shape, bool) if within_kji is None else within_kji[box]
     spacing_kji_mm = geometry.spacing_kji_mm
     distances_mm = np.concatenate(
         [
-            nearest_surface_mm(surface_a, surface_b, spacing_kji_mm),
-            nearest_surface_mm(surface_b, surface_a, spacing_kji_mm),
+            nearest_surface_mm(surface_a & counted, surface_b, spacing_kji_mm),
+            nearest_surface_mm(surface_b & counted, surface_a, spacing_kji_mm),
         ]
     )
+    if distances_mm.size == 0:
+        return float("nan"), float("nan")
     return float(np.percentile(distances_mm, HAUSDORFF_PERCENTILE)), float(distances_mm.mean())
 
 

@@ -19,7 +19,7 @@ from ..data.itk_bridge import displacement_transform, geometry_of, sitk_image, s
 from .complete_files import require_space, write_volume
 from .dicom_folder import read_dicom_folder
 from .file_names import require_utf8
-from .nifti_header import inspect_nifti
+from .nifti_header import inspect_nifti, nan_voxels
 from .nrrd_header import nrrd_fault
 from .raw_formats import lacks_voxels
 
@@ -36,8 +36,9 @@ def read_image(path: str | os.PathLike, name: str | None = None) -> Image:
         name: What messages call the image; by default the file's name.
 
     Raises:
-        ValueError: Naming the file: missing, not an image, incomplete, several volumes or components, values that are
-            not finite, constant, axes that are singular or not perpendicular; or as in `read_dicom_folder`.
+        ValueError: Naming the file: missing, not an image, incomplete, several volumes or components, infinite values
+            or NaN inside (see `Image`), constant, axes that are singular or not perpendicular; or as in
+            `read_dicom_folder`.
     """
     require_utf8(path)
     if os.path.isdir(path):
@@ -50,7 +51,11 @@ def read_image(path: str | os.PathLike, name: str | None = None) -> Image:
             f"{path}: expected one number per voxel, not {volume.GetPixelIDTypeAsString()} "
             f"({volume.GetNumberOfComponentsPerPixel()} components)."
         )
-    image = Image(scalar_array(volume), grid_of_file(volume, path), str(path))
+    array_kji = scalar_array(volume)
+    missing = nan_voxels(Path(path)) if array_kji.dtype.kind == "f" else None
+    if missing is not None and missing.any():
+        array_kji[missing[: array_kji.size].reshape(array_kji.shape)] = np.nan
+    image = Image(array_kji, grid_of_file(volume, path), str(path))
     return replace(image, name=name or Path(path).name)
 
 

@@ -78,6 +78,31 @@ def inspect_nifti(path: Path) -> NiftiInspection:
     return NiftiInspection(axes_lps=_axes_of_sheared_sform(header, order))
 
 
+def nan_voxels(path: Path) -> np.ndarray | None:
+    """Which voxels of a file are NaN: ITK reads them as 0.
+
+    Args:
+        path: A file of any kind in which `inspect_nifti` has found no fault.
+
+    Returns:
+        (N,) bool in the order of the file (i fastest); None if it is no NIfTI-1 or Analyze file of floating point
+        numbers.
+    """
+    if path.is_dir():
+        return None
+    header_path, voxels_path = _files(path)
+    with _opened(header_path) as stream:
+        header = stream.read(HEADER_BYTES)
+    order = _byte_order(header)
+    data_type = None if order is None else int(_numbers(header, order, "h", 70)[0])
+    if data_type not in FLOAT_TYPES:
+        return None
+    with _opened(voxels_path) as stream:
+        _to_first_voxel(stream, header, order)
+        values = stream.read(_voxel_bytes(header, order))
+    return np.isnan(np.frombuffer(values, order + FLOAT_TYPES[data_type]))
+
+
 _NIFTI_2 = "is a NIfTI-2 file, which is not supported; convert it to NIfTI-1"
 
 
@@ -194,25 +219,34 @@ def _skew(sform: np.ndarray) -> float:
 
 def _fault_of_voxels(stream: BinaryIO, header: bytes, order: str) -> str | None:
     """Read to the last voxel the header promises, which for compressed data also checks that it is intact."""
-    dimensions = _numbers(header, order, "8h", 40).astype(int)
-    voxels = int(np.prod(dimensions[1 : 1 + dimensions[0]].astype(object)))
     data_type = int(_numbers(header, order, "h", 70)[0])
-    first_voxel = _numbers(header, order, "f", 108)[0]
-    stream.seek(int(first_voxel) if 0 <= first_voxel < 2**31 else 0)
-    missing = (voxels * BITS_OF_TYPES[data_type] + 7) // 8
+    _to_first_voxel(stream, header, order)
+    missing = _voxel_bytes(header, order)
     while missing > 0:
         chunk = stream.read(min(CHUNK_BYTES, missing))
         if not chunk:
             return "is incomplete: it ends before its last voxel"
-        if data_type in FLOAT_TYPES and not _all_finite(chunk, np.dtype(order + FLOAT_TYPES[data_type])):
-            return "contains values that are not finite numbers (NaN or infinity)"
+        if data_type in FLOAT_TYPES and _any_infinite(chunk, np.dtype(order + FLOAT_TYPES[data_type])):
+            return "contains values that are not finite numbers (infinity)"
         missing -= len(chunk)
     stream.read(1)  # reaching the end makes gzip compare its check sum
     return None
 
 
-def _all_finite(chunk: bytes, dtype: np.dtype) -> bool:
-    return bool(np.all(np.isfinite(np.frombuffer(chunk, dtype, len(chunk) // dtype.itemsize))))
+def _to_first_voxel(stream: BinaryIO, header: bytes, order: str) -> None:
+    first_voxel = _numbers(header, order, "f", 108)[0]
+    stream.seek(int(first_voxel) if 0 <= first_voxel < 2**31 else 0)
+
+
+def _voxel_bytes(header: bytes, order: str) -> int:
+    """How many bytes the voxels take."""
+    dimensions = _numbers(header, order, "8h", 40).astype(int)
+    voxels = int(np.prod(dimensions[1 : 1 + dimensions[0]].astype(object)))
+    return (voxels * BITS_OF_TYPES[int(_numbers(header, order, "h", 70)[0])] + 7) // 8
+
+
+def _any_infinite(chunk: bytes, dtype: np.dtype) -> bool:
+    return bool(np.any(np.isinf(np.frombuffer(chunk, dtype, len(chunk) // dtype.itemsize))))
 
 
 def _numbers(header: bytes, order: str, layout: str, offset: int) -> np.ndarray:

@@ -79,6 +79,8 @@ def _tissue(tissue: TissueResult) -> dict[str, Any]:
         "dice_after": tissue.dice_after,
         "hd95_mm_before": tissue.hd95_mm_before,
         "hd95_mm_after": tissue.hd95_mm_after,
+        "dice_common_after": tissue.dice_common_after,  # where both images have values
+        "hd95_mm_common_after": tissue.hd95_mm_common_after,
     }
 
 

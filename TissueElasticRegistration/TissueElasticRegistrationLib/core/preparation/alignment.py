@@ -1,9 +1,10 @@
-"""The alignment that comes before any deformation: none, given, rigid, or rigid only where the frames do not fit."""
+"""The alignment that comes before any deformation: none, given, rigid, by centers or segments, or only where needed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from itertools import product
+from typing import Literal, get_args
 
 import numpy as np
 import SimpleITK as sitk
@@ -11,16 +12,24 @@ import SimpleITK as sitk
 from ..data.geometry import Geometry, flip_ras_lps
 from ..data.images import Image, ImagePair
 from ..data.itk_bridge import sitk_volume
-from .preprocessing import intensity_windows, normalized, resampled_image
+from .preprocessing import field_of_view, intensity_windows, normalized, resampled_image
+from .resemblance import mutual_information
+from .segment_alignment import segment_alignment
 
-Mode = Literal["auto", "none", "rigid"]
+Mode = Literal["auto", "none", "rigid", "centers", "segments"]
+MODES: tuple[str, ...] = get_args(Mode)
 
 COARSE_VOXELS = 150_000
 HISTOGRAM_BINS = 32
+STEP_MM = 4.0  # in patients, see `Geometry.patient_mm`; so are the other lengths
 # A rigid alignment is worth it when it moves something far enough and makes the images clearly more alike: a smaller
 # offset is the deformation's own work, and an accepted one would be part of every result.
 MIN_MOTION_MM = 3.0
 MIN_GAIN = 0.15
+# Another start is only taken if its end is clearly better: where scans fit, the answer must not depend on chance.
+MIN_GAIN_OF_START = 0.1
+STARTS_TRIED = 4
+LEVELS, QUICK_LEVELS = (2, 1), (4,)  # voxels of the coarse images that become one, along each axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +38,7 @@ class InitialAlignment:
 
     Attributes:
         transform: From fixed LPS mm to moving LPS mm.
-        kind: "none", "rigid" or "given".
+        kind: "none", "rigid", "centers", "segments" or "given".
     """
 
     transform: sitk.Transform
@@ -49,26 +58,30 @@ def initial_alignment(pair: ImagePair, wanted: Mode | sitk.Transform) -> Initial
 
     Args:
         pair: The images to align.
-        wanted: A transform from fixed LPS mm to moving LPS mm; or "none"; or "rigid"; or "auto", which is rigid if that
+        wanted: A transform from fixed LPS mm to moving LPS mm; or "none"; or "centers", a shift that brings the centers
+            of mass together; or "segments" (see `segment_alignment`); or "rigid"; or "auto", which is rigid if that
             moves a corner by more than ``MIN_MOTION_MM`` and raises the mutual information by more than the part
             ``MIN_GAIN``, and none otherwise.
 
     Raises:
-        ValueError: A rigid alignment is wanted and the images do not overlap enough for it.
+        ValueError: A rigid alignment is wanted and the images do not overlap enough for it, or one by segments, and
+            there are none that correspond.
     """
     if isinstance(wanted, sitk.Transform):
         return InitialAlignment(wanted, "given")
     if wanted == "none" or pair.fixed.geometry.is_slice:
         return NO_ALIGNMENT
-    try:
-        rigid = rigid_alignment(pair.fixed, pair.moving)
-    except RuntimeError as error:  # no overlap, at the start or on the way
-        if wanted == "rigid":
-            raise ValueError(
-                f"'{pair.moving.name}' and '{pair.fixed.name}' do not overlap enough for a rigid alignment."
-            ) from error
+    if wanted == "segments":
+        return InitialAlignment(segment_alignment(pair), "segments")
+    if wanted == "centers":
+        return InitialAlignment(_CoarsePair(pair.fixed, pair.moving).centered(), "centers")
+    rigid = rigid_alignment(pair.fixed, pair.moving)
+    if wanted == "rigid" and rigid is None:
+        raise ValueError(f"'{pair.moving.name}' and '{pair.fixed.name}' do not overlap enough for a rigid alignment.")
+    if rigid is None:
         return NO_ALIGNMENT
-    if wanted == "rigid" or (rigid.motion_mm > MIN_MOTION_MM and rigid.gain > MIN_GAIN):
+    far = rigid.motion_mm > MIN_MOTION_MM * pair.fixed.geometry.patient_mm
+    if wanted == "rigid" or (far and rigid.gain > MIN_GAIN):
         return InitialAlignment(rigid.transform, "rigid")
     return NO_ALIGNMENT
 
@@ -80,7 +93,7 @@ class RigidAlignment:
     Attributes:
         transform: From fixed LPS mm to moving LPS mm.
         motion_mm: How far it moves the most distant corner of the fixed volume.
-        gain: Relative increase of the mutual information over no alignment.
+        gain: Relative increase of the mutual information over no alignment; infinite if the images lie apart.
     """
 
     transform: sitk.Transform
@@ -88,61 +101,166 @@ class RigidAlignment:
     gain: float
 
 
-def rigid_alignment(fixed: Image, moving: Image) -> RigidAlignment:
+def rigid_alignment(fixed: Image, moving: Image) -> RigidAlignment | None:
     """Rigid alignment by mutual information on coarse images; deterministic (all voxels, one thread).
+
+    Starts from where the images lie. Other starts, the centers of mass brought together and the moving image turned by
+    quarter and half turns about each axis, are followed only if they promise more (scans from two devices, a patient
+    who lay prone, or feet first).
 
     Args:
         fixed: The image that stays.
         moving: The image that is aligned to it.
 
-    Raises:
-        RuntimeError: ITK's own: the images do not overlap, at the start or on the way.
+    Returns:
+        None if the images do not overlap, at the start or on the way, wherever it starts.
     """
-    windows = intensity_windows(fixed, moving)
-    fixed_coarse, moving_coarse = _coarse(fixed, windows[0]), _coarse(moving, windows[1])
-    method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)
-    method.SetMetricAsMattesMutualInformation(HISTOGRAM_BINS)
-    method.SetMetricSamplingStrategy(method.NONE)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=4.0, minStep=0.01, numberOfIterations=120, relaxationFactor=0.6
-    )
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetShrinkFactorsPerLevel([2, 1])
-    method.SetSmoothingSigmasPerLevel([1.0, 0.0])
-    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
-    start = sitk.Euler3DTransform()
-    start.SetCenter(_center_lps_mm(fixed.geometry))
-    best = sitk.Euler3DTransform(start)
-    method.SetInitialTransform(best, inPlace=True)
-    method.Execute(fixed_coarse, moving_coarse)
-    # ITK's sums differ in the last bits between equal runs; a nanometer is dropped so that the results do not.
-    best.SetParameters([round(value, 9) for value in best.GetParameters()])
-    information = [-_metric_value(method, fixed_coarse, moving_coarse, transform) for transform in (start, best)]
+    pair = _CoarsePair(fixed, moving)
+    best = pair.optimized()
+    reached = 0.0 if best is None else pair.information(best)
+    starts = _best_first(pair, pair.starts())
+    if best is None or pair.information(starts[0]) > reached:
+        quick = [pair.optimized(start, QUICK_LEVELS) for start in starts[:STARTS_TRIED]]
+        start = _best_first(pair, [*starts[:1], *filter(None, quick)])[0]
+        other = pair.optimized(start)
+        if other is not None and pair.information(other) > (1 + MIN_GAIN_OF_START) * reached:
+            best = other
+    if best is None:
+        return None
     corners = flip_ras_lps(fixed.geometry.corners_ras_mm())
     moved = np.array([best.TransformPoint(corner) for corner in corners.tolist()])
-    return RigidAlignment(
-        best, float(np.linalg.norm(moved - corners, axis=1).max()), information[1] / max(information[0], 1e-6) - 1
-    )
+    return RigidAlignment(best, float(np.linalg.norm(moved - corners, axis=1).max()), pair.gain(best))
 
 
-def _metric_value(
-    method: sitk.ImageRegistrationMethod, fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform
-) -> float:
-    method.SetInitialTransform(transform, inPlace=False)
-    return method.MetricEvaluate(fixed, moving)
+def _best_first(pair: _CoarsePair, transforms: list[sitk.Transform]) -> list[sitk.Transform]:
+    order = np.argsort([-pair.information(transform) for transform in transforms], kind="stable")
+    return [transforms[index] for index in order]
 
 
-def _coarse(image: Image, window: tuple[float, float]) -> sitk.Image:
-    """The image with about ``COARSE_VOXELS`` voxels, never finer than it is, on [0, 1]."""
+class _CoarsePair:
+    """Both images with few voxels, and what is needed to align them rigidly."""
+
+    def __init__(self, fixed: Image, moving: Image) -> None:
+        windows = intensity_windows(fixed, moving)
+        self._unit_mm = fixed.geometry.patient_mm
+        self._center = _center_lps_mm(fixed.geometry)
+        self._fixed, self._fixed_mask = _coarse(fixed, windows[0])
+        self._moving, self._moving_mask = _coarse(moving, windows[1])
+
+    def optimized(self, start: sitk.Transform | None = None, levels: tuple[int, ...] = LEVELS) -> sitk.Transform | None:
+        """The alignment that is reached from a start (None: where the images lie); None if they do not overlap."""
+        best = sitk.Euler3DTransform()
+        best.SetCenter(self._center)
+        method = self._metric()
+        if start is not None:
+            method.SetMovingInitialTransform(start)
+        method.SetOptimizerAsRegularStepGradientDescent(
+            learningRate=STEP_MM * self._unit_mm,
+            minStep=0.01 * self._unit_mm,
+            numberOfIterations=120,
+            relaxationFactor=0.6,
+        )
+        method.SetOptimizerScalesFromPhysicalShift()
+        method.SetShrinkFactorsPerLevel(levels)
+        method.SetSmoothingSigmasPerLevel([level / 2 if level > 1 else 0.0 for level in levels])
+        method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
+        method.SetInitialTransform(best, inPlace=True)
+        try:
+            method.Execute(self._fixed, self._moving)
+        except RuntimeError:  # no overlap, at the start or on the way
+            return None
+        # ITK's sums differ in the last bits between equal runs; a nanometer is dropped so that the results do not.
+        best.SetParameters([round(value, 9) for value in best.GetParameters()])
+        return best if start is None else _chained(best, start)
+
+    def gain(self, transform: sitk.Transform) -> float:
+        """Relative increase of the mutual information within the overlap."""
+        none = sitk.Euler3DTransform()
+        none.SetCenter(self._center)
+        try:
+            information = [-self._metric_value(which) for which in (none, transform)]
+        except RuntimeError:
+            return float("inf")
+        return information[1] / max(information[0], 1e-6) - 1
+
+    def information(self, transform: sitk.Transform) -> float:
+        """Mutual information over all of the fixed image, so that a small overlap is no advantage."""
+        there = sitk.Resample(self._moving, self._fixed, transform, sitk.sitkLinear, 0.0)
+        values = [sitk.GetArrayViewFromImage(image) for image in (self._fixed, there)]
+        if self._fixed_mask is not None:
+            inside = sitk.GetArrayViewFromImage(self._fixed_mask) > 0
+            values = [array[inside] for array in values]
+        return mutual_information(*values)
+
+    def centered(self, turn: np.ndarray | None = None) -> sitk.Transform:
+        """The centers of mass brought together, the moving image turned by a 3x3 matrix."""
+        fixed, moving = _center_of_mass_lps_mm(self._fixed), _center_of_mass_lps_mm(self._moving)
+        turn = np.eye(3) if turn is None else turn
+        transform = sitk.AffineTransform(3)
+        transform.SetMatrix(turn.ravel().tolist())
+        transform.SetTranslation((moving - turn @ fixed).tolist())
+        return transform
+
+    def starts(self) -> list[sitk.Transform]:
+        """The centers brought together: as they lie, and turned by a quarter or half about each axis."""
+        turns = [np.eye(3)]
+        for axis, quarters in product(range(3), (1, 2, 3)):
+            angles = np.zeros(3)
+            angles[axis] = quarters * np.pi / 2
+            euler = sitk.Euler3DTransform()
+            euler.SetRotation(*angles.tolist())
+            turns.append(np.rint(np.reshape(euler.GetMatrix(), (3, 3))))
+        return [self.centered(turn) for turn in turns]
+
+    def _metric(self) -> sitk.ImageRegistrationMethod:
+        method = sitk.ImageRegistrationMethod()
+        method.SetNumberOfThreads(1)
+        method.SetMetricAsMattesMutualInformation(HISTOGRAM_BINS)
+        method.SetMetricSamplingStrategy(method.NONE)
+        method.SetInterpolator(sitk.sitkLinear)
+        if self._fixed_mask is not None:
+            method.SetMetricFixedMask(self._fixed_mask)
+        if self._moving_mask is not None:
+            method.SetMetricMovingMask(self._moving_mask)
+        return method
+
+    def _metric_value(self, transform: sitk.Transform) -> float:
+        method = self._metric()
+        method.SetInitialTransform(transform, inPlace=False)
+        return method.MetricEvaluate(self._fixed, self._moving)
+
+
+def _coarse(image: Image, window: tuple[float, float]) -> tuple[sitk.Image, sitk.Image | None]:
+    """The image with about ``COARSE_VOXELS`` voxels, never finer than it is, on [0, 1]; where it is no padding."""
     spacing = image.geometry.spacing_kji_mm
     extent = spacing * np.array(image.geometry.shape_kji)
     size = (extent.prod() / COARSE_VOXELS) ** (1 / 3)
     new_spacing = np.maximum(spacing, size)
     shape = np.maximum(1, np.ceil(extent / new_spacing - 1e-3)).astype(int)
     grid = image.geometry.resampled(new_spacing, shape)
-    return sitk_volume(normalized(resampled_image(image, grid), window), grid)
+    values = sitk_volume(normalized(resampled_image(image, grid), window), grid)
+    if image.padding_kji is None:
+        return values, None
+    return values, sitk_volume(field_of_view(image, grid, sitk.Transform(3, sitk.sitkIdentity)), grid)
+
+
+def _chained(first: sitk.Transform, second: sitk.Transform) -> sitk.AffineTransform:
+    """Two linear transforms, one after the other, as one."""
+    origin, *ends = (
+        np.array(second.TransformPoint(first.TransformPoint(point))) for point in [(0.0,) * 3, *np.eye(3).tolist()]
+    )
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(np.stack([end - origin for end in ends], 1).ravel().tolist())
+    transform.SetTranslation(origin.tolist())
+    return transform
+
+
+def _center_of_mass_lps_mm(coarse: sitk.Image) -> np.ndarray:
+    """The middle of what is brighter than air."""
+    weights = sitk.GetArrayViewFromImage(coarse)
+    indices_kji = np.indices(weights.shape).reshape(3, -1)
+    middle_kji = indices_kji @ weights.ravel() / max(float(weights.sum()), 1e-6)
+    return np.array(coarse.TransformContinuousIndexToPhysicalPoint(middle_kji[::-1].tolist()))
 
 
 def _center_lps_mm(geometry: Geometry) -> list[float]:

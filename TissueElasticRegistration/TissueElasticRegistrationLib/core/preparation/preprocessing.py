@@ -17,7 +17,7 @@ from .working_grid import WorkingGrid, working_grid
 
 CT_LOWEST_HU = -500.0
 PERCENTILES = (0.5, 99.5)
-MIN_OVERLAP = 0.01
+MIN_OVERLAP = 0.01  # of the smaller image
 # Voxels inside the body that belong to no segment become a tissue of this name.
 UNSEGMENTED_NAME = "unsegmented"
 
@@ -32,7 +32,7 @@ class WorkingPair:
         fixed: Fixed image, float32 on [0, 1].
         moving: Moving image, float32 on [0, 1], already aligned by the initial transform.
         fixed_mask: 1 where the fixed image has values, else 0.
-        moving_mask: 1 where the moving image has values, else 0.
+        moving_mask: 1 where the moving image has values, else 0. Padding is no value (see `Image.padding_kji`).
         labels: int32, labels of ``tissues``.
         tissues: The tissues there are, background first.
         spacing_mm: Voxel size per axis of the tensors.
@@ -105,16 +105,15 @@ def prepare_pair(
         fixed: What `prepare_fixed` has made, which takes a while; None: it is made here, for ``finest_mm``.
 
     Raises:
-        ValueError: The images do not overlap, or one is a single slice and the other a volume.
+        ValueError: The images do not overlap, or hardly, or one is a single slice and the other a volume.
     """
     if pair.fixed.geometry.is_slice != pair.moving.geometry.is_slice:
         raise ValueError(f"'{pair.fixed.name}' and '{pair.moving.name}' must both be volumes or both be single slices.")
     fixed = fixed or prepare_fixed(pair, finest_mm)
     grid = fixed.grid
-    fixed_mask = field_of_view(pair.fixed.geometry, grid.geometry, _identity())
-    moving_mask = field_of_view(pair.moving.geometry, grid.geometry, initial)
-    if moving_mask[fixed_mask > 0].mean() < MIN_OVERLAP:
-        raise ValueError(f"'{pair.moving.name}' does not overlap with '{pair.fixed.name}' in space.")
+    fixed_mask = field_of_view(pair.fixed, grid.geometry, _identity()).astype(np.float32)
+    moving_mask = field_of_view(pair.moving, grid.geometry, initial).astype(np.float32)
+    _check_overlap(pair, fixed_mask, moving_mask, grid.geometry)
     moving = resampled_image(pair.moving, grid.geometry, initial)
     windows = intensity_windows(pair.fixed, pair.moving)
     return WorkingPair(
@@ -128,6 +127,22 @@ def prepare_pair(
         pooled_axes=grid.pooled_axes,
         geometry=grid.geometry,
     )
+
+
+def _check_overlap(pair: ImagePair, fixed_mask: np.ndarray, moving_mask: np.ndarray, grid: Geometry) -> None:
+    """Raise ValueError if nothing, or nearly nothing of the smaller image, lies in both."""
+    names = f"'{pair.moving.name}' {{}} '{pair.fixed.name}'"
+    common = np.count_nonzero((fixed_mask > 0) & (moving_mask > 0))
+    if common == 0:
+        raise ValueError(f"{names.format('does not overlap with')} in space.")
+    moving = pair.moving.geometry
+    voxels_of_moving = np.prod(moving.shape_kji) * np.prod(moving.spacing_kji_mm / grid.spacing_kji_mm)
+    part = common / min(np.count_nonzero(fixed_mask), voxels_of_moving)
+    if part < MIN_OVERLAP:
+        raise ValueError(
+            f"{names.format('overlaps with')} in only {100 * part:.2g} % of the smaller one; at least "
+            f"{100 * MIN_OVERLAP:g} % is needed."
+        )
 
 
 def intensity_windows(fixed: Image, moving: Image) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -174,32 +189,34 @@ def resampled_image(image: Image, geometry: Geometry, transform: sitk.Transform 
         transform: From LPS mm of ``geometry`` to LPS mm of the image; None for identity.
 
     Returns:
-        (K, J, I) float32; outside of the image its lowest value.
+        (K, J, I) float32; outside of the image and in its padding the lowest value that is none.
     """
-    values, grid = image.array_kji, image.geometry
+    grid, lowest = image.geometry, image.measured().min()
+    values = image.array_kji if image.padding_kji is None else np.where(image.padding_kji, lowest, image.array_kji)
     ratio = geometry.spacing_along(grid) / grid.spacing_kji_mm
     shrink = [int(max(1, min(np.floor(r + 1e-3), n))) for r, n in zip(ratio, grid.shape_kji, strict=True)]
     if max(shrink) > 1:
         averaged = sitk.BinShrink(sitk.Cast(sitk_volume(values, grid), sitk.sitkFloat32), shrink[::-1])
         values, grid = sitk.GetArrayFromImage(averaged), geometry_of(averaged)
     return resample_array(
-        values.astype(np.float32, copy=False), grid, transform or _identity(), geometry, float(image.lowest)
+        values.astype(np.float32, copy=False), grid, transform or _identity(), geometry, float(lowest)
     )
 
 
-def field_of_view(source: Geometry, target: Geometry, transform: sitk.Transform) -> np.ndarray:
-    """Where a transform leads into another grid.
+def field_of_view(image: Image, target: Geometry, transform: sitk.Transform) -> np.ndarray:
+    """Where a transform leads to voxels of an image that were measured.
 
     Args:
-        source: The grid to hit.
+        image: The image to hit.
         target: The grid of the result.
-        transform: From target to source, LPS mm.
+        transform: From ``target`` to the image, LPS mm.
 
     Returns:
-        (K, J, I) float32 on ``target``: 1 inside of ``source``, else 0.
+        (K, J, I) bool on ``target``: inside of the image and not in its padding.
     """
-    ones = np.ones(source.shape_kji, np.uint8)
-    return resample_array(ones, source, transform, target, 0, nearest=True).astype(np.float32)
+    padding = image.padding_kji
+    measured = np.ones(image.geometry.shape_kji, np.uint8) if padding is None else (~padding).astype(np.uint8)
+    return resample_array(measured, image.geometry, transform, target, 0, nearest=True).astype(bool)
 
 
 def tissue_labels(
@@ -228,7 +245,7 @@ def tissue_labels(
     if named or not background.any():
         return labels, (*named, *listed)
     tissues = [Tissue(BACKGROUND, "background"), *listed]
-    unsegmented = background & ~outside_body(fixed, geometry.spacing_kji_mm, ct)
+    unsegmented = background & ~outside_body(fixed, geometry, ct)
     if unsegmented.any():
         label = max(tissue.label for tissue in tissues) + 1
         labels[unsegmented] = label
@@ -237,9 +254,12 @@ def tissue_labels(
 
 
 def _percentile_window(image: Image) -> tuple[float, float]:
-    low, high = np.percentile(image.array_kji, PERCENTILES)
+    values = image.measured()
+    low, high = np.percentile(values, PERCENTILES)
     if high <= low:
-        low, high = image.array_kji.min(), image.array_kji.max()
+        low, high = values.min(), values.max()
+    if high <= low:
+        raise ValueError(f"{image.name}: the image is constant apart from padding; there is nothing to register.")
     return float(low), float(high)
 
 

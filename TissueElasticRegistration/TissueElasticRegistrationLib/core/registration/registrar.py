@@ -24,9 +24,10 @@ from ..physics.deformation import integrate, jacobian_determinant
 from ..physics.parameter_scale import check_parameters
 from ..physics.range_ends import range_warnings
 from ..physics.tissue_presets import table_parameters
-from ..preparation.alignment import InitialAlignment, Mode, initial_alignment
+from ..preparation.alignment import MODES, InitialAlignment, Mode, initial_alignment
 from ..preparation.preprocessing import WorkingPair, prepare_fixed, prepare_pair
 from ..preparation.pyramid import Pyramid
+from ..preparation.resemblance import resemblance_notes
 from .devices import DeviceChoice, choose_device
 from .direct_solver import DirectSolver
 from .live import LiveSolver, Wanted
@@ -36,6 +37,7 @@ from .threads import with_threads
 
 CARD_TOO_SMALL = "Not enough GPU memory for this image pair; the CPU was used instead."
 NEVER_RIGID = "Rigid alignment is not available for single slices; the pair was registered from its current position."
+ASKED_FOR = set(MODES) - {"auto", "none"}  # alignments, not left to the program
 PREPARING = 0.2  # part of the progress of a live job that has to prepare the pair first
 
 
@@ -47,8 +49,9 @@ class Registrar:
     Args:
         pair: The images and segmentations.
         solver: Finds the deformation; None for the direct solver.
-        initial: The alignment done first: "auto", "none", "rigid" or a transform from fixed to moving LPS mm. Single
-            slices are never aligned by themselves; if "rigid" was asked for, `notes` say so.
+        initial: The alignment done first: "auto", "none", "rigid", "centers", "segments" (see `initial_alignment`) or
+            a transform from fixed to moving LPS mm. Single slices are never aligned by themselves; if it was asked
+            for, `notes` say so.
         finest_mm: As in `working_grid`.
         threads: Torch threads during every step; None leaves torch's setting alone.
         device: "auto", "cpu" or "cuda" (see `choose_device`); a graphics card that runs out of memory is replaced by
@@ -243,12 +246,13 @@ class Registrar:
         with ThreadPoolExecutor(1) as beside:  # nothing of the fixed image depends on the alignment
             fixed = beside.submit(prepare_fixed, self.pair, self._finest_mm)
             self._initial = initial_alignment(self.pair, self._wanted_initial)
-        if self._wanted_initial == "rigid" and self._initial.is_identity and NEVER_RIGID not in self._notes:
-            self._notes += (NEVER_RIGID,)
+        left_out = str(self._wanted_initial) in ASKED_FOR and self._initial.is_identity
         yield Progress(0.4, "resampling")
         working = prepare_pair(self.pair, self._initial.transform, fixed=fixed.result())
         yield Progress(0.8, "building levels")
         self._use(self._complete_pyramid(working))
+        notes = (*self._notes, *((NEVER_RIGID,) if left_out else ()), *resemblance_notes(self._pyramid))
+        self._notes = tuple(dict.fromkeys(notes))
         self._solution = None
         self._seconds = {"prepare": time.perf_counter() - began}
         yield Progress(1.0, "prepared")

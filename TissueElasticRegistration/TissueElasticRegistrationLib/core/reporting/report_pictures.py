@@ -108,8 +108,9 @@ def on_plane(
 
 def grid_line_spacing_mm(plane: Plane) -> float:
     """A round distance that gives about ``GRID_LINES`` lines along the longer side."""
-    wanted_mm = plane.pixel_mm * max(plane.geometry.shape_kji) / GRID_LINES
-    return min(ROUND_LENGTHS_MM, key=lambda length: abs(np.log(length / wanted_mm)))
+    unit_mm = plane.geometry.patient_mm
+    wanted = plane.pixel_mm * max(plane.geometry.shape_kji) / GRID_LINES / unit_mm
+    return unit_mm * min(ROUND_LENGTHS_MM, key=lambda length: abs(np.log(length / wanted)))
 
 
 def _rigid_part_ras(result: RegistrationResult) -> np.ndarray:

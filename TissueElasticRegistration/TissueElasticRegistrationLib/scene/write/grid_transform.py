@@ -103,7 +103,7 @@ def _new_grid(displacement_ras_mm: np.ndarray, geometry: Geometry) -> slicer.vtk
     grid.SetGridDirectionMatrix(slicer.util.vtkMatrixFromArray(directions))
     grid.SetDisplacementGridData(image)
     grid.SetInterpolationModeToLinear()
-    grid.SetInverseTolerance(INVERSE_TOLERANCE_MM)
+    grid.SetInverseTolerance(INVERSE_TOLERANCE_MM * geometry.patient_mm)
     return grid
 
 
