@@ -134,9 +134,11 @@ def _register(options: argparse.Namespace) -> None:
 
     progress = ProgressLine()
     try:
-        register_files(options, progress)
+        registered = register_files(options, progress)
     finally:
         progress.close()
+    if registered.result.unreliable:
+        print("unreliable:", *registered.result.unreliable, file=sys.stderr)
 
 
 def _batch(options: argparse.Namespace) -> int:

@@ -22,6 +22,7 @@ from ..physics.tissue_presets import soft_stiffness
 from ..preparation.alignment import InitialAlignment
 from ..preparation.preprocessing import WorkingPair
 from .metrics import dice, map_points_ras_mm, percent, surface_distances, target_registration_errors
+from .reliability import reasons_against
 
 # One voxel more on every side: ITK's field ends at the outer voxel edges, and beyond it nothing would move.
 MARGIN_VOXELS = 1
@@ -76,6 +77,8 @@ def evaluate(
             yield Progress(0.6 + 0.4 * number / len(tissues), f"measuring the overlap of {tissue.tissue.name}")
             tissues[number] = _with_overlap(tissue, pair.fixed_segmentation, moving, before, warped_segmentation)
     visible = working.volume(working.fixed_mask) > 0
+    landmark_errors = _landmark_errors(pair, displacement_ras_mm, geometry)
+    covered_share, strain_rms = _body(working, displacement)
     return RegistrationResult(
         displacement_ras_mm=displacement_ras_mm,
         geometry=geometry,
@@ -88,10 +91,11 @@ def evaluate(
         similarity_before=objective_values.similarity_before,
         similarity_after=objective_values.similarity_after,
         negative_jacobian_percent=percent(folded, visible),
-        landmark_errors=_landmark_errors(pair, displacement_ras_mm, geometry),
+        landmark_errors=landmark_errors,
         objective_values=objective_values,
         seconds={**seconds, "evaluate": time.perf_counter() - began},
         warnings=_warnings(pair, working, initial, valid),
+        unreliable=reasons_against(objective_values, covered_share, strain_rms, tissues, landmark_errors),
     )
 
 
@@ -143,6 +147,21 @@ def _on_fixed(segmentation: Segmentation, transform: sitk.Transform, fixed: Geom
     return Segmentation(labels, fixed, segmentation.tissues, f"{segmentation.name} warped", may_be_empty=True)
 
 
+def _body(working: WorkingPair, displacement: torch.Tensor) -> tuple[float, float]:
+    """How much of the fixed body is inside the moving image, and the strain there (see `reasons_against`)."""
+    body = (working.volume(working.fixed_mask) > 0) & (working.volume(working.labels) != BACKGROUND)
+    covered = body & (working.volume(working.moving_mask) > 0)
+    if not covered.any():
+        return 0.0, 0.0
+    strain_square = working.volume(_strain_square(working, displacement))
+    return float(covered.sum() / body.sum()), float(np.sqrt(strain_square[covered].mean()))
+
+
+def _strain_square(working: WorkingPair, displacement: torch.Tensor) -> torch.Tensor:
+    size = torch.tensor(working.spacing_mm).view(1, -1, *[1] * working.dimension)
+    return strain_invariants(displacement * size, working.spacing_mm)[0]
+
+
 def _tissues(
     working: WorkingPair,
     displacement: torch.Tensor,
@@ -153,8 +172,7 @@ def _tissues(
     """Energy, strain and folding of every tissue within the fixed image, NaN for those without a voxel there."""
     lam, mu = parameters.maps(working.labels)
     energy = working.volume(objective.energy_density(displacement, working.spacing_mm, lam, mu))
-    size = torch.tensor(working.spacing_mm).view(1, -1, *[1] * working.dimension)
-    strain_square = working.volume(strain_invariants(displacement * size, working.spacing_mm)[0])
+    strain_square = working.volume(_strain_square(working, displacement))
     labels = working.volume(working.labels)
     visible = working.volume(working.fixed_mask) > 0
     soft = soft_stiffness(((tissue.name, parameters[tissue.label]) for tissue in working.tissues), objective.scale)

@@ -21,12 +21,14 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from ..data.progress import Job, Progress, mapped
+from ..data.progress import Job, Progress, mapped, part_as_it_is
 from ..data.tissues import TissueParameters
 from ..physics.deformation import resize
-from ..preparation.pyramid import Level, Pyramid
+from ..preparation.pyramid import Pyramid
+from .direct_solver import NOTHING_BETTER
 from .solution import DirectSettings, Maps, Stage, Step
 from .solver import Solver
+from .velocities import maps_on, zero_velocity
 
 Wanted = Callable[[], TissueParameters]  # what is wanted at this moment; the same object as long as nothing changes
 
@@ -185,11 +187,11 @@ class LiveSolver:
 
         None where there is no network, or the objective says that its answer is no good.
         """
-        network = self._solver.network
+        network, self.notes = self._solver.network, ()
         if network is None:
             return None
         answer, self.notes = network.answer(self._pyramid, parameters), network.notes(self._pyramid, parameters)
-        before, velocity, note = torch.zeros_like(answer), answer, WORSE_THAN_NOTHING
+        before, velocity, note = None, answer, WORSE_THAN_NOTHING
         if self._base is not None:
             if self._base.answer is None:
                 earlier = network.answer(self._pyramid, self._base.parameters)
@@ -220,23 +222,23 @@ class LiveSolver:
 
     def _from_zero(self, watch: _ParameterWatch) -> Job[None]:
         """The stages of a full registration, shown as they go; parameters that change are followed on the way."""
-        stages = self._settings.stages
+        stages = self._refiner.stages(self._pyramid)
         total = sum(stage.steps for stage in stages)
-        done, velocity = 0, None
+        done, velocity, maps = 0, None, self._maps_for(watch)
         for stage in stages:
-            level = self._pyramid.level(stage.factor)
-            for progress in self._refiner.descend(level, velocity, self._maps_for(watch, level), stage, self._settings):
-                if isinstance(progress, Step):
-                    done, velocity = done + 1, progress.velocity
-                    yield replace(progress, fraction=done / total, velocity=self._full(velocity))
-                else:
-                    yield replace(progress, fraction=done / total)
+            job = self._refiner.stage(self._pyramid, velocity, maps, stage, self._settings)
+            part = part_as_it_is(job, done / total, (done + stage.steps) / total)
+            velocity = yield from mapped(part, self._at_full_resolution)
+            done += stage.steps
+        velocity = zero_velocity(self._pyramid.level(1)) if velocity is None else velocity
+        yield self._accepted(Step(1.0, "registered", self._full(velocity), math.nan), maps())
 
     def _from_answer(self, answer: torch.Tensor, parameters: TissueParameters) -> Job[None]:
         """A network's answer, corrected on coarse levels and then at full resolution."""
         yield _Prediction(0.0, "network", answer, math.nan)
         maps, dimension = self._pyramid.parameter_maps(parameters), self._pyramid.pair.dimension
         factors = [stage.factor for stage in self._solver.refinement(COARSE_STEPS, dimension) if stage.factor > 1]
+        factors = [factor for factor in factors if self._pyramid.is_fine_enough(factor)]
         velocity = yield from self._on_coarse_levels(answer, maps, factors, tilted=False)
         yield from self._rounds(velocity, maps)
 
@@ -247,20 +249,20 @@ class LiveSolver:
         factor = (self._coarse_factors() or [1])[0]
         stage = self._stage(factor, MOVING_STEPS)
         settings = replace(self._settings, final_rate=1.0)
-        maps = self._maps_for(watch, self._pyramid.level(factor))
+        maps = maps_on(self._pyramid.level(factor), self._maps_for(watch))
         for progress in self._corrected(self.velocity, maps, stage, settings, self._tilt(stage)):
             yield replace(progress, fraction=0.0)
             watch.have_changed()
             if watch.at_rest:
                 return
 
-    def _maps_for(self, watch: _ParameterWatch, level: Level) -> Callable[[], Maps]:
-        """Λ and Γ on a level for what is wanted at the moment they are asked for."""
+    def _maps_for(self, watch: _ParameterWatch) -> Callable[[], Maps]:
+        """Λ and Γ for what is wanted at the moment they are asked for."""
         made: list = [None, None]
 
         def maps() -> Maps:
             if made[0] is not watch.parameters:
-                made[:] = watch.parameters, level.parameter_maps(*self._pyramid.parameter_maps(watch.parameters))
+                made[:] = watch.parameters, self._pyramid.parameter_maps(watch.parameters)
             return made[1]
 
         return maps
@@ -317,11 +319,15 @@ class LiveSolver:
                 yield replace(progress, fraction=0.5 * (number + progress.fraction) / len(factors))
                 if isinstance(progress, Step):
                     corrected = progress.velocity
-            velocity = corrected
+            if not self._refiner.is_worse(self._pyramid, corrected, velocity, maps, factor // 2):
+                velocity = corrected
         return velocity
 
     def _rounds(self, velocity: torch.Tensor, maps: Maps, highest: float = math.inf) -> Job[torch.Tensor]:
-        """Full resolution until J rests; returns, and yields last, the best velocity of all, the start included."""
+        """Full resolution until J rests; returns, and yields last, the best velocity of all, the start included.
+
+        Where that is worse than no deformation, it is none.
+        """
         stage = self._stage(1, FINE_STEPS[self._pyramid.pair.dimension])
         level = self._pyramid.level(1)
         best, before = None, math.inf
@@ -339,8 +345,16 @@ class LiveSolver:
             if number + 1 >= len(FINE_RATES) and before - best.objective < CONVERGED:
                 break
             before = best.objective
-        yield replace(best, fraction=1.0)
+        best = self._accepted(replace(best, fraction=1.0), maps)
+        yield best
         return best.velocity
+
+    def _accepted(self, step: Step, maps: Maps) -> Step:
+        """The same, without deformation where it is worse than none."""
+        if not self._refiner.is_worse(self._pyramid, step.velocity, None, maps):
+            return step
+        self.notes += (NOTHING_BETTER,)
+        return replace(step, velocity=torch.zeros_like(step.velocity))
 
     def _corrected(
         self,
@@ -378,13 +392,19 @@ class LiveSolver:
         pooled = sum(self._pyramid.pair.pooled_axes)
         factors = []
         while voxels / (factors[0] if factors else 1) ** pooled > FIRST_LEVEL_VOXELS and len(factors) < 3:
-            factors.insert(0, 2 * (factors[0] if factors else 1))
+            coarser = 2 * (factors[0] if factors else 1)
+            if not self._pyramid.is_fine_enough(coarser):
+                break
+            factors.insert(0, coarser)
         return factors
 
     def _stage(self, factor: int, steps: int) -> Stage:
         """Like the stage of a full registration at this level, with other steps."""
         weight = next((stage.weight for stage in self._settings.stages if stage.factor == factor), 1.0)
         return Stage(factor, steps, weight)
+
+    def _at_full_resolution(self, progress: Progress) -> Progress:
+        return replace(progress, velocity=self._full(progress.velocity)) if isinstance(progress, Step) else progress
 
     def _full(self, velocity: torch.Tensor) -> torch.Tensor:
         return resize(velocity, self._pyramid.level(1).velocity_shape)
