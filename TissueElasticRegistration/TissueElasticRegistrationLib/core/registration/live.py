@@ -15,7 +15,6 @@ With a network the change is what the network says of it, at once; where the obj
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -26,11 +25,10 @@ from ..data.tissues import TissueParameters
 from ..physics.deformation import resize
 from ..preparation.pyramid import Pyramid
 from .direct_solver import NOTHING_BETTER
+from .pace import FrameClock, ParameterWatch, Wanted
 from .solution import DirectSettings, Maps, Stage, Step
 from .solver import Solver
 from .velocities import maps_on, zero_velocity
-
-Wanted = Callable[[], TissueParameters]  # what is wanted at this moment; the same object as long as nothing changes
 
 # The first steps are taken on the finest level that has no more voxels: about 0.1 s for the first ones on one core.
 FIRST_LEVEL_VOXELS = 80_000
@@ -42,15 +40,7 @@ FINE_RATES = (0.15, 0.04)  # of the first round and of the others
 FINE_ROUNDS = 6
 CONVERGED = 2e-4
 FINAL_RATE = 0.3
-# A slider that has not moved for so long rests.
-REST_S = 0.5
 MOVING_STEPS = 100_000  # more than anybody drags
-# When to show, while a slider moves: after so much work of this thread that each frame shows something new, or after
-# less where drawing and other work take most of the time between two frames. When it rests, the work between two frames
-# takes at least as long as all else. After MAX_INTERVAL_S in any case: a graphics card works unseen.
-MOVING_WORK_S, MIN_MOVING_WORK_S, MOVING_INTERVAL_S = 0.04, 0.015, 0.1
-SETTLING_WORK_S = 0.1
-MAX_INTERVAL_S = 0.25
 WORSE_THAN_NOTHING = "The network's prediction was worse than no deformation, so only the direct solver was used."
 WORSE_THAN_BEFORE = (
     "The network's prediction for the new λ and μ was worse than the current deformation, so only the direct "
@@ -74,49 +64,6 @@ class _Base:
 @dataclass(frozen=True, eq=False)
 class _Prediction(Step):
     """Of a network: complete in itself, so it is shown at once."""
-
-
-class _ParameterWatch:
-    """The parameters that are wanted now, and whether they still change."""
-
-    def __init__(self, wanted: Wanted) -> None:
-        self._wanted = wanted
-        self.parameters = wanted()
-        self._changed_s = -math.inf
-
-    def have_changed(self) -> bool:
-        """Whether they differ from those at the last call."""
-        before, self.parameters = self.parameters, self._wanted()
-        changed = self.parameters is not before and self.parameters != before
-        if changed:
-            self._changed_s = time.perf_counter()
-        return changed
-
-    @property
-    def at_rest(self) -> bool:
-        return time.perf_counter() - self._changed_s >= REST_S
-
-
-class _FrameClock:
-    """Says when there has been enough work since the last frame to be worth another one."""
-
-    def __init__(self) -> None:
-        self._restart()
-
-    def is_due(self, settling: bool) -> bool:
-        """True once for each frame."""
-        work_s, interval_s = time.thread_time() - self._work_s, time.perf_counter() - self._time_s
-        if settling:
-            due = work_s >= max(SETTLING_WORK_S, interval_s - work_s)
-        else:
-            due = work_s >= (MIN_MOVING_WORK_S if interval_s >= MOVING_INTERVAL_S else MOVING_WORK_S)
-        due = due or interval_s >= MAX_INTERVAL_S
-        if due:
-            self._restart()
-        return due
-
-    def _restart(self) -> None:
-        self._work_s, self._time_s = time.thread_time(), time.perf_counter()
 
 
 class LiveSolver:
@@ -162,7 +109,7 @@ class LiveSolver:
         Yields:
             Progress, and a `Step` with the velocity at full resolution whenever it is time to show it and at the end.
         """
-        watch, clock, latest = _ParameterWatch(wanted), _FrameClock(), None
+        watch, clock, latest = ParameterWatch(wanted), FrameClock(), None
         for progress in self._follow(watch):
             if not isinstance(progress, Step):
                 yield progress
@@ -175,7 +122,7 @@ class LiveSolver:
             self.velocity = latest.velocity
             yield latest
 
-    def _follow(self, watch: _ParameterWatch) -> Job[None]:
+    def _follow(self, watch: ParameterWatch) -> Job[None]:
         settled = False
         while self._base is None:
             settled = yield from self._first(watch)
@@ -207,7 +154,7 @@ class LiveSolver:
 
     # --- from nothing -----------------------------------------------------------------------------------------------
 
-    def _first(self, watch: _ParameterWatch) -> Job[bool]:
+    def _first(self, watch: ParameterWatch) -> Job[bool]:
         """Register from nothing; False if the parameters have changed meanwhile; then a network starts again."""
         parameters, found, changed = watch.parameters, self._answer(watch.parameters), False
         for progress in self._from_zero(watch) if found is None else self._from_answer(found[1], parameters):
@@ -220,7 +167,7 @@ class LiveSolver:
         self._base = _Base(velocity, watch.parameters) if found is None else _Base(velocity, parameters, found[0])
         return not changed
 
-    def _from_zero(self, watch: _ParameterWatch) -> Job[None]:
+    def _from_zero(self, watch: ParameterWatch) -> Job[None]:
         """The stages of a full registration, shown as they go; parameters that change are followed on the way."""
         stages = self._refiner.stages(self._pyramid)
         total = sum(stage.steps for stage in stages)
@@ -244,7 +191,7 @@ class LiveSolver:
 
     # --- while sliders move -----------------------------------------------------------------------------------------
 
-    def _move(self, watch: _ParameterWatch) -> Job[None]:
+    def _move(self, watch: ParameterWatch) -> Job[None]:
         """Steps from what is shown on the coarsest level, each for what is wanted at its moment, until that rests."""
         factor = (self._coarse_factors() or [1])[0]
         stage = self._stage(factor, MOVING_STEPS)
@@ -256,7 +203,7 @@ class LiveSolver:
             if watch.at_rest:
                 return
 
-    def _maps_for(self, watch: _ParameterWatch) -> Callable[[], Maps]:
+    def _maps_for(self, watch: ParameterWatch) -> Callable[[], Maps]:
         """Λ and Γ for what is wanted at the moment they are asked for."""
         made: list = [None, None]
 
@@ -269,7 +216,7 @@ class LiveSolver:
 
     # --- when they rest ---------------------------------------------------------------------------------------------
 
-    def _settle(self, watch: _ParameterWatch) -> Job[bool]:
+    def _settle(self, watch: ParameterWatch) -> Job[bool]:
         """From the base to the deformation for what is wanted; False if that changes before it is there.
 
         Where steps have led elsewhere meanwhile, nothing is shown before it is better than what is shown.
