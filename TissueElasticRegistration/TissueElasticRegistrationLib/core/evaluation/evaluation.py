@@ -10,7 +10,7 @@ import SimpleITK as sitk
 import torch
 
 from ..data.geometry import Geometry, flip_ras_lps
-from ..data.images import Image, ImagePair, Segmentation, matched_to
+from ..data.images import Image, ImagePair, Segmentation
 from ..data.itk_bridge import displacement_transform, resample_array
 from ..data.progress import Job, Progress
 from ..data.result import LandmarkErrors, ObjectiveValues, RegistrationResult, TissueResult
@@ -70,7 +70,7 @@ def evaluate(
     warped_segmentation = None
     if pair.moving_segmentation is not None:
         yield Progress(0.5, "warping the segmentation")
-        moving = matched_to(pair.moving_segmentation, pair.fixed_segmentation)
+        moving = pair.matched_moving_segmentation
         warped_segmentation = _on_fixed(moving, transform, pair.fixed.geometry)
         before = _on_fixed(moving, sitk.Transform(3, sitk.sitkIdentity), pair.fixed.geometry)
         for number, tissue in enumerate(tissues):
@@ -232,7 +232,7 @@ def _warnings(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, 
                 f"'{tissue.name}' covers only {count} voxels of the registration grid; its parameters have "
                 "little effect."
             )
-    return tuple(found)
+    return (*found, *pair.segmentation_notes)
 
 
 def padded_array(array_kji: np.ndarray) -> np.ndarray:
