@@ -16,7 +16,7 @@ import SimpleITK as sitk
 import torch
 
 from .. import __version__
-from ..core.data.images import ImagePair, Segmentation
+from ..core.data.images import ImagePair
 from ..core.data.itk_bridge import resample_array
 from ..core.data.progress import Job, Progress, Result, finish
 from ..core.data.result import RegistrationResult
@@ -40,7 +40,7 @@ from ..core.files.parameter_files import read_parameters
 from ..core.files.result_file import json_text, result_json
 from ..core.files.segmentation_files import comma_separated, has_own_names, parse_tissue_names, read_segmentation
 from ..core.files.transform_files import read_transform
-from ..core.physics.tissue_presets import NOTHING_UNDERSTOOD, unknown_segments
+from ..core.physics.tissue_presets import names_warning
 from ..core.registration.devices import choose_device
 from ..core.registration.network_solver import NetworkSolver
 from ..core.registration.registrar import Registrar
@@ -317,18 +317,14 @@ def _registered(
         run("refine", registrar.refine(parameters, steps))
     result = run("evaluate", registrar.result())
     warnings += result.warnings
-    if _starts_unknown(pair.fixed_segmentation, set_labels):
-        warnings += (NOTHING_UNDERSTOOD,)
+    of_names = names_warning(
+        pair.fixed_segmentation.present_tissues,
+        [tissue.id for tissue in pair.fixed_segmentation.tissues if tissue.label in set_labels],
+    )
+    warnings += (of_names,) if of_names else ()
     seconds = {**result.seconds, "estimate": estimate_seconds}
     result = replace(result, seconds=seconds, warnings=tuple(dict.fromkeys(warnings)))
     return registrar, result, estimate, ratios
-
-
-def _starts_unknown(segmentation: Segmentation, set_labels: set[int]) -> bool:
-    """Whether no segment's name was understood, and one of them was given no values instead."""
-    present = set(np.unique(segmentation.labels_kji).tolist())
-    unknown = unknown_segments(tissue for tissue in segmentation.tissues if tissue.label in present)
-    return any(tissue.label not in set_labels for tissue in unknown)
 
 
 def _shear_modulus_ratios(registrar: Registrar, report: Report) -> tuple[ShearModulusRatios | None, tuple[str, ...]]:
