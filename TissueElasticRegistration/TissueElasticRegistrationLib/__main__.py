@@ -120,8 +120,16 @@ def _add_shared_options(command: argparse.ArgumentParser) -> None:
         help=("grid points for each of λ and μ (default: 11 with a model, otherwise 5)"),
     )
     add("--search-model", metavar="NAME|FOLDER", help="model for --estimate grid, if different from --model")
-    add("--hold-out", metavar="A,B", help="tissues to exclude from the search; their values do not change")
-    add("--hold-out-landmarks", metavar="A,B|half", help="landmarks to exclude from the search")
+    add(
+        "--hold-out",
+        metavar="A,B",
+        action="append",
+        help=(
+            "tissues to exclude from the search; their values do not change (may be repeated; a name that contains a "
+            "comma in double quotes)"
+        ),
+    )
+    add("--hold-out-landmarks", metavar="A,B|half", action="append", help="landmarks to exclude from the search")
     add(
         "--shear-modulus-ratio",
         action="store_true",
@@ -151,9 +159,11 @@ def _register(options: argparse.Namespace) -> None:
 
     progress = ProgressLine()
     try:
-        register_files(options, progress)
+        registered = register_files(options, progress)
     finally:
         progress.close()
+    if registered.result.unreliable:
+        print("unreliable:", *registered.result.unreliable, file=sys.stderr)
 
 
 def _batch(options: argparse.Namespace) -> int:

@@ -184,7 +184,8 @@ def test_segmentation_that_is_an_image(fault, files):
         ("1=lung,1=soft", "--tissues: label 1 is named twice"),
         ("1=lung,2=Lung", "--tissues: the name 'Lung' is given to two labels"),
         ("1=lung;2=soft", "--tissues: the name 'lung;2=soft' contains = or ;"),
-        ("1=lung,77=soft", "--tissues names label 77 ('soft'), which does not occur in"),
+        ("76=lung,77=soft", "--tissues names no label of "),
+        ('1=lung,"2=soft', "--tissues: "),
     ],
 )
 def test_bad_names_of_tissues(fault, tissues, expected):
@@ -201,6 +202,7 @@ def test_bad_names_of_tissues(fault, tissues, expected):
         ({"tissues": {"3": {"lambda": 1, "mu": 5000}}}, "μ = 5000 of tissue '3' is outside the allowed range"),
         ({"scale": "paper", "tissues": {"3": {"lambda": 0.5, "mu": 1.5}}}, "μ = 1.5 of tissue '3' is outside"),
         ({"tissues": {"spleen": {"lambda": 1, "mu": 1}}}, "Unknown tissue 'spleen'; this segmentation has"),
+        ({"tissues": {name: {"lambda": 1, "mu": 1} for name in ("Unsegmented", "unsegmented")}}, "the same tissue"),
         ({"tissues": {"3": {"lambda": 1}}}, "tissue '3' needs two numbers"),
         ({"tissues": {"3": {"lambda": "1", "mu": 1}}}, "tissue '3' needs two numbers"),
         ({"tissues": {"3": {"lambda": float("nan"), "mu": 1}}}, "λ = nan is not allowed"),

@@ -238,7 +238,13 @@ def test_images_that_are_the_same_tell_no_stiffness(case, tmp_path):
         ("", (*GRID, "--hold-out-landmarks", "tip"), "There is no landmark 'tip' to hold out."),
         ("moving_segmentation", GRID, "requires a segmentation of the moving image"),
         ("", (*GRID, "--hold-out", "spleen"), "--hold-out: Unknown tissue 'spleen'"),
-        ("", (*GRID, "--hold-out", "lung,bone,liver,soft"), "--hold-out: all tissues are held out; none is left"),
+        ("", (*GRID, "--hold-out", '"lung'), '--hold-out: "lung is not a list of names'),
+        ("", (*GRID, "--hold-out-landmarks", '"1'), '--hold-out-landmarks: "1 is not a list of names'),
+        (
+            "",
+            (*GRID, "--hold-out", "lung,bone", "--hold-out", "liver,soft"),
+            "--hold-out: all tissues are held out; none is left",
+        ),
         (
             "",
             (*GRID, "--hold-out", "background"),

@@ -76,7 +76,7 @@ def a_result(pair: ImagePair, **changes) -> RegistrationResult:
         similarity_after=0.6,
         negative_jacobian_percent=0.0,
         landmark_errors=LandmarkErrors(3.4, 1.1, 6.0, 2.5, 20),
-        objective_values=ObjectiveValues(-0.3, -0.55, 0.3, 0.6, 0.05, 120),
+        objective_values=ObjectiveValues(-0.3, -0.55, 0.3, 0.6, 0.05, 0.97, 120),
         seconds={"prepare": 1.23456, "register": 2.0},
     )
     return replace(plain, **changes)

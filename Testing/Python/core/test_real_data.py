@@ -45,7 +45,7 @@ def cardiac() -> RegistrationResult:
     fixed, moving = read_image(CARDIAC / "ed.nii.gz"), read_image(CARDIAC / "es.nii.gz")
     names = {1: "cavity", 2: "myocardium"}
     fixed_labels = read_segmentation(CARDIAC / "ed_labels.nii.gz", fixed, names)
-    moving_labels = read_segmentation(CARDIAC / "es_labels.nii.gz", moving, names, names_must_occur=False)
+    moving_labels = read_segmentation(CARDIAC / "es_labels.nii.gz", moving, names)
     return registered(ImagePair(fixed, moving, fixed_labels, moving_labels), finest_mm=2.0)
 
 

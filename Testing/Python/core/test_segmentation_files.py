@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from oblique_data import SHAPE, a_label_map, an_image, oblique_geometry, sentence, write_label_map
 
 from TissueElasticRegistrationLib.core.data.geometry import Geometry
-from TissueElasticRegistrationLib.core.data.images import Segmentation, matched_to
-from TissueElasticRegistrationLib.core.data.tissues import Tissue
 from TissueElasticRegistrationLib.core.files.image_files import write_labels
 from TissueElasticRegistrationLib.core.files.segment_headers import terminology_text
-from TissueElasticRegistrationLib.core.files.segmentation_files import parse_tissue_names, read_segmentation
+from TissueElasticRegistrationLib.core.files.segmentation_files import (
+    comma_separated,
+    has_own_names,
+    parse_tissue_names,
+    read_segmentation,
+)
 
 # ---- label maps ---------------------------------------------------------------------------------
 
@@ -62,19 +67,106 @@ def test_unusable_label_map_is_refused(tmp_path, labels, word):
     assert str(path) in message and word in message
 
 
-def test_label_map_of_another_grid_is_refused_naming_both(tmp_path):
-    shifted = oblique_geometry().ijk_to_ras.copy()
-    shifted[0, 3] += 1
-    path = write_label_map(tmp_path / "labels.nii.gz", a_label_map(), Geometry(SHAPE, shifted))
+def image_grid(**changes) -> Geometry:
+    """The grid of `an_image` with other ``spacing`` (factor), ``shift`` (voxels along i), ``angle`` (radians)."""
+    matrix = oblique_geometry().ijk_to_ras.copy()
+    angle = changes.get("angle", 0.0)
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    matrix[:3, :3] = turn @ matrix[:3, :3] * changes.get("spacing", 1.0)
+    matrix[:3, 3] += changes.get("shift", 0.0) * matrix[:3, 0]
+    return Geometry(changes.get("shape", SHAPE), matrix)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"spacing": 1.0003}, {"spacing": 1.00003}, {"shift": 0.49}, {"shift": -0.49}, {"angle": 0.002}, {}]
+)
+def test_label_map_less_than_half_a_voxel_beside_its_image_is_taken(tmp_path, changes):
+    path = write_label_map(tmp_path / "labels.nrrd", a_label_map(), image_grid(**changes))
+    segmentation = read_segmentation(path, an_image())
+    np.testing.assert_array_equal(segmentation.labels_kji, a_label_map())
+    assert segmentation.geometry.agrees_with(an_image().geometry, 1e-9)
+    said = ("labels.nrrd lies 0.39 mm (0.49 voxels) beside its image; it was taken as if both had the same voxels.",)
+    assert segmentation.notes == (said if "shift" in changes else ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "size"),
+    [
+        ({"shift": 0.51}, "0.408 mm apart"),
+        ({"shift": -3}, "2.4 mm apart"),
+        ({"spacing": 1.2}, " mm apart"),
+        ({"angle": 0.2}, " mm apart"),
+        ({"shape": (6, 8, 9)}, "9 x 8 x 6 voxels"),
+    ],
+)
+def test_label_map_of_another_grid_is_refused_with_the_size_of_the_error(tmp_path, changes, size):
+    grid = image_grid(**changes)
+    path = write_label_map(tmp_path / "labels.nrrd", a_label_map()[tuple(map(slice, grid.shape_kji))], grid)
     message = sentence(lambda: read_segmentation(path, an_image()))
-    assert str(path) in message and "an image" in message
+    assert str(path) in message and "an image" in message and size in message
+    assert "less than half a voxel is allowed" in message
 
 
-def test_name_for_a_label_that_does_not_occur_is_refused_unless_allowed(tmp_path):
+@pytest.mark.parametrize("axes", list(permutations(range(3))), ids=str)
+@pytest.mark.parametrize("flips", [(1, 1, 1), (-1, 1, 1), (1, -1, -1)], ids=str)
+def test_label_map_may_have_its_axes_in_any_order_and_direction(tmp_path, axes, flips):
+    """The same voxels in the same places, stored otherwise."""
+    volume = sitk.GetImageFromArray(a_label_map())
+    geometry = oblique_geometry()
+    volume.SetOrigin(geometry.origin_lps_mm.tolist())
+    volume.SetSpacing(geometry.spacing_ijk_mm.tolist())
+    volume.SetDirection(geometry.direction_lps.ravel().tolist())
+    volume = sitk.Flip(sitk.PermuteAxes(volume, axes), [flip < 0 for flip in flips])
+    sitk.WriteImage(volume, str(tmp_path / "labels.nrrd"))
+    segmentation = read_segmentation(tmp_path / "labels.nrrd", an_image())
+    np.testing.assert_array_equal(segmentation.labels_kji, a_label_map())
+    assert segmentation.notes == ()
+
+
+def test_names_of_labels_that_do_not_occur_are_noted(tmp_path):
     path = write_label_map(tmp_path / "labels.nii.gz", a_label_map())
-    message = sentence(lambda: read_segmentation(path, an_image(), {1: "lung", 7: "bone"}))
-    assert "label 7" in message and str(path) in message
-    read_segmentation(path, an_image(), {1: "lung", 7: "bone"}, names_must_occur=False)
+    segmentation = read_segmentation(path, an_image(), {1: "lung", 7: "liver", 8: "spleen"})
+    assert segmentation.notes == ("labels.nii.gz does not have 'liver', 'spleen'.",)
+    assert [tissue.name for tissue in segmentation.tissues] == ["lung", "205"]
+
+
+@pytest.mark.parametrize("names", [{7: "liver"}, {10: "lung", 20: "bone"}])
+def test_label_map_of_which_no_label_is_named_is_refused(tmp_path, names):
+    path = write_label_map(tmp_path / "labels.nii.gz", a_label_map())
+    message = sentence(lambda: read_segmentation(path, an_image(), names))
+    assert message == f"--tissues names no label of {path}, which has '1', '205'."
+
+
+def test_name_of_the_background_alone_is_a_name(tmp_path):
+    path = write_label_map(tmp_path / "labels.nii.gz", a_label_map())
+    assert read_segmentation(path, an_image(), {0: "air"}).tissues[0].name == "air"
+
+
+def test_label_whose_name_is_another_label_is_told_apart_from_it(tmp_path):
+    path = write_label_map(tmp_path / "labels.nii.gz", a_label_map())
+    names = [tissue.name for tissue in read_segmentation(path, an_image(), {1: "205"}).tissues]
+    assert names == ["205 (1)", "205 (205)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "entries"),
+    [
+        ("a,b", ["a", "b"]),
+        (' a , "b, c",d"e', ["a", "b, c", 'd"e']),
+        ('"a ""b"", c"', ['a "b", c']),
+        ("", []),
+    ],
+)
+def test_lists_may_contain_names_with_commas(text, entries):
+    assert comma_separated(text) == entries
+
+
+def test_list_with_an_open_quotation_mark_is_refused():
+    sentence(lambda: comma_separated('a,"b'))
+
+
+def test_tissue_names_may_contain_commas():
+    assert parse_tissue_names('"1=Lung, left",2=bone') == {1: "Lung, left", 2: "bone"}
 
 
 def test_tissue_names_are_parsed():
@@ -182,9 +274,29 @@ def test_slicers_segmentation_beside_the_image_is_refused(tmp_path):
     assert str(path) in message and "an image" in message
 
 
-def test_label_names_for_slicers_segmentation_are_refused(tmp_path):
+def test_slicers_segmentation_has_its_own_names(tmp_path):
     path = seg_nrrd(tmp_path / "s.seg.nrrd", [("lung", "", *LUNG_BLOCK)], oblique_geometry())
-    assert str(path) in sentence(lambda: read_segmentation(path, an_image(), {1: "lung"}))
+    assert read_segmentation(path, an_image(), {1: "bone"}).tissues[0].name == "lung"
+    assert has_own_names(path)
+    assert not has_own_names(write_label_map(tmp_path / "labels.nrrd", a_label_map()))
+
+
+def test_slicers_segments_of_one_name_are_told_apart(tmp_path):
+    blocks = [("Left", RIB, *RIB_BLOCK), ("left", "", *LUNG_BLOCK), ("bone", "", (5, 0, 0), (6, 2, 2))]
+    path = seg_nrrd(tmp_path / "s.seg.nrrd", blocks, oblique_geometry())
+    tissues = read_segmentation(path, an_image()).tissues
+    assert [tissue.name for tissue in tissues] == ["Left (Rib Left)", f"left ({tissues[1].id})", "bone"]
+    assert [tissue.segment_name for tissue in tissues] == ["Left", "left", "bone"]
+
+
+def test_slicers_segment_that_contains_another_one_gives_way(tmp_path):
+    blocks = [("lung", "", *LUNG_BLOCK), ("body", "", (0, 1, 1), (6, 8, 9))]
+    path = seg_nrrd(tmp_path / "s.seg.nrrd", blocks, oblique_geometry())
+    segmentation = read_segmentation(path, an_image())
+    lung = np.zeros(SHAPE, bool)
+    lung[tuple(slice(a, b) for a, b in zip(*LUNG_BLOCK, strict=True))] = True
+    np.testing.assert_array_equal(segmentation.labels_kji == 1, lung)
+    assert segmentation.notes == ("'body' contains 'lung' and is only what lies around.",)
 
 
 def by_hand(path, *segments: dict, layers: int = 1):
@@ -263,16 +375,3 @@ def test_header_by_hand_is_read_as_slicer_reads_it(tmp_path, segments, layers, l
 def test_placeholder_terminology_says_nothing():
     assert terminology_text("Segmentation.Status:done|TerminologyEntry:a~SCT^8^Tissue~SCT^8^Tissue~^^~b~^^~^^|") == ""
     assert terminology_text("") == ""
-
-
-def test_labels_are_matched_by_name_then_id():
-    geometry = oblique_geometry()
-    fixed = Segmentation(a_label_map(), geometry, (Tissue(1, "Lung", "a"), Tissue(205, "bone", "b")))
-    renumbered = np.where(a_label_map() == 205, 1, np.where(a_label_map() == 1, 3, 0)).astype(np.uint8)
-    moving = Segmentation(
-        renumbered, geometry, (Tissue(1, "BONE", "x"), Tissue(3, "lung", "y"), Tissue(4, "tumor", "z"))
-    )
-    matched = matched_to(moving, fixed)
-    np.testing.assert_array_equal(matched.labels_kji, a_label_map())
-    assert [(tissue.name, tissue.label) for tissue in matched.tissues] == [("BONE", 205), ("lung", 1), ("tumor", 206)]
-    assert matched_to(fixed, fixed) is fixed

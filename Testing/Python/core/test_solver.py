@@ -10,6 +10,8 @@ import torch
 from network_pairs import MAP_2D, pack_of, slice_pair
 from synthetic_pairs import prepared, quick_solver, volume_pair
 
+from TissueElasticRegistrationLib.core.data.geometry import Geometry
+from TissueElasticRegistrationLib.core.data.images import Image, ImagePair
 from TissueElasticRegistrationLib.core.data.progress import Frame, finish
 from TissueElasticRegistrationLib.core.data.tissues import Lame
 from TissueElasticRegistrationLib.core.registration import solver as solver_module
@@ -82,15 +84,24 @@ def test_the_settings_of_a_refiner_are_those_of_every_further_step():
 # --- A third solver -------------------------------------------------------------------------------------------------
 
 
+def fixed_moved_by(shift_ras_mm: np.ndarray, pair: ImagePair) -> ImagePair:
+    """The fixed image of a pair, and as moving image the same at another place."""
+    matrix = pair.fixed.geometry.ijk_to_ras.copy()
+    matrix[:3, 3] += shift_ras_mm
+    moving = Image(pair.fixed.array_kji, Geometry(pair.fixed.geometry.shape_kji, matrix), "moving")
+    return ImagePair(pair.fixed, moving, pair.fixed_segmentation)
+
+
 @pytest.mark.parametrize(("pair", "voxels"), [(slice_pair, (0.5, -1.0)), (volume_pair, (0.25, -0.5, 1.0))])
 def test_a_new_solver_registers_in_a_registrar(pair, voxels):
     """A velocity of v voxels of its grid, half as fine as the images, moves the images by 2 v voxels."""
     registrar = prepared(pair(), solver=Translation(voxels), initial="none")
-    finish(registrar.register(registrar.table_parameters()))
-    result = finish(registrar.result())
     shift_kji = [2 * v if pooled else v for v, pooled in zip(voxels, registrar.working.pooled_axes, strict=True)]
     shift_kji = [*[0] * (3 - len(voxels)), *shift_kji]
     shift_ras_mm = registrar.working.geometry.ijk_to_ras[:3, :3] @ shift_kji[::-1]
+    registrar = prepared(fixed_moved_by(shift_ras_mm, pair()), solver=Translation(voxels), initial="none")
+    finish(registrar.register(registrar.table_parameters()))
+    result = finish(registrar.result())
     wanted = np.broadcast_to(shift_ras_mm, result.displacement_ras_mm.shape)
     np.testing.assert_allclose(result.displacement_ras_mm, wanted, atol=1e-3)
     assert result.objective_values.steps == 0

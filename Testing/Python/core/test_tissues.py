@@ -15,6 +15,7 @@ from TissueElasticRegistrationLib.core.data.tissues import (
     Tissue,
     TissueParameters,
     find_tissue,
+    with_distinct_names,
 )
 from TissueElasticRegistrationLib.core.physics.parameter_scale import (
     SCALES,
@@ -33,9 +34,11 @@ from TissueElasticRegistrationLib.core.physics.tissue_presets import (
     HEART_MUSCLE,
     LIVER,
     LUNG,
+    NOTHING_UNDERSTOOD,
     PRESETS,
     SOFT,
     from_table,
+    names_warning,
     soft_stiffness,
     start_weight,
     table_parameters,
@@ -97,6 +100,32 @@ def test_tissue_is_found_by_id_or_name():
     assert find_tissue(tissues, "Segment_1").label == 1
     assert find_tissue(tissues, "left LUNG").label == 1
     assert find_tissue(tissues, "2").label == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "label"), [("a", 1), ("Left (Lung)", 1), ("left (b)", 2), ("LUNG  (l)", 3), ("Scha\u0308del", 4)]
+)
+def test_tissues_of_one_name_are_found_by_what_tells_them_apart(key, label):
+    tissues = (Tissue(1, "Left", "a", "Lung"), Tissue(2, "Left", "b"), Tissue(3, "Lung (l)"), Tissue(4, "Schädel"))
+    assert find_tissue(with_distinct_names(tissues), key).label == label
+
+
+@pytest.mark.parametrize(
+    ("described", "names"),
+    [
+        ([("lung", "x", "Lung"), ("bone", "y", "")], ["lung", "bone"]),
+        ([("Left", "x", "Lung"), ("left", "y", "Rib")], ["Left (Lung)", "left (Rib)"]),
+        ([("Left", "x", "Lung"), ("Left", "y", "Lung")], ["Left (x)", "Left (y)"]),
+        ([("Left", "x", "Lung"), ("Left", "y", "")], ["Left (Lung)", "Left (y)"]),
+        ([("Unsegmented", "x", ""), ("unsegmented", UNSEGMENTED_ID, "")], ["Unsegmented (x)", "unsegmented"]),
+        ([("background", "x", ""), ("lung", "y", "")], ["background (x)", "lung"]),
+        ([("background", "0", ""), ("lung", "y", "")], ["background", "lung"]),
+    ],
+)
+def test_names_of_several_tissues_are_completed(described, names):
+    tissues = with_distinct_names([Tissue(9, name, key, terminology) for name, key, terminology in described])
+    assert [tissue.name for tissue in tissues] == names
+    assert [tissue.segment_name for tissue in tissues] == [name for name, _, _ in described]
 
 
 def test_unknown_tissue_is_refused_naming_the_known_ones():
@@ -228,7 +257,7 @@ def test_without_a_ratio_only_one_weight_moves():
             "spinal_cord|spinal cord|vertebral canal|intervertebral_discs|gluteus_maximus_left|"
             "autochthon_right|iliopsoas_left|thyroid_gland|thyroid lobe|temporal lobe|hippocampus|"
             "hippocampus left|lung tumor|lung_nodules|bladder wall|intercostal muscle|bone marrow|skin|"
-            "fibrillin|chip|Segment_1|1||Knochen",
+            "fibrillin|chip|Segment_1|1|",
         ),
     ],
 )
@@ -259,8 +288,20 @@ def test_terminology_speaks_where_the_name_says_nothing():
         "tissue",
         "Tissue_2",
         "organ 5",
-        "Knochen",
         "structure",
+        "structure 12",
+        "ROI_1",
+        "Line-1",
+        "BA44",
+        "V1",
+        "Unknown",
+        "Head",
+        "abdomen",
+        "CouchSurface",
+        "table",
+        "côté gauche",
+        "vertebraeless",
+        "rippling",
         "Untitled",
         "left",
         "Segment_1_1",
@@ -312,11 +353,31 @@ def test_terminology_counts_beside_a_name_that_came_with_a_color():
     assert start_weight(Tissue(2, "bone", terminology="Lung", is_named=False)) == LUNG
 
 
-def test_segments_are_unknown_only_if_not_one_of_them_is_understood():
-    nameless = (Tissue(1, "Segment_1"), Tissue(2, "Segment_2"))
-    others = (Tissue(0, "background"), Tissue(9, "unsegmented", UNSEGMENTED_ID))
-    assert unknown_segments((*nameless, *others)) == nameless
-    assert unknown_segments((*nameless, Tissue(3, "liver"))) == unknown_segments(others) == unknown_segments(()) == ()
+NAMELESS = (Tissue(1, "Segment_1"), Tissue(2, "Segment_2"))
+OTHERS = (Tissue(0, "background"), Tissue(9, "unsegmented", UNSEGMENTED_ID))
+
+
+def test_unknown_segments_are_those_that_are_not_understood():
+    assert unknown_segments((*NAMELESS, Tissue(3, "liver"), *OTHERS)) == NAMELESS
+    assert unknown_segments(OTHERS) == unknown_segments(()) == ()
+
+
+@pytest.mark.parametrize(
+    ("tissues", "chosen", "said"),
+    [
+        ((), (), ""),
+        (OTHERS, (), ""),
+        ((Tissue(3, "liver"), *OTHERS), (), ""),
+        ((*NAMELESS, *OTHERS), (), NOTHING_UNDERSTOOD),
+        ((*NAMELESS, *OTHERS), ("1",), NOTHING_UNDERSTOOD),
+        ((*NAMELESS, *OTHERS), ("1", "2"), ""),
+        ((*NAMELESS, Tissue(3, "liver")), (), "soft tissue: 'Segment_1', 'Segment_2'; "),
+        ((*NAMELESS, Tissue(3, "liver")), ("1",), "soft tissue: 'Segment_2'; "),
+    ],
+)
+def test_names_that_are_not_understood_are_said_unless_values_were_chosen(tissues, chosen, said):
+    sentence = names_warning(tissues, chosen)
+    assert said in sentence and bool(sentence) == bool(said)
 
 
 def test_table_fills_in_the_background_as_air():
@@ -352,11 +413,6 @@ def test_preset_is_what_the_table_gives_a_tissue_of_that_name():
 
 def test_every_preset_is_offered_but_that_of_the_space_between_segments():
     assert [preset.label for preset in PRESETS if not preset.is_offered] == ["Unsegmented"]
-
-
-def test_no_word_names_two_presets():
-    words = [word for preset in PRESETS for group in preset.words.values() for word in group.split()]
-    assert len(words) == len(set(words)) > 100
 
 
 def test_stiffness_counts_relative_to_the_soft_tissue_as_it_is_set():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from TissueElasticRegistrationLib.core.data.tissues import Lame, Tissue, TissueParameters
+from TissueElasticRegistrationLib.core.data.tissues import Lame, Tissue, TissueParameters, with_distinct_names
 from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale, PaperScale, SliderPositions
 from TissueElasticRegistrationLib.core.physics.tuning import (
     by_id,
@@ -67,8 +67,28 @@ def test_unknown_tissues_are_refused_with_the_known_ones():
         with_values(TissueParameters(), TISSUES, {"spleen": (1, 1)})
 
 
+@pytest.mark.parametrize("key", ["Left", "Segment_2"])
+def test_key_that_fits_two_tissues_is_refused(key):
+    """A name that two segments have, and a name that is the ID of another one."""
+    left = with_distinct_names((Tissue(1, "Left", "a", "Lung"), Tissue(2, "Left", "b")))
+    crossed = (Tissue(3, "Segment_2", "Segment_1"), Tissue(4, "bone", "Segment_2"))
+    with pytest.raises(ValueError, match=rf"^'{key}' fits several tissues, '.*'\); use an ID or a name"):
+        with_values(TissueParameters(), (*left, *crossed), {key: (30, 30)})
+
+
+def test_keys_are_ids_only_where_unknown_ones_are_ignored():
+    crossed = (Tissue(3, "Segment_2", "Segment_1"), Tissue(4, "bone", "Segment_2"))
+    parameters = with_values(TissueParameters(), crossed, {"Segment_2": (30, 30)}, ignore_unknown=True)
+    assert parameters.by_label == {4: Lame(30, 30)}
+
+
+def test_tissue_with_two_values_is_refused():
+    with pytest.raises(ValueError, match="'liver' and 'Segment_7' are the same tissue"):
+        with_values(TissueParameters(), TISSUES, {"liver": (1, 1), "Segment_7": (2, 2)})
+
+
 def test_unknown_tissues_can_be_ignored():
-    parameters = with_values(TissueParameters(), TISSUES, {"spleen": (9, 9), "rib": (2, 3)}, ignore_unknown=True)
+    parameters = with_values(TissueParameters(), TISSUES, {"spleen": (9, 9), "Segment_2": (2, 3)}, ignore_unknown=True)
     assert parameters.by_label == {5: Lame(2, 3)}
 
 

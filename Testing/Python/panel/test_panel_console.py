@@ -238,6 +238,19 @@ class TestErrors:
     def test_locking_an_unknown_tissue(self, logic, nodes, refused):
         assert "'spleen'" in refused(logic.estimate, InputNodes(*nodes[:4]), locked=["spleen"])
 
+    @pytest.mark.parametrize("key", ["Left", "other"])
+    @pytest.mark.parametrize("door", ["values", "locked", "hold_out"])
+    def test_a_key_that_fits_two_segments(self, logic, nodes, refused, key, door):
+        """A name that two segments have, and a name that is the ID of another segment."""
+        segmentation = nodes.segmentation.GetSegmentation()
+        first, second, third = (segmentation.GetNthSegment(number) for number in range(3))
+        first.SetName("Left")
+        second.SetName("Left")
+        third.SetName(segmentation.GetNthSegmentID(0))
+        key = {"Left": "Left", "other": third.GetName()}[key]
+        given = {"values": {key: (2.0, 2.0)}} if door == "values" else {door: [key]}
+        assert f"'{key}' fits several tissues" in refused(logic.estimate, InputNodes(*nodes[:4]), **given)
+
     def test_an_estimate_with_everything_locked(self, logic, nodes, refused):
         ids = nodes.segmentation.GetSegmentation().GetSegmentIDs()
         assert "locked" in refused(logic.estimate, InputNodes(*nodes[:4]), locked=ids)

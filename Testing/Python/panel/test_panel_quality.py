@@ -39,7 +39,7 @@ def a_result(*tissues: TissueResult, **changes) -> RegistrationResult:
         similarity_after=0.6311,
         negative_jacobian_percent=0.25,
         landmark_errors=LandmarkErrors(3.4, 1.25, 8.0, 4.5, 30),
-        objective_values=ObjectiveValues(1, 0.5, 0.4125, 0.6311, 0.1, 10),
+        objective_values=ObjectiveValues(1, 0.5, 0.4125, 0.6311, 0.1, 0.97, 10),
         seconds={},
     )
     return RegistrationResult(**{**values, **changes})

@@ -33,7 +33,7 @@ def segment_ids(panel: PanelCase) -> list[str]:
 
 def says_so(panel: PanelCase) -> bool:
     label, button = panel.ui.unknownTissuesLabel, panel.ui.chooseTissuesButton
-    assert label.visible == button.visible == (label.text == NOTHING_UNDERSTOOD)
+    assert label.visible == button.visible == bool(label.text)
     return label.visible
 
 
@@ -60,7 +60,7 @@ def stored(panel: PanelCase) -> dict[str, tuple[float, float]]:
 
 
 def test_panel_says_that_no_name_was_understood(unnamed):
-    assert says_so(unnamed)
+    assert says_so(unnamed) and unnamed.ui.unknownTissuesLabel.text == NOTHING_UNDERSTOOD
 
 
 def test_panel_says_nothing_about_names_that_it_understands(panel):
@@ -68,8 +68,16 @@ def test_panel_says_nothing_about_names_that_it_understands(panel):
     assert not says_so(panel)
 
 
-def test_one_name_that_is_understood_is_enough(unnamed):
-    segment(unnamed, 2).SetName("Left Femur")
+def test_panel_names_those_that_it_does_not_understand(unnamed):
+    for number, name in ((0, "lung"), (2, "Left Femur")):
+        segment(unnamed, number).SetName(name)
+    pause(0.6)
+    assert says_so(unnamed) and "soft tissue: 'Segment_2', 'Segment_4'; " in unnamed.ui.unknownTissuesLabel.text
+
+
+def test_panel_says_nothing_when_the_last_name_is_understood(unnamed):
+    for number, name in enumerate(("lung", "Leber", "Left Femur", "Muskel")):
+        segment(unnamed, number).SetName(name)
     pause(0.6)
     assert not says_so(unnamed)
 

@@ -329,7 +329,7 @@ def test_pair_keeps_both_geometries(mrml_scene):
 
 def test_moving_segments_get_the_labels_of_their_namesakes(mrml_scene):
     pair = read_pair(*add_pair(mrml_scene))
-    moving = pair.moving_segmentation
+    moving = pair.matched_moving_segmentation
     assert {tissue.name: tissue.label for tissue in moving.tissues} == {"Bone": 3, "heart": 4, "lung": 1}
     assert moving.labels_kji[3, 4, 5] == 3 and moving.labels_kji[7, 4, 5] == 4 and moving.labels_kji[3, 11, 5] == 1
 

@@ -19,8 +19,10 @@ from host.scene_builders import (
     sphere,
     transformed,
 )
+from oblique_data import write_label_map
 
 from TissueElasticRegistrationLib.core.data.geometry import Geometry
+from TissueElasticRegistrationLib.core.files.segmentation_files import read_segmentation as read_file
 from TissueElasticRegistrationLib.scene.read import (
     absent_tissues,
     read_segmentation,
@@ -70,6 +72,46 @@ def test_segment_ids_choose_and_order_the_segments(mrml_scene):
     segmentation = read_segmentation(node, volume, ["id_bone", "id_lung"])
     expected = labels_of({"bone": blocks()["bone"], "lung": blocks()["lung"]})
     assert np.array_equal(segmentation.labels_kji, expected)
+
+
+@pytest.mark.parametrize("names", [("lung", "bone", "body"), ("body", "lung", "bone")])
+def test_segment_that_contains_others_gives_way_to_them_whatever_its_place(mrml_scene, names):
+    masks = {**blocks(), "body": np.zeros(SHAPE, bool)}
+    masks["body"][:, :13, 1:] = True
+    node = add_segmentation(mrml_scene, "organs", {name: masks[name] for name in names}, oblique_matrix())
+    segmentation = read_segmentation(node, add_ct(mrml_scene))
+    shown = np.array(["", *names])[segmentation.labels_kji]
+    for name in ("lung", "bone"):
+        np.testing.assert_array_equal(shown == name, masks[name])
+    said = ("'body' contains 'lung', 'bone' and is only what lies around.",)
+    assert segmentation.notes == (said if names[-1] == "body" else ())
+
+
+def test_segments_of_one_name_are_told_apart(mrml_scene):
+    node = add_segmentation(mrml_scene, "organs", blocks(), oblique_matrix())
+    for segment_id in ("id_lung", "id_bone"):
+        node.GetSegmentation().GetSegment(segment_id).SetName("Left")
+    tissues = read_segmentation(node, add_ct(mrml_scene)).tissues
+    assert [tissue.name for tissue in tissues] == ["Left (id_lung)", "soft", "Left (id_bone)"]
+    assert [tissue.segment_name for tissue in tissues] == ["Left", "soft", "Left"]
+
+
+@pytest.mark.parametrize("change", ["rounded", "turned"])
+def test_segmentation_is_read_on_the_grid_of_its_volume_as_a_label_map_in_a_file_is(mrml_scene, tmp_path, change):
+    """Spacing as another program has rounded it, or axes in another order: the same voxels at both doors."""
+    volume, masks = add_ct(mrml_scene), blocks()
+    labels, matrix = labels_of(masks), oblique_matrix()
+    if change == "rounded":
+        matrix = matrix @ np.diag([1.0003, 1.0003, 1.0003, 1])
+    else:
+        labels = labels.transpose(1, 0, 2)[:, ::-1]
+        matrix = matrix @ np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, SHAPE[0] - 1], [0, 0, 0, 1.0]])
+    own = {name: labels == label for label, name in enumerate(masks, start=1)}
+    in_scene = read_segmentation(add_segmentation(mrml_scene, "organs", own, matrix), volume)
+    file = write_label_map(tmp_path / "labels.nrrd", labels.astype(np.uint8), Geometry(labels.shape, matrix))
+    in_file = read_file(file, read_volume(volume))
+    np.testing.assert_array_equal(in_scene.labels_kji, labels_of(masks))
+    np.testing.assert_array_equal(in_file.labels_kji, labels_of(masks))
 
 
 def test_segments_sharing_one_labelmap_are_told_apart(mrml_scene):

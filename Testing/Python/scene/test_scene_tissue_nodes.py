@@ -48,6 +48,17 @@ def test_renamed_and_recolored_segment_keeps_its_id(mrml_scene):
     assert row.name == "Rippe" and row.color_rgb == (0.25, 0.5, 0.75)
 
 
+def test_rows_of_segments_with_one_name_are_told_apart(mrml_scene):
+    node = add_organs(mrml_scene)
+    for segment_id in ("id_lung", "id_rib"):
+        node.GetSegmentation().GetSegment(segment_id).SetName("Left")
+    node.GetSegmentation().GetSegment("id_rib").SetTag(
+        slicer.vtkSegment.GetTerminologyEntryTagName(), "a~SCT^1^Anatomical Structure~SCT^2^Rib~^^~b~^^~^^"
+    )
+    names = {key: row.name for key, row in rows_by_id(node).items()}
+    assert [names[key] for key in ("id_lung", "id_rib", "id_thing")] == ["Left (id_lung)", "Left (Rib)", "thing"]
+
+
 def test_color_is_the_one_shown(mrml_scene):
     """A display node may show a segment in another color than its own."""
     node = add_organs(mrml_scene)

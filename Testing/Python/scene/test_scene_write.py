@@ -83,7 +83,7 @@ def result_for(inputs: InputNodes, seed: int = 5) -> RegistrationResult:
         similarity_after=0.9,
         negative_jacobian_percent=0.0,
         landmark_errors=None,
-        objective_values=ObjectiveValues(-0.5, -0.8, 0.5, 0.9, 0.1, 10),
+        objective_values=ObjectiveValues(-0.5, -0.8, 0.5, 0.9, 0.1, 0.97, 10),
         seconds={},
         warnings=(),
     )

@@ -16,11 +16,20 @@ import SimpleITK as sitk
 import torch
 
 from .. import __version__
-from ..core.data.images import ImagePair, Segmentation
+from ..core.data.images import ImagePair
 from ..core.data.itk_bridge import resample_array
 from ..core.data.progress import Job, Progress, Result, finish
 from ..core.data.result import RegistrationResult
-from ..core.data.tissues import BACKGROUND, BACKGROUND_ID, UNSEGMENTED_ID, Tissue, TissueParameters, find_tissue
+from ..core.data.tissues import (
+    BACKGROUND,
+    BACKGROUND_ID,
+    BACKGROUND_NAME,
+    UNSEGMENTED_ID,
+    UNSEGMENTED_NAME,
+    Tissue,
+    TissueParameters,
+    find_tissue,
+)
 from ..core.estimation.criteria.hold_out import HoldOut
 from ..core.estimation.estimate import estimate as estimated
 from ..core.estimation.estimate_result import Estimate
@@ -29,10 +38,9 @@ from ..core.files.landmark_files import read_landmarks
 from ..core.files.output_folder import output_folder
 from ..core.files.parameter_files import read_parameters
 from ..core.files.result_file import json_text, result_json
-from ..core.files.segmentation_files import parse_tissue_names, read_segmentation
+from ..core.files.segmentation_files import comma_separated, has_own_names, parse_tissue_names, read_segmentation
 from ..core.files.transform_files import read_transform
-from ..core.physics.tissue_presets import NOTHING_UNDERSTOOD, unknown_segments
-from ..core.preparation.preprocessing import UNSEGMENTED_NAME
+from ..core.physics.tissue_presets import names_warning
 from ..core.registration.network_solver import NetworkSolver
 from ..core.registration.registrar import Registrar
 from ..core.registration.solver import Solver, solver_for
@@ -130,7 +138,10 @@ def read_pair(options: argparse.Namespace) -> ImagePair:
     moving_segmentation = None
     segmentation = read_segmentation(options.segmentation, fixed, names)
     if options.moving_segmentation:
-        moving_segmentation = read_segmentation(options.moving_segmentation, moving, names, names_must_occur=False)
+        moving_segmentation = read_segmentation(options.moving_segmentation, moving, names)
+    files = [file for file in (options.segmentation, options.moving_segmentation) if file]
+    if names and all(map(has_own_names, files)):
+        raise ValueError(f"--tissues: {files[0]} contains its own segment names, and there is no label map to name.")
     landmarks = read_landmarks(options.landmarks, moving_landmarks) if options.landmarks else None
     return ImagePair(fixed, moving, segmentation, moving_segmentation, landmarks)
 
@@ -235,7 +246,7 @@ def model_facts(solver: Solver) -> dict[str, str | None]:
 def _check_parameters(options: argparse.Namespace, pair: ImagePair, solver: Solver) -> None:
     """Refuse a bad parameter file before any computing; which tissues there really are is known after preparing."""
     if options.parameters:
-        possible = (*pair.fixed_segmentation.tissues, Tissue(BACKGROUND, "background"), Tissue(-1, UNSEGMENTED_NAME))
+        possible = (*pair.fixed_segmentation.tissues, Tissue(BACKGROUND, BACKGROUND_NAME), Tissue(-1, UNSEGMENTED_NAME))
         read_parameters(options.parameters, possible, TissueParameters(), solver.objective.scale)
 
 
@@ -289,18 +300,14 @@ def _registered(
         run("refine", registrar.refine(parameters, steps))
     result = run("evaluate", registrar.result())
     warnings += result.warnings
-    if _starts_unknown(pair.fixed_segmentation, set_labels):
-        warnings += (NOTHING_UNDERSTOOD,)
+    of_names = names_warning(
+        pair.fixed_segmentation.present_tissues,
+        [tissue.id for tissue in pair.fixed_segmentation.tissues if tissue.label in set_labels],
+    )
+    warnings += (of_names,) if of_names else ()
     seconds = {**result.seconds, "estimate": estimate_seconds}
     result = replace(result, seconds=seconds, warnings=tuple(dict.fromkeys(warnings)))
     return registrar, result, estimate, ratios
-
-
-def _starts_unknown(segmentation: Segmentation, set_labels: set[int]) -> bool:
-    """Whether no segment's name was understood, and one of them was given no values instead."""
-    present = set(np.unique(segmentation.labels_kji).tolist())
-    unknown = unknown_segments(tissue for tissue in segmentation.tissues if tissue.label in present)
-    return any(tissue.label not in set_labels for tissue in unknown)
 
 
 def _shear_modulus_ratios(registrar: Registrar, report: Report) -> tuple[ShearModulusRatios | None, tuple[str, ...]]:
@@ -331,8 +338,8 @@ def held_out_tissues(options: argparse.Namespace, tissues: tuple[Tissue, ...]) -
     Raises:
         ValueError: An unknown tissue (the message lists those there are), or nothing is left to search.
     """
-    names = [name.strip() for name in (options.hold_out or "").split(",") if name.strip()]
     try:
+        names = [name for text in options.hold_out or () for name in comma_separated(text) if name]
         labels = [find_tissue(tissues, name).label for name in names]
     except ValueError as error:
         raise ValueError(f"--hold-out: {error}") from error
@@ -361,8 +368,11 @@ def held_out_landmarks(options: argparse.Namespace, pair: ImagePair) -> list[str
     if pair.landmarks is None:
         raise ValueError("--hold-out-landmarks: no landmarks were given.")
     landmarks = pair.landmarks
-    named = tuple(name.strip() for name in wanted.split(",") if name.strip())
-    names = landmarks.every_second if wanted == "half" else named
+    try:
+        named = tuple(name for text in wanted for name in comma_separated(text) if name)
+    except ValueError as error:
+        raise ValueError(f"--hold-out-landmarks: {error}") from error
+    names = landmarks.every_second if wanted == ["half"] else named
     if not names:
         raise ValueError(f"--hold-out-landmarks: names none of the {len(landmarks.all_names)} landmarks.")
     return list(names)

@@ -15,7 +15,7 @@ from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from ..core.models.model_card import DIRECT
 from ..core.physics.parameter_scale import LogScale, ParameterScale, SliderPositions
-from ..core.physics.tissue_presets import unknown_segments
+from ..core.physics.tissue_presets import names_warning, unknown_segments
 from ..core.physics.tuning import moved_together, weights_at
 from ..scene.nodes import InputNodes, OutputNodes
 from ..scene.options import EVERY_SECOND, EstimationOptions, RegistrationOptions, Request
@@ -157,10 +157,20 @@ def set_positions(
 
 
 def unknown_ids(node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]) -> list[str]:
-    """Segments that have their start values although no name says which tissue they are; none if one name does."""
+    """Segments that have their start values although no name says which tissue they are."""
     unknown = unknown_segments(tissue for tissue in tissues if not tissue.is_empty)
-    chosen = {*node.lambdaPositions, *node.muPositions}
+    chosen = _chosen_ids(node)
     return [tissue.id for tissue in unknown if tissue.id not in chosen]
+
+
+def unknown_text(node: TissueElasticRegistrationParameterNode, tissues: Sequence[SegmentInfo]) -> str:
+    """What to say about the `unknown_ids`; "" if there are none."""
+    return names_warning((tissue for tissue in tissues if not tissue.is_empty), _chosen_ids(node))
+
+
+def _chosen_ids(node: TissueElasticRegistrationParameterNode) -> set[str]:
+    """Tissues whose sliders the user has set."""
+    return {*node.lambdaPositions, *node.muPositions}
 
 
 class Tuning(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 import slicer
 
 from ..core.data.geometry import Geometry
-from ..core.data.images import Image, ImagePair, Landmarks, Segmentation, matched_to
+from ..core.data.images import Image, ImagePair, Landmarks, Segmentation
 from ..core.data.landmark_pairs import landmarks_of_lists
 from ..core.data.tissues import Tissue
 from .nodes import require_in_scene, require_scalar_volume, results_of_pair
@@ -89,7 +89,8 @@ def read_segmentation(
         ignored: Parent transforms that are taken as identity.
 
     Returns:
-        Labels 1..N in the order of the segments, later ones win where they overlap; a tissue's id is its segment ID.
+        Labels 1..N in the order of the segments; where they overlap, see `merge_segments`. A tissue's id is its
+        segment ID.
         Segments without a voxel on the grid keep their label and tissue: see `absent_tissues`.
 
     Raises:
@@ -108,19 +109,19 @@ def read_segmentation(
         raise ValueError(f"The segmentation '{name}' is empty.")
     local_to_world = general_to_world(transform_chain(node, ignored))
     try:
-        labels_kji = labels_on_grid(segmentation, segment_ids, local_to_world, geometry)
+        merged = labels_on_grid(segmentation, segment_ids, local_to_world, geometry)
     except RuntimeError as error:
         raise ValueError(f"The segmentation '{name}' cannot be read: {error}.") from error
-    if not labels_kji.any():
+    if not merged.labels_kji.any():
         where = "the reference grid" if isinstance(reference, Geometry) else f"volume '{reference.GetName()}'"
         raise ValueError(f"The segmentation '{name}' does not overlap with {where}.")
-    return Segmentation(labels_kji, geometry, segment_tissues(node, segment_ids), name)
+    tissues = segment_tissues(node, segment_ids)
+    return Segmentation(merged.labels_kji, geometry, tissues, name, notes=merged.notes(tissues))
 
 
 def absent_tissues(segmentation: Segmentation) -> tuple[Tissue, ...]:
     """Tissues without a voxel: empty segments, segments off the grid, segments covered by later ones."""
-    present = set(np.unique(segmentation.labels_kji).tolist())
-    return tuple(tissue for tissue in segmentation.tissues if tissue.label not in present)
+    return tuple(tissue for tissue in segmentation.tissues if tissue.label not in segmentation.present_labels)
 
 
 def read_landmarks(
@@ -193,8 +194,7 @@ def read_pair(
         fixed: The volume that stays where it is.
         moving: The volume that is deformed.
         segmentation: Of the fixed volume.
-        moving_segmentation: Of the moving volume; its segments get the labels of their counterparts in the
-            fixed one (`matched_to`).
+        moving_segmentation: Of the moving volume.
         fixed_landmarks: In the fixed volume.
         moving_landmarks: The same points in the moving volume.
         ignored: Further transforms that count as absent.
@@ -212,7 +212,7 @@ def read_pair(
     fixed_labels = read_segmentation(segmentation, fixed, ignored=ignored)
     moving_labels = None
     if moving_segmentation is not None:
-        moving_labels = matched_to(read_segmentation(moving_segmentation, moving, ignored=ignored), fixed_labels)
+        moving_labels = read_segmentation(moving_segmentation, moving, ignored=ignored)
     return ImagePair(
         read_volume(fixed, ignored),
         read_volume(moving, ignored),

@@ -8,7 +8,8 @@ import slicer.util
 import vtk
 
 from ..core.data.geometry import Geometry
-from ..core.data.tissues import Tissue
+from ..core.data.segment_layers import MergedSegments, merge_segments
+from ..core.data.tissues import Tissue, with_distinct_names
 from ..core.files.segment_headers import terminology_text
 from .vtk_images import fill_image, image_array, is_empty, resample
 
@@ -26,10 +27,11 @@ def segment_tissues(node: slicer.vtkMRMLSegmentationNode, segment_ids: list[str]
     """
     colors = node.GetLabelmapConversionColorTableNode()
     segments = {segment_id: node.GetSegmentation().GetSegment(segment_id) for segment_id in segment_ids}
-    return tuple(
+    tissues = tuple(
         Tissue(label, segment.GetName(), segment_id, terminology_of(segment), is_named(segment, colors))
         for label, (segment_id, segment) in enumerate(segments.items(), start=1)
     )
+    return with_distinct_names(tissues)
 
 
 def labels_on_grid(
@@ -37,8 +39,8 @@ def labels_on_grid(
     segment_ids: list[str],
     local_to_world: vtk.vtkAbstractTransform,
     geometry: Geometry,
-) -> np.ndarray:
-    """Segments as labels on a grid; where they overlap the later one wins.
+) -> MergedSegments:
+    """Segments as labels on a grid; where they overlap, see `merge_segments`.
 
     Args:
         segmentation: Any representation.
@@ -47,7 +49,7 @@ def labels_on_grid(
         geometry: The grid, in world RAS.
 
     Returns:
-        (K, J, I) int16, labels 1..N in the order of ``segment_ids``, 0 for background.
+        Labels 1..N in the order of ``segment_ids``, 0 for background.
 
     Raises:
         RuntimeError: The segments cannot be turned into voxels.
@@ -55,20 +57,21 @@ def labels_on_grid(
     if not segmentation.ContainsRepresentation(BINARY_LABELMAP):
         segmentation = _rasterised(segmentation, segment_ids, local_to_world, geometry)
         local_to_world = vtk.vtkTransform()
-    labels_kji = np.zeros(geometry.shape_kji, np.int16)
     layers: dict[int, np.ndarray] = {}  # segments often share one labelmap, which then is resampled only once
-    for label, segment_id in enumerate(segment_ids, start=1):
+    places = []
+    for segment_id in segment_ids:
         segment = segmentation.GetSegment(segment_id)
         labelmap = segment.GetRepresentation(BINARY_LABELMAP)
         if is_empty(labelmap):
+            places.append(None)
             continue
         layer = segmentation.GetLayerIndex(segment_id, BINARY_LABELMAP)
         if layer not in layers:
             layers[layer] = resample(
                 labelmap, _ijk_to_local(labelmap), local_to_world, geometry, linear=False, background=0
             )
-        labels_kji[layers[layer] == segment.GetLabelValue()] = label
-    return labels_kji
+        places.append((layers[layer], segment.GetLabelValue()))
+    return merge_segments(places, geometry.shape_kji)
 
 
 def empty_segments(segmentation: slicer.vtkSegmentation, segment_ids: list[str]) -> set[str]:

@@ -7,6 +7,7 @@ may run in another thread: that takes seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import slicer
@@ -14,6 +15,7 @@ import slicer
 from ..core.data.progress import Job, part_of
 from ..core.data.tissues import find_tissue
 from ..core.models.model_card import pack_state
+from ..core.physics.tissue_presets import names_warning
 from ..core.physics.tuning import with_values
 from ..core.registration.loading import loading
 from .input_fingerprint import state_of
@@ -68,7 +70,7 @@ class PairSession:
         self.inputs = None
 
     def live(self, values: Values | Callable[[], Values], jacobian: bool = False) -> Job[Values]:
-        """`Registrar.live` with (λ, μ) by segment ID or name; tissues without a value take it from the table.
+        """`Registrar.live` with (λ, μ) by segment ID; tissues without a value take it from the table.
 
         values, here and below: weights on the scale of the model. Here also a function that says at any moment what
         they are, the same object as long as they do not change; it is called in the thread of the job. Returns the
@@ -103,7 +105,10 @@ class PairSession:
         yield from part_of(registrar.register(parameters), 0.1, 0.85 - refining)
         if refine_steps:
             yield from part_of(registrar.refine(parameters, refine_steps), 0.85 - refining, 0.85)
-        return (yield from part_of(registrar.result(), 0.85, 1.0))
+        result = yield from part_of(registrar.result(), 0.85, 1.0)
+        chosen = values if ignore_unknown else [find_tissue(registrar.tissues, key).id for key in values]
+        of_names = names_warning(self.pair.fixed_segmentation.present_tissues, chosen)
+        return replace(result, warnings=(*result.warnings, of_names)) if of_names else result
 
     def estimate(
         self, values: Values, options: EstimationOptions | None = None, ignore_unknown: bool = False

@@ -10,6 +10,7 @@ A displacement exists in two forms, both "fixed point x corresponds to moving po
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
@@ -151,6 +152,49 @@ class Geometry:
             return False
         return bool(np.abs(self.corners_ras_mm() - other.corners_ras_mm()).max() <= tolerance_mm * self.patient_mm)
 
+    def distance_to(self, other: Geometry) -> tuple[float, float]:
+        """How far the corner voxels of two grids, each with its own first and last indices, are apart.
+
+        Args:
+            other: The grid to compare with.
+
+        Returns:
+            The largest distance between centers, in mm, and the largest along an axis, in voxels of ``other``.
+        """
+        own, others = (
+            np.stack(np.meshgrid(*[(0, n - 1) for n in grid.shape_kji[::-1]], indexing="ij"), -1).reshape(-1, 3)
+            for grid in (self, other)
+        )
+        apart_mm = self.points_ras_mm(own) - other.points_ras_mm(others)
+        apart_voxels = other.points_ijk(self.points_ras_mm(own)) - others
+        return float(np.linalg.norm(apart_mm, axis=1).max()), float(np.abs(apart_voxels).max())
+
+    def turn_like(self, other: Geometry) -> Turn:
+        """The order and direction of this grid's axes in which they run along those of another, as well as they can.
+
+        Args:
+            other: The grid whose axes are wanted.
+        """
+        unit, other_unit = (grid.ijk_to_ras[:3, 2::-1] / grid.spacing_kji_mm for grid in (self, other))
+        cosines = other_unit.T @ unit
+        axes = max(permutations(range(3)), key=lambda order: np.abs(cosines[range(3), order]).sum())
+        return Turn(axes, tuple(bool(cosines[n, axis] < 0) for n, axis in enumerate(axes)))
+
+    def turned(self, turn: Turn) -> Geometry:
+        """The same voxels with other axes.
+
+        Args:
+            turn: Which.
+        """
+        columns_kji, shape_kji = self.ijk_to_ras[:3, 2::-1], self.shape_kji
+        matrix = self.ijk_to_ras.copy()
+        for n, (axis, is_reversed) in enumerate(zip(turn.axes_kji, turn.reversed_kji, strict=True)):
+            column = columns_kji[:, axis]
+            matrix[:3, 2 - n] = -column if is_reversed else column
+            if is_reversed:
+                matrix[:3, 3] += column * (shape_kji[axis] - 1)
+        return Geometry(tuple(shape_kji[axis] for axis in turn.axes_kji), matrix)
+
     def corners_ras_mm(self) -> np.ndarray:
         """(8, 3) RAS positions of the outer corners of the grid (voxel edges, not centers)."""
         edges = [(-0.5, n - 0.5) for n in self.shape_kji[::-1]]
@@ -290,6 +334,28 @@ class Geometry:
         """
         components = np.moveaxis(np.asarray(displacement_ras_mm, np.float32), -1, 0)
         return np.stack(_mixed(self.ras_to_ijk[:3, :3], components)[::-1])
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Another order and direction of the axes of an array.
+
+    Attributes:
+        axes_kji: For each new axis, which of the old ones it is.
+        reversed_kji: For each new axis, whether it runs the other way.
+    """
+
+    axes_kji: tuple[int, int, int]
+    reversed_kji: tuple[bool, bool, bool]
+
+    def applied_to(self, array_kji: np.ndarray) -> np.ndarray:
+        """The array with the new axes.
+
+        Args:
+            array_kji: (K, J, I).
+        """
+        reverse = tuple(slice(None, None, -1 if is_reversed else 1) for is_reversed in self.reversed_kji)
+        return np.ascontiguousarray(array_kji.transpose(self.axes_kji)[reverse])
 
 
 def _mixed(matrix: np.ndarray, components: np.ndarray) -> list[np.ndarray]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from .geometry import Geometry
 from .padding import holes, padding_mask
-from .tissues import BACKGROUND, Tissue
+from .tissue_pairing import TissuePairing, pair_tissues
+from .tissues import BACKGROUND, Tissue, listed_names
 
 MIN_VOXELS_PER_AXIS = 4
 LARGEST_VALUE, LEAST_RANGE = 1e37, 1e-30  # beyond these, numbers in single precision overflow or are 0
@@ -121,6 +122,7 @@ class Segmentation:
         name: What messages call the segmentation.
         may_be_empty: Whether background alone is allowed, as for a segmentation that was warped out of the
             field of view.
+        notes: What the user should know about how it was read, one sentence each.
 
     Raises:
         ValueError: Naming the segmentation: it is empty (unless it ``may_be_empty``), does not fit its geometry, is not
@@ -132,6 +134,7 @@ class Segmentation:
     tissues: tuple[Tissue, ...]
     name: str = "segmentation"
     may_be_empty: bool = False
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         labels = self.labels_kji
@@ -139,12 +142,21 @@ class Segmentation:
             raise ValueError(f"{self.name}: expected labels of shape {self.geometry.shape_kji}, not {labels.shape}.")
         if not np.issubdtype(labels.dtype, np.integer):
             raise ValueError(f"{self.name}: labels must be whole numbers, not {labels.dtype}.")
-        present = set(np.unique(labels).tolist()) - {0}
-        if not present and not self.may_be_empty:
+        if not self.present_labels and not self.may_be_empty:
             raise ValueError(f"{self.name}: the segmentation is empty.")
-        unknown = sorted(present - {tissue.label for tissue in self.tissues})
+        unknown = sorted(self.present_labels - {tissue.label for tissue in self.tissues})
         if unknown:
             raise ValueError(f"{self.name}: label values {unknown} are not assigned to a tissue.")
+
+    @cached_property
+    def present_labels(self) -> frozenset[int]:
+        """The labels that at least one voxel has, without background."""
+        return frozenset(np.unique(self.labels_kji).tolist()) - {BACKGROUND}
+
+    @property
+    def present_tissues(self) -> tuple[Tissue, ...]:
+        """The tissues that at least one voxel has, without background."""
+        return tuple(tissue for tissue in self.tissues if tissue.label in self.present_labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,34 +218,56 @@ class ImagePair:
     moving_segmentation: Segmentation | None = None
     landmarks: Landmarks | None = None
 
+    @cached_property
+    def pairing(self) -> TissuePairing:
+        """Which tissue of the moving segmentation is which of the fixed one."""
+        moving = () if self.moving_segmentation is None else self.moving_segmentation.tissues
+        return pair_tissues(self.fixed_segmentation.tissues, moving)
 
-def matched_to(segmentation: Segmentation, reference: Segmentation) -> Segmentation:
-    """``segmentation`` renumbered so that tissues of the same name (ignoring case) have equal labels.
+    @cached_property
+    def matched_moving_segmentation(self) -> Segmentation | None:
+        """The moving segmentation with the labels of the fixed one; what has no counterpart has labels above these."""
+        if self.moving_segmentation is None:
+            return None
+        free = 1 + max((tissue.label for tissue in self.fixed_segmentation.tissues), default=0)
+        new_label = {BACKGROUND: BACKGROUND}
+        for tissue in self.moving_segmentation.tissues:
+            if tissue.label == BACKGROUND:
+                continue
+            label = self.pairing.counterparts.get(tissue.label)
+            if label is None:
+                label, free = free, free + 1
+            new_label[tissue.label] = label
+        return _renumbered(self.moving_segmentation, new_label)
 
-    Not by ID: Slicer's "Segment_2" is whatever was drawn second.
+    @property
+    def segmentation_notes(self) -> tuple[str, ...]:
+        """What the user should know about the segmentations: how they were read, paired, and what is in only one."""
+        fixed, moving = self.fixed_segmentation, self.matched_moving_segmentation
+        if moving is None:
+            return fixed.notes
+        alone = (
+            ("moving", _names_of(fixed, fixed.present_labels - moving.present_labels)),
+            ("fixed", _names_of(moving, moving.present_labels - fixed.present_labels)),
+        )
+        lonely = tuple(
+            f"The {other} segmentation has no counterpart of {names}, so there is no overlap to measure."
+            for other, names in alone
+            if names
+        )
+        return tuple(dict.fromkeys((*fixed.notes, *moving.notes, *self.pairing.notes, *lonely)))
 
-    Args:
-        segmentation: The segmentation to renumber.
-        reference: The segmentation whose labels are used.
 
-    Returns:
-        A copy with the labels of ``reference``, or ``segmentation`` itself if they are equal already. Tissues that
-        ``reference`` lacks get labels above all of its own.
-    """
-    by_name = {tissue.name.casefold(): tissue.label for tissue in reference.tissues}
-    free = 1 + max((tissue.label for tissue in reference.tissues), default=0)
-    new_label: dict[int, int] = {}
-    for tissue in segmentation.tissues:
-        if tissue.label == BACKGROUND:
-            new_label[BACKGROUND] = BACKGROUND
-            continue
-        label = by_name.get(tissue.name.casefold())
-        if label is None or label in new_label.values():
-            label, free = free, free + 1
-        new_label[tissue.label] = label
+def _names_of(segmentation: Segmentation, labels: frozenset[int]) -> str:
+    return listed_names(tissue.name for tissue in segmentation.tissues if tissue.label in labels)
+
+
+def _renumbered(segmentation: Segmentation, new_label: dict[int, int]) -> Segmentation:
+    """A copy with other labels, or the segmentation itself where they stay."""
     if all(old == new for old, new in new_label.items()):
         return segmentation
-    table = np.zeros(1 + max(int(segmentation.labels_kji.max()), *new_label), label_type(max(new_label.values())))
+    highest = max(int(segmentation.labels_kji.max()), *new_label)
+    table = np.zeros(1 + highest, label_type(max(new_label.values())))
     for old, new in new_label.items():
         table[old] = new
     tissues = tuple(replace(tissue, label=new_label[tissue.label]) for tissue in segmentation.tissues)

@@ -79,6 +79,7 @@ class ObjectiveValues:
         similarity_before: Weighted mean local correlation without deformation.
         similarity_after: Weighted mean local correlation at the end.
         energy_after: Mean energy density at the end (that of no deformation is 0).
+        kept_share: How many of the voxels that both images cover without deformation are still covered, 0 to 1.
         steps: How many steps the solver has taken.
     """
 
@@ -87,6 +88,7 @@ class ObjectiveValues:
     similarity_before: float
     similarity_after: float
     energy_after: float
+    kept_share: float
     steps: int
 
 
@@ -111,6 +113,7 @@ class RegistrationResult:
         objective_values: What the solver has minimized.
         seconds: How long each part took, by the name of the part.
         warnings: Sentences for the user.
+        unreliable: Why the result must not be relied on, one sentence each; empty if nothing speaks against it.
     """
 
     displacement_ras_mm: np.ndarray
@@ -128,3 +131,4 @@ class RegistrationResult:
     objective_values: ObjectiveValues
     seconds: dict[str, float]
     warnings: tuple[str, ...] = ()
+    unreliable: tuple[str, ...] = ()

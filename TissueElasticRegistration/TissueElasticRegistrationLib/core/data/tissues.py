@@ -6,19 +6,24 @@ meaning, never their absolute size (no kPa: a registration cannot identify the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from reprlib import repr as shortened
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import torch
 
 BACKGROUND = 0
-# Ids of the two tissues that no segment stands for: air around the body, and what lies inside it without a segment.
+# Ids and names of the two tissues that no segment stands for: air around the body, and what lies inside it without a
+# segment.
 BACKGROUND_ID = str(BACKGROUND)
 UNSEGMENTED_ID = "unsegmented"
+BACKGROUND_NAME, UNSEGMENTED_NAME = "background", "unsegmented"
+LISTED_NAMES = 8  # in one sentence
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,11 @@ class Tissue:
 
     Attributes:
         label: Its value in the label array.
-        name: What is shown.
+        name: What is shown: another one than that of every other tissue of its segmentation (see `distinct_names`).
         id: What stays the same when the name changes: the segment ID, or else the label.
         terminology: What the segment's terminology entry says in words, or nothing.
         is_named: False if the name came with a color, from a color table, and does not say which tissue it is.
+        shared_name: What its segment is called if other segments are called the same, or nothing.
     """
 
     label: int
@@ -38,10 +44,16 @@ class Tissue:
     id: str = ""
     terminology: str = ""
     is_named: bool = True
+    shared_name: str = ""
 
     def __post_init__(self) -> None:
         if not self.id:
             object.__setattr__(self, "id", str(self.label))
+
+    @property
+    def segment_name(self) -> str:
+        """What its segment is called; other segments may be called the same."""
+        return self.shared_name or self.name
 
 
 @dataclass(frozen=True)
@@ -160,15 +172,103 @@ def find_tissue(tissues: Iterable[Tissue], key: str) -> Tissue:
         key: The id or the name.
 
     Raises:
-        ValueError: There is none; the message lists the known ones.
+        ValueError: There is none, or the key fits several; the message lists them.
 
     Example:
         >>> find_tissue([Tissue(1, "Lung"), Tissue(2, "Liver")], "liver").label
         2
     """
     tissues = tuple(tissues)
-    for tissue in tissues:
-        if key == tissue.id or key.casefold() == tissue.name.casefold():
-            return tissue
+    name = comparable(key)
+    found = [
+        tissue
+        for tissue in tissues
+        if key == tissue.id or name in (comparable(tissue.name), comparable(tissue.segment_name))
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        fits = " and ".join(f"'{tissue.name}' (ID '{tissue.id}')" for tissue in found)
+        raise ValueError(f"'{key}' fits several tissues, {fits}; use an ID or a name that fits only one of them.")
     known = ", ".join(f"'{tissue.name}'" for tissue in tissues)
     raise ValueError(f"Unknown tissue '{key}'; this segmentation has {known}.")
+
+
+def with_distinct_names(tissues: Sequence[Tissue]) -> tuple[Tissue, ...]:
+    """Tissues under their `distinct_names`.
+
+    Args:
+        tissues: Of one segmentation.
+    """
+    return tuple(
+        tissue if tissue.name == name else replace(tissue, name=name, shared_name=tissue.name)
+        for tissue, name in zip(tissues, distinct_names(tissues), strict=True)
+    )
+
+
+class Identified(Protocol):
+    """A tissue of the core or a row of the panel.
+
+    Attributes:
+        id: Segment ID or label.
+        name: What is shown.
+        terminology: What the segment's terminology entry says in words, or nothing.
+    """
+
+    id: str
+    name: str
+    terminology: str
+
+
+def distinct_names(tissues: Sequence[Identified]) -> tuple[str, ...]:
+    """The names of tissues, those that several of them have completed by the terminology or else by the ID.
+
+    A segment that is called like one of the two tissues without a segment counts as having a name that is taken.
+
+    Args:
+        tissues: Of one segmentation.
+
+    Example:
+        >>> distinct_names([Tissue(1, "Left", "a", "Lung"), Tissue(2, "Left", "b"), Tissue(3, "bone", "c")])
+        ('Left (Lung)', 'Left (b)', 'bone')
+    """
+    segments = [tissue for tissue in tissues if tissue.id not in (BACKGROUND_ID, UNSEGMENTED_ID)]
+    names = Counter([*(comparable(tissue.name) for tissue in segments), BACKGROUND_NAME, UNSEGMENTED_NAME])
+    described = Counter((comparable(tissue.name), tissue.terminology) for tissue in tissues)
+
+    def distinct(tissue: Identified) -> str:
+        if tissue not in segments or names[comparable(tissue.name)] == 1:
+            return tissue.name
+        is_told = tissue.terminology and described[comparable(tissue.name), tissue.terminology] == 1
+        return f"{tissue.name} ({tissue.terminology if is_told else tissue.id})"
+
+    return tuple(distinct(tissue) for tissue in tissues)
+
+
+def comparable(name: str) -> str:
+    """A name as it is compared with others: without differences of case, of spaces, and of the encoding of accents.
+
+    Args:
+        name: What a user or a program has called a segment.
+
+    Example:
+        >>> comparable(" Left  LUNG ") == comparable("left lung")
+        True
+    """
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def listed_names(names: Iterable[str]) -> str:
+    """Names for a sentence, in quotation marks; many of them are only counted.
+
+    Args:
+        names: Of tissues.
+
+    Example:
+        >>> listed_names(["lung", "bone"])
+        "'lung', 'bone'"
+    """
+    names = tuple(names)
+    more = len(names) - LISTED_NAMES
+    text = ", ".join(f"'{name}'" for name in names[:LISTED_NAMES])
+    return f"{text} and {more} more" if more > 0 else text

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import torch
 
-from ..data.progress import Job, Progress
+from ..data.progress import Job, part_of
 from ..data.tissues import Lame, TissueParameters
 from ..physics.deformation import integrate, resize
 from ..preparation.pyramid import Level, Pyramid
-from ..registration.solution import DirectSettings, Stage, Step
+from ..registration.solution import DirectSettings, Stage
 from ..registration.solver import Solver
+from ..registration.velocities import zero_velocity
 
 # Number of voxels of the level at which the registrations end, by dimension. The finest level is left out if the next
 # one still has enough: there, Dice rewards the softest parameters, which fit the noise best. On 2D phantoms of 2 mm the
@@ -38,7 +39,7 @@ class CoarseRegistration:
         self._pyramid = pyramid
         dimension = pyramid.pair.dimension
         self._settings = self._solver.settings(dimension)
-        self._from_zero = _coarse_enough(self._settings.stages, pyramid)
+        self._from_zero = _coarse_enough(self._solver.stages(pyramid), pyramid)
         last = self._from_zero[-1]
         self._from_neighbor = (Stage(last.factor, NEIGHBOR_STEPS[dimension], last.weight),)
 
@@ -66,17 +67,19 @@ class CoarseRegistration:
             ArithmeticError: If the velocity is not finite.
         """
         parameters = TissueParameters({}, default=lame) if isinstance(lame, Lame) else lame
-        full = self._pyramid.parameter_maps(parameters)
+        maps = self._pyramid.parameter_maps(parameters)
         stages = self._from_zero if start is None else self._from_neighbor
         velocity, done, total = start, 0, self.steps(start is None)
         for stage in stages:
             level = self._pyramid.level(stage.factor)
-            maps = level.parameter_maps(*full)
-            for progress in self._solver.descend(level, velocity, maps, stage, self._settings):
-                yield Progress((done + progress.fraction * stage.steps) / total, progress.text)
-                if isinstance(progress, Step):
-                    velocity = progress.velocity
+            if start is None:
+                job = self._solver.stage(self._pyramid, velocity, lambda: maps, stage, self._settings)
+            else:  # so few steps that a comparison would take as long
+                job = self._solver.descend(level, velocity, level.parameter_maps(*maps), stage, self._settings)
+            velocity = yield from part_of(job, done / total, (done + stage.steps) / total)
             done += stage.steps
+        if velocity is None:
+            velocity = zero_velocity(self._pyramid.level(stages[-1].factor))
         if not torch.isfinite(velocity).all():
             raise ArithmeticError("The deformation has values that are not finite.")
         return velocity

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 import torch
 
 from ..data.geometry import Geometry, flip_ras_lps
-from ..data.images import Image, ImagePair, Segmentation, matched_to
+from ..data.images import Image, ImagePair, Segmentation
 from ..data.itk_bridge import displacement_transform, resample_array
 from ..data.progress import Job, Progress
 from ..data.result import ObjectiveValues, RegistrationResult, TissueResult
@@ -23,6 +23,7 @@ from ..preparation.alignment import InitialAlignment
 from ..preparation.preprocessing import WorkingPair, field_of_view
 from .landmarks import landmark_errors, landmark_warnings
 from .metrics import dice, percent, surface_distances
+from .reliability import reasons_against
 
 # One voxel more on every side: ITK's field ends at the outer voxel edges, and beyond it nothing would move.
 MARGIN_VOXELS = 1
@@ -75,7 +76,7 @@ def evaluate(
     warped_segmentation = None
     if pair.moving_segmentation is not None:
         yield Progress(0.5, "warping the segmentation")
-        moving = matched_to(pair.moving_segmentation, pair.fixed_segmentation)
+        moving = pair.matched_moving_segmentation
         warped_segmentation = _on_fixed(moving, transform, pair.fixed.geometry)
         before = _on_fixed(moving, sitk.Transform(3, sitk.sitkIdentity), pair.fixed.geometry)
         common = _without_padding(valid, pair.fixed)
@@ -84,6 +85,8 @@ def evaluate(
             tissue = _with_overlap(tissue, pair.fixed_segmentation, moving, before, warped_segmentation)
             tissues[number] = _with_common_overlap(tissue, pair.fixed_segmentation, warped_segmentation, common)
     visible = working.volume(working.fixed_mask) > 0
+    errors = landmark_errors(pair.landmarks, displacement_ras_mm, geometry)
+    covered_share, strain_rms = _body(working, displacement)
     return RegistrationResult(
         displacement_ras_mm=displacement_ras_mm,
         geometry=geometry,
@@ -96,13 +99,14 @@ def evaluate(
         similarity_before=objective_values.similarity_before,
         similarity_after=objective_values.similarity_after,
         negative_jacobian_percent=percent(folded, visible),
-        landmark_errors=landmark_errors(pair.landmarks, displacement_ras_mm, geometry),
+        landmark_errors=errors,
         objective_values=objective_values,
         seconds={**seconds, "evaluate": time.perf_counter() - began},
         warnings=(
             *_warnings(pair, working, initial, valid),
             *landmark_warnings(pair, displacement_ras_mm, geometry),
         ),
+        unreliable=reasons_against(objective_values, covered_share, strain_rms, tissues, errors),
     )
 
 
@@ -152,6 +156,21 @@ def _on_fixed(segmentation: Segmentation, transform: sitk.Transform, fixed: Geom
     return Segmentation(labels, fixed, segmentation.tissues, f"{segmentation.name} warped", may_be_empty=True)
 
 
+def _body(working: WorkingPair, displacement: torch.Tensor) -> tuple[float, float]:
+    """How much of the fixed body is inside the moving image, and the strain there (see `reasons_against`)."""
+    body = (working.volume(working.fixed_mask) > 0) & (working.volume(working.labels) != BACKGROUND)
+    covered = body & (working.volume(working.moving_mask) > 0)
+    if not covered.any():
+        return 0.0, 0.0
+    strain_square = working.volume(_strain_square(working, displacement))
+    return float(covered.sum() / body.sum()), float(np.sqrt(strain_square[covered].mean()))
+
+
+def _strain_square(working: WorkingPair, displacement: torch.Tensor) -> torch.Tensor:
+    size = torch.tensor(working.spacing_mm).view(1, -1, *[1] * working.dimension)
+    return strain_invariants(displacement * size, working.spacing_mm)[0]
+
+
 def _tissues(
     working: WorkingPair,
     displacement: torch.Tensor,
@@ -162,8 +181,7 @@ def _tissues(
     """Energy, strain and folding of every tissue within the fixed image, NaN for those without a voxel there."""
     lam, mu = parameters.maps(working.labels)
     energy = working.volume(objective.energy_density(displacement, working.spacing_mm, lam, mu))
-    size = torch.tensor(working.spacing_mm).view(1, -1, *[1] * working.dimension)
-    strain_square = working.volume(strain_invariants(displacement * size, working.spacing_mm)[0])
+    strain_square = working.volume(_strain_square(working, displacement))
     labels = working.volume(working.labels)
     visible = working.volume(working.fixed_mask) > 0
     soft = soft_stiffness(((tissue.name, parameters[tissue.label]) for tissue in working.tissues), objective.scale)
@@ -237,7 +255,7 @@ def _warnings(pair: ImagePair, working: WorkingPair, initial: InitialAlignment, 
                 f"'{tissue.name}' covers only {count} voxels of the registration grid; its parameters have "
                 "little effect."
             )
-    return tuple(found)
+    return (*found, *pair.segmentation_notes)
 
 
 def padded_array(array_kji: np.ndarray) -> np.ndarray:

@@ -25,8 +25,8 @@ def read_parameters(
         ``base`` with the parameters of the file.
 
     Raises:
-        ValueError: Naming the file: it is not of this form, names an unknown tissue or one twice, or holds a value that
-            is negative or outside of the range of its scale.
+        ValueError: Naming the file: it is not of this form, names an unknown tissue or one of them twice, or holds a
+            value that is negative or outside of the range of its scale.
     """
     tissues = tuple(tissues)
     content = read_json(path)
@@ -40,13 +40,13 @@ def read_parameters(
     if not isinstance(scale_name, str) or scale_name not in SCALES:
         raise ValueError(f"{path}: unknown scale '{shortened(str(scale_name))}', expected one of {', '.join(SCALES)}.")
     source = SCALES[scale_name]
-    parameters, named = base, set()
+    parameters, keys = base, {}
     for name, values in content["tissues"].items():
         try:
             tissue = find_tissue(tissues, name)
-            if tissue.label in named:
-                raise ValueError(f"tissue '{tissue.name}' is named twice.")
-            named.add(tissue.label)
+            if tissue.label in keys:
+                raise ValueError(f"'{keys[tissue.label]}' and '{name}' are the same tissue; give its values once.")
+            keys[tissue.label] = name
             lame = _lame(values, name)
             check_parameters(TissueParameters({tissue.label: lame}), source, {tissue.label: tissue.name})
         except ValueError as error:

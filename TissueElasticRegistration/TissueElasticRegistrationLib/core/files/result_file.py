@@ -47,6 +47,8 @@ def result_json(result: RegistrationResult, facts: Mapping[str, Any]) -> dict[st
             "seconds": {step: round(float(seconds.get(step, 0.0)), 3) for step in STEPS},
             "peak_memory_mb": facts.get("peak_memory_mb"),
             "estimate": facts.get("estimate"),
+            "kept_share": result.objective_values.kept_share,
+            "unreliable": list(result.unreliable),
             "warnings": list(result.warnings),
         }
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -11,19 +13,22 @@ import SimpleITK as sitk
 from ..data.geometry import Geometry
 from ..data.images import Image, Segmentation, label_type
 from ..data.itk_bridge import resample_array
-from ..data.tissues import BACKGROUND, Tissue
+from ..data.segment_layers import merge_segments
+from ..data.tissues import BACKGROUND, Tissue, comparable, listed_names, with_distinct_names
 from .image_files import grid_of_file, read_volume, scalar_array
 from .segment_headers import check_extents, has_segments, read_segments
 from .text_files import shortened
 
 MAX_LABEL = 65535
+# How far a label map may lie beside its image, in voxels, and from where on it is said.
+MOST_BESIDE, WORTH_SAYING = 0.5, 0.1
 
 
 def parse_tissue_names(text: str) -> dict[int, str]:
     """The names of labels as the command line gives them.
 
     Args:
-        text: Such as "1=lung,2=soft".
+        text: Such as "1=lung,2=soft", see `comma_separated`.
 
     Returns:
         Label -> name.
@@ -36,7 +41,11 @@ def parse_tissue_names(text: str) -> dict[int, str]:
         {1: 'lung', 2: 'soft'}
     """
     names: dict[int, str] = {}
-    for entry in text.split(","):
+    try:
+        entries = comma_separated(text) or [""]
+    except ValueError as error:
+        raise ValueError(f"--tissues: {error}") from error
+    for entry in entries:
         label, separator, name = entry.partition("=")
         label, name = label.strip(), name.strip()
         is_number = label.isascii() and label.isdigit() and len(label) <= len(str(MAX_LABEL))
@@ -51,67 +60,114 @@ def parse_tissue_names(text: str) -> dict[int, str]:
             )
         if int(label) in names:
             raise ValueError(f"--tissues: label {int(label)} is named twice.")
-        if name.casefold() in {known.casefold() for known in names.values()}:
+        if comparable(name) in map(comparable, names.values()):
             raise ValueError(f"--tissues: the name '{name}' is given to two labels.")
         names[int(label)] = name
     return names
 
 
+def comma_separated(text: str) -> list[str]:
+    """The entries of a list on the command line; one that contains a comma is written in double quotes.
+
+    Args:
+        text: The list.
+
+    Raises:
+        ValueError: A quotation mark is not closed.
+
+    Example:
+        >>> comma_separated('bone, "Lung, left"')
+        ['bone', 'Lung, left']
+    """
+    try:
+        rows = list(csv.reader([text], skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise ValueError(f"{text} is not a list of names: {error}.") from error
+    return [entry.strip() for row in rows for entry in row]
+
+
 def read_segmentation(
-    path: str | os.PathLike, reference: Image, names: Mapping[int, str] | None = None, names_must_occur: bool = True
+    path: str | os.PathLike, reference: Image, names: Mapping[int, str] | None = None
 ) -> Segmentation:
     """The segmentation of an image, on its grid.
 
-    A label map must lie on the grid of its image; its label values stay, and background (0) is a tissue only if it is
-    named. A .seg.nrrd (recognized by its header) carries names, IDs and terminology itself and may lie on another grid:
-    it is resampled (nearest), its segments become labels 1 to N in their order, the later one wins where two overlap.
+    A label map must lie on the grid of its image: its axes may have another order or direction, and its corners may lie
+    up to half a voxel away. Its label values stay, and background (0) is a tissue only if it is named. A .seg.nrrd
+    (recognized by its header) carries names, IDs and terminology itself and may lie on another grid: it is resampled
+    (nearest), its segments become labels 1 to N in their order; where they overlap, see `merge_segments`.
 
     Args:
         path: A label map or a .seg.nrrd.
         reference: The image that is segmented.
-        names: Label -> name of the tissues of a label map; the others are called by their value.
-        names_must_occur: Whether a named label (other than 0) that is not in the file is an error; switch it off for
-            the moving image, which need not show every tissue.
+        names: Label -> name of the tissues of a label map; the others are called by their value. One table may serve
+            many images: names of labels that are not in this one are only noted.
 
     Raises:
         ValueError: Naming the file: it is not readable as in `read_volume`, empty, on another grid, holds values that
-            are not whole numbers from 0 to 65535, or does not fit ``names``.
+            are not whole numbers from 0 to 65535, or none of ``names``.
     """
     volume = read_volume(path)
     if has_segments(volume):
-        if names and names_must_occur:
-            raise ValueError(
-                f"{path}: --tissues is not allowed here, because a .seg.nrrd file contains its own segment names."
-            )
         return _from_segments(volume, path, reference)
-    return _from_label_map(volume, path, reference, names or {}, names_must_occur)
+    return _from_label_map(volume, path, reference, names or {})
 
 
-def _from_label_map(
-    volume: sitk.Image, path, reference: Image, names: Mapping[int, str], names_must_occur: bool
-) -> Segmentation:
+def has_own_names(path: str | os.PathLike) -> bool:
+    """Whether a file is a .seg.nrrd, which carries the names of its segments.
+
+    Args:
+        path: A file that `read_segmentation` has read.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    return has_segments(reader)
+
+
+def _from_label_map(volume: sitk.Image, path, reference: Image, names: Mapping[int, str]) -> Segmentation:
     """A label map on the grid of its image; ValueError, naming the file, for everything else."""
     if volume.GetNumberOfComponentsPerPixel() > 1:
         raise ValueError(
             f"{path}: expected one label per voxel, but the file has "
             f"{volume.GetNumberOfComponentsPerPixel()} components per voxel."
         )
-    geometry = grid_of_file(volume, path)
-    if not geometry.agrees_with(reference.geometry):
+    labels, notes = _turned(_whole_numbers(scalar_array(volume), path), grid_of_file(volume, path), path, reference)
+    present = set(np.unique(labels).tolist())
+    if present <= {BACKGROUND}:
+        raise ValueError(f"{path}: the segmentation is empty, every voxel is 0.")
+    if names and not present & set(names):
+        raise ValueError(
+            f"--tissues names no label of {path}, which has {listed_names(map(str, sorted(present - {BACKGROUND})))}."
+        )
+    absent = sorted(set(names) - present - {BACKGROUND})
+    if absent:
+        notes += (f"{Path(path).name} does not have {listed_names(names[label] for label in absent)}.",)
+    listed = sorted(present - {BACKGROUND} | ({BACKGROUND} & set(names)))
+    tissues = with_distinct_names([Tissue(label, names.get(label, str(label))) for label in listed])
+    return Segmentation(labels, reference.geometry, tissues, str(path), notes=notes)
+
+
+def _turned(labels: np.ndarray, geometry: Geometry, path, reference: Image) -> tuple[np.ndarray, tuple[str, ...]]:
+    """A label map with the axes of its image, and a sentence if it lies beside it; ValueError if half a voxel or more.
+
+    No voxel is interpolated: closer than that, the nearest voxel of the label map is the one with the same indices.
+    """
+    turn = geometry.turn_like(reference.geometry)
+    turned = geometry.turned(turn)
+    error_mm, error_voxels = turned.distance_to(reference.geometry)
+    if turned.shape_kji != reference.geometry.shape_kji or error_voxels >= MOST_BESIDE:
         raise ValueError(
             f"{path}: the label map and its image {reference.name} have different grids "
-            f"({_describe(geometry)} instead of {_describe(reference.geometry)})."
+            f"({_describe(geometry)} instead of {_describe(reference.geometry)}; they are {error_mm:.3g} mm apart, and "
+            "less than half a voxel is allowed)."
         )
-    labels = _whole_numbers(scalar_array(volume), path)
-    present = set(np.unique(labels).tolist()) - {BACKGROUND}
-    if not present:
-        raise ValueError(f"{path}: the segmentation is empty, every voxel is 0.")
-    absent = sorted(set(names) - present - {BACKGROUND})
-    if absent and names_must_occur:
-        raise ValueError(f"--tissues names label {absent[0]} ('{names[absent[0]]}'), which does not occur in {path}.")
-    listed = sorted(present | ({BACKGROUND} & set(names)))
-    tissues = tuple(Tissue(label, names.get(label, str(label))) for label in listed)
-    return Segmentation(labels, reference.geometry, tissues, str(path))
+    if error_voxels < WORTH_SAYING:
+        return turn.applied_to(labels), ()
+    note = (
+        f"{Path(path).name} lies {error_mm:.2g} mm ({error_voxels:.2g} voxels) beside its image; it was taken as if "
+        "both had the same voxels."
+    )
+    return turn.applied_to(labels), (note,)
 
 
 def _whole_numbers(values: np.ndarray, path) -> np.ndarray:
@@ -137,20 +193,19 @@ def _from_segments(volume: sitk.Image, path, reference: Image) -> Segmentation:
     geometry = grid_of_file(volume, path)
     layers = np.atleast_3d(sitk.GetArrayFromImage(volume))
     layers = layers.reshape(*geometry.shape_kji, volume.GetNumberOfComponentsPerPixel())
-    labels = np.zeros(reference.geometry.shape_kji, label_type(len(segments)))
+    on_grid = []
     for layer in range(layers.shape[-1]):
         check_extents(layers[..., layer], [segment for segment in segments if segment.layer == layer], path)
-        on_grid = _on_grid(np.ascontiguousarray(layers[..., layer]), geometry, reference.geometry)
-        for label, segment in enumerate(segments, start=1):
-            if segment.layer == layer:
-                # Not over a later segment of an earlier layer: the order of segments decides, not that of layers.
-                labels[(on_grid == segment.value) & (labels < label)] = label
-    if not labels.any():
-        raise ValueError(f"{path}: the segmentation does not overlap with its image {reference.name}.")
-    tissues = tuple(
-        Tissue(label, segment.name, segment.id, segment.terminology) for label, segment in enumerate(segments, start=1)
+        on_grid.append(_on_grid(np.ascontiguousarray(layers[..., layer]), geometry, reference.geometry))
+    merged = merge_segments(
+        ((on_grid[segment.layer], segment.value) for segment in segments), reference.geometry.shape_kji
     )
-    return Segmentation(labels, reference.geometry, tissues, str(path))
+    if not merged.labels_kji.any():
+        raise ValueError(f"{path}: the segmentation does not overlap with its image {reference.name}.")
+    tissues = with_distinct_names(
+        [Tissue(label, one.name, one.id, one.terminology) for label, one in enumerate(segments, start=1)]
+    )
+    return Segmentation(merged.labels_kji, reference.geometry, tissues, str(path), notes=merged.notes(tissues))
 
 
 def _on_grid(layer_kji: np.ndarray, geometry: Geometry, reference: Geometry) -> np.ndarray:

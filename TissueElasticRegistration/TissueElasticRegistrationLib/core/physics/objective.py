@@ -78,9 +78,33 @@ class Objective:
         Raises:
             ValueError: Images of different shapes, or a displacement that does not fit its spacing.
         """
-        correlation, region = local_ncc(fixed, warped, mask, self.windows(spacing_mm))
-        similarity = masked_mean(self.similarity_weight(lam, mu) * correlation, region)
+        similarity = masked_mean(*self.local_similarity(fixed, warped, mask, spacing_mm, lam, mu))
         return ObjectiveTerms(similarity, weight * self.energy_density(displacement, spacing_mm, lam, mu).mean())
+
+    def local_similarity(
+        self,
+        fixed: torch.Tensor,
+        warped: torch.Tensor,
+        mask: torch.Tensor,
+        spacing_mm: Sequence[float],
+        lam: torch.Tensor,
+        mu: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weighted similarity of every voxel.
+
+        Args:
+            fixed: As in `terms`.
+            warped: As in `terms`.
+            mask: As in `terms`.
+            spacing_mm: As in `terms`.
+            lam: As in `terms`.
+            mu: As in `terms`.
+
+        Returns:
+            The similarity, 0 where it is not defined, and the region in which it is, of 0 and 1; (B, 1, *shape) each.
+        """
+        correlation, region = local_ncc(fixed, warped, mask, self.windows(spacing_mm))
+        return self.similarity_weight(lam, mu) * correlation, region
 
     def similarity_weight(self, lam: torch.Tensor, mu: torch.Tensor) -> torch.Tensor | float:
         """w_sim(x) of the scale.

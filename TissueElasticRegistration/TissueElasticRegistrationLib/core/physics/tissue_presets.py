@@ -7,17 +7,22 @@ contracts by itself: that is no elastic response to a load.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeVar
 
-from ..data.tissues import BACKGROUND, BACKGROUND_ID, UNSEGMENTED_ID, Lame, Tissue, TissueParameters
+from ..data.tissues import BACKGROUND, BACKGROUND_ID, UNSEGMENTED_ID, Lame, Tissue, TissueParameters, listed_names
 from .parameter_scale import LogScale, ParameterScale, rescaled
 
 AIR, FLUID, HEART_MUSCLE, LUNG, UNSEGMENTED, SOFT, LIVER, BONE = 0.02, 0.05, 0.2, 0.5, 0.5, 1.0, 1.0, 30.0
 
 _CAMEL_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe"})  # the ones that do not consist of a letter and an accent
+_ARTICLE = re.compile(r"\bde la\b")  # "la" is the left atrium otherwise
 
 
 @dataclass(frozen=True)
@@ -25,72 +30,34 @@ class Preset:
     """The start values of one kind of tissue.
 
     Attributes:
-        label: What the panel calls it.
+        label: What the panel calls it, and the key of its words in ``tissue_words.json``.
         weight: Start value of λ and of μ, on the log scale.
-        words: By rank, the words that name such a tissue. Of all words in a name those of the lowest rank decide, so
-            "rib muscle" is soft (2) and "vertebral body" is bone (3). Whole words, singular: a plural s is removed
-            before the comparison, so "rib" matches "Ribs" and not "fibrillin".
         is_offered: Whether the panel offers it for a tissue whose name is not recognized.
     """
 
     label: str
     weight: float
-    words: Mapping[int, str]
     is_offered: bool = True
 
 
-# In the order of the panel's menu, which also decides within a rank. Neither "tissue" nor "organ" is a word: that every
-# segment is.
+# In the order of the panel's menu, which also decides within a rank.
 PRESETS: tuple[Preset, ...] = (
-    Preset("Air", AIR, {3: "air gas outside background exterior"}),
-    Preset(
-        "Fluid",
-        FLUID,
-        {
-            3: "renal calyx",
-            5: "blood cavity ventricle atrium lumen bladder gallbladder csf fluid urine effusion ascites lv rv la ra "
-            "lvc",
-        },
-    ),
-    Preset("Lung", LUNG, {4: "lung lobe trachea bronchus bronchi airway pulmo"}),
-    Preset("Heart muscle", HEART_MUSCLE, {1: "myocardium myocardial"}),
-    Preset(
-        "Soft tissue",
-        SOFT,
-        {
-            2: "cord marrow muscle wall fat skin tumor tumour nodule gtv ctv artery vein vessel nerve canal disc "
-            "ligament tendon",
-            6: "soft body trunk torso rest connective parenchyma mass cyst lesion heart aorta cava gland spleen kidney "
-            "adrenal pancreas stomach bowel intestine duodenum jejunum ileum colon rectum esophagus oesophagus thyroid "
-            "thymus parotid submandibular prostate uterus ovary testis breast placenta brain cerebrum cerebellum "
-            "brainstem hippocampus matter eye lens tongue larynx pharynx diaphragm gluteus autochthon iliopsoas psoas",
-        },
-    ),
-    Preset("Liver", LIVER, {5: "liver hepar"}),
-    Preset(
-        "Bone",
-        BONE,
-        {
-            3: "bone rib vertebra vertebrae vertebral spine sternum clavicle clavicula scapula femur femoral hip "
-            "sacrum pelvis ilium ischium pubis acetabulum skull humerus cranium mandible maxilla tibia fibula radius "
-            "ulna patella cartilage tooth teeth implant metal coccyx skeleton",
-        },
-    ),
-    Preset("Unsegmented", UNSEGMENTED, {1: "unsegmented"}, is_offered=False),
-)
-# By rank: weight and words.
-_RANKED = sorted(
-    ((rank, preset.weight, words.split()) for preset in PRESETS for rank, words in preset.words.items()),
-    key=lambda entry: entry[0],
+    Preset("Air", AIR),
+    Preset("Fluid", FLUID),
+    Preset("Lung", LUNG),
+    Preset("Heart muscle", HEART_MUSCLE),
+    Preset("Soft tissue", SOFT),
+    Preset("Liver", LIVER),
+    Preset("Bone", BONE),
+    Preset("Unsegmented", UNSEGMENTED, is_offered=False),
 )
 NOTHING_UNDERSTOOD = (
     "No segment name identifies its tissue, so all tissues start with the same elasticity; rename the segments, or set "
     "the elasticity of each one."
 )
+_NO_SEGMENTS = (BACKGROUND_ID, UNSEGMENTED_ID)
 # Whose stiffness counts as 1.
 _SOFT_NAMES = ("soft", "soft tissue", "body", "muscle", "unsegmented")
-# Words that mean a tissue only beside one of these: a lobe may also be one of the brain, the liver or the thyroid.
-_ONLY_BESIDE = {"lobe": {"upper", "middle", "lower", "lung", "pulmonary"}, "renal": {"pelvi"}}
 
 
 class Described(Protocol):
@@ -137,9 +104,32 @@ def understood(tissue: Described) -> bool:
 
 
 def unknown_segments(tissues: Iterable[AnyTissue]) -> tuple[AnyTissue, ...]:
-    """The segments among ``tissues`` if not one of them is `understood` (see `NOTHING_UNDERSTOOD`), otherwise none."""
-    segments = tuple(tissue for tissue in tissues if tissue.id not in (BACKGROUND_ID, UNSEGMENTED_ID))
-    return () if any(understood(tissue) for tissue in segments) else segments
+    """The segments among ``tissues`` that are not `understood` (see `names_warning`)."""
+    return tuple(tissue for tissue in tissues if tissue.id not in _NO_SEGMENTS and not understood(tissue))
+
+
+def names_warning(tissues: Iterable[Described], chosen: Collection[str] = ()) -> str:
+    """One sentence if tissues start with the values of soft tissue because their names say nothing, otherwise "".
+
+    Args:
+        tissues: All tissues that have a voxel.
+        chosen: Ids of those whose values do not come from their names.
+
+    Example:
+        >>> names_warning([Tissue(1, "lung"), Tissue(2, "structure 12")])[:80]
+        "Some segment names do not identify a tissue, which then starts as soft tissue: '"
+    """
+    segments = tuple(tissue for tissue in tissues if tissue.id not in _NO_SEGMENTS)
+    unknown = unknown_segments(segments)
+    unset = [tissue.name for tissue in unknown if tissue.id not in chosen]
+    if not unset:
+        return ""
+    if len(unknown) == len(segments):
+        return NOTHING_UNDERSTOOD
+    return (
+        f"Some segment names do not identify a tissue, which then starts as soft tissue: {listed_names(unset)}; rename "
+        "these segments, or set their elasticity."
+    )
 
 
 def _texts(tissue: Described) -> tuple[str, ...]:
@@ -148,18 +138,66 @@ def _texts(tissue: Described) -> tuple[str, ...]:
 
 
 def _known_weight(*texts: str) -> float | None:
-    """The weight of the first group of ``_WORDS`` of which one of the texts has a word; None if there is none."""
-    words = {_singular(word) for text in texts for word in re.findall(r"[a-z]+", _CAMEL_CASE.sub(" ", text).lower())}
-    for _, weight, names in _RANKED:
-        for name in names:
-            if _singular(name) in words and (name not in _ONLY_BESIDE or words & _ONLY_BESIDE[name]):
-                return weight
-    return None
+    """The weight of the word of the lowest rank that one of the texts has; None if none of them is known."""
+    words = {word for text in texts for word in _words(text)}
+    known = [_VOCABULARY[word] for word in words & _VOCABULARY.keys()]
+    ranked = [(one.rank, one.order, one.weight) for one in known if not one.beside or words & one.beside]
+    return min(ranked)[-1] if ranked else None
+
+
+class Word(NamedTuple):
+    """A word that names a tissue. Of all words in a name the one of the lowest rank decides.
+
+    So "rib muscle" is soft (2) and "vertebral body" is bone (3).
+
+    Attributes:
+        rank: From 1.
+        order: Place in `PRESETS`, which decides among equal ranks.
+        weight: Start value of λ and of μ, on the log scale.
+        beside: Words of which the name needs one as well: a lobe may also be one of the brain or the thyroid.
+    """
+
+    rank: int
+    order: int
+    weight: float
+    beside: frozenset[str]
+
+
+def vocabulary() -> dict[str, Word]:
+    """All words that are understood: English, Latin as tools write it, German, French, Spanish, Italian.
+
+    Left out are "tissue" and "organ", which every segment is, parts of the body (head, chest), and words that mean
+    something else in another language or without their accent, such as "côte". Later additions have ranks behind the
+    first six, so that no name has ever changed its start value.
+    """
+    content = json.loads((Path(__file__).parent / "tissue_words.json").read_text(encoding="utf-8"))
+    beside = {word: frozenset(_words(others)) for word, others in content["only_beside"].items()}
+    return {
+        _singular(word): Word(int(rank), order, preset.weight, beside.get(word, frozenset()))
+        for order, preset in enumerate(PRESETS)
+        for rank, languages in content["words"][preset.label].items()
+        for text in languages.values()
+        for word in text.split()
+    }
+
+
+def _words(text: str) -> list[str]:
+    """The words of a name: camelCase and underscores split, without accents, capitals, digits and a plural s."""
+    plain = "".join(
+        letter
+        for letter in unicodedata.normalize("NFKD", text.translate(_LETTERS))
+        if not unicodedata.combining(letter)
+    )
+    lower = _ARTICLE.sub(" ", _CAMEL_CASE.sub(" ", plain).lower().replace("_", " "))
+    return [_singular(word) for word in re.findall(r"[a-z]+", lower)]
 
 
 def _singular(word: str) -> str:
     """Without a plural s, which also takes the s of "pelvis": names and texts go through the same mill."""
     return word.removesuffix("s") if len(word) > 3 else word
+
+
+_VOCABULARY = vocabulary()
 
 
 def table_parameters(tissues: Iterable[Tissue], scale: ParameterScale) -> TissueParameters:

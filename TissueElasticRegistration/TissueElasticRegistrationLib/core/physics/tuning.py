@@ -72,18 +72,24 @@ def with_values(
         parameters: The values of all tissues.
         tissues: The tissues of the segmentation.
         values: Id or name of a tissue -> (λ, μ) or `Lame`.
-        ignore_unknown: Skip keys that fit no tissue (a segment that is gone, unsegmented tissue where there is none).
+        ignore_unknown: Keys are ids only; skip those that fit no tissue (a segment that is gone, unsegmented tissue
+            where there is none).
 
     Raises:
-        ValueError: A key fits no tissue, unless ``ignore_unknown``; the message lists the known ones. Or like
-            `checked_values`.
+        ValueError: A key fits no tissue, unless ``ignore_unknown``, or several, or two keys fit one tissue; the
+            message lists them. Or like `checked_values`.
     """
     tissues = tuple(tissues)
-    known = {key for tissue in tissues for key in (tissue.id, tissue.name.casefold())}
+    by_id = {tissue.id: tissue for tissue in tissues}
+    keys: dict[int, str] = {}
     for key, lame in checked_values(values).items():
-        if ignore_unknown and key not in known and key.casefold() not in known:
+        if ignore_unknown and key not in by_id:
             continue
-        parameters = parameters.with_tissue(find_tissue(tissues, key).label, lame)
+        tissue = by_id[key] if ignore_unknown else find_tissue(tissues, key)
+        if tissue.label in keys:
+            raise ValueError(f"'{keys[tissue.label]}' and '{key}' are the same tissue; give its values once.")
+        keys[tissue.label] = key
+        parameters = parameters.with_tissue(tissue.label, lame)
     return parameters
 
 

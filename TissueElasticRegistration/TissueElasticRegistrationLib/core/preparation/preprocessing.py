@@ -11,15 +11,13 @@ import torch
 from ..data.geometry import Geometry
 from ..data.images import CT_WINDOW_HU, Image, ImagePair, Segmentation
 from ..data.itk_bridge import geometry_of, resample_array, sitk_volume
-from ..data.tissues import BACKGROUND, UNSEGMENTED_ID, Tissue
+from ..data.tissues import BACKGROUND, BACKGROUND_NAME, UNSEGMENTED_ID, UNSEGMENTED_NAME, Tissue
 from .body import outside_body
 from .working_grid import WorkingGrid, working_grid
 
 CT_LOWEST_HU = -500.0
 PERCENTILES = (0.5, 99.5)
 MIN_OVERLAP = 0.01  # of the smaller image
-# Voxels inside the body that belong to no segment become a tissue of this name.
-UNSEGMENTED_NAME = "unsegmented"
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +242,7 @@ def tissue_labels(
     background = labels == BACKGROUND
     if named or not background.any():
         return labels, (*named, *listed)
-    tissues = [Tissue(BACKGROUND, "background"), *listed]
+    tissues = [Tissue(BACKGROUND, BACKGROUND_NAME), *listed]
     unsegmented = background & ~outside_body(fixed, geometry, ct)
     if unsegmented.any():
         label = max(tissue.label for tissue in tissues) + 1

@@ -11,6 +11,10 @@ from ..physics.deformation import average_pooled
 from ..physics.sampling import MovingSampler
 from .preprocessing import WorkingPair
 
+# A level with fewer voxels along an axis holds no more than a few windows of the local correlation. Optimizer steps
+# there drove small volumes, and scans that share a part of the body, out of each other's field of view.
+MIN_LEVEL_VOXELS = 12
+
 
 @dataclass(frozen=True, eq=False)
 class Level:
@@ -73,6 +77,15 @@ class Pyramid:
         if factor not in self._levels:
             self._levels[factor] = self._build(factor)
         return self._levels[factor]
+
+    def is_fine_enough(self, factor: int) -> bool:
+        """Whether a level has enough voxels along every pooled axis for optimizer steps; the working grid always has.
+
+        Args:
+            factor: As in `level`.
+        """
+        pooled = [n for n, may_be in zip(self.pair.fixed.shape[2:], self.pair.pooled_axes, strict=True) if may_be]
+        return factor == 1 or all(n // factor >= MIN_LEVEL_VOXELS for n in pooled)
 
     def parameter_maps(self, parameters: TissueParameters) -> tuple[torch.Tensor, torch.Tensor]:
         """Λ and Γ on the working grid.

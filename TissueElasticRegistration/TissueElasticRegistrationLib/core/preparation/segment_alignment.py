@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..data.geometry import flip_ras_lps
-from ..data.images import ImagePair, Segmentation, matched_to
+from ..data.images import ImagePair, Segmentation
 
 MAX_VOXELS = 1_000_000  # of a label map that is looked at
 POINTS = 3000  # of all segments together
@@ -32,7 +32,7 @@ def segment_alignment(pair: ImagePair) -> sitk.AffineTransform:
     if pair.moving_segmentation is None:
         raise ValueError("An initial alignment by segments needs a segmentation of the moving image.")
     fixed = _surfaces(pair.fixed_segmentation)
-    moving = _surfaces(matched_to(pair.moving_segmentation, pair.fixed_segmentation))
+    moving = _surfaces(pair.matched_moving_segmentation)
     common = sorted(fixed.keys() & moving.keys())
     if not common:
         raise ValueError(

@@ -18,12 +18,14 @@ import torch
 from ..data.progress import Job, Progress, mapped, part_of
 from ..data.result import ObjectiveValues
 from ..data.tissues import TissueParameters
-from ..physics.deformation import integrate, resize, smoothed
-from ..physics.objective import Objective, ObjectiveTerms
+from ..physics.deformation import smoothed
+from ..physics.objective import Objective
 from ..preparation.pyramid import Level, Pyramid
+from .comparison import Comparison, Judgement
 from .solution import DirectSettings, Maps, Solution, Stage, Step
+from .velocities import displacement_on, maps_on, velocity_on, with_detail, zero_velocity
 
-Candidate = tuple[torch.Tensor, float | None]  # a velocity and its J, if that is known
+Candidate = tuple[torch.Tensor | None, float | None]  # a velocity, None for zero, and its J, if that is known
 
 SETTINGS_2D = DirectSettings(stages=(Stage(8, 60), Stage(4, 60), Stage(2, 50), Stage(1, 60)))
 # Fine 3D levels have noise to fit and little to gain: the weights grow and the steps shrink towards them.
@@ -36,6 +38,10 @@ STEP_VOXELS = 20_000
 # needs much smaller ones from the first step on; in 3D it ends before.
 REFINING_RATES = {2: 0.1, 3: 1.0}
 REFINING_FINAL_RATE = 0.3
+NOTHING_BETTER = (
+    "No deformation was found that makes the images more alike and keeps them in each other's field of view; they were "
+    "left as they were aligned."
+)
 
 
 class DirectSolver:
@@ -62,6 +68,15 @@ class DirectSolver:
         """The settings used for single slices (2) or volumes (3)."""
         return self._settings or (SETTINGS_2D if dimension == 2 else SETTINGS_3D)
 
+    def stages(self, pyramid: Pyramid) -> tuple[Stage, ...]:
+        """The stages of a registration of this pair from nothing: those of the settings whose levels are fine enough.
+
+        Args:
+            pyramid: The working pair.
+        """
+        stages = self.settings(pyramid.pair.dimension).stages
+        return tuple(stage for stage in stages if pyramid.is_fine_enough(stage.factor))
+
     def refinement(self, steps: int, dimension: int) -> tuple[Stage, ...]:
         """See `Solver.refinement`: one stage at full resolution.
 
@@ -77,7 +92,7 @@ class DirectSolver:
 
     def prepare(self, pyramid: Pyramid) -> None:
         """See `Solver.prepare`: the levels of its stages. Registers any pair."""
-        for stage in self.settings(pyramid.pair.dimension).stages:
+        for stage in self.stages(pyramid):
             pyramid.level(stage.factor)
 
     def solve(
@@ -90,14 +105,14 @@ class DirectSolver:
     ) -> Job[Solution]:
         """See `Solver.solve`.
 
-        A stage coarser than the start corrects it, if that does not raise J on the next finer level, and keeps its
-        detail. No stages at all make a solution of the start as it is.
+        A stage coarser than the start corrects it and keeps its detail. No stages at all make a solution of the start
+        as it is. Where everything ends worse than without deformation (see `Judgement.is_worse`), there is none.
 
         Args:
             pyramid: The working pair.
             parameters: λ and μ of every tissue.
             start: A velocity at any resolution; None to register from nothing.
-            stages: None for those of the settings, also with a start.
+            stages: None for those of the settings, also with a start; levels that are too coarse are left out.
             start_objective: J of the start, if it is known already.
         """
         settings = self.settings(pyramid.pair.dimension)
@@ -105,23 +120,52 @@ class DirectSolver:
         if refining:
             settings = replace(settings, final_rate=min(settings.final_rate, REFINING_FINAL_RATE))
         stages = settings.stages if stages is None else stages
+        stages = tuple(stage for stage in stages if pyramid.is_fine_enough(stage.factor))
         maps = pyramid.parameter_maps(parameters)
         effort = [stage.steps * (pyramid.level(stage.factor).fixed.numel() + STEP_VOXELS) for stage in stages]
         shares = list(itertools.accumulate((part / max(1, sum(effort)) for part in effort), initial=0.0))
         velocity, candidates = start, [(start, start_objective)] if refining and stages else []
         for number, stage in enumerate(stages):
-            level = pyramid.level(stage.factor)
-            job = self.descend(level, velocity, level.parameter_maps(*maps), stage, settings)
+            if stage.factor == 1 and not refining:
+                candidates = [(velocity, None)]
+            job = self.stage(pyramid, velocity, lambda: maps, stage, settings)
             if refining and (stage.factor, stage.weight) == (1, 1.0):
                 job = _noting_best(job, velocity, candidates)
-            found = yield from part_of(job, shares[number], shares[number + 1])
-            found = found if velocity is None else with_detail(found, velocity)
-            # A coarse level has a minimum of its own: what is good on finer ones already is not given up for it.
-            is_correction = refining and velocity is start and stage.factor > 1
-            if not (is_correction and self.is_worse(pyramid, found, start, maps, stage.factor // 2)):
-                velocity = found
+            velocity = yield from part_of(job, shares[number], shares[number + 1])
         steps = sum(stage.steps for stage in stages)
         return self._solution(pyramid, [(velocity, None), *candidates], maps, settings, steps)
+
+    def stage(
+        self,
+        pyramid: Pyramid,
+        start: torch.Tensor | None,
+        maps: Callable[[], Maps],
+        stage: Stage,
+        settings: DirectSettings,
+    ) -> Job[torch.Tensor | None]:
+        """One stage of a registration; a coarse one is given up if it ends worse than it began.
+
+        A coarse level has a minimum of its own: what is good already is not given up for it. So the end is compared
+        with the start on the next finer level. At full resolution, the end of the registration is judged.
+
+        Args:
+            pyramid: The working pair.
+            start: A velocity at any resolution, None for zero.
+            maps: Says what Λ and Γ are, on the working grid, at each step.
+            stage: How many steps, and of which kind.
+            settings: See `settings`.
+
+        Yields:
+            As `descend`.
+
+        Returns:
+            A velocity with the detail of the start, or the start itself.
+        """
+        level = pyramid.level(stage.factor)
+        found = yield from self.descend(level, start, maps_on(level, maps), stage, settings)
+        found = found if start is None else with_detail(found, start)
+        is_refused = stage.factor > 1 and self.is_worse(pyramid, found, start, maps(), stage.factor // 2)
+        return start if is_refused else found
 
     def descend(
         self,
@@ -152,11 +196,7 @@ class DirectSolver:
             ArithmeticError: If the objective is not finite any more.
         """
         from_zero = start is None
-        velocity = (
-            torch.zeros(1, len(level.shape), *level.velocity_shape, device=level.fixed.device)
-            if from_zero
-            else _on(level, start.detach())
-        )
+        velocity = zero_velocity(level) if from_zero else velocity_on(level, start.detach())
         control = torch.zeros_like(velocity, requires_grad=True)
         optimizer = torch.optim.Adam([control], lr=settings.learning_rate)
         for step in range(stage.steps):
@@ -187,7 +227,7 @@ class DirectSolver:
             maps: Λ and Γ on the level.
             settings: See `settings`.
         """
-        return float(self.total(level, _on(level, velocity), maps, settings))
+        return float(self.total(level, velocity_on(level, velocity), maps, settings))
 
     def total(
         self,
@@ -209,25 +249,38 @@ class DirectSolver:
             from_zero: Whether the velocity is near zero, so that the image's derivative is taken by central differences
                 (see `MovingSampler`).
         """
-        displacement = resize(integrate(velocity, settings.integration_steps), level.shape)
-        return self._terms(level, displacement, maps, weight, from_zero).total
+        displacement = displacement_on(level, velocity, settings)
+        warped, valid = level.sampler(displacement, symmetric=from_zero)
+        mask = valid * level.fixed_mask
+        return self.objective.terms(
+            level.fixed, warped, mask, displacement, level.spacing_mm, *maps, weight=weight
+        ).total
 
     @torch.no_grad()
     def is_worse(
-        self, pyramid: Pyramid, velocity: torch.Tensor, than: torch.Tensor, maps: Maps, factor: int = 1
+        self,
+        pyramid: Pyramid,
+        velocity: torch.Tensor,
+        than: torch.Tensor | None,
+        maps: Maps,
+        factor: int = 1,
     ) -> bool:
-        """Whether a velocity has a higher J than another one, or none that is a number.
+        """Whether one velocity is worse than another one, or not even finite (see `Judgement.is_worse`).
 
         Args:
             pyramid: The working pair.
             velocity: At any resolution.
-            than: The other one, at any resolution.
+            than: The other one, at any resolution; None for no deformation.
             maps: Λ and Γ on the working grid.
             factor: Of the level on which they are compared.
         """
         level, settings = pyramid.level(factor), self.settings(pyramid.pair.dimension)
-        level_maps = level.parameter_maps(*maps)
-        return is_higher(*(self.value(level, one, level_maps, settings) for one in (velocity, than)))
+        comparison = Comparison(self.objective, level, level.parameter_maps(*maps))
+        found, other = (
+            comparison.undeformed if one is None else comparison.judge(displacement_on(level, one, settings))
+            for one in (velocity, than)
+        )
+        return found.is_worse(other)
 
     def gradient(
         self, level: Level, velocity: torch.Tensor, maps: Maps, stage: Stage, settings: DirectSettings
@@ -246,14 +299,6 @@ class DirectSolver:
             total = self.total(level, velocity, maps, settings, stage.weight)
         return torch.autograd.grad(total, velocity)[0]
 
-    def _terms(
-        self, level: Level, displacement: torch.Tensor, maps: Maps, weight: float = 1.0, from_zero: bool = False
-    ) -> ObjectiveTerms:
-        warped, valid = level.sampler(displacement, symmetric=from_zero)
-        return self.objective.terms(
-            level.fixed, warped, valid * level.fixed_mask, displacement, level.spacing_mm, *maps, weight=weight
-        )
-
     @torch.no_grad()
     def objective_values(
         self, pyramid: Pyramid, displacement: torch.Tensor, parameters: TissueParameters
@@ -265,44 +310,40 @@ class DirectSolver:
             displacement: (1, D, *working shape) in voxels of the working grid, fixed to moving.
             parameters: λ and μ of every tissue.
         """
-        level, maps = pyramid.level(1), pyramid.parameter_maps(parameters)
-        displacement = displacement.to(pyramid.device)
-        after = self._terms(level, displacement, maps)
-        before = self._terms(level, torch.zeros_like(displacement), maps)
-        return _objective_values(before, after, steps=0)
+        comparison = Comparison(self.objective, pyramid.level(1), pyramid.parameter_maps(parameters))
+        return _objective_values(comparison, comparison.judge(displacement.to(pyramid.device)), steps=0)
 
     @torch.no_grad()
     def _solution(
         self, pyramid: Pyramid, candidates: list[Candidate], maps: Maps, settings: DirectSettings, steps: int
     ) -> Solution:
-        """The candidate with the lowest objective at full resolution, the first one of equals."""
+        """The candidate with the lowest objective at full resolution, the first one of equals, or no deformation."""
         level = pyramid.level(1)
+        comparison = Comparison(self.objective, level, maps)
         best = None
         for candidate, objective in candidates:
-            if best is not None and objective is not None and objective >= float(best[2].total):
+            if candidate is None or (
+                best is not None and objective is not None and objective >= float(best[2].terms.total)
+            ):
                 continue
-            velocity = _on(level, candidate)
-            displacement = resize(integrate(velocity, settings.integration_steps), level.shape)
-            terms = self._terms(level, displacement, maps)
-            if best is None or float(terms.total) < float(best[2].total):
-                best = velocity, displacement, terms
+            velocity = velocity_on(level, candidate)
+            displacement = displacement_on(level, velocity, settings)
+            judgement = comparison.judge(displacement)
+            _require_finite(judgement.objective)
+            is_best = best is None or float(judgement.terms.total) < float(best[2].terms.total)
+            if is_best and not judgement.is_worse(comparison.undeformed):
+                best = velocity, displacement, judgement
+        notes = () if best else (NOTHING_BETTER,)
+        if best is None:
+            velocity = zero_velocity(level)
+            best = velocity, displacement_on(level, velocity, settings), comparison.undeformed
         velocity, displacement, after = best
-        _require_finite(float(after.total))
-        before = self._terms(level, torch.zeros_like(displacement), maps)
-        return Solution(velocity.cpu(), displacement.cpu(), _objective_values(before, after, steps))
+        return Solution(velocity.cpu(), displacement.cpu(), _objective_values(comparison, after, steps), notes)
 
 
-def is_higher(objective: float, than: float) -> bool:
-    """Whether J is higher than another one, or not even a number: how every answer of a network is refused.
-
-    Args:
-        objective: J.
-        than: The other one.
-    """
-    return not objective <= than
-
-
-def _noting_best(job: Job[torch.Tensor], start: torch.Tensor, candidates: list[Candidate]) -> Job[torch.Tensor]:
+def _noting_best(
+    job: Job[torch.Tensor | None], start: torch.Tensor, candidates: list[Candidate]
+) -> Job[torch.Tensor | None]:
     """A stage whose best velocity on the way is appended to ``candidates``: near a minimum J goes up and down."""
     velocity, best, lowest = start, start, float("inf")
 
@@ -319,34 +360,15 @@ def _noting_best(job: Job[torch.Tensor], start: torch.Tensor, candidates: list[C
     return end
 
 
-def with_detail(coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
-    """A velocity found on a coarser grid, with what a finer one of before had and that grid cannot hold.
-
-    Args:
-        coarse: The velocity found, (1, D, *shape) in voxels of its grid.
-        fine: The one of before, in voxels of its own grid.
-
-    Returns:
-        A velocity on the finer one of the two grids.
-    """
-    fine = fine.detach().to(coarse.device)
-    if fine.numel() <= coarse.numel():
-        return coarse
-    return fine + resize(coarse - resize(fine, coarse.shape[2:]), fine.shape[2:])
-
-
-def _on(level: Level, velocity: torch.Tensor) -> torch.Tensor:
-    """A velocity on the grid and the device of a level."""
-    return resize(velocity.to(level.fixed.device), level.velocity_shape)
-
-
-def _objective_values(before: ObjectiveTerms, after: ObjectiveTerms, steps: int) -> ObjectiveValues:
+def _objective_values(comparison: Comparison, after: Judgement, steps: int) -> ObjectiveValues:
+    before = comparison.undeformed.terms
     return ObjectiveValues(
         objective_before=float(before.total),
-        objective_after=float(after.total),
+        objective_after=float(after.terms.total),
         similarity_before=float(before.similarity),
-        similarity_after=float(after.similarity),
-        energy_after=float(after.energy),
+        similarity_after=float(after.terms.similarity),
+        energy_after=float(after.terms.energy),
+        kept_share=after.kept_share,
         steps=steps,
     )
 

@@ -15,20 +15,20 @@ With a network the change is what the network says of it, at once; where the obj
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
 
-from ..data.progress import Job, Progress, mapped
+from ..data.progress import Job, Progress, mapped, part_as_it_is
 from ..data.tissues import TissueParameters
 from ..physics.deformation import resize
-from ..preparation.pyramid import Level, Pyramid
+from ..preparation.pyramid import Pyramid
+from .direct_solver import NOTHING_BETTER
+from .pace import FrameClock, ParameterWatch, Wanted
 from .solution import DirectSettings, Maps, Stage, Step
 from .solver import Solver
-
-Wanted = Callable[[], TissueParameters]  # what is wanted at this moment; the same object as long as nothing changes
+from .velocities import maps_on, zero_velocity
 
 # The first steps are taken on the finest level that has no more voxels: about 0.1 s for the first ones on one core.
 FIRST_LEVEL_VOXELS = 80_000
@@ -40,15 +40,7 @@ FINE_RATES = (0.15, 0.04)  # of the first round and of the others
 FINE_ROUNDS = 6
 CONVERGED = 2e-4
 FINAL_RATE = 0.3
-# A slider that has not moved for so long rests.
-REST_S = 0.5
 MOVING_STEPS = 100_000  # more than anybody drags
-# When to show, while a slider moves: after so much work of this thread that each frame shows something new, or after
-# less where drawing and other work take most of the time between two frames. When it rests, the work between two frames
-# takes at least as long as all else. After MAX_INTERVAL_S in any case: a graphics card works unseen.
-MOVING_WORK_S, MIN_MOVING_WORK_S, MOVING_INTERVAL_S = 0.04, 0.015, 0.1
-SETTLING_WORK_S = 0.1
-MAX_INTERVAL_S = 0.25
 WORSE_THAN_NOTHING = "The network's prediction was worse than no deformation, so only the direct solver was used."
 WORSE_THAN_BEFORE = (
     "The network's prediction for the new λ and μ was worse than the current deformation, so only the direct "
@@ -72,49 +64,6 @@ class _Base:
 @dataclass(frozen=True, eq=False)
 class _Prediction(Step):
     """Of a network: complete in itself, so it is shown at once."""
-
-
-class _ParameterWatch:
-    """The parameters that are wanted now, and whether they still change."""
-
-    def __init__(self, wanted: Wanted) -> None:
-        self._wanted = wanted
-        self.parameters = wanted()
-        self._changed_s = -math.inf
-
-    def have_changed(self) -> bool:
-        """Whether they differ from those at the last call."""
-        before, self.parameters = self.parameters, self._wanted()
-        changed = self.parameters is not before and self.parameters != before
-        if changed:
-            self._changed_s = time.perf_counter()
-        return changed
-
-    @property
-    def at_rest(self) -> bool:
-        return time.perf_counter() - self._changed_s >= REST_S
-
-
-class _FrameClock:
-    """Says when there has been enough work since the last frame to be worth another one."""
-
-    def __init__(self) -> None:
-        self._restart()
-
-    def is_due(self, settling: bool) -> bool:
-        """True once for each frame."""
-        work_s, interval_s = time.thread_time() - self._work_s, time.perf_counter() - self._time_s
-        if settling:
-            due = work_s >= max(SETTLING_WORK_S, interval_s - work_s)
-        else:
-            due = work_s >= (MIN_MOVING_WORK_S if interval_s >= MOVING_INTERVAL_S else MOVING_WORK_S)
-        due = due or interval_s >= MAX_INTERVAL_S
-        if due:
-            self._restart()
-        return due
-
-    def _restart(self) -> None:
-        self._work_s, self._time_s = time.thread_time(), time.perf_counter()
 
 
 class LiveSolver:
@@ -160,7 +109,7 @@ class LiveSolver:
         Yields:
             Progress, and a `Step` with the velocity at full resolution whenever it is time to show it and at the end.
         """
-        watch, clock, latest = _ParameterWatch(wanted), _FrameClock(), None
+        watch, clock, latest = ParameterWatch(wanted), FrameClock(), None
         for progress in self._follow(watch):
             if not isinstance(progress, Step):
                 yield progress
@@ -173,7 +122,7 @@ class LiveSolver:
             self.velocity = latest.velocity
             yield latest
 
-    def _follow(self, watch: _ParameterWatch) -> Job[None]:
+    def _follow(self, watch: ParameterWatch) -> Job[None]:
         settled = False
         while self._base is None:
             settled = yield from self._first(watch)
@@ -185,11 +134,11 @@ class LiveSolver:
 
         None where there is no network, or the objective says that its answer is no good.
         """
-        network = self._solver.network
+        network, self.notes = self._solver.network, ()
         if network is None:
             return None
         answer, self.notes = network.answer(self._pyramid, parameters), network.notes(self._pyramid, parameters)
-        before, velocity, note = torch.zeros_like(answer), answer, WORSE_THAN_NOTHING
+        before, velocity, note = None, answer, WORSE_THAN_NOTHING
         if self._base is not None:
             if self._base.answer is None:
                 earlier = network.answer(self._pyramid, self._base.parameters)
@@ -205,7 +154,7 @@ class LiveSolver:
 
     # --- from nothing -----------------------------------------------------------------------------------------------
 
-    def _first(self, watch: _ParameterWatch) -> Job[bool]:
+    def _first(self, watch: ParameterWatch) -> Job[bool]:
         """Register from nothing; False if the parameters have changed meanwhile; then a network starts again."""
         parameters, found, changed = watch.parameters, self._answer(watch.parameters), False
         for progress in self._from_zero(watch) if found is None else self._from_answer(found[1], parameters):
@@ -218,56 +167,56 @@ class LiveSolver:
         self._base = _Base(velocity, watch.parameters) if found is None else _Base(velocity, parameters, found[0])
         return not changed
 
-    def _from_zero(self, watch: _ParameterWatch) -> Job[None]:
+    def _from_zero(self, watch: ParameterWatch) -> Job[None]:
         """The stages of a full registration, shown as they go; parameters that change are followed on the way."""
-        stages = self._settings.stages
+        stages = self._refiner.stages(self._pyramid)
         total = sum(stage.steps for stage in stages)
-        done, velocity = 0, None
+        done, velocity, maps = 0, None, self._maps_for(watch)
         for stage in stages:
-            level = self._pyramid.level(stage.factor)
-            for progress in self._refiner.descend(level, velocity, self._maps_for(watch, level), stage, self._settings):
-                if isinstance(progress, Step):
-                    done, velocity = done + 1, progress.velocity
-                    yield replace(progress, fraction=done / total, velocity=self._full(velocity))
-                else:
-                    yield replace(progress, fraction=done / total)
+            job = self._refiner.stage(self._pyramid, velocity, maps, stage, self._settings)
+            part = part_as_it_is(job, done / total, (done + stage.steps) / total)
+            velocity = yield from mapped(part, self._at_full_resolution)
+            done += stage.steps
+        velocity = zero_velocity(self._pyramid.level(1)) if velocity is None else velocity
+        yield self._accepted(Step(1.0, "registered", self._full(velocity), math.nan), maps())
 
     def _from_answer(self, answer: torch.Tensor, parameters: TissueParameters) -> Job[None]:
         """A network's answer, corrected on coarse levels and then at full resolution."""
         yield _Prediction(0.0, "network", answer, math.nan)
         maps, dimension = self._pyramid.parameter_maps(parameters), self._pyramid.pair.dimension
         factors = [stage.factor for stage in self._solver.refinement(COARSE_STEPS, dimension) if stage.factor > 1]
+        factors = [factor for factor in factors if self._pyramid.is_fine_enough(factor)]
         velocity = yield from self._on_coarse_levels(answer, maps, factors, tilted=False)
         yield from self._rounds(velocity, maps)
 
     # --- while sliders move -----------------------------------------------------------------------------------------
 
-    def _move(self, watch: _ParameterWatch) -> Job[None]:
+    def _move(self, watch: ParameterWatch) -> Job[None]:
         """Steps from what is shown on the coarsest level, each for what is wanted at its moment, until that rests."""
         factor = (self._coarse_factors() or [1])[0]
         stage = self._stage(factor, MOVING_STEPS)
         settings = replace(self._settings, final_rate=1.0)
-        maps = self._maps_for(watch, self._pyramid.level(factor))
+        maps = maps_on(self._pyramid.level(factor), self._maps_for(watch))
         for progress in self._corrected(self.velocity, maps, stage, settings, self._tilt(stage)):
             yield replace(progress, fraction=0.0)
             watch.have_changed()
             if watch.at_rest:
                 return
 
-    def _maps_for(self, watch: _ParameterWatch, level: Level) -> Callable[[], Maps]:
-        """Λ and Γ on a level for what is wanted at the moment they are asked for."""
+    def _maps_for(self, watch: ParameterWatch) -> Callable[[], Maps]:
+        """Λ and Γ for what is wanted at the moment they are asked for."""
         made: list = [None, None]
 
         def maps() -> Maps:
             if made[0] is not watch.parameters:
-                made[:] = watch.parameters, level.parameter_maps(*self._pyramid.parameter_maps(watch.parameters))
+                made[:] = watch.parameters, self._pyramid.parameter_maps(watch.parameters)
             return made[1]
 
         return maps
 
     # --- when they rest ---------------------------------------------------------------------------------------------
 
-    def _settle(self, watch: _ParameterWatch) -> Job[bool]:
+    def _settle(self, watch: ParameterWatch) -> Job[bool]:
         """From the base to the deformation for what is wanted; False if that changes before it is there.
 
         Where steps have led elsewhere meanwhile, nothing is shown before it is better than what is shown.
@@ -317,11 +266,15 @@ class LiveSolver:
                 yield replace(progress, fraction=0.5 * (number + progress.fraction) / len(factors))
                 if isinstance(progress, Step):
                     corrected = progress.velocity
-            velocity = corrected
+            if not self._refiner.is_worse(self._pyramid, corrected, velocity, maps, factor // 2):
+                velocity = corrected
         return velocity
 
     def _rounds(self, velocity: torch.Tensor, maps: Maps, highest: float = math.inf) -> Job[torch.Tensor]:
-        """Full resolution until J rests; returns, and yields last, the best velocity of all, the start included."""
+        """Full resolution until J rests; returns, and yields last, the best velocity of all, the start included.
+
+        Where that is worse than no deformation, it is none.
+        """
         stage = self._stage(1, FINE_STEPS[self._pyramid.pair.dimension])
         level = self._pyramid.level(1)
         best, before = None, math.inf
@@ -339,8 +292,16 @@ class LiveSolver:
             if number + 1 >= len(FINE_RATES) and before - best.objective < CONVERGED:
                 break
             before = best.objective
-        yield replace(best, fraction=1.0)
+        best = self._accepted(replace(best, fraction=1.0), maps)
+        yield best
         return best.velocity
+
+    def _accepted(self, step: Step, maps: Maps) -> Step:
+        """The same, without deformation where it is worse than none."""
+        if not self._refiner.is_worse(self._pyramid, step.velocity, None, maps):
+            return step
+        self.notes += (NOTHING_BETTER,)
+        return replace(step, velocity=torch.zeros_like(step.velocity))
 
     def _corrected(
         self,
@@ -378,13 +339,19 @@ class LiveSolver:
         pooled = sum(self._pyramid.pair.pooled_axes)
         factors = []
         while voxels / (factors[0] if factors else 1) ** pooled > FIRST_LEVEL_VOXELS and len(factors) < 3:
-            factors.insert(0, 2 * (factors[0] if factors else 1))
+            coarser = 2 * (factors[0] if factors else 1)
+            if not self._pyramid.is_fine_enough(coarser):
+                break
+            factors.insert(0, coarser)
         return factors
 
     def _stage(self, factor: int, steps: int) -> Stage:
         """Like the stage of a full registration at this level, with other steps."""
         weight = next((stage.weight for stage in self._settings.stages if stage.factor == factor), 1.0)
         return Stage(factor, steps, weight)
+
+    def _at_full_resolution(self, progress: Progress) -> Progress:
+        return replace(progress, velocity=self._full(progress.velocity)) if isinstance(progress, Step) else progress
 
     def _full(self, velocity: torch.Tensor) -> torch.Tensor:
         return resize(velocity, self._pyramid.level(1).velocity_shape)

@@ -19,7 +19,7 @@ from ..models.network import RegistrationNetwork
 from ..physics.objective import Objective
 from ..physics.tissue_presets import table_parameters
 from ..preparation.pyramid import Pyramid
-from .direct_solver import DirectSolver, is_higher
+from .direct_solver import DirectSolver
 from .network_pair import NetworkPair, likely_factors
 from .solution import Solution, Stage
 
@@ -30,6 +30,9 @@ CORRECTIONS = {2: {4: 0.5, 2: 0.5}, 3: {8: 5, 4: 10, 2: 4}}
 # Single Adam steps are rough: twice smoothed, five in 3D do what takes fifteen of the others (J of a 4DCT pair).
 SMOOTHING = {2: 1, 3: 2}
 USUAL_REFINEMENT = {2: 40, 3: 5}
+WORSE_THAN_NOTHING = (
+    "The prediction of the model '{}' was worse than no deformation, so only the direct solver was used."
+)
 JUDGED_FACTOR = 2  # of the level on which answers at different sizes of voxels are compared
 
 
@@ -138,8 +141,8 @@ class NetworkSolver:
     ) -> Job[Solution]:
         """See `Solver.solve`. Without a start: the network's answer, refined. With one: what the refiner does.
 
-        Where the network's objective is higher than that of no deformation, the refiner registers from zero, and the
-        solution says so.
+        Where the network's answer is worse than no deformation (see `Judgement.is_worse`), the refiner registers from
+        zero, and the solution says so.
 
         Args:
             pyramid: The working pair.
@@ -153,31 +156,13 @@ class NetworkSolver:
         yield Progress(0.0, "network")
         velocity, notes = self.answer(pyramid, parameters), self.notes(pyramid, parameters)
         yield Progress(0.5 * NETWORK_PART, "network")
-        answer = None
-        if bool(velocity.isfinite().all()):
-            job = self.refiner.solve(pyramid, parameters, velocity, ())
-            answer = yield from part_of(job, 0.5 * NETWORK_PART, NETWORK_PART)
-        values = None if answer is None else answer.objective_values
-        if values is None or is_higher(values.objective_after, values.objective_before):
-            return (yield from part_of(self._from_zero(pyramid, parameters, stages or (), notes), NETWORK_PART, 1.0))
-        if stages:
-            job = self.refiner.solve(pyramid, parameters, velocity, stages, values.objective_after)
-            answer = yield from part_of(job, NETWORK_PART, 1.0)
-        return replace(answer, notes=notes)
-
-    def _from_zero(
-        self, pyramid: Pyramid, parameters: TissueParameters, stages: tuple[Stage, ...], notes: tuple[str, ...]
-    ) -> Job[Solution]:
-        notes = (
-            *notes,
-            f"The prediction of the model '{self.pack.card.name}' was worse than no deformation, so only the "
-            "direct solver was used.",
-        )
-        every = (*self.refiner.settings(pyramid.pair.dimension).stages, *stages)
-        solution = yield from self.refiner.solve(pyramid, parameters, None, every)
-        if is_higher(solution.objective_values.objective_after, solution.objective_values.objective_before):
-            solution = yield from self.refiner.solve(pyramid, parameters, torch.zeros_like(solution.velocity), ())
-        return replace(solution, notes=notes)
+        maps = pyramid.parameter_maps(parameters)
+        if not bool(velocity.isfinite().all()) or self.refiner.is_worse(pyramid, velocity, None, maps):
+            velocity, stages = None, (*self.refiner.stages(pyramid), *(stages or ()))
+            notes = (*notes, WORSE_THAN_NOTHING.format(self.pack.card.name))
+        job = self.refiner.solve(pyramid, parameters, velocity, stages or ())
+        solution = yield from part_of(job, NETWORK_PART, 1.0)
+        return replace(solution, notes=(*notes, *solution.notes))
 
     def _pair(self, pyramid: Pyramid) -> NetworkPair:
         if pyramid not in self._pairs:

@@ -30,7 +30,8 @@ from ..preparation.pyramid import Pyramid
 from ..preparation.resemblance import resemblance_notes
 from .devices import DeviceChoice, choose_device
 from .direct_solver import DirectSolver
-from .live import LiveSolver, Wanted
+from .live import LiveSolver
+from .pace import Wanted
 from .solution import Solution, Stage, Step
 from .solver import Solver
 from .threads import with_threads

@@ -46,6 +46,7 @@ def findings(pair: ImagePair, result: RegistrationResult, facts: Mapping[str, An
         facts: As for `result_json`: its "estimate" says what the parameters were chosen by.
     """
     return [
+        *(Finding("problem", "Reliability", reason) for reason in result.unreliable),
         _folding(result),
         _tuned(_landmarks(pair, result), facts),
         _overlap(result, facts),

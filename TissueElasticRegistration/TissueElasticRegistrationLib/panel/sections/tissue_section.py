@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import slicer.util
 
 from ...core.physics.parameter_scale import LogScale, ParameterScale, SliderPositions
-from ...core.physics.tissue_presets import NOTHING_UNDERSTOOD
 from ...core.physics.tuning import moved_together
 from ..pace import TELL_EVERY_S, Pace
 from ..parameter_node import (
@@ -19,6 +18,7 @@ from ..parameter_node import (
     row_positions,
     set_positions,
     unknown_ids,
+    unknown_text,
 )
 from ..widgets.labels import show_text
 from ..widgets.number_texts import together_text
@@ -81,8 +81,8 @@ class TissueSection:
         self._ui.allLambdaSlider.enabled = has_lambda
         self._positions = row_positions(node, tissues)
         self.rows.show(self._positions, linked_ids(node), locked_ids(node))
-        unknown = unknown_ids(node, tissues)
-        show_text(self._ui.unknownTissuesLabel, NOTHING_UNDERSTOOD if unknown else "")
+        unknown = unknown_text(node, tissues)
+        show_text(self._ui.unknownTissuesLabel, unknown)
         self._ui.chooseTissuesButton.visible = bool(unknown)
         self._show_factors()
 

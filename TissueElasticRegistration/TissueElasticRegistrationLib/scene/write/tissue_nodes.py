@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import slicer
 
-from ...core.data.tissues import BACKGROUND_ID, UNSEGMENTED_ID
+from ...core.data.tissues import BACKGROUND_ID, BACKGROUND_NAME, UNSEGMENTED_ID, UNSEGMENTED_NAME, distinct_names
 from ...core.physics.tissue_presets import start_weight
 from ..segments import empty_segments, is_named, terminology_of
 
@@ -19,7 +19,7 @@ class SegmentInfo(NamedTuple):
 
     Attributes:
         id: The segment's ID, or BACKGROUND_ID or UNSEGMENTED_ID.
-        name: What is shown.
+        name: What is shown; with terminology or ID where other segments have the same name.
         color_rgb: 0 to 1.
         terminology: What its terminology entry says in words, or nothing.
         is_empty: Whether it has no voxel.
@@ -39,8 +39,8 @@ class SegmentInfo(NamedTuple):
         return start_weight(self)
 
 
-UNSEGMENTED = SegmentInfo(UNSEGMENTED_ID, "unsegmented", UNSEGMENTED_COLOR)
-BACKGROUND = SegmentInfo(BACKGROUND_ID, "background", BACKGROUND_COLOR)
+UNSEGMENTED = SegmentInfo(UNSEGMENTED_ID, UNSEGMENTED_NAME, UNSEGMENTED_COLOR)
+BACKGROUND = SegmentInfo(BACKGROUND_ID, BACKGROUND_NAME, BACKGROUND_COLOR)
 
 
 def describe_tissues(node: slicer.vtkMRMLSegmentationNode | None, find_empty: bool = True) -> tuple[SegmentInfo, ...]:
@@ -84,4 +84,4 @@ def describe_segments(node: slicer.vtkMRMLSegmentationNode, find_empty: bool = T
                 is_named(segment, colors),
             )
         )
-    return tuple(infos)
+    return tuple(info._replace(name=name) for info, name in zip(infos, distinct_names(infos), strict=True))

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from ...data.geometry import Geometry, flip_ras_lps
-from ...data.images import ImagePair, Segmentation, matched_to
+from ...data.images import ImagePair, Segmentation
 from ...data.itk_bridge import resample_array
 from ...data.tissues import BACKGROUND, Tissue
 from ...evaluation.evaluation import FEW_VOXELS
@@ -21,8 +21,8 @@ from ..landscape import INSENSITIVE_RANGE, TOLERANCE
 class ClassOverlap:
     """Dice, on the working grid, of every tissue that both segmentations show with at least 50 voxels.
 
-    Tissues are those of the same name. Only what the fixed image shows counts; outside of the moving segmentation there
-    is no tissue.
+    `pair_tissues` says which tissues are the same. Only what the fixed image shows counts; outside of the moving
+    segmentation there is no tissue.
 
     Args:
         pair: With both segmentations.
@@ -53,7 +53,7 @@ class ClassOverlap:
     ) -> None:
         if pair.moving_segmentation is None:
             raise ValueError("An estimate by overlap requires a segmentation of the moving image.")
-        moving = matched_to(pair.moving_segmentation, pair.fixed_segmentation)
+        moving = pair.matched_moving_segmentation
         shown = working.volume(working.fixed_mask) > 0
         fixed_kji = np.where(shown, working.volume(working.labels), BACKGROUND)
         judged = tuple(tissue for tissue in pair.fixed_segmentation.tissues if tissue.label not in held_out)
@@ -173,13 +173,13 @@ def _sorted_out(
     tissues: tuple[Tissue, ...], moving: Segmentation, fixed_kji: np.ndarray
 ) -> tuple[tuple[int, ...], dict[int, str]]:
     """Labels of the tissues that can be scored, and why the others cannot."""
-    names = {tissue.name.casefold() for tissue in moving.tissues}
+    known = {tissue.label for tissue in moving.tissues}
     labels, not_scored = [], {}
     for tissue in tissues:
         few = min(np.count_nonzero(array == tissue.label) for array in (fixed_kji, moving.labels_kji))
         if tissue.label == BACKGROUND:
             continue
-        if tissue.name.casefold() not in names:
+        if tissue.label not in known:
             not_scored[tissue.label] = (
                 f"'{tissue.name}' is not in the moving segmentation; its values were not changed."
             )
