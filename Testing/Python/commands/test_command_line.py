@@ -37,6 +37,8 @@ SCHEMA = {
     "seconds": dict,
     "peak_memory_mb": NUMBER,
     "estimate": OR_NONE,
+    "kept_share": NUMBER,
+    "unreliable": list,
     "warnings": list,
 }
 TISSUE = {

@@ -188,15 +188,12 @@ class FragileSolver(DirectSolver):
         self.breaks = breaks
 
     def descend(self, level, start, maps, *arguments, **options):
-        kind = self.breaks(float(maps[0].max()), float(maps[1].max()))
+        lam, mu = maps() if callable(maps) else maps
+        kind = self.breaks(float(lam.max()), float(mu.max()))
         if kind == "error":
             raise RuntimeError("out of luck\nand more lines")
-        for progress in super().descend(level, start, maps, *arguments, **options):
-            yield (
-                replace(progress, velocity=progress.velocity * np.nan)
-                if kind and hasattr(progress, "velocity")
-                else progress
-            )
+        found = yield from super().descend(level, start, maps, *arguments, **options)
+        return found * np.nan if kind else found
 
 
 @pytest.mark.parametrize("kind", ["error", "nan"])

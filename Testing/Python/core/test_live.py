@@ -23,7 +23,7 @@ from TissueElasticRegistrationLib.core.data.itk_bridge import displacement_trans
 from TissueElasticRegistrationLib.core.data.progress import Frame, finish
 from TissueElasticRegistrationLib.core.data.tissues import Lame
 from TissueElasticRegistrationLib.core.physics.deformation import integrate, jacobian_determinant
-from TissueElasticRegistrationLib.core.registration import live, pace
+from TissueElasticRegistrationLib.core.registration import live, live_pace
 from TissueElasticRegistrationLib.core.registration.direct_solver import DirectSolver
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 from training.phantoms import make_case
@@ -109,7 +109,7 @@ def test_following_ends_about_as_low_as_registering_from_nothing(pair, weight):
 def coarse_velocities(registrar: Registrar, parameters, monkeypatch) -> dict[str, torch.Tensor]:
     """What every step above full resolution shows on the way to other parameters, by its text."""
     monkeypatch.setattr(live, "FIRST_LEVEL_VOXELS", 1000)
-    monkeypatch.setattr(pace, "MAX_INTERVAL_S", 0.0)  # every step is shown
+    monkeypatch.setattr(live_pace, "MAX_INTERVAL_S", 0.0)  # every step is shown
     shown = {}
     for progress in registrar.live(parameters):
         if isinstance(progress, Frame) and "level 1/1" not in progress.text:
@@ -179,8 +179,8 @@ def test_a_drag_ends_exactly_where_one_move_to_the_same_value_ends(pair, monkeyp
 
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 def test_what_is_shown_moves_while_the_slider_does(pair, monkeypatch):
-    monkeypatch.setattr(pace, "MOVING_WORK_S", 0.0)
-    monkeypatch.setattr(pace, "MIN_MOVING_WORK_S", 0.0)  # every step is shown, on a busy computer as well
+    monkeypatch.setattr(live_pace, "MOVING_WORK_S", 0.0)
+    monkeypatch.setattr(live_pace, "MIN_MOVING_WORK_S", 0.0)  # every step is shown, on a busy computer as well
     registrar = at_table_values(pair(), "live", initial="none")
     slider, end = dragged(registrar)
     before, job, shown = objective_at(registrar, end, registrar.live_velocity), registrar.live(slider), []
@@ -192,8 +192,8 @@ def test_what_is_shown_moves_while_the_slider_does(pair, monkeypatch):
 
 
 def test_after_a_drag_nothing_worse_is_shown_than_before(monkeypatch):
-    monkeypatch.setattr(pace, "MOVING_WORK_S", 0.0)
-    monkeypatch.setattr(pace, "MAX_INTERVAL_S", 0.0)
+    monkeypatch.setattr(live_pace, "MOVING_WORK_S", 0.0)
+    monkeypatch.setattr(live_pace, "MAX_INTERVAL_S", 0.0)
     registrar = at_table_values(slice_pair(), "live", initial="none")
     slider, end = dragged(registrar)
     job, objectives = registrar.live(slider), []

@@ -177,6 +177,8 @@ def test_result_file_has_the_agreed_keys():
         "seconds",
         "peak_memory_mb",
         "estimate",
+        "kept_share",
+        "unreliable",
         "warnings",
     ]
     assert content["schema"] == 1

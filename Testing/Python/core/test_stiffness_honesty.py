@@ -17,7 +17,7 @@ from TissueElasticRegistrationLib.core.stiffness.shear_modulus_ratio import (
 )
 
 SOFT, OTHER, AIR = Tissue(1, "soft"), Tissue(2, "organ"), Tissue(0, "background")
-NO_DEFORMATION = "not larger than what image noise|does not deform"
+NO_DEFORMATION = "not larger than what image noise|does not deform|not enough deformed tissue"
 NOISE_HU = 15
 
 

@@ -160,9 +160,13 @@ class DirectSolver:
 
         Returns:
             A velocity with the detail of the start, or the start itself.
+
+        Raises:
+            ArithmeticError: As `descend`.
         """
         level = pyramid.level(stage.factor)
         found = yield from self.descend(level, start, maps_on(level, maps), stage, settings)
+        _require_finite(float(found.abs().max()))
         found = found if start is None else with_detail(found, start)
         is_refused = stage.factor > 1 and self.is_worse(pyramid, found, start, maps(), stage.factor // 2)
         return start if is_refused else found

@@ -25,7 +25,7 @@ from ..data.tissues import TissueParameters
 from ..physics.deformation import resize
 from ..preparation.pyramid import Pyramid
 from .direct_solver import NOTHING_BETTER
-from .pace import FrameClock, ParameterWatch, Wanted
+from .live_pace import FrameClock, ParameterWatch, Wanted
 from .solution import DirectSettings, Maps, Stage, Step
 from .solver import Solver
 from .velocities import maps_on, zero_velocity

@@ -31,7 +31,7 @@ from ..preparation.resemblance import resemblance_notes
 from .devices import DeviceChoice, choose_device
 from .direct_solver import DirectSolver
 from .live import LiveSolver
-from .pace import Wanted
+from .live_pace import Wanted
 from .solution import Solution, Stage, Step
 from .solver import Solver
 from .threads import with_threads
