@@ -12,7 +12,7 @@ import sys
 
 from .commands.console_progress import ProgressLine
 from .commands.failures import FAILURES, failure_sentence, interruptible
-from .commands.terminal import accept_any_encoding, one_line, printable
+from .commands.terminal import accept_any_output, one_line, printable
 from .core.estimation.criteria.criterion import CRITERIA
 
 
@@ -190,5 +190,5 @@ def _models(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    accept_any_encoding()
+    accept_any_output()
     sys.exit(main())

@@ -21,6 +21,7 @@ from TissueElasticRegistrationLib.__main__ import main
 from TissueElasticRegistrationLib.commands import batch_command, register_command
 from TissueElasticRegistrationLib.commands.console_progress import ProgressLine
 from TissueElasticRegistrationLib.commands.failures import NO_MEMORY, interruptible
+from TissueElasticRegistrationLib.commands.terminal import accept_any_output
 
 LONG = "x" * 300
 NOT_UTF8 = os.fsdecode(b"\xff.nii.gz")
@@ -391,3 +392,11 @@ def test_help_and_sentences_go_into_any_encoding(encoding):
     assert (done.returncode, done.stderr) == (0, b"") and expected in done.stdout.decode(encoding)
     done = subprocess.run([*program, "register", "--λ"], capture_output=True, env=environment, timeout=60)
     assert done.returncode == 2 and done.stderr.decode(encoding).startswith("error: ") and done.stdout == b""
+
+
+def test_a_service_needs_no_output_to_write_to(monkeypatch):
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    accept_any_output()
+    ProgressLine()("read", 1.0, "λ")
+    print("done")

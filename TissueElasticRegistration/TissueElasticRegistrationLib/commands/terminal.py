@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import codecs
+import os
 import sys
 
 # What the texts of this program hold besides ASCII, where the encoding of the output lacks it.
 SPELLED_OUT = {"λ": "lambda", "μ": "mu", "ν": "nu", "…": "...", "→": "->", "–": "-", "×": "x", "²": "^2", "±": "+-"}
 
 
-def accept_any_encoding() -> None:
-    """Let stdout and stderr spell out what their encoding lacks, as on Windows when the output goes to a file."""
+def accept_any_output() -> None:
+    """Let stdout and stderr spell out what their encoding lacks, as on Windows when the output goes to a file.
+
+    What a service has started may have none: then nobody reads what is written.
+    """
     codecs.register_error("spell-out", _spelled_out)
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="spell-out")
+        stream.reconfigure(errors="spell-out")
 
 
 def printable(text: str) -> str:
