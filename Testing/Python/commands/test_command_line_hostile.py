@@ -399,4 +399,4 @@ def test_a_service_needs_no_output_to_write_to(monkeypatch):
         monkeypatch.setattr(sys, name, None)
     accept_any_output()
     ProgressLine()("read", 1.0, "λ")
-    print("done")
+    assert sys.stdout.write("λ") == 1
