@@ -163,7 +163,7 @@ def _register(options: argparse.Namespace) -> None:
     finally:
         progress.close()
     if registered.result.unreliable:
-        print("unreliable:", *registered.result.unreliable, file=sys.stderr)
+        print(one_line(" ".join(("unreliable:", *registered.result.unreliable))), file=sys.stderr)
 
 
 def _batch(options: argparse.Namespace) -> int:
