@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from ..data.geometry import Geometry, flip_ras_lps
 from ..data.images import Image, ImagePair
 from ..data.itk_bridge import sitk_volume
-from .preprocessing import field_of_view, intensity_windows, normalized, resampled_image
+from .preprocessing import intensity_windows, normalized, resampled_image
 from .resemblance import mutual_information
 from .segment_alignment import segment_alignment
 
@@ -144,8 +144,7 @@ class _CoarsePair:
         windows = intensity_windows(fixed, moving)
         self._unit_mm = fixed.geometry.patient_mm
         self._center = _center_lps_mm(fixed.geometry)
-        self._fixed, self._fixed_mask = _coarse(fixed, windows[0])
-        self._moving, self._moving_mask = _coarse(moving, windows[1])
+        self._fixed, self._moving = _coarse(fixed, windows[0]), _coarse(moving, windows[1])
 
     def optimized(self, start: sitk.Transform | None = None, levels: tuple[int, ...] = LEVELS) -> sitk.Transform | None:
         """The alignment that is reached from a start (None: where the images lie); None if they do not overlap."""
@@ -186,11 +185,7 @@ class _CoarsePair:
     def information(self, transform: sitk.Transform) -> float:
         """Mutual information over all of the fixed image, so that a small overlap is no advantage."""
         there = sitk.Resample(self._moving, self._fixed, transform, sitk.sitkLinear, 0.0)
-        values = [sitk.GetArrayViewFromImage(image) for image in (self._fixed, there)]
-        if self._fixed_mask is not None:
-            inside = sitk.GetArrayViewFromImage(self._fixed_mask) > 0
-            values = [array[inside] for array in values]
-        return mutual_information(*values)
+        return mutual_information(sitk.GetArrayViewFromImage(self._fixed), sitk.GetArrayViewFromImage(there))
 
     def centered(self, turn: np.ndarray | None = None) -> sitk.Transform:
         """The centers of mass brought together, the moving image turned by a 3x3 matrix."""
@@ -218,10 +213,6 @@ class _CoarsePair:
         method.SetMetricAsMattesMutualInformation(HISTOGRAM_BINS)
         method.SetMetricSamplingStrategy(method.NONE)
         method.SetInterpolator(sitk.sitkLinear)
-        if self._fixed_mask is not None:
-            method.SetMetricFixedMask(self._fixed_mask)
-        if self._moving_mask is not None:
-            method.SetMetricMovingMask(self._moving_mask)
         return method
 
     def _metric_value(self, transform: sitk.Transform) -> float:
@@ -230,18 +221,15 @@ class _CoarsePair:
         return method.MetricEvaluate(self._fixed, self._moving)
 
 
-def _coarse(image: Image, window: tuple[float, float]) -> tuple[sitk.Image, sitk.Image | None]:
-    """The image with about ``COARSE_VOXELS`` voxels, never finer than it is, on [0, 1]; where it is no padding."""
+def _coarse(image: Image, window: tuple[float, float]) -> sitk.Image:
+    """The image with about ``COARSE_VOXELS`` voxels, never finer than it is, on [0, 1]; padding is as dark as air."""
     spacing = image.geometry.spacing_kji_mm
     extent = spacing * np.array(image.geometry.shape_kji)
     size = (extent.prod() / COARSE_VOXELS) ** (1 / 3)
     new_spacing = np.maximum(spacing, size)
     shape = np.maximum(1, np.ceil(extent / new_spacing - 1e-3)).astype(int)
     grid = image.geometry.resampled(new_spacing, shape)
-    values = sitk_volume(normalized(resampled_image(image, grid), window), grid)
-    if image.padding_kji is None:
-        return values, None
-    return values, sitk_volume(field_of_view(image, grid, sitk.Transform(3, sitk.sitkIdentity)), grid)
+    return sitk_volume(normalized(resampled_image(image, grid), window), grid)
 
 
 def _chained(first: sitk.Transform, second: sitk.Transform) -> sitk.AffineTransform:
