@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from .geometry import Geometry
-from .padding import holes, padding_mask
+from .padding_mask import holes, padding_mask
 from .tissue_pairing import TissuePairing, pair_tissues
 from .tissues import BACKGROUND, Tissue, listed_names
 
