@@ -121,6 +121,20 @@ def test_concentric_spheres_are_apart_by_the_difference_of_radii():
     assert hausdorff == pytest.approx(8, abs=1.0)
 
 
+def test_surface_distances_count_only_from_within_a_common_field_of_view():
+    """Two boxes that agree up to column 12, where one is cut off: only the cut differs."""
+    a = np.zeros((8, 9, 20), int)
+    a[2:6, 2:7, 3:17] = 1
+    b = a.copy()
+    b[..., 12:] = 0
+    within = np.zeros(a.shape, bool)
+    within[..., :10] = True
+    geometry = oblique(a.shape)
+    assert surface_distances(a, b, 1, geometry)[0] > 2
+    assert surface_distances(a, b, 1, geometry, within) == (0, 0)
+    assert all(math.isnan(value) for value in surface_distances(a, b, 1, geometry, np.zeros(a.shape, bool)))
+
+
 @pytest.mark.parametrize("shape", [(9, 14, 17), (1, 20, 23), (23, 5, 11), (12, 13, 4)])
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("work_limit", [surface_distance.WORK_LIMIT, 300, 0], ids=["rows", "both", "distance map"])
