@@ -20,8 +20,11 @@ from host.scene_builders import (
 )
 
 from TissueElasticRegistrationLib.core.data.geometry import Geometry
+from TissueElasticRegistrationLib.core.preparation.alignment import MODES
+from TissueElasticRegistrationLib.panel.choices import Alignment
 from TissueElasticRegistrationLib.scene.checks import input_hints, input_problem, objective_problem
 from TissueElasticRegistrationLib.scene.nodes import InputNodes, link_transform
+from TissueElasticRegistrationLib.scene.options import ALIGNMENTS
 from TissueElasticRegistrationLib.scene.read import read_pair
 from TissueElasticRegistrationLib.scene.segments import BINARY_LABELMAP, oriented_image
 
@@ -399,3 +402,8 @@ def test_what_an_estimate_judges_by_has_to_be_there():
     }
     assert able == {"dice": [False, True, False], "landmarks": [False, False, True], "similarity": [True] * 3}
     assert objective_problem("landmarks", points._replace(moving_landmarks=None)).endswith(".")
+
+
+def test_panel_and_console_offer_every_alignment_of_the_core():
+    assert ALIGNMENTS == MODES and tuple(choice.value for choice in Alignment) == MODES
+    assert len({choice.label() for choice in Alignment}) == len(MODES)
