@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import locale
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -11,6 +13,14 @@ from TissueElasticRegistrationLib.core.files.image_files import read_image
 
 IMAGE = an_image()
 NUMBERS = range(IMAGE.array_kji.shape[0])
+
+
+@pytest.fixture(autouse=True)
+def same_locale():
+    """ITK leaves another locale behind when it has written DICOM."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
 
 
 def write_series(folder, uid="1.2.3.1", description="THORAX", place_mm=None, shift_mm=0.0, order=NUMBERS, **tags):
