@@ -171,16 +171,18 @@ def _batch(options: argparse.Namespace) -> int:
 
     progress = ProgressLine()
     try:
-        failed = register_list(options, progress)
+        outcome = register_list(options, progress)
     except KeyboardInterrupt:
         progress.close()
         print("canceled; only the results of completed subjects were written", file=sys.stderr)
         return 1
     finally:
         progress.close()
-    for subject, message in failed:
+    for subject, reasons in outcome.unreliable:
+        print(one_line(f"{subject}: unreliable: {reasons}"), file=sys.stderr)
+    for subject, message in outcome.failed:
         print(printable(f"{subject}: {message}"), file=sys.stderr)
-    return 1 if failed else 0
+    return 1 if outcome.failed else 0
 
 
 def _models(options: argparse.Namespace) -> None:

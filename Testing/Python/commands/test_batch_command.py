@@ -19,6 +19,7 @@ from TissueElasticRegistrationLib.core.data.progress import finish
 from TissueElasticRegistrationLib.core.data.tissues import Lame
 from TissueElasticRegistrationLib.core.estimation.criteria.hold_out import HoldOut
 from TissueElasticRegistrationLib.core.estimation.grid_search import estimate_by_grid
+from TissueElasticRegistrationLib.core.evaluation import evaluation
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 from TissueElasticRegistrationLib.core.reporting.estimate_summary import shear_modulus_account
 from TissueElasticRegistrationLib.core.stiffness.shear_modulus_ratio import estimate_shear_modulus_ratios
@@ -279,3 +280,24 @@ def test_a_scheduler_is_refused_in_one_sentence(tmp_path, capsys):
     options = ["--scheduler", "tcp://x:1", "--output", str(tmp_path / "output")]
     assert main(["batch", str(tmp_path / "pairs.csv"), *options]) == 2
     assert "--scheduler: not supported; subjects are registered one at a time" in capsys.readouterr().err
+
+
+# --- Results that should not be relied on -----------------------------------------------------------------------------
+
+
+def test_an_unreliable_result_is_said_in_the_table_and_in_the_last_lines_also_when_it_is_not_made_again(
+    folder, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(evaluation, "reasons_against", lambda *_arguments: ("The images hardly match.",))
+    (folder / "one.csv").write_text(HEADER + LINE.format("anna", "case/moving.nii.gz"))
+    for _ in range(2):
+        assert main(["batch", str(folder / "one.csv"), "--output", str(tmp_path)]) == 0
+        assert {row["unreliable"] for row in rows_of(tmp_path)} == {"The images hardly match."}
+        assert capsys.readouterr().err.splitlines()[-1] == "anna: unreliable: The images hardly match."
+
+
+def test_an_unreliable_result_is_said_in_the_last_line_of_the_command_and_in_its_files(folder, monkeypatch, capsys):
+    monkeypatch.setattr(evaluation, "reasons_against", lambda *_arguments: ("The images hardly match.",))
+    assert register(folder)["unreliable"] == ["The images hardly match."]
+    assert capsys.readouterr().err.splitlines()[-1] == "unreliable: The images hardly match."
+    assert "The images hardly match." in (folder / "one" / "report.html").read_text(encoding="utf-8")

@@ -48,6 +48,14 @@ def test_overlap_that_falls_is_a_reason(after, is_said):
     assert any("Dice 0.80 to" in reason for reason in reasons) == is_said
 
 
+@pytest.mark.parametrize(("common", "is_said"), [(0.3, True), (0.5, False), (float("nan"), False)])
+def test_overlap_that_is_poor_where_both_images_have_values_is_a_reason(common, is_said):
+    """What lies outside of the other scan is no error of the registration."""
+    row = replace(a_result(a_pair()).tissues[0], dice_before=0.1, dice_after=0.2, dice_common_after=common)
+    reasons = reasons_against(**{**GOOD, "tissues": (row,)})
+    assert any("within the common field of view (mean Dice 0.30)" in reason for reason in reasons) == is_said
+
+
 def test_a_reason_is_in_the_file_the_report_and_the_verdict():
     pair = a_pair()
     result = a_result(pair, unreliable=("The images hardly match.",))

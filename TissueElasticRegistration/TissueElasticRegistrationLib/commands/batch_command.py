@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import __version__
 from ..core.files.content_hash import content_hash
@@ -65,12 +65,25 @@ COLUMNS = (
     "tre_mm_after",
     "held_out_tre_mm_after",
     "negative_jacobian_percent",
+    "unreliable",
     "message",
 )
 SIGNIFICANT_DIGITS = 6
 
 
-def register_list(options: argparse.Namespace, report: Report) -> list[tuple[str, str]]:
+class ListOutcome(NamedTuple):
+    """What became of a list, besides results that nothing speaks against.
+
+    Attributes:
+        failed: The subjects that failed, each with one sentence.
+        unreliable: The subjects whose results should not be relied on, each with the reasons.
+    """
+
+    failed: list[tuple[str, str]]
+    unreliable: list[tuple[str, str]]
+
+
+def register_list(options: argparse.Namespace, report: Report) -> ListOutcome:
     """Register all pairs of a csv.
 
     Subjects that were finished before, with the same content of files, options and models, are skipped if their results
@@ -81,7 +94,7 @@ def register_list(options: argparse.Namespace, report: Report) -> list[tuple[str
         report: Called with stage, fraction and text.
 
     Returns:
-        The subjects that failed, each with one sentence.
+        The subjects that need attention.
 
     Raises:
         ValueError: The list cannot be used or would overwrite an input, before anything is registered; or all subjects
@@ -121,7 +134,8 @@ def register_list(options: argparse.Namespace, report: Report) -> list[tuple[str
     if len(failed) == len(requests):
         raise ValueError(f"No subject could be registered. {failed[0][0]}: {failed[0][1]}")
     _write_table(folder, [row for subject_rows in table.values() for row in subject_rows])
-    return failed
+    unreliable = [(subject, rows[0]["unreliable"]) for subject, rows in table.items() if rows[0].get("unreliable")]
+    return ListOutcome(failed, unreliable)
 
 
 def read_list(options: argparse.Namespace) -> dict[str, argparse.Namespace]:
@@ -254,6 +268,7 @@ def _table_rows(subject: str, registered: Registered) -> Iterable[dict[str, Any]
             "tre_mm_after": None if errors is None else errors.after_mean,
             "held_out_tre_mm_after": None if kept_errors is None else kept_errors["after_mean"],
             "negative_jacobian_percent": tissue.negative_jacobian_percent,
+            "unreliable": " ".join(result.unreliable),
             "message": "",
         }
 

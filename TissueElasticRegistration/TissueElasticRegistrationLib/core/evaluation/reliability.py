@@ -17,6 +17,7 @@ MIN_SIMILARITY = 0.1
 MIN_KEPT_SHARE = 0.8
 MIN_COVERED_SHARE = 0.25
 MAX_STRAIN_RMS = 0.22
+MIN_DICE = 0.4
 # Dice of small structures changes by so much when a mask is resampled.
 DICE_NOISE = 0.01
 
@@ -62,6 +63,12 @@ def reasons_against(
     before, after = dice[np.isfinite(dice).all(1)].mean(0) if np.isfinite(dice).all(1).any() else (0.0, 0.0)
     if after < before - DICE_NOISE:
         found.append(f"The overlap of the segmentations decreased (mean Dice {before:.2f} to {after:.2f}).")
+    common = [row.dice_common_after for row in tissues if np.isfinite(row.dice_common_after)]
+    if common and np.mean(common) < MIN_DICE:
+        found.append(
+            f"The segmentations overlap little after registration, even within the common field of view (mean Dice "
+            f"{np.mean(common):.2f})."
+        )
     if landmark_errors is not None and landmark_errors.after_mean > landmark_errors.before_mean:
         found.append(
             f"The landmark error increased ({landmark_errors.before_mean:.1f} to {landmark_errors.after_mean:.1f} mm)."
