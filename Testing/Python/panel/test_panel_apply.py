@@ -16,6 +16,7 @@ from panel_faults import make_steps_slow
 from synthetic_pairs import volume_pair
 
 from TissueElasticRegistrationLib.core.data.tissues import BACKGROUND_ID
+from TissueElasticRegistrationLib.core.evaluation import evaluation
 from TissueElasticRegistrationLib.core.physics.parameter_scale import LogScale
 from TissueElasticRegistrationLib.scene.nodes import InputNodes, OutputNodes, find_outputs
 
@@ -303,3 +304,10 @@ def test_advanced_settings_are_those_of_the_logic(panel):
     done = panel.logic.register(InputNodes(*panel.nodes[:3]), initial="rigid", refine_steps=3, finest_mm=6)
     np.testing.assert_array_equal(clicked, displacement(done.nodes))
     assert done.result.initial == "rigid"
+
+
+def test_why_a_result_is_unreliable_is_said_below_apply_and_in_quality(ready, monkeypatch):
+    monkeypatch.setattr(evaluation, "reasons_against", lambda *_arguments: ("The images hardly match.",))
+    apply(ready)
+    assert ready.ui.statusLabel.text.endswith("Do not rely on this result:\nThe images hardly match.")
+    assert "Problem: reliability" in ready.ui.qualityLabel.text

@@ -316,7 +316,8 @@ class RegistrationPanel:
         show_text(self.ui.liveStatusLabel, "\n".join((done, *notes)))
 
     def _on_applied(self, result, _nodes, seconds: float) -> None:
-        show_text(self.ui.statusLabel, f"Registered in {seconds:.1f} s.")
+        doubts = ("Do not rely on this result:", *result.unreliable) if result.unreliable else ()
+        show_text(self.ui.statusLabel, "\n".join((f"Registered in {seconds:.1f} s.", *doubts)))
         self.quality.show(self.control.pair, result, self.estimate.in_use(inputs_of(self._node)))
         self.display.deformation_changed()
         self.display.show_pair()
