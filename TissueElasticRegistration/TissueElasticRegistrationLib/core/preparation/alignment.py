@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
-from itertools import product
 from typing import Literal, get_args
 
 import numpy as np
@@ -13,8 +13,9 @@ from ..data.geometry import Geometry, flip_ras_lps
 from ..data.images import Image, ImagePair
 from ..data.itk_bridge import sitk_volume
 from .preprocessing import intensity_windows, normalized, resampled_image
-from .resemblance import mutual_information
+from .resemblance import POOR_INFORMATION, mutual_information, shared_information
 from .segment_alignment import segment_alignment
+from .turns import turns
 
 Mode = Literal["auto", "none", "rigid", "centers", "segments"]
 MODES: tuple[str, ...] = get_args(Mode)
@@ -28,7 +29,11 @@ MIN_MOTION_MM = 3.0
 MIN_GAIN = 0.15
 # Another start is only taken if its end is clearly better: where scans fit, the answer must not depend on chance.
 MIN_GAIN_OF_START = 0.1
-STARTS_TRIED = 4
+STARTS_TRIED = 6
+# Other starts are looked at where the images share less information than this after the first one (see `resemblance`):
+# synthetic scans that were right shared 0.36 to 0.84 of it, and those that were wrong 0.16 to 0.44.
+GOOD_INFORMATION = 0.45
+MIN_SHRUNK_VOXELS = 8
 LEVELS, QUICK_LEVELS = (2, 1), (4,)  # voxels of the coarse images that become one, along each axis
 
 
@@ -60,8 +65,8 @@ def initial_alignment(pair: ImagePair, wanted: Mode | sitk.Transform) -> Initial
         pair: The images to align.
         wanted: A transform from fixed LPS mm to moving LPS mm; or "none"; or "centers", a shift that brings the centers
             of mass together; or "segments" (see `segment_alignment`); or "rigid"; or "auto", which is rigid if that
-            moves a corner by more than ``MIN_MOTION_MM`` and raises the mutual information by more than the part
-            ``MIN_GAIN``, and none otherwise.
+            moves a corner by more than ``MIN_MOTION_MM``, raises the mutual information by more than the part
+            ``MIN_GAIN``, and makes the images resemble each other at all, and none otherwise.
 
     Raises:
         ValueError: A rigid alignment is wanted and the images do not overlap enough for it, or one by segments, and
@@ -81,7 +86,7 @@ def initial_alignment(pair: ImagePair, wanted: Mode | sitk.Transform) -> Initial
     if rigid is None:
         return NO_ALIGNMENT
     far = rigid.motion_mm > MIN_MOTION_MM * pair.fixed.geometry.patient_mm
-    if wanted == "rigid" or (far and rigid.gain > MIN_GAIN):
+    if wanted == "rigid" or (far and rigid.gain > MIN_GAIN and rigid.information > POOR_INFORMATION):
         return InitialAlignment(rigid.transform, "rigid")
     return NO_ALIGNMENT
 
@@ -94,19 +99,21 @@ class RigidAlignment:
         transform: From fixed LPS mm to moving LPS mm.
         motion_mm: How far it moves the most distant corner of the fixed volume.
         gain: Relative increase of the mutual information over no alignment; infinite if the images lie apart.
+        information: What the images share within their overlap, 0 to 1 (see `shared_information`).
     """
 
     transform: sitk.Transform
     motion_mm: float
     gain: float
+    information: float
 
 
 def rigid_alignment(fixed: Image, moving: Image) -> RigidAlignment | None:
     """Rigid alignment by mutual information on coarse images; deterministic (all voxels, one thread).
 
-    Starts from where the images lie. Other starts, the centers of mass brought together and the moving image turned by
-    quarter and half turns about each axis, are followed only if they promise more (scans from two devices, a patient
-    who lay prone, or feet first).
+    Starts from where the images lie. Where that ends with images that share little, other starts are tried: the centers
+    of mass brought together and the moving image turned in every way (scans from two devices, a patient who lay prone,
+    or feet first).
 
     Args:
         fixed: The image that stays.
@@ -117,9 +124,9 @@ def rigid_alignment(fixed: Image, moving: Image) -> RigidAlignment | None:
     """
     pair = _CoarsePair(fixed, moving)
     best = pair.optimized()
-    reached = 0.0 if best is None else pair.information(best)
-    starts = _best_first(pair, pair.starts())
-    if best is None or pair.information(starts[0]) > reached:
+    if best is None or pair.shared_information(best) < GOOD_INFORMATION:
+        reached = 0.0 if best is None else pair.information(best)
+        starts = _best_first(pair.coarser(), pair.starts())
         quick = [pair.optimized(start, QUICK_LEVELS) for start in starts[:STARTS_TRIED]]
         start = _best_first(pair, [*starts[:1], *filter(None, quick)])[0]
         other = pair.optimized(start)
@@ -129,7 +136,8 @@ def rigid_alignment(fixed: Image, moving: Image) -> RigidAlignment | None:
         return None
     corners = flip_ras_lps(fixed.geometry.corners_ras_mm())
     moved = np.array([best.TransformPoint(corner) for corner in corners.tolist()])
-    return RigidAlignment(best, float(np.linalg.norm(moved - corners, axis=1).max()), pair.gain(best))
+    motion_mm = float(np.linalg.norm(moved - corners, axis=1).max())
+    return RigidAlignment(best, motion_mm, pair.gain(best), pair.shared_information(best))
 
 
 def _best_first(pair: _CoarsePair, transforms: list[sitk.Transform]) -> list[sitk.Transform]:
@@ -187,6 +195,21 @@ class _CoarsePair:
         there = sitk.Resample(self._moving, self._fixed, transform, sitk.sitkLinear, 0.0)
         return mutual_information(sitk.GetArrayViewFromImage(self._fixed), sitk.GetArrayViewFromImage(there))
 
+    def shared_information(self, transform: sitk.Transform) -> float:
+        """What the images share within their overlap, 0 to 1."""
+        there = sitk.Resample(self._moving, self._fixed, transform, sitk.sitkLinear, -1.0)
+        values = sitk.GetArrayViewFromImage(there)
+        return shared_information(sitk.GetArrayViewFromImage(self._fixed)[values >= 0], values[values >= 0])
+
+    def coarser(self) -> _CoarsePair:
+        """The same with an eighth of the voxels: enough to tell which turns are worth a try."""
+        pair = copy.copy(self)
+        pair._fixed, pair._moving = (
+            sitk.BinShrink(image, [2 if n >= MIN_SHRUNK_VOXELS else 1 for n in image.GetSize()])
+            for image in (self._fixed, self._moving)
+        )
+        return pair
+
     def centered(self, turn: np.ndarray | None = None) -> sitk.Transform:
         """The centers of mass brought together, the moving image turned by a 3x3 matrix."""
         fixed, moving = _center_of_mass_lps_mm(self._fixed), _center_of_mass_lps_mm(self._moving)
@@ -197,15 +220,8 @@ class _CoarsePair:
         return transform
 
     def starts(self) -> list[sitk.Transform]:
-        """The centers brought together: as they lie, and turned by a quarter or half about each axis."""
-        turns = [np.eye(3)]
-        for axis, quarters in product(range(3), (1, 2, 3)):
-            angles = np.zeros(3)
-            angles[axis] = quarters * np.pi / 2
-            euler = sitk.Euler3DTransform()
-            euler.SetRotation(*angles.tolist())
-            turns.append(np.rint(np.reshape(euler.GetMatrix(), (3, 3))))
-        return [self.centered(turn) for turn in turns]
+        """The centers brought together, the moving image turned in every way."""
+        return [self.centered(turn) for turn in turns()]
 
     def _metric(self) -> sitk.ImageRegistrationMethod:
         method = sitk.ImageRegistrationMethod()

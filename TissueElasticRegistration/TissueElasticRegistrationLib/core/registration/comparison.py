@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 
+from ..evaluation.reliability import MIN_SIMILARITY
 from ..physics.objective import Objective, ObjectiveTerms
 from ..physics.similarity import masked_mean
 from ..preparation.pyramid import Level
@@ -40,6 +41,14 @@ class Judgement(NamedTuple):
             than: Of the other deformation.
         """
         return not (self.objective <= than.objective and self.kept_share >= min(MIN_KEPT_SHARE, than.kept_share))
+
+    def is_acceptable(self, undeformed: Judgement) -> bool:
+        """Whether a registration may end here: not worse than no deformation, and not noise fitted to noise.
+
+        Args:
+            undeformed: Of no deformation at all.
+        """
+        return not self.is_worse(undeformed) and float(self.terms.similarity) >= MIN_SIMILARITY
 
 
 class Comparison:

@@ -297,8 +297,8 @@ class LiveSolver:
         return best.velocity
 
     def _accepted(self, step: Step, maps: Maps) -> Step:
-        """The same, without deformation where it is worse than none."""
-        if not self._refiner.is_worse(self._pyramid, step.velocity, None, maps):
+        """The same, without deformation where a registration may not end (see `Judgement.is_acceptable`)."""
+        if self._refiner.is_acceptable(self._pyramid, step.velocity, maps):
             return step
         self.notes += (NOTHING_BETTER,)
         return replace(step, velocity=torch.zeros_like(step.velocity))
