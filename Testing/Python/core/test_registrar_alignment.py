@@ -228,3 +228,11 @@ def test_registration_does_not_depend_on_the_unit_of_the_header(scale):
         for p in (pair, scaled(pair, np.diag([scale, scale, scale, 1.0])))
     )
     np.testing.assert_allclose(other.displacement_ras_mm / scale, plain.displacement_ras_mm, atol=0.01)
+
+
+def test_noise_is_not_aligned_automatically():
+    pair = volume_pair()
+    noise = np.random.default_rng(5).normal(size=pair.moving.array_kji.shape).astype(np.float32)
+    matrix = rigid_ras((30, -10, 20), (40, 0, 0))
+    moving = displaced(replace(pair.moving, array_kji=noise), matrix)
+    assert initial_alignment(replace(pair, moving=moving, moving_segmentation=None), "auto").is_identity
