@@ -52,7 +52,14 @@ TISSUE = {
     "strain_rms": NUMBER,
     "negative_jacobian_percent": NUMBER,
 }
-OVERLAP = ("dice_before", "dice_after", "hd95_mm_before", "hd95_mm_after")
+OVERLAP = (
+    "dice_before",
+    "dice_after",
+    "dice_common_after",
+    "hd95_mm_before",
+    "hd95_mm_after",
+    "hd95_mm_common_after",
+)
 FILES = {"transform.h5", "warped.nii.gz", "jacobian.nii.gz", "report.html", "result.json"}
 
 
@@ -203,7 +210,7 @@ def test_a_segment_name_that_is_not_utf8_does_not_spoil_the_results(slice_files,
     """As programs of Windows write them; the header of the file does not say in which encoding."""
     volume = sitk.ReadImage(slice_files["segmentation"])
     for number, name in enumerate(("LungX", "Bone", "Liver", "Soft")):
-        for field, value in (("ID", f"id_{name}"), ("Name", name), ("LabelValue", str(number + 1))):
+        for field, value in (("ID", f"id_{name}"), ("Name", name), ("LabelValue", str(number + 1)), ("Layer", "0")):
             volume.SetMetaData(f"Segment{number}_{field}", value)
     sitk.WriteImage(volume, str(tmp_path / "tissues.seg.nrrd"))
     content = (tmp_path / "tissues.seg.nrrd").read_bytes()

@@ -247,7 +247,7 @@ def test_planes_are_seen_the_radiological_way():
 
 def test_patient_right_and_front_are_left_and_top_of_the_axial_picture():
     geometry = Geometry((8, 20, 20), np.diag([1.0, 1.0, 2.0, 1.0]))  # i to the right, j to the front: RAS
-    values = np.zeros(geometry.shape_kji, np.int16)
+    values = np.random.default_rng(0).integers(0, 5, geometry.shape_kji, np.int16)
     values[:, 14:18, 15:19] = 100
     labels = np.ones(geometry.shape_kji, np.uint8)
     segmentation = Segmentation(labels, geometry, (Tissue(1, "all"),))

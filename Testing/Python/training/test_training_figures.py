@@ -17,12 +17,12 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 
-from TissueElasticRegistrationLib.commands.batch_command import COLUMNS, FILES, read_list
+from TissueElasticRegistrationLib.commands.batch_command import COLUMNS, read_list
 from training.drawing.batch_table import NEEDED, STIFFNESS, read_table
 from training.drawing.pages import same_look, save_figure
 from training.drawing.tissue_dots import COLORS, tissue_figure
 from training.figures import main
-from training.phantoms.__main__ import write_subjects
+from training.phantoms.__main__ import FILES, write_subjects
 
 ROWS = [  # subject, tissue, λ, μ, flat
     ("a", "lung", 0.3, 0.5, False),

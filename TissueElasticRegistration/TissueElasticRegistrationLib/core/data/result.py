@@ -27,11 +27,11 @@ class TissueResult:
         dice_after: Overlap with the warped moving segmentation.
         hd95_mm_before: 95 % Hausdorff distance to the moving segmentation as it lies.
         hd95_mm_after: 95 % Hausdorff distance to the warped moving segmentation.
+        surface_distance_mm_before: Mean surface distance to the moving segmentation as it lies.
+        surface_distance_mm_after: Mean surface distance to the warped moving segmentation.
         dice_common_after: As ``dice_after``, but only where both images have values: what one scan does not show is
             no error of the registration.
         hd95_mm_common_after: As ``hd95_mm_after``, likewise.
-        surface_distance_mm_before: Mean surface distance to the moving segmentation as it lies.
-        surface_distance_mm_after: Mean surface distance to the warped moving segmentation.
     """
 
     tissue: Tissue
@@ -44,10 +44,10 @@ class TissueResult:
     dice_after: float = float("nan")
     hd95_mm_before: float = float("nan")
     hd95_mm_after: float = float("nan")
-    dice_common_after: float = float("nan")
-    hd95_mm_common_after: float = float("nan")
     surface_distance_mm_before: float = float("nan")
     surface_distance_mm_after: float = float("nan")
+    dice_common_after: float = float("nan")
+    hd95_mm_common_after: float = float("nan")
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def comma_separated(text: str) -> list[str]:
     try:
         rows = list(csv.reader([text], skipinitialspace=True, strict=True))
     except csv.Error as error:
-        raise ValueError(f"{text} is not a list of names: {error}.") from error
+        raise ValueError(f"{' '.join(text.split())} is not a list of names: {error}.") from error
     return [entry.strip() for row in rows for entry in row]
 
 
