@@ -236,3 +236,22 @@ def test_noise_is_not_aligned_automatically():
     matrix = rigid_ras((30, -10, 20), (40, 0, 0))
     moving = displaced(replace(pair.moving, array_kji=noise), matrix)
     assert initial_alignment(replace(pair, moving=moving, moving_segmentation=None), "auto").is_identity
+
+
+def test_an_orientation_that_fits_as_well_as_another_is_uncertain():
+    """Two halves that mirror each other, turned by half: nothing in the image tells which of both is right."""
+    index = np.indices((24, 28, 32)).transpose(1, 2, 3, 0) - (np.array([24, 28, 32]) - 1) / 2
+    blobs = [((4.0, 5.0, 8.0), 3.0, 1.0), ((-7.0, 4.0, -3.0), 2.5, 0.6)]
+    values = sum(
+        height * np.exp(-np.sum((index * [1, turn, turn] - place) ** 2, -1) / (2 * width**2))
+        for place, width, height in blobs
+        for turn in (1, -1)
+    )
+    body = np.linalg.norm(index / [10, 12, 14], axis=-1) < 1
+    values = (1000 * (body + values)).astype(np.float32)
+    geometry = Geometry(values.shape, np.diag([3.0, 3.0, 3.0, 1.0]))
+    fixed = Image(values, geometry)
+    turned = displaced(fixed, rigid_ras((0, 0, 0), (0, 0, 100), middle_ras_mm(geometry)))
+    segmentation = volume_pair().fixed_segmentation
+    assert initial_alignment(ImagePair(fixed, turned, segmentation), "rigid").is_uncertain
+    assert not initial_alignment(volume_pair(), "rigid").is_uncertain

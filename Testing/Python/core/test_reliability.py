@@ -21,6 +21,7 @@ GOOD = {
     "landmark_errors": LandmarkErrors(3.4, 1.1, 6.0, 2.5, 20),
 }
 BAD = {
+    "alignment is uncertain": {"alignment_is_uncertain": True},
     "hardly match": {"values": replace(GOOD["values"], similarity_after=0.04)},
     "Only 10 % of the body": {"covered_share": 0.1},
     "moves 35 % of the common field of view": {"values": replace(GOOD["values"], kept_share=0.65)},

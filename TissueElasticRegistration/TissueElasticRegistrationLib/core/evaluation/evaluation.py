@@ -106,7 +106,7 @@ def evaluate(
             *_warnings(pair, working, initial, valid),
             *landmark_warnings(pair, displacement_ras_mm, geometry),
         ),
-        unreliable=reasons_against(objective_values, covered_share, strain_rms, tissues, errors),
+        unreliable=reasons_against(objective_values, covered_share, strain_rms, tissues, errors, initial.is_uncertain),
     )
 
 

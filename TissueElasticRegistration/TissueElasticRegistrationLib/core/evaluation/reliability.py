@@ -28,6 +28,7 @@ def reasons_against(
     strain_rms: float,
     tissues: Sequence[TissueResult],
     landmark_errors: LandmarkErrors | None,
+    alignment_is_uncertain: bool = False,
 ) -> tuple[str, ...]:
     """Why a registration should not be relied on.
 
@@ -37,11 +38,16 @@ def reasons_against(
         strain_rms: Root mean square of the strain tensor's norm over that part of the body.
         tissues: Overlap of every tissue before and after.
         landmark_errors: Of the landmarks, if there are any.
+        alignment_is_uncertain: Whether the moving image fits about as well in quite another orientation.
 
     Returns:
         One sentence for each reason; empty if there is none.
     """
     found = []
+    if alignment_is_uncertain:
+        found.append(
+            "The initial alignment is uncertain: turned by more than 60 degrees, the moving image fits almost as well."
+        )
     if values.similarity_after < MIN_SIMILARITY:
         found.append(
             f"The images hardly match after registration (similarity {values.similarity_after:.2f} of 1): they may not "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -33,6 +33,9 @@ STARTS_TRIED = 6
 # Other starts are looked at where the images share less information than this after the first one (see `resemblance`):
 # synthetic scans that were right shared 0.36 to 0.84 of it, and those that were wrong 0.16 to 0.44.
 GOOD_INFORMATION = 0.45
+# An alignment is uncertain if another one, turned by so much, reaches so much of its information: of synthetic scans
+# where the search had to try other starts, wrong ends had such a rival (0.94 to 1.0), right ones hardly ever (to 0.90).
+RIVAL_DEGREES, RIVAL_INFORMATION = 60.0, 0.93
 MIN_SHRUNK_VOXELS = 8
 LEVELS, QUICK_LEVELS = (2, 1), (4,)  # voxels of the coarse images that become one, along each axis
 
@@ -44,10 +47,12 @@ class InitialAlignment:
     Attributes:
         transform: From fixed LPS mm to moving LPS mm.
         kind: "none", "rigid", "centers", "segments" or "given".
+        is_uncertain: Whether the moving image fits about as well in quite another orientation.
     """
 
     transform: sitk.Transform
     kind: str
+    is_uncertain: bool = False
 
     @property
     def is_identity(self) -> bool:
@@ -87,8 +92,8 @@ def initial_alignment(pair: ImagePair, wanted: Mode | sitk.Transform) -> Initial
         return NO_ALIGNMENT
     far = rigid.motion_mm > MIN_MOTION_MM * pair.fixed.geometry.patient_mm
     if wanted == "rigid" or (far and rigid.gain > MIN_GAIN and rigid.information > POOR_INFORMATION):
-        return InitialAlignment(rigid.transform, "rigid")
-    return NO_ALIGNMENT
+        return InitialAlignment(rigid.transform, "rigid", rigid.is_uncertain)
+    return replace(NO_ALIGNMENT, is_uncertain=rigid.is_uncertain)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,12 +105,14 @@ class RigidAlignment:
         motion_mm: How far it moves the most distant corner of the fixed volume.
         gain: Relative increase of the mutual information over no alignment; infinite if the images lie apart.
         information: What the images share within their overlap, 0 to 1 (see `shared_information`).
+        is_uncertain: Whether quite another orientation fits about as well.
     """
 
     transform: sitk.Transform
     motion_mm: float
     gain: float
     information: float
+    is_uncertain: bool
 
 
 def rigid_alignment(fixed: Image, moving: Image) -> RigidAlignment | None:
@@ -123,12 +130,12 @@ def rigid_alignment(fixed: Image, moving: Image) -> RigidAlignment | None:
         None if the images do not overlap, at the start or on the way, wherever it starts.
     """
     pair = _CoarsePair(fixed, moving)
-    best = pair.optimized()
+    best, others = pair.optimized(), []
     if best is None or pair.shared_information(best) < GOOD_INFORMATION:
         reached = 0.0 if best is None else pair.information(best)
         starts = _best_first(pair.coarser(), pair.starts())
-        quick = [pair.optimized(start, QUICK_LEVELS) for start in starts[:STARTS_TRIED]]
-        start = _best_first(pair, [*starts[:1], *filter(None, quick)])[0]
+        others = [*filter(None, (pair.optimized(start, QUICK_LEVELS) for start in starts[:STARTS_TRIED]))]
+        start = _best_first(pair, [*starts[:1], *others])[0]
         other = pair.optimized(start)
         if other is not None and pair.information(other) > (1 + MIN_GAIN_OF_START) * reached:
             best = other
@@ -137,7 +144,9 @@ def rigid_alignment(fixed: Image, moving: Image) -> RigidAlignment | None:
     corners = flip_ras_lps(fixed.geometry.corners_ras_mm())
     moved = np.array([best.TransformPoint(corner) for corner in corners.tolist()])
     motion_mm = float(np.linalg.norm(moved - corners, axis=1).max())
-    return RigidAlignment(best, motion_mm, pair.gain(best), pair.shared_information(best))
+    return RigidAlignment(
+        best, motion_mm, pair.gain(best), pair.shared_information(best), pair.is_uncertain(best, others)
+    )
 
 
 def _best_first(pair: _CoarsePair, transforms: list[sitk.Transform]) -> list[sitk.Transform]:
@@ -201,6 +210,19 @@ class _CoarsePair:
         values = sitk.GetArrayViewFromImage(there)
         return shared_information(sitk.GetArrayViewFromImage(self._fixed)[values >= 0], values[values >= 0])
 
+    def is_uncertain(self, best: sitk.Transform, others: list[sitk.Transform]) -> bool:
+        """Whether one of the other alignments is turned against the best one and fits about as well.
+
+        The others were found quickly, so they are compared with those among them that agree with the best one.
+        """
+        turned, agreeing = [], []
+        for other in others:
+            turn = _matrix(other).T @ _matrix(best)
+            degrees = np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))
+            (turned if degrees > RIVAL_DEGREES else agreeing).append(self.information(other))
+        reached = max(agreeing, default=self.information(best))
+        return bool(turned) and max(turned) > RIVAL_INFORMATION * reached
+
     def coarser(self) -> _CoarsePair:
         """The same with an eighth of the voxels: enough to tell which turns are worth a try."""
         pair = copy.copy(self)
@@ -250,13 +272,16 @@ def _coarse(image: Image, window: tuple[float, float]) -> sitk.Image:
 
 def _chained(first: sitk.Transform, second: sitk.Transform) -> sitk.AffineTransform:
     """Two linear transforms, one after the other, as one."""
-    origin, *ends = (
-        np.array(second.TransformPoint(first.TransformPoint(point))) for point in [(0.0,) * 3, *np.eye(3).tolist()]
-    )
     transform = sitk.AffineTransform(3)
-    transform.SetMatrix(np.stack([end - origin for end in ends], 1).ravel().tolist())
-    transform.SetTranslation(origin.tolist())
+    transform.SetMatrix((_matrix(second) @ _matrix(first)).ravel().tolist())
+    transform.SetTranslation(second.TransformPoint(first.TransformPoint((0.0, 0.0, 0.0))))
     return transform
+
+
+def _matrix(linear: sitk.Transform) -> np.ndarray:
+    """The 3x3 matrix of a linear transform."""
+    origin, *ends = (np.array(linear.TransformPoint(point)) for point in [(0.0,) * 3, *np.eye(3).tolist()])
+    return np.stack([end - origin for end in ends], 1)
 
 
 def _center_of_mass_lps_mm(coarse: sitk.Image) -> np.ndarray:
