@@ -17,7 +17,8 @@ from ..core.files.output_folder import output_folder, refuse_inputs
 from ..core.files.result_file import json_text
 from ..core.files.text_files import read_table
 from ..core.models.model_card import CARD, DIRECT, pack_folder
-from .checked_options import ALIGNMENTS, check_options, input_files
+from ..core.preparation.alignment import MODES
+from .checked_options import check_options, input_files
 from .failures import FAILURES, failure_sentence
 from .register_command import OUTPUT_FILES, RECORD, TEXT, Registered, Report, register_files
 from .subject_names import named_subjects
@@ -167,7 +168,7 @@ def read_list(options: argparse.Namespace) -> dict[str, argparse.Namespace]:
         given["output"] = str(Path(options.output) / subject)
         for title, value in row.items():
             if value and title != "subject":
-                is_word = title == "tissues" or (title == "initial" and value in ALIGNMENTS)
+                is_word = title == "tissues" or (title == "initial" and value in MODES)
                 given[title] = value if is_word else str(path.parent / value)
         requests[subject] = argparse.Namespace(**given)
     return requests
@@ -213,7 +214,7 @@ def _size(file: Path) -> int | None:
 def _described(request: argparse.Namespace) -> dict[str, Any]:
     """What a result depends on: options, and the content of files and models, wherever they lie."""
     described: dict[str, Any] = {name: getattr(request, name) for name in CHOICES}
-    described["initial"] = request.initial if request.initial in ALIGNMENTS else "file"
+    described["initial"] = request.initial if request.initial in MODES else "file"
     for name, file in input_files(request).items():
         described[f"{name}_sha256"] = content_hash(file)
     for name in ("model", "search_model"):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import get_args
 
 from ..core.data.limits import check_grid_points, check_refine_steps, check_seed
 from ..core.files.file_names import is_utf8, require_utf8
-from ..core.preparation.alignment import Mode
+from ..core.preparation.alignment import MODES
 from ..core.registration.devices import choose_device
 
-ALIGNMENTS = get_args(Mode)
 FILES = ("fixed", "moving", "segmentation", "moving_segmentation", "landmarks", "moving_landmarks", "parameters")
 NAMES = (*FILES, "initial", "model", "search_model", "output", "pairs")  # options that name a file or a folder
 TEXTS = ("tissues", "hold_out", "hold_out_landmarks")
@@ -56,7 +54,7 @@ def input_files(options: argparse.Namespace) -> dict[str, str]:
         options: The options of the command line.
     """
     named = {name: getattr(options, name, None) for name in FILES}
-    if options.initial not in ALIGNMENTS:
+    if options.initial not in MODES:
         named["initial"] = options.initial
     return {name: file for name, file in named.items() if file is not None}
 

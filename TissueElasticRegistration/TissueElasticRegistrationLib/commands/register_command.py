@@ -41,6 +41,7 @@ from ..core.files.result_file import json_text, result_json
 from ..core.files.segmentation_files import comma_separated, has_own_names, parse_tissue_names, read_segmentation
 from ..core.files.transform_files import read_transform
 from ..core.physics.tissue_presets import names_warning
+from ..core.preparation.alignment import MODES
 from ..core.registration.network_solver import NetworkSolver
 from ..core.registration.registrar import Registrar
 from ..core.registration.solver import Solver, solver_for
@@ -48,7 +49,7 @@ from ..core.registration.threads import thread_count
 from ..core.reporting.estimate_summary import summarize_estimate
 from ..core.reporting.report import report_html
 from ..core.stiffness.shear_modulus_ratio import ShearModulusRatios, estimate_shear_modulus_ratios
-from .checked_options import ALIGNMENTS, check_options, input_files
+from .checked_options import check_options, input_files
 
 try:
     import resource
@@ -256,7 +257,7 @@ def _registered(
     """Prepare, estimate, register, refine and evaluate, as far as the options ask for each."""
     torch.manual_seed(options.seed)
     initial = options.initial
-    if initial not in ALIGNMENTS:
+    if initial not in MODES:
         initial = read_transform(initial)
     registrar = Registrar(
         pair, solver, initial, threads=thread_count(pair.fixed.geometry.shape_kji), device=options.device

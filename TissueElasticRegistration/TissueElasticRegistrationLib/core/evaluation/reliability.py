@@ -14,12 +14,11 @@ import numpy as np
 from ..data.result import LandmarkErrors, ObjectiveValues, TissueResult
 
 MIN_SIMILARITY = 0.1
-MIN_KEPT_SHARE = 0.8
+RELIABLE_KEPT_SHARE = 0.8  # a registration that keeps less than 0.75 is not accepted at all, see `comparison`
 MIN_COVERED_SHARE = 0.25
 MAX_STRAIN_RMS = 0.22
 MIN_DICE = 0.4
-# Dice of small structures changes by so much when a mask is resampled.
-DICE_NOISE = 0.01
+DICE_NOISE = 0.005  # by so much Dice changes when a mask is resampled
 
 
 def reasons_against(
@@ -46,7 +45,7 @@ def reasons_against(
     found = []
     if alignment_is_uncertain:
         found.append(
-            "The initial alignment is uncertain: turned by more than 60 degrees, the moving image fits almost as well."
+            "The initial alignment is uncertain: in quite another orientation, the moving image fits almost as well."
         )
     if values.similarity_after < MIN_SIMILARITY:
         found.append(
@@ -55,7 +54,7 @@ def reasons_against(
         )
     if covered_share < MIN_COVERED_SHARE:
         found.append(f"Only {100 * covered_share:.0f} % of the body in the fixed image is inside the moving image.")
-    if values.kept_share < MIN_KEPT_SHARE:
+    if values.kept_share < RELIABLE_KEPT_SHARE:
         found.append(
             f"The deformation moves {100 * (1 - values.kept_share):.0f} % of the common field of view out of the "
             "moving image."

@@ -34,7 +34,7 @@ STARTS_TRIED = 6
 # synthetic scans that were right shared 0.36 to 0.84 of it, and those that were wrong 0.16 to 0.44.
 GOOD_INFORMATION = 0.45
 # An alignment is uncertain if another one, turned by so much, reaches so much of its information: of synthetic scans
-# where the search had to try other starts, wrong ends had such a rival (0.94 to 1.0), right ones hardly ever (to 0.90).
+# where the search had to try other starts, wrong ends had such a rival (0.94 to 1.0), right ones one time in nine.
 RIVAL_DEGREES, RIVAL_INFORMATION = 60.0, 0.93
 MIN_SHRUNK_VOXELS = 8
 LEVELS, QUICK_LEVELS = (2, 1), (4,)  # voxels of the coarse images that become one, along each axis

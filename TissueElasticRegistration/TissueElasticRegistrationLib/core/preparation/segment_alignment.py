@@ -21,7 +21,7 @@ def segment_alignment(pair: ImagePair) -> sitk.AffineTransform:
     """The rigid map that brings the surfaces of corresponding segments together, in whatever position they lie.
 
     Args:
-        pair: The images with both segmentations; segments of the same name correspond.
+        pair: The images with both segmentations (see `pair_tissues` for which segments correspond).
 
     Returns:
         From fixed LPS mm to moving LPS mm.

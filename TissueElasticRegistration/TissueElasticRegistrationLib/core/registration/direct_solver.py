@@ -74,8 +74,7 @@ class DirectSolver:
         Args:
             pyramid: The working pair.
         """
-        stages = self.settings(pyramid.pair.dimension).stages
-        return tuple(stage for stage in stages if pyramid.is_fine_enough(stage.factor))
+        return _usable(self.settings(pyramid.pair.dimension).stages, pyramid)
 
     def refinement(self, steps: int, dimension: int) -> tuple[Stage, ...]:
         """See `Solver.refinement`: one stage at full resolution.
@@ -119,8 +118,7 @@ class DirectSolver:
         refining = start is not None and stages is not None
         if refining:
             settings = replace(settings, final_rate=min(settings.final_rate, REFINING_FINAL_RATE))
-        stages = settings.stages if stages is None else stages
-        stages = tuple(stage for stage in stages if pyramid.is_fine_enough(stage.factor))
+        stages = _usable(settings.stages if stages is None else stages, pyramid)
         maps = pyramid.parameter_maps(parameters)
         effort = [stage.steps * (pyramid.level(stage.factor).fixed.numel() + STEP_VOXELS) for stage in stages]
         shares = list(itertools.accumulate((part / max(1, sum(effort)) for part in effort), initial=0.0))
@@ -358,6 +356,10 @@ class DirectSolver:
             best = velocity, displacement_on(level, velocity, settings), comparison.undeformed
         velocity, displacement, after = best
         return Solution(velocity.cpu(), displacement.cpu(), _objective_values(comparison, after, steps), notes)
+
+
+def _usable(stages: tuple[Stage, ...], pyramid: Pyramid) -> tuple[Stage, ...]:
+    return tuple(stage for stage in stages if pyramid.is_fine_enough(stage.factor))
 
 
 def _noting_best(

@@ -26,6 +26,7 @@ from ..physics.deformation import resize
 from ..preparation.pyramid import Pyramid
 from .direct_solver import NOTHING_BETTER
 from .live_pace import FrameClock, ParameterWatch, Wanted
+from .network_solver import WORSE_THAN_NOTHING
 from .solution import DirectSettings, Maps, Stage, Step
 from .solver import Solver
 from .velocities import maps_on, zero_velocity
@@ -41,7 +42,6 @@ FINE_ROUNDS = 6
 CONVERGED = 2e-4
 FINAL_RATE = 0.3
 MOVING_STEPS = 100_000  # more than anybody drags
-WORSE_THAN_NOTHING = "The network's prediction was worse than no deformation, so only the direct solver was used."
 WORSE_THAN_BEFORE = (
     "The network's prediction for the new λ and μ was worse than the current deformation, so only the direct "
     "solver was used."
@@ -138,7 +138,7 @@ class LiveSolver:
         if network is None:
             return None
         answer, self.notes = network.answer(self._pyramid, parameters), network.notes(self._pyramid, parameters)
-        before, velocity, note = None, answer, WORSE_THAN_NOTHING
+        before, velocity, note = None, answer, WORSE_THAN_NOTHING.format(network.pack.card.name)
         if self._base is not None:
             if self._base.answer is None:
                 earlier = network.answer(self._pyramid, self._base.parameters)

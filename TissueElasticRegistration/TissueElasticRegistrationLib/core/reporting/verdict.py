@@ -13,12 +13,12 @@ from ..data.result import RegistrationResult, TissueResult
 from ..data.tissues import BACKGROUND
 from ..estimation.criteria.criterion import depends_on
 from ..evaluation.metrics import percent
+from ..evaluation.reliability import DICE_NOISE
 
 Level = Literal["problem", "caution", "fine", "unmeasured"]
 FOLDING_PROBLEM_PERCENT = 0.5
 LANDMARK_PROBLEM_MM, LANDMARK_CAUTION_MM = 5.0, 2.0
 FEW_LANDMARKS = 10
-DICE_NOISE = 0.005
 UNCOVERED_CAUTION_PERCENT = 1.0
 
 
