@@ -21,9 +21,10 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 from TissueElasticRegistrationLib.core.models.model_card import list_cards
+from TissueElasticRegistrationLib.panel.observed_node import ObservedParameterNode
 from TissueElasticRegistrationLib.panel.panel import RegistrationPanel
 from TissueElasticRegistrationLib.panel.parameter_node import TissueElasticRegistrationParameterNode, forget_node
-from TissueElasticRegistrationLib.panel.scene_versions import migrate, migrate_imported
+from TissueElasticRegistrationLib.panel.scene_versions import migrate
 from TissueElasticRegistrationLib.panel.widgets.labels import share_tool_tips
 from TissueElasticRegistrationLib.scene.console import (
     ConsoleResult,
@@ -38,7 +39,7 @@ from TissueElasticRegistrationLib.scene.display.volume_rendering import resume_v
 from TissueElasticRegistrationLib.scene.nodes import InputNodes
 from TissueElasticRegistrationLib.scene.options import EstimationOptions, RegistrationOptions
 
-BEFORE_SELECTORS = BEFORE_WRAPPER = 1.0  # priority of an observer
+BEFORE_SELECTORS = 1.0  # priority of an observer
 
 
 class TissueElasticRegistration(ScriptedLoadableModule):
@@ -172,8 +173,6 @@ class TissueElasticRegistrationWidget(ScriptedLoadableModuleWidget, VTKObservati
             if self._parameterNode:
                 self._parameterNode.disconnectGui(self._guiTag)
             self._parameterNode = parameterNode
-            # Once for each node and not at every entry: Slicer before 5.11 leaves an observer behind that writes all
-            # widgets again at every change (Slicer/Slicer#9063).
             self._guiTag = parameterNode.connectGui(self.ui) if parameterNode else None
         self._observeParameterNode(parameterNode is not None)
         if self.panel:
@@ -229,8 +228,7 @@ class TissueElasticRegistrationLogic(ScriptedLoadableModuleLogic):
         node = super().getParameterNode()
         migrate(node)  # a scene may have been opened
         if self._parameterNode is None or self._parameterNode.parameterNode != node:
-            self._parameterNode = TissueElasticRegistrationParameterNode(node)
-            node.AddObserver(vtk.vtkCommand.ModifiedEvent, migrate_imported, BEFORE_WRAPPER)
+            self._parameterNode = ObservedParameterNode(node)
         return self._parameterNode
 
     def register(

@@ -170,7 +170,7 @@ def test_only_a_setting_that_is_not_understood_gets_its_start_value(fresh_host, 
             node.SetParameter(name, value)
         migrate(node)
         wrapped = TissueElasticRegistrationParameterNode(node)
-        return {name: plain(wrapped.getValue(name)) for name in type(wrapped).__annotations__}
+        return {name: plain(wrapped.getValue(name)) for name in wrapped.allParameters}
 
     assert OLD_PARAMETERS.count(stored) == 1
     as_it_was = read(OLD_PARAMETERS)

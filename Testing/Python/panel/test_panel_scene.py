@@ -44,7 +44,7 @@ def plain(value):
 
 def settings(panel: PanelCase) -> dict[str, object]:
     """Every field of the parameter node."""
-    return {name: plain(getattr(panel.parameters, name)) for name in type(panel.parameters).__annotations__}
+    return {name: plain(getattr(panel.parameters, name)) for name in panel.parameters.allParameters}
 
 
 def shown(panel: PanelCase) -> dict[str, object]:

@@ -41,8 +41,11 @@ class Watch:
             return False
         self.stop()
         self._events = events
-        self._tags = [sender.AddObserver(event, lambda *_arguments: self._changed()) for sender, event in events]
+        self._tags = [sender.AddObserver(event, self._on_event) for sender, event in events]
         return True
+
+    def _on_event(self, caller, event) -> None:
+        self._changed()
 
     def stop(self) -> None:
         """Observe nothing."""
