@@ -46,17 +46,17 @@ def main() -> None:
     found = {}
     with tempfile.TemporaryDirectory() as place:
         make_case(3, options.seed, spacing_mm=options.spacing_mm).save(Path(place) / "case")
-        points = _points(Path(place) / "case" / "landmarks.csv")
+        points_lps_mm = _points(Path(place) / "case" / "landmarks.csv")
         for order, ending, padding_hu in itertools.product(ORDERS, FORMATS, PADDINGS_HU):
             name = f"{order}, {ending}, {padding_hu} HU"
             folder = Path(place) / name
             files = _written(Path(place) / "case", folder, *ORDERS[order], ending, padding_hu)
             run_register(folder / "output", {**files, "tissues": "1=lung,2=bone,3=liver,4=soft", "initial": "none"})
             transform = sitk.ReadTransform(str(folder / "output" / "transform.h5"))
-            found[name] = np.array([transform.TransformPoint(point) for point in points.tolist()])
+            found[name] = np.array([transform.TransformPoint(point) for point in points_lps_mm.tolist()])
     first = next(iter(found.values()))
-    length = np.linalg.norm(first - points, axis=1)
-    print(f"{len(found)} registrations, {len(points)} points moved by {length.mean():.2f} mm on average")
+    length = np.linalg.norm(first - points_lps_mm, axis=1)
+    print(f"{len(found)} registrations, {len(points_lps_mm)} points moved by {length.mean():.2f} mm on average")
     print_table(
         "largest difference to the first in mm",
         ("", *FORMATS),
@@ -74,7 +74,9 @@ def main() -> None:
 
 
 def _points(path: Path) -> np.ndarray:
-    return np.loadtxt(path, delimiter=",", skiprows=1, usecols=(0, 1, 2))
+    """(N, 3) LPS mm, landmarks of the fixed image."""
+    points_ras_mm = np.loadtxt(path, delimiter=",", skiprows=1, usecols=(1, 2, 3))
+    return points_ras_mm * (-1, -1, 1)
 
 
 def _written(

@@ -14,7 +14,7 @@ from TissueElasticRegistrationLib.core.data.geometry import Geometry
 from TissueElasticRegistrationLib.core.data.images import Image, ImagePair
 from TissueElasticRegistrationLib.core.data.progress import Frame, finish
 from TissueElasticRegistrationLib.core.preparation.pyramid import MIN_LEVEL_VOXELS
-from TissueElasticRegistrationLib.core.registration.comparison import Comparison
+from TissueElasticRegistrationLib.core.registration.comparison import LITTLE_COVERED, Comparison
 from TissueElasticRegistrationLib.core.registration.direct_solver import NOTHING_BETTER, DirectSolver
 from TissueElasticRegistrationLib.core.registration.registrar import Registrar
 
@@ -162,6 +162,23 @@ def test_small_volumes_that_share_a_part_do_not_end_worse(share):
     assert values.kept_share > 0.75
     length_mm = np.linalg.norm(registrar.displacement_ras_mm()[0], axis=-1)
     assert length_mm.max() < 20  # the true deformation is at most 8.8 mm
+
+
+@pytest.mark.parametrize(
+    ("share", "gain", "voxels_per_voxel", "is_accepted"),
+    [(1.0, 0.01, 0.8, True), (0.3, 0.01, 0.0, False), (0.3, 0.1, 0.0, True), (0.3, 0.1, 0.8, False)],
+)
+def test_where_little_is_shared_a_deformation_has_to_be_clear_and_moderate(share, gain, voxels_per_voxel, is_accepted):
+    """gain: of what is missing to the highest similarity; voxels per voxel: how far the last axis is stretched."""
+    registrar = prepared(cut(volume_pair(), share), solver=quick_solver(), initial="none")
+    comparison = comparison_of(registrar)
+    assert (comparison.covered_share < LITTLE_COVERED) == (share < 1)
+    displacement = displacement_of(registrar, 0.0)
+    displacement[:, -1] = voxels_per_voxel * torch.arange(displacement.shape[-1])
+    before = comparison.undeformed
+    gained = gain * (1 - float(before.terms.similarity))
+    found = before._replace(objective=before.objective - gained)
+    assert comparison.accepts(displacement, found) == is_accepted
 
 
 def test_noise_is_not_followed_and_this_is_said():

@@ -254,4 +254,6 @@ def test_an_orientation_that_fits_as_well_as_another_is_uncertain():
     turned = displaced(fixed, rigid_ras((0, 0, 0), (0, 0, 100), middle_ras_mm(geometry)))
     segmentation = volume_pair().fixed_segmentation
     assert initial_alignment(ImagePair(fixed, turned, segmentation), "rigid").is_uncertain
+    with pytest.raises(ValueError, match="several orientations"):
+        initial_alignment(ImagePair(fixed, turned, segmentation), "auto")
     assert not initial_alignment(volume_pair(), "rigid").is_uncertain

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from oblique_data import oblique_geometry
 
-from TissueElasticRegistrationLib.core.data.geometry import Geometry
+from TissueElasticRegistrationLib.core.data.geometry import Geometry, Turn
 from TissueElasticRegistrationLib.core.preparation.working_grid import (
     PADDING_MULTIPLE,
     VOXEL_BUDGET_2D,
@@ -164,3 +164,13 @@ def test_padded_array_lies_where_the_padded_grid_says_and_continues_its_border()
     assert np.count_nonzero(same) == np.prod(grid.inner.shape_kji)
     np.testing.assert_allclose(padded[0, 0, 0], positions[0, 0, 0])
     np.testing.assert_allclose(padded[-1, -1, -1], positions[-1, -1, -1])
+
+
+@pytest.mark.parametrize("reversed_kji", [(True, False, False), (False, True, False), (False, False, True)])
+def test_the_order_in_which_a_file_is_stored_does_not_change_the_grid(reversed_kji):
+    turn = Turn((1, 2, 0), reversed_kji)
+    fixed = oblique_geometry((21, 35, 50))
+    centers = working_grid(fixed).geometry.voxel_centers_ras_mm()
+    stored = working_grid(fixed.turned(turn)).geometry.voxel_centers_ras_mm()
+    for axis in range(3):
+        np.testing.assert_allclose(turn.applied_to(centers[..., axis]), stored[..., axis], atol=1e-9)

@@ -29,15 +29,17 @@ MIN_MOTION_MM = 3.0
 MIN_GAIN = 0.15
 # Another start is only taken if its end is clearly better: where scans fit, the answer must not depend on chance.
 MIN_GAIN_OF_START = 0.1
-STARTS_TRIED = 6
+# From so many starts it is searched quickly, from so many different ends better, from so many of these fully.
+STARTS_TRIED, ENDS_TRIED, FULLY_TRIED = 24, 12, 3
 # Other starts are looked at where the images share less information than this after the first one (see `resemblance`):
-# synthetic scans that were right shared 0.36 to 0.84 of it, and those that were wrong 0.16 to 0.44.
-GOOD_INFORMATION = 0.45
-# An alignment is uncertain if another one, turned by so much, reaches so much of its information: of synthetic scans
-# where the search had to try other starts, wrong ends had such a rival (0.94 to 1.0), right ones one time in nine.
+# synthetic scans that were right shared 0.36 to 0.84 of it, and those that were wrong 0.16 to 0.73.
+GOOD_INFORMATION = 0.5
+DIFFERENT_DEGREES = 25.0
+# An alignment is uncertain if another one, turned by so much, reaches so much of its information.
 RIVAL_DEGREES, RIVAL_INFORMATION = 60.0, 0.93
 MIN_SHRUNK_VOXELS = 8
-LEVELS, QUICK_LEVELS = (2, 1), (4,)  # voxels of the coarse images that become one, along each axis
+# Voxels of the coarse images that become one, along each axis.
+LEVELS, FEWER_LEVELS, QUICK_LEVELS = (2, 1), (2,), (4,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,7 @@ def initial_alignment(pair: ImagePair, wanted: Mode | sitk.Transform) -> Initial
 
     Raises:
         ValueError: A rigid alignment is wanted and the images do not overlap enough for it, or one by segments, and
-            there are none that correspond.
+            there are none that correspond; or an automatic one would have to turn the patient, and it is uncertain how.
     """
     if isinstance(wanted, sitk.Transform):
         return InitialAlignment(wanted, "given")
@@ -92,6 +94,12 @@ def initial_alignment(pair: ImagePair, wanted: Mode | sitk.Transform) -> Initial
         return NO_ALIGNMENT
     far = rigid.motion_mm > MIN_MOTION_MM * pair.fixed.geometry.patient_mm
     if wanted == "rigid" or (far and rigid.gain > MIN_GAIN and rigid.information > POOR_INFORMATION):
+        if wanted == "auto" and rigid.is_uncertain and rigid.is_turned:
+            raise ValueError(
+                f"'{pair.moving.name}' has to be turned to fit '{pair.fixed.name}', and several orientations fit about "
+                "equally well: choose the initial alignment 'rigid' (the best of them), 'segments' or 'none', or give "
+                "a transform."
+            )
         return InitialAlignment(rigid.transform, "rigid", rigid.is_uncertain)
     return replace(NO_ALIGNMENT, is_uncertain=rigid.is_uncertain)
 
@@ -114,6 +122,11 @@ class RigidAlignment:
     information: float
     is_uncertain: bool
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether the patient lies in another way in the two scans."""
+        return _degrees_between(self.transform, sitk.Transform(3, sitk.sitkIdentity)) > RIVAL_DEGREES
+
 
 def rigid_alignment(fixed: Image, moving: Image) -> RigidAlignment | None:
     """Rigid alignment by mutual information on coarse images; deterministic (all voxels, one thread).
@@ -133,12 +146,9 @@ def rigid_alignment(fixed: Image, moving: Image) -> RigidAlignment | None:
     best, others = pair.optimized(), []
     if best is None or pair.shared_information(best) < GOOD_INFORMATION:
         reached = 0.0 if best is None else pair.information(best)
-        starts = _best_first(pair.coarser(), pair.starts())
-        others = [*filter(None, (pair.optimized(start, QUICK_LEVELS) for start in starts[:STARTS_TRIED]))]
-        start = _best_first(pair, [*starts[:1], *others])[0]
-        other = pair.optimized(start)
-        if other is not None and pair.information(other) > (1 + MIN_GAIN_OF_START) * reached:
-            best = other
+        others = _other_alignments(pair)
+        if others and pair.information(others[0]) > (1 + MIN_GAIN_OF_START) * reached:
+            best = others[0]
     if best is None:
         return None
     corners = flip_ras_lps(fixed.geometry.corners_ras_mm())
@@ -147,6 +157,22 @@ def rigid_alignment(fixed: Image, moving: Image) -> RigidAlignment | None:
     return RigidAlignment(
         best, motion_mm, pair.gain(best), pair.shared_information(best), pair.is_uncertain(best, others)
     )
+
+
+def _other_alignments(pair: _CoarsePair) -> list[sitk.Transform]:
+    """What is reached where the centers of mass are brought together and the moving image is turned, best first."""
+    starts = _best_first(pair.coarser(), pair.starts())[:STARTS_TRIED]
+    different = []
+    for end in _reached(pair, starts, QUICK_LEVELS):
+        if all(_degrees_between(end, other) > DIFFERENT_DEGREES for other in different):
+            different.append(end)
+    better = _reached(pair, different[:ENDS_TRIED], FEWER_LEVELS)
+    return _reached(pair, better[:FULLY_TRIED], LEVELS)
+
+
+def _reached(pair: _CoarsePair, starts: list[sitk.Transform], levels: tuple[int, ...]) -> list[sitk.Transform]:
+    ends = (pair.optimized(start, levels) for start in starts)
+    return _best_first(pair, [end for end in ends if end is not None])
 
 
 def _best_first(pair: _CoarsePair, transforms: list[sitk.Transform]) -> list[sitk.Transform]:
@@ -211,17 +237,9 @@ class _CoarsePair:
         return shared_information(sitk.GetArrayViewFromImage(self._fixed)[values >= 0], values[values >= 0])
 
     def is_uncertain(self, best: sitk.Transform, others: list[sitk.Transform]) -> bool:
-        """Whether one of the other alignments is turned against the best one and fits about as well.
-
-        The others were found quickly, so they are compared with those among them that agree with the best one.
-        """
-        turned, agreeing = [], []
-        for other in others:
-            turn = _matrix(other).T @ _matrix(best)
-            degrees = np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))
-            (turned if degrees > RIVAL_DEGREES else agreeing).append(self.information(other))
-        reached = max(agreeing, default=self.information(best))
-        return bool(turned) and max(turned) > RIVAL_INFORMATION * reached
+        """Whether one of the other alignments is turned against the best one and fits about as well."""
+        rivals = [other for other in others if _degrees_between(other, best) > RIVAL_DEGREES]
+        return any(self.information(rival) > RIVAL_INFORMATION * self.information(best) for rival in rivals)
 
     def coarser(self) -> _CoarsePair:
         """The same with an eighth of the voxels: enough to tell which turns are worth a try."""
@@ -282,6 +300,12 @@ def _matrix(linear: sitk.Transform) -> np.ndarray:
     """The 3x3 matrix of a linear transform."""
     origin, *ends = (np.array(linear.TransformPoint(point)) for point in [(0.0,) * 3, *np.eye(3).tolist()])
     return np.stack([end - origin for end in ends], 1)
+
+
+def _degrees_between(first: sitk.Transform, second: sitk.Transform) -> float:
+    """The angle of the rotation that turns one linear transform into the other."""
+    turn = _matrix(first).T @ _matrix(second)
+    return float(np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1))))
 
 
 def _center_of_mass_lps_mm(coarse: sitk.Image) -> np.ndarray:

@@ -93,10 +93,18 @@ def working_grid(fixed: Geometry, finest_mm: float | None = None) -> WorkingGrid
         size *= 1.02
     pooled = ~thick & (shape >= PADDING_MULTIPLE)
     missing = np.where(pooled, -shape % PADDING_MULTIPLE, 0)
-    before = missing // 2
+    # The odd voxel always lies on the same side of the patient, or a flipped file would be registered on another grid.
+    before = np.where(_runs_along_patient_axes(fixed), missing // 2, missing - missing // 2)
     return WorkingGrid(
         fixed.resampled(new_spacing, shape),
         tuple(before.tolist()),
         tuple((missing - before).tolist()),
         tuple(pooled.tolist()),
     )
+
+
+def _runs_along_patient_axes(geometry: Geometry) -> np.ndarray:
+    """For each axis k, j, i whether it runs to the right, front or top rather than to the left, back or bottom."""
+    columns_kji = geometry.ijk_to_ras[:3, 2::-1]
+    closest = np.abs(columns_kji).argmax(axis=0)
+    return np.take_along_axis(columns_kji, closest[None], axis=0)[0] > 0

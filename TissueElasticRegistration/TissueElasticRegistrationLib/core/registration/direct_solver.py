@@ -105,7 +105,7 @@ class DirectSolver:
         """See `Solver.solve`.
 
         A stage coarser than the start corrects it and keeps its detail. No stages at all make a solution of the start
-        as it is. Where no end is acceptable (see `Judgement.is_acceptable`), there is no deformation.
+        as it is. Where no end is acceptable (see `Comparison.accepts`), there is no deformation.
 
         Args:
             pyramid: The working pair.
@@ -276,28 +276,27 @@ class DirectSolver:
             maps: Λ and Γ on the working grid.
             factor: Of the level on which they are compared.
         """
-        return Judgement.is_worse(*self._judged(pyramid, (velocity, than), maps, factor))
+        level, settings = pyramid.level(factor), self.settings(pyramid.pair.dimension)
+        comparison = Comparison(self.objective, level, level.parameter_maps(*maps))
+        found, other = (
+            comparison.undeformed if one is None else comparison.judge(displacement_on(level, one, settings))
+            for one in (velocity, than)
+        )
+        return found.is_worse(other)
 
+    @torch.no_grad()
     def is_acceptable(self, pyramid: Pyramid, velocity: torch.Tensor, maps: Maps) -> bool:
-        """Whether a registration may end with a velocity (see `Judgement.is_acceptable`).
+        """Whether a registration may end with a velocity (see `Comparison.accepts`).
 
         Args:
             pyramid: The working pair.
             velocity: At any resolution.
             maps: Λ and Γ on the working grid.
         """
-        return Judgement.is_acceptable(*self._judged(pyramid, (velocity, None), maps))
-
-    @torch.no_grad()
-    def _judged(
-        self, pyramid: Pyramid, velocities: tuple[torch.Tensor | None, ...], maps: Maps, factor: int = 1
-    ) -> list[Judgement]:
-        level, settings = pyramid.level(factor), self.settings(pyramid.pair.dimension)
-        comparison = Comparison(self.objective, level, level.parameter_maps(*maps))
-        return [
-            comparison.undeformed if one is None else comparison.judge(displacement_on(level, one, settings))
-            for one in velocities
-        ]
+        level, settings = pyramid.level(1), self.settings(pyramid.pair.dimension)
+        comparison = Comparison(self.objective, level, maps)
+        displacement = displacement_on(level, velocity, settings)
+        return comparison.accepts(displacement, comparison.judge(displacement))
 
     def gradient(
         self, level: Level, velocity: torch.Tensor, maps: Maps, stage: Stage, settings: DirectSettings
@@ -348,7 +347,7 @@ class DirectSolver:
             judgement = comparison.judge(displacement)
             _require_finite(judgement.objective)
             is_best = best is None or float(judgement.terms.total) < float(best[2].terms.total)
-            if is_best and judgement.is_acceptable(comparison.undeformed):
+            if is_best and comparison.accepts(displacement, judgement):
                 best = velocity, displacement, judgement
         notes = () if best else (NOTHING_BETTER,)
         if best is None:

@@ -297,7 +297,7 @@ class LiveSolver:
         return best.velocity
 
     def _accepted(self, step: Step, maps: Maps) -> Step:
-        """The same, without deformation where a registration may not end (see `Judgement.is_acceptable`)."""
+        """The same, without deformation where a registration may not end (see `Comparison.accepts`)."""
         if self._refiner.is_acceptable(self._pyramid, step.velocity, maps):
             return step
         self.notes += (NOTHING_BETTER,)
