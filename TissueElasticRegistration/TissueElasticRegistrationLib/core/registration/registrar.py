@@ -25,6 +25,7 @@ from ..physics.parameter_scale import check_parameters
 from ..physics.range_ends import range_warnings
 from ..physics.tissue_presets import table_parameters
 from ..preparation.alignment import MODES, InitialAlignment, Mode, initial_alignment
+from ..preparation.memory import memory_text
 from ..preparation.preprocessing import WorkingPair, prepare_fixed, prepare_pair
 from ..preparation.pyramid import Pyramid
 from ..preparation.resemblance import resemblance_notes
@@ -243,7 +244,7 @@ class Registrar:
 
     def _prepare(self) -> Job[None]:
         began = time.perf_counter()
-        yield Progress(0.0, "aligning")
+        yield Progress(0.0, ", ".join(filter(None, ("aligning", memory_text(self.pair, self._finest_mm)))))
         with ThreadPoolExecutor(1) as beside:  # nothing of the fixed image depends on the alignment
             fixed = beside.submit(prepare_fixed, self.pair, self._finest_mm)
             self._initial = initial_alignment(self.pair, self._wanted_initial)
