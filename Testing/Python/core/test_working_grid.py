@@ -7,6 +7,8 @@ import pytest
 from oblique_data import oblique_geometry
 
 from TissueElasticRegistrationLib.core.data.geometry import Geometry, Turn
+from TissueElasticRegistrationLib.core.data.images import Image
+from TissueElasticRegistrationLib.core.preparation.preprocessing import resampled_image
 from TissueElasticRegistrationLib.core.preparation.working_grid import (
     PADDING_MULTIPLE,
     VOXEL_BUDGET_2D,
@@ -174,3 +176,16 @@ def test_the_order_in_which_a_file_is_stored_does_not_change_the_grid(reversed_k
     stored = working_grid(fixed.turned(turn)).geometry.voxel_centers_ras_mm()
     for axis in range(3):
         np.testing.assert_allclose(turn.applied_to(centers[..., axis]), stored[..., axis], atol=1e-9)
+
+
+@pytest.mark.parametrize("reversed_kji", [(True, False, False), (False, True, False), (False, False, True)])
+def test_the_order_in_which_a_file_is_stored_does_not_change_what_is_averaged(reversed_kji):
+    """Two voxels become one along axes of odd length: what is left over has to be on the same side of the patient."""
+    turn = Turn((0, 1, 2), reversed_kji)
+    geometry = oblique_geometry((21, 35, 51))
+    values = np.random.default_rng(2).uniform(size=geometry.shape_kji).astype(np.float32)
+    coarse = geometry.resampled(2 * geometry.spacing_kji_mm, (10, 17, 25))
+    stored = Image(turn.applied_to(values), geometry.turned(turn))
+    np.testing.assert_allclose(
+        resampled_image(stored, coarse), resampled_image(Image(values, geometry), coarse), atol=1e-5
+    )
