@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..data.geometry import Geometry
+from ..data.geometry import RAS_FROM_LPS, Geometry
 from ..data.images import CT_WINDOW_HU, Image, ImagePair, Segmentation
 from ..data.itk_bridge import geometry_of, resample_array, sitk_volume
 from ..data.tissues import BACKGROUND, BACKGROUND_NAME, UNSEGMENTED_ID, UNSEGMENTED_NAME, Tissue
@@ -18,7 +18,7 @@ from .working_grid import WorkingGrid, working_grid
 CT_LOWEST_HU = -500.0
 PERCENTILES = (0.5, 99.5)
 MIN_OVERLAP = 0.01  # of the smaller image
-PATIENT_AXES = Geometry((1, 1, 1), np.eye(4))
+USUAL_AXES = Geometry((1, 1, 1), RAS_FROM_LPS)  # to the left, back and top, as most scanners store them
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +196,7 @@ def resampled_image(image: Image, geometry: Geometry, transform: sitk.Transform 
     shrink = [int(max(1, min(np.floor(r + 1e-3), n))) for r, n in zip(ratio, grid.shape_kji, strict=True)]
     if max(shrink) > 1:
         # What is left over by the averaging is dropped at the same side of the patient, however the file is stored.
-        turn = grid.turn_like(PATIENT_AXES)
+        turn = grid.turn_like(USUAL_AXES)
         values, grid, shrink = turn.applied_to(values), grid.turned(turn), [shrink[axis] for axis in turn.axes_kji]
         averaged = sitk.BinShrink(sitk.Cast(sitk_volume(values, grid), sitk.sitkFloat32), shrink[::-1])
         values, grid = sitk.GetArrayFromImage(averaged), geometry_of(averaged)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data.geometry import Geometry
+from ..data.geometry import Geometry, flip_ras_lps
 
 VOXEL_BUDGET_3D = 2_000_000
 VOXEL_BUDGET_2D = 384 * 384
@@ -94,7 +94,7 @@ def working_grid(fixed: Geometry, finest_mm: float | None = None) -> WorkingGrid
     pooled = ~thick & (shape >= PADDING_MULTIPLE)
     missing = np.where(pooled, -shape % PADDING_MULTIPLE, 0)
     # The odd voxel always lies on the same side of the patient, or a flipped file would be registered on another grid.
-    before = np.where(_runs_along_patient_axes(fixed), missing // 2, missing - missing // 2)
+    before = np.where(_runs_as_usual(fixed), missing // 2, missing - missing // 2)
     return WorkingGrid(
         fixed.resampled(new_spacing, shape),
         tuple(before.tolist()),
@@ -103,8 +103,8 @@ def working_grid(fixed: Geometry, finest_mm: float | None = None) -> WorkingGrid
     )
 
 
-def _runs_along_patient_axes(geometry: Geometry) -> np.ndarray:
-    """For each axis k, j, i whether it runs to the right, front or top rather than to the left, back or bottom."""
-    columns_kji = geometry.ijk_to_ras[:3, 2::-1]
+def _runs_as_usual(geometry: Geometry) -> np.ndarray:
+    """For each axis k, j, i whether it runs to the left, back or top, as most scanners store it, or the other way."""
+    columns_kji = flip_ras_lps(geometry.ijk_to_ras[:3, 2::-1].T).T
     closest = np.abs(columns_kji).argmax(axis=0)
     return np.take_along_axis(columns_kji, closest[None], axis=0)[0] > 0
