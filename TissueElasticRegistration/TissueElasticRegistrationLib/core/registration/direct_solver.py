@@ -39,8 +39,8 @@ STEP_VOXELS = 20_000
 REFINING_RATES = {2: 0.1, 3: 1.0}
 REFINING_FINAL_RATE = 0.3
 NOTHING_BETTER = (
-    "No deformation was found that makes the images more alike and keeps them in each other's field of view; they were "
-    "left as they were aligned."
+    "No deformation was found that makes the images clearly more alike and keeps them in each other's field of view; "
+    "they were left as they were aligned."
 )
 
 
