@@ -365,3 +365,6 @@ def _mixed(matrix: np.ndarray, components: np.ndarray) -> list[np.ndarray]:
     """
     matrix = matrix.astype(np.float32)
     return [row[0] * components[0] + row[1] * components[1] + row[2] * components[2] for row in matrix]
+
+
+USUAL_AXES = Geometry((1, 1, 1), RAS_FROM_LPS)  # to the left, back and top, as most scanners store them

@@ -16,7 +16,7 @@ from ..data.progress import Job, Progress
 from ..data.result import ObjectiveValues, RegistrationResult, TissueResult
 from ..data.tissues import BACKGROUND, TissueParameters
 from ..physics.deformation import folding, jacobian_determinant
-from ..physics.elasticity import strain_invariants
+from ..physics.elasticity import strain_square
 from ..physics.objective import Objective
 from ..physics.tissue_presets import soft_stiffness
 from ..preparation.alignment import InitialAlignment
@@ -162,13 +162,8 @@ def _body(working: WorkingPair, displacement: torch.Tensor) -> tuple[float, floa
     covered = body & (working.volume(working.moving_mask) > 0)
     if not covered.any():
         return 0.0, 0.0
-    strain_square = working.volume(_strain_square(working, displacement))
-    return float(covered.sum() / body.sum()), float(np.sqrt(strain_square[covered].mean()))
-
-
-def _strain_square(working: WorkingPair, displacement: torch.Tensor) -> torch.Tensor:
-    size = torch.tensor(working.spacing_mm).view(1, -1, *[1] * working.dimension)
-    return strain_invariants(displacement * size, working.spacing_mm)[0]
+    square = working.volume(strain_square(displacement, working.spacing_mm))
+    return float(covered.sum() / body.sum()), float(np.sqrt(square[covered].mean()))
 
 
 def _tissues(
@@ -181,7 +176,7 @@ def _tissues(
     """Energy, strain and folding of every tissue within the fixed image, NaN for those without a voxel there."""
     lam, mu = parameters.maps(working.labels)
     energy = working.volume(objective.energy_density(displacement, working.spacing_mm, lam, mu))
-    strain_square = working.volume(_strain_square(working, displacement))
+    square = working.volume(strain_square(displacement, working.spacing_mm))
     labels = working.volume(working.labels)
     visible = working.volume(working.fixed_mask) > 0
     soft = soft_stiffness(((tissue.name, parameters[tissue.label]) for tissue in working.tissues), objective.scale)
@@ -195,7 +190,7 @@ def _tissues(
                 lame,
                 lame.stiffness / soft if soft > 0 else float("nan"),
                 float(energy[region].mean()) if present else float("nan"),
-                float(np.sqrt(strain_square[region].mean())) if present else float("nan"),
+                float(np.sqrt(square[region].mean())) if present else float("nan"),
                 percent(folded, region) if present else float("nan"),
             )
         )

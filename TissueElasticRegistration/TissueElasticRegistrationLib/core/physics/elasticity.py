@@ -91,6 +91,23 @@ def strain_invariants(displacement_mm: torch.Tensor, spacing_mm: Sequence[float]
     return shear.unsqueeze(1), divergence.unsqueeze(1)
 
 
+def strain_square(displacement: torch.Tensor, spacing_mm: Sequence[float]) -> torch.Tensor:
+    """The squared norm of the strain tensor, 1/4 Σ_ij (∂_i u_j + ∂_j u_i)², of a displacement in voxels.
+
+    Args:
+        displacement: (B, D, *shape) in voxels, channels in the order of the axes (k, j, i).
+        spacing_mm: Voxel size per axis, in the same order.
+
+    Returns:
+        (B, 1, *shape), no unit.
+
+    Raises:
+        ValueError: Channels, axes and spacings differ in number, or a spacing is not positive.
+    """
+    size = torch.tensor(spacing_mm, dtype=displacement.dtype, device=displacement.device)
+    return strain_invariants(displacement * size.view(1, -1, *[1] * len(spacing_mm)), spacing_mm)[0]
+
+
 def _edges(field: torch.Tensor, axis: int, spacing: float) -> torch.Tensor:
     """Differences per mm between neighbors along one spatial axis: one element less than voxels there."""
     return torch.diff(field, dim=axis + 2) / spacing

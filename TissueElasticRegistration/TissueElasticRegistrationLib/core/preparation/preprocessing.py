@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..data.geometry import RAS_FROM_LPS, Geometry
+from ..data.geometry import USUAL_AXES, Geometry
 from ..data.images import CT_WINDOW_HU, Image, ImagePair, Segmentation
 from ..data.itk_bridge import geometry_of, resample_array, sitk_volume
 from ..data.tissues import BACKGROUND, BACKGROUND_NAME, UNSEGMENTED_ID, UNSEGMENTED_NAME, Tissue
@@ -18,7 +18,6 @@ from .working_grid import WorkingGrid, working_grid
 CT_LOWEST_HU = -500.0
 PERCENTILES = (0.5, 99.5)
 MIN_OVERLAP = 0.01  # of the smaller image
-USUAL_AXES = Geometry((1, 1, 1), RAS_FROM_LPS)  # to the left, back and top, as most scanners store them
 
 
 @dataclass(frozen=True, eq=False)

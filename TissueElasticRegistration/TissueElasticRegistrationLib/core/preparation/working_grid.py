@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data.geometry import Geometry, flip_ras_lps
+from ..data.geometry import USUAL_AXES, Geometry
 
 VOXEL_BUDGET_3D = 2_000_000
 VOXEL_BUDGET_2D = 384 * 384
@@ -94,17 +94,12 @@ def working_grid(fixed: Geometry, finest_mm: float | None = None) -> WorkingGrid
     pooled = ~thick & (shape >= PADDING_MULTIPLE)
     missing = np.where(pooled, -shape % PADDING_MULTIPLE, 0)
     # The odd voxel always lies on the same side of the patient, or a flipped file would be registered on another grid.
-    before = np.where(_runs_as_usual(fixed), missing // 2, missing - missing // 2)
+    turn = fixed.turn_like(USUAL_AXES)
+    is_reversed = np.array(turn.reversed_kji)[np.argsort(turn.axes_kji)]
+    before = np.where(is_reversed, missing - missing // 2, missing // 2)
     return WorkingGrid(
         fixed.resampled(new_spacing, shape),
         tuple(before.tolist()),
         tuple((missing - before).tolist()),
         tuple(pooled.tolist()),
     )
-
-
-def _runs_as_usual(geometry: Geometry) -> np.ndarray:
-    """For each axis k, j, i whether it runs to the left, back or top, as most scanners store it, or the other way."""
-    columns_kji = flip_ras_lps(geometry.ijk_to_ras[:3, 2::-1].T).T
-    closest = np.abs(columns_kji).argmax(axis=0)
-    return np.take_along_axis(columns_kji, closest[None], axis=0)[0] > 0

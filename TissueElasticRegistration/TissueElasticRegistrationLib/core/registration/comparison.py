@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 from ..evaluation.reliability import MIN_SIMILARITY
-from ..physics.elasticity import strain_invariants
+from ..physics.elasticity import strain_square
 from ..physics.objective import Objective, ObjectiveTerms
 from ..physics.similarity import masked_mean
 from ..preparation.pyramid import Level
@@ -111,8 +111,5 @@ class Comparison:
 
     def _strain_rms(self, displacement: torch.Tensor) -> float:
         """Root mean square of the strain tensor's norm over what is covered without deformation."""
-        size = torch.tensor(self._level.spacing_mm, device=displacement.device).view(
-            1, -1, *[1] * len(self._level.shape)
-        )
-        strain_square = strain_invariants(displacement * size, self._level.spacing_mm)[0]
-        return float(masked_mean(strain_square * self._mask, self._mask).clamp_min(0).sqrt())
+        square = strain_square(displacement, self._level.spacing_mm)
+        return float(masked_mean(square * self._mask, self._mask).clamp_min(0).sqrt())
